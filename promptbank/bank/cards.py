@@ -1,0 +1,118 @@
+"""Which card a command means, and which examples go with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from promptbank.errors import InputError
+from store import Store
+from tasks import (
+    Example,
+    TaskCard,
+    builtin_cards,
+    load_dataset_examples,
+    parse_card,
+    parse_spec,
+    pick_card,
+    read_cards,
+    read_examples,
+    sample_path,
+    split_dev,
+)
+
+__all__ = ["Found", "TrainSplit", "add_cards", "chosen_card", "examples_of", "known_cards", "split_or_sample"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Examples, and where they came from in words."""
+
+    examples: list[Example]
+    note: str
+
+
+@dataclass(frozen=True)
+class TrainSplit:
+    """Training and dev examples, and where they came from in words."""
+
+    train: list[Example]
+    dev: list[Example]
+    note: str
+
+
+def known_cards(store: Store) -> list[TaskCard]:
+    """Return the built-in cards and the bank's own, which win where both have a task."""
+    stored = [parse_card(json.loads(s.card_json), source=f"{s.taskname}:{s.lang}") for s in store.cards.list()]
+    return [*builtin_cards(), *stored]
+
+
+def chosen_card(store: Store, task: str | None, lang: str | None, card: str | None) -> TaskCard:
+    """Return the card a command names.
+
+    Args:
+        store: the bank's store, for the cards that were added to it.
+        task: ``taskname[:lang]``; may be absent with a card file that holds one task.
+        lang: language, where the reference names none.
+        card: a file of cards, or the name of a built-in variant; None for the known cards.
+
+    Raises:
+        InputError: neither is given.
+        TaskError: no such card, or a faulty one.
+    """
+    if task is None and card is None:
+        raise InputError("name a task with --task, or give a card with --card")
+    ref = parse_spec(task) if task is not None else None
+    cards = known_cards(store) if card is None else _named_cards(card)
+    return pick_card(cards, ref.taskname if ref else None, (ref.lang if ref else None) or lang)
+
+
+def _named_cards(card: str) -> list[TaskCard]:
+    return read_cards(card) if Path(card).is_file() else builtin_cards(card)
+
+
+def add_cards(store: Store, cards: Sequence[TaskCard]) -> list[bool]:
+    """Store cards; for each, whether it is new (the very same card is not stored twice)."""
+    return [store.cards.add(c.taskname, c.lang, c.canonical_json(), c.sha256) for c in cards]
+
+
+def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["train", "test"]) -> Found:
+    """Read labelled examples from files, datasets, or the card's shipped sample.
+
+    Args:
+        card: the task.
+        data: JSONL files, datasets folders or hub ids; None for the sample.
+        part: which part of the sample, or of a dataset.
+
+    Raises:
+        InputError: no data given and no sample shipped.
+        TaskError: every fault of the files.
+    """
+    if data:
+        examples = [e for spec in data for e in _read(spec, card, part)]
+        return Found(examples, f"{len(examples)} rows from {', '.join(data)}")
+    sample = sample_path(card, part)
+    if sample is None:
+        raise InputError(f"{card.taskname}:{card.lang} ships no sample; give labelled rows with --data")
+    examples = read_examples([sample], card)
+    return Found(
+        examples, f"no --data given: using the {len(examples)} rows of the shipped {part} sample {sample.name}"
+    )
+
+
+def _read(spec: str, card: TaskCard, part: str) -> list[Example]:
+    path = Path(spec)
+    if path.is_file() or spec.endswith((".jsonl", ".json")):
+        return read_examples([path], card)
+    return load_dataset_examples(spec, card, part=part)
+
+
+def split_or_sample(card: TaskCard, data: Sequence[str] | None, dev_fraction: float) -> TrainSplit:
+    """Read training data and keep a share of its groups for dev."""
+    found = examples_of(card, data, part="train")
+    train, dev = split_dev(found.examples, dev_fraction)
+    note = f"{found.note}: {len(train)} to train on, {len(dev)} for dev"
+    return TrainSplit(train, dev, note)

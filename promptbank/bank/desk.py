@@ -1,0 +1,102 @@
+"""The desk: answers records by task name, for the CLI and the service alike.
+
+Rows are read once and kept; the store's revision number, one small query, tells when something was added or moved, so
+new rows are served without a restart and every replica sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from promptbank.backbone import Backbone
+from promptbank.bank.select import select_row, served_task
+from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.errors import InputError, PromptBankError
+from promptbank.forward import LanguageModel
+from store import Store, StoreError
+from tasks import DataError, Record, TaskError, TaskRef, example_from, parse_spec
+
+__all__ = ["Desk", "Question"]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One record and what the request around it says.
+
+    Attributes:
+        record: the JSON object with its place in the input, or the error of a line that is none.
+        task: ``taskname[:lang][@version]`` from the path or ``--task``; None to take the record's ``taskname``.
+        lang: language for records that name none.
+    """
+
+    record: Record | DataError
+    task: str | None = None
+    lang: str | None = None
+
+
+class Desk:
+    """Answers questions with one backbone and one store.
+
+    Args:
+        store: the bank's store.
+        backbone: float32.
+        batch_tokens: padded tokens of one batch.
+    """
+
+    def __init__(self, store: Store, backbone: Backbone, *, batch_tokens: int = 4096) -> None:
+        self.store, self.backbone = store, backbone
+        self.predictor = Predictor(LanguageModel(backbone.model), batch_tokens=batch_tokens)
+        self._revision = -1
+        self._tasks: dict[tuple[TaskRef, str | None], ServedTask] = {}
+
+    def task(self, ref: TaskRef, lang: str | None = None) -> ServedTask:
+        """Return the row that a reference means now.
+
+        Raises:
+            PromptBankError: unknown, ambiguous, or of another backbone.
+        """
+        revision = self.store.revision()
+        if revision != self._revision:
+            self._tasks.clear()
+            self._revision = revision
+        key = (ref, lang)
+        if key not in self._tasks:
+            row = select_row(self.store, ref, self.backbone, lang=lang)
+            self._tasks[key] = served_task(row, row.version, self.backbone)
+        return self._tasks[key]
+
+    def answer(self, questions: Sequence[Question]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
+        """Answer every question; one that cannot be answered yields its error in its place."""
+        results: list[Prediction | PromptBankError | TaskError | StoreError | None] = [None] * len(questions)
+        jobs: dict[int, Job] = {}
+        for index, question in enumerate(questions):
+            try:
+                jobs[index] = self._job(question)
+            except (PromptBankError, TaskError, StoreError) as exc:
+                results[index] = exc
+        for index, result in zip(jobs, self.predictor.predict(list(jobs.values())), strict=True):
+            results[index] = result
+        return [result for result in results if result is not None]
+
+    def _job(self, question: Question) -> Job:
+        record = question.record
+        if isinstance(record, DataError):
+            raise record
+        if question.task is not None:
+            ref = parse_spec(question.task)
+        else:
+            ref = _record_ref(record)
+            record = replace(record, data={**record.data, "taskname": ref.taskname})
+        own = record.data.get("lang")
+        if own is not None and not isinstance(own, str):
+            raise InputError(f'{record.source}: "lang" must be a string such as "sv", not {own!r}')
+        task = self.task(ref, own or question.lang)
+        return Job(task, example_from(record, task.renderer.card, need_answer=False).fields)
+
+
+def _record_ref(record: Record) -> TaskRef:
+    name = record.data.get("taskname")
+    if not isinstance(name, str):
+        raise InputError(f'{record.source}: the record names no task; give it a "taskname", or name one in the request')
+    return parse_spec(name)

@@ -1,0 +1,100 @@
+"""`bank export` and `bank import`: one row as one safetensors file of some kilobytes.
+
+The tensor ``virtual_tokens`` is the (V, H) matrix; everything else a row holds is JSON in the file's metadata. There is
+nothing executable in it (PEFT's pickled checkpoints ran code, #2888), and a file whose bytes do not give the hash it
+claims is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from promptbank.bank.select import LIVE
+from promptbank.errors import InputError
+from store import Row, Scope, Store
+
+__all__ = ["export_row", "import_row"]
+
+FORMAT = "promptbank.row.v1"
+TENSORS = ("data", "probe_logits")
+
+
+def export_row(row: Row, path: Path) -> None:
+    """Write a row to a file, atomically."""
+    plain: dict[str, Any] = {f.name: getattr(row, f.name) for f in fields(row) if f.name not in (*TENSORS, "row_id")}
+    plain["scope"] = {f.name: getattr(row.scope, f.name) for f in fields(row.scope)}
+    plain["created_at"] = row.created_at.isoformat()
+    tensors = {
+        "virtual_tokens": _tensor(row.data, (row.virtual_tokens, row.hidden_size)),
+        "probe_logits": _tensor(row.probe_logits, row.probe_shape),
+    }
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(save(tensors, metadata={"format": FORMAT, "row": json.dumps(plain, ensure_ascii=False)}))
+    os.replace(temporary, path)
+
+
+def read_row(path: Path) -> Row:
+    """Read a row from a file.
+
+    Raises:
+        InputError: the file is missing, damaged, or no exported row.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{path} is not an exported row ({FORMAT}); `promptbank bank export` makes one")
+            plain = json.loads(metadata["row"])
+            data, logits = (file.get_tensor(name) for name in ("virtual_tokens", "probe_logits"))
+    except FileNotFoundError as exc:
+        raise InputError(f"{path} does not exist") from exc
+    except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as exc:
+        raise InputError(f"{path} is damaged or no safetensors file: {exc}") from exc
+    return _row(plain, data, logits, path)
+
+
+def _row(plain: dict[str, Any], data: torch.Tensor, logits: torch.Tensor, path: Path) -> Row:
+    try:
+        plain |= {
+            "scope": Scope(**plain["scope"]),
+            "created_at": datetime.fromisoformat(plain["created_at"]),
+            "probe_shape": tuple(plain["probe_shape"]),
+            "data": data.numpy().astype("<f4").tobytes(),
+            "probe_logits": logits.numpy().astype("<f4").tobytes(),
+        }
+        return Row(**plain, row_id=0)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise InputError(f"{path} lacks part of a row or has parts this version does not know: {exc}") from exc
+
+
+def import_row(store: Store, path: Path, *, live: bool = True) -> Row:
+    """Add an exported row to the bank under its next version, or find it there already.
+
+    Args:
+        store: the bank's store.
+        path: a file that `export_row` wrote.
+        live: move ``live`` to it.
+
+    Raises:
+        InputError: see `read_row`.
+        StoreError: its bytes do not give the hash it claims.
+    """
+    row = store.rows.import_row(read_row(path))
+    if live and store.aliases.get(row.scope, LIVE) != row.version:
+        store.aliases.move(row.scope, row.version, LIVE, reason=f"imported from {path.name}")
+    return row
+
+
+def _tensor(data: bytes, shape: tuple[int, ...]) -> torch.Tensor:
+    if not data:
+        return torch.zeros(shape)
+    return torch.frombuffer(bytearray(data), dtype=torch.float32).view(shape)

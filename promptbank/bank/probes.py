@@ -1,0 +1,88 @@
+"""Probes: a few inputs and the float32 logits they gave when the row was frozen.
+
+A new process that finds the very same bits serves what was measured. The logits are those after the prompt, at the
+first tokens of all forms and at ids spread evenly over the vocabulary: some hundred bytes instead of megabytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from promptbank.engine.predictor import ServedTask
+from promptbank.forward import LanguageModel
+from promptbank.inject import pack
+from promptbank.render import Renderer
+from store import Row
+
+__all__ = ["Probes", "check_probes", "probe_logits", "take_probes"]
+
+PROBE_INPUTS = 3
+PROBE_IDS = 64
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Probe inputs and logits as they are stored.
+
+    Attributes:
+        description: JSON of inputs, token ids and the number of threads.
+        logits: float32 little-endian bytes.
+        shape: (inputs, token ids).
+    """
+
+    description: str
+    logits: bytes
+    shape: tuple[int, int]
+
+
+def take_probes(lm: LanguageModel, task: ServedTask, inputs: Sequence[Mapping[str, str]]) -> Probes:
+    """Compute the probes of a row from its table."""
+    chosen = [dict(fields) for fields in inputs[:PROBE_INPUTS]]
+    ids = _token_ids(lm, task.renderer)
+    logits = probe_logits(lm, task, chosen, ids)
+    description = {"threads": torch.get_num_threads(), "token_ids": ids, "inputs": chosen}
+    return Probes(
+        json.dumps(description, ensure_ascii=False), logits.numpy().astype("<f4").tobytes(), (len(chosen), len(ids))
+    )
+
+
+def _token_ids(lm: LanguageModel, renderer: Renderer) -> list[int]:
+    spread = torch.linspace(0, lm.vocabulary - 1, PROBE_IDS).long().tolist()
+    return sorted({form.ids[0] for form in renderer.forms} | set(spread))
+
+
+@torch.no_grad()
+def probe_logits(
+    lm: LanguageModel, task: ServedTask, inputs: Sequence[Mapping[str, str]], token_ids: Sequence[int]
+) -> torch.Tensor:
+    """Return float32 logits (inputs, token ids), each input alone in its batch."""
+    rows = []
+    for fields in inputs:
+        hidden = lm.hidden(pack([task.renderer.prompt(fields).ids]), task.table)[:, -1]
+        rows.append(lm.head(hidden).float()[0, list(token_ids)])
+    return torch.stack(rows) if rows else torch.zeros(0, len(token_ids))
+
+
+def check_probes(lm: LanguageModel, task: ServedTask, row: Row) -> str | None:
+    """Compute a row's probes again, with the threads of then, and compare bits.
+
+    Returns:
+        None when all bits agree, else what differs.
+    """
+    description = json.loads(row.probes_json)
+    before = torch.get_num_threads()
+    torch.set_num_threads(description["threads"])
+    try:
+        now = probe_logits(lm, task, description["inputs"], description["token_ids"])
+    finally:
+        torch.set_num_threads(before)
+    then = torch.frombuffer(bytearray(row.probe_logits), dtype=torch.float32).view(row.probe_shape)
+    if torch.equal(now.view(torch.int32), then.view(torch.int32)):
+        return None
+    worst = float((now - then).abs().max())
+    made = json.loads(row.packages_json).get("torch", "?")
+    return f"probe logits differ by up to {worst:.3g} (frozen with torch {made}, this is {torch.__version__})"

@@ -1,0 +1,105 @@
+"""How every command is made: the shared options, one line for an expected error, exit codes.
+
+Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong usage, 3 a check said no.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptbank.config import Origin, Settings, load_settings
+
+__all__ = ["CHECK_SAID_NO", "Common", "Json", "Lang", "command"]
+
+CHECK_SAID_NO = 3
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
+Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
+
+_SHARED: dict[str, Any] = {
+    "home": Annotated[Path | None, typer.Option(help="Folder of the bank. [env: PROMPTBANK_HOME]")],
+    "db": Annotated[str | None, typer.Option(help="Database URL, SQLite or PostgreSQL. [env: PROMPTBANK_DB]")],
+    "backbone": Annotated[
+        str | None, typer.Option(help="Built-in name, path, GGUF or hub id. [env: PROMPTBANK_BACKBONE]")
+    ],
+    "threads": Annotated[int | None, typer.Option(help="Threads of torch. [env: PROMPTBANK_THREADS]")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")],
+}
+
+
+@dataclass(frozen=True)
+class Common:
+    """The shared options of a call, resolved.
+
+    Attributes:
+        settings: what they and the environment give.
+        origins: where each value came from.
+    """
+
+    settings: Settings
+    origins: list[Origin]
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register ``function(common, ...)`` as a command that also takes the shared options."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function, eval_str=True)
+        shared = [
+            inspect.Parameter(
+                key, inspect.Parameter.KEYWORD_ONLY, default=False if key == "debug" else None, annotation=kind
+            )
+            for key, kind in _SHARED.items()
+        ]
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            flags = {key: given.pop(key) for key in _SHARED}
+            with _expected_errors(debug=bool(flags.pop("debug"))):
+                function(Common(*load_settings(flags, os.environ)), **given)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in list(own.parameters.values())[1:]]
+        run.__signature__ = inspect.Signature([*parameters, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*parameters, *shared)}
+        app.command(name)(run)
+        return function
+
+    return register
+
+
+class _expected_errors:  # noqa: N801 - reads as a context manager
+    """Turn an expected error into one line on stderr and exit code 1."""
+
+    def __init__(self, *, debug: bool) -> None:
+        self._debug = debug
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None or self._debug:
+            return
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0)
+        if isinstance(error, KeyboardInterrupt):
+            typer.echo("interrupted; the same command goes on from where it was", err=True)
+            raise typer.Exit(130)
+        if _is_expected(error):
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+def _is_expected(error: BaseException) -> bool:
+    from promptbank.problems import EXPECTED  # imports torch, which a plain --help should not
+
+    return isinstance(error, EXPECTED)

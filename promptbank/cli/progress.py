@@ -1,0 +1,75 @@
+"""Training progress for people: bars on a terminal, a line an epoch in a log."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from promptbank.train.loop import EpochReport, StepReport
+
+__all__ = ["TrainingProgress", "bar"]
+
+
+def bar() -> Progress:
+    """Return a progress bar on stderr."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+class TrainingProgress:
+    """Draws a training run; a listener of `promptbank.train.loop`."""
+
+    def __init__(self) -> None:
+        self._progress = bar()
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> TrainingProgress:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Stop drawing."""
+        self._progress.stop()
+
+    def on_prefix(self, done: int, total: int) -> None:
+        """Show how many texts have been read."""
+        self._move("reading texts once", done, total)
+
+    def on_step(self, report: StepReport) -> None:
+        """Show the step, and its loss."""
+        self._move("training", report.step, report.steps)
+        self._progress.update(self._bars["training"], description=f"training, loss {report.loss:.3f}")
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Print the epoch's line."""
+        accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
+        self._progress.console.print(
+            f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
+            + (" (best)" if report.best else ""),
+            highlight=False,
+        )
+
+    def _move(self, name: str, done: int, total: int) -> None:
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=total)
+        self._progress.update(self._bars[name], completed=done)

@@ -1,0 +1,155 @@
+"""Settings: where the home and the bank are, which backbone, how many threads.
+
+Precedence: flag, then environment (``PROMPTBANK_*``), then ``config.toml`` in the home, then default; every value knows
+where it came from. Nothing is read at import; `load_settings` is called by the CLI and the service.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from promptbank.errors import ConfigError
+
+__all__ = ["Origin", "Settings", "load_settings", "make_home"]
+
+CONFIG_FILE = "config.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved settings.
+
+    Attributes:
+        home: folder of everything that is kept (``bank.db``, ``backbones/``, ``mt/``, ``runs/``).
+        db: database URL; ``sqlite:///<home>/bank.db`` unless told.
+        backbone: built-in name, hub id, path or GGUF file of the frozen model.
+        threads: threads of torch; 0 leaves its own choice.
+        batch_tokens: padded tokens of one inference batch.
+        max_records: most records of one HTTP request.
+        max_body: most bytes of one HTTP request.
+    """
+
+    home: Path
+    db: str
+    backbone: str = "gemma-3-270m"
+    threads: int = 0
+    batch_tokens: int = 4096
+    max_records: int = 256
+    max_body: int = 1_048_576
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A setting's value and where it came from: "flag", an environment variable's name, a file, or "default"."""
+
+    name: str
+    value: str
+    origin: str
+
+
+_NUMBERS = {
+    "threads": (0, 1024),
+    "batch_tokens": (64, 1_000_000),
+    "max_records": (1, 100_000),
+    "max_body": (1024, 2**31),
+}
+
+
+def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Settings, list[Origin]]:
+    """Resolve the settings.
+
+    Args:
+        flags: values given on the command line; None means not given.
+        environment: usually ``os.environ``.
+
+    Returns:
+        The settings, and each one's origin in the order of `Settings`.
+
+    Raises:
+        ConfigError: all faults at once: a number out of range, an unknown key of the file, a file that is no TOML.
+    """
+    home, home_origin = _home(flags, environment)
+    layers = [_flag_layer(flags), _environment_layer(environment), _file_layer(home / CONFIG_FILE), _defaults(home)]
+    values: dict[str, Any] = {"home": home}
+    origins = [Origin("home", str(home), home_origin)]
+    faults: list[str] = []
+    for name in (f.name for f in fields(Settings) if f.name != "home"):
+        raw, origin = next(layer[name] for layer in layers if name in layer)
+        values[name] = _number(name, raw, origin, faults) if name in _NUMBERS else str(raw)
+        origins.append(Origin(name, _masked(str(values[name])), origin))
+    if faults:
+        raise ConfigError("; ".join(faults))
+    return Settings(**values), origins
+
+
+def make_home(home: Path) -> None:
+    """Create the home folder.
+
+    Raises:
+        ConfigError: it cannot be made or written, for example because it lies below a regular file.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"the home {home} cannot be used ({exc.strerror}); set PROMPTBANK_HOME to a folder that can be written"
+        ) from exc
+
+
+def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Path, str]:
+    if flags.get("home"):
+        return Path(str(flags["home"])).expanduser().absolute(), "flag"
+    if environment.get("PROMPTBANK_HOME"):
+        return Path(environment["PROMPTBANK_HOME"]).expanduser().absolute(), "PROMPTBANK_HOME"
+    return Path.home() / ".promptbank", "default"
+
+
+def _flag_layer(flags: Mapping[str, object]) -> dict[str, tuple[object, str]]:
+    return {name: (value, "flag") for name, value in flags.items() if value is not None}
+
+
+def _environment_layer(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    names = {f.name: f"PROMPTBANK_{f.name.upper()}" for f in fields(Settings)}
+    return {name: (environment[key], key) for name, key in names.items() if environment.get(key)}
+
+
+def _file_layer(path: Path) -> dict[str, tuple[object, str]]:
+    if not path.is_file():
+        return {}
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path} is no valid TOML: {exc}") from exc
+    known = [f.name for f in fields(Settings) if f.name != "home"]
+    unknown = sorted(set(read) - set(known))
+    if unknown:
+        raise ConfigError(f"{path}: unknown key(s) {', '.join(unknown)}; known: {', '.join(known)}")
+    return {name: (value, str(path)) for name, value in read.items()}
+
+
+def _defaults(home: Path) -> dict[str, tuple[object, str]]:
+    found: dict[str, tuple[object, str]] = {"db": (f"sqlite:///{home / 'bank.db'}", "default")}
+    return found | {f.name: (f.default, "default") for f in fields(Settings) if f.name not in ("home", "db")}
+
+
+def _number(name: str, raw: object, origin: str, faults: list[str]) -> int:
+    low, high = _NUMBERS[name]
+    try:
+        value = int(str(raw))
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        faults.append(f"{name} is {raw!r} (from {origin}); it must be a whole number from {low} to {high}")
+    return value
+
+
+def _masked(value: str) -> str:
+    """Hide a password inside a database URL."""
+    scheme, mark, rest = value.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}://{user}:***@{host}" if mark and at and colon else value

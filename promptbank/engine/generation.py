@@ -1,0 +1,57 @@
+"""Greedy generation for open answers: a small decode loop on held keys and values.
+
+Greedy because that is what was trained and measured; rows that have ended leave the batch, so one long answer does
+not keep the others computing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from promptbank.forward import LanguageModel, open_context
+from promptbank.inject import pack
+
+__all__ = ["generate"]
+
+
+@torch.no_grad()
+def generate(
+    lm: LanguageModel,
+    table: Tensor,
+    prompts: Sequence[tuple[int, ...]],
+    offsets: Sequence[int],
+    *,
+    eos_id: int,
+    max_tokens: int,
+) -> list[list[int]]:
+    """Continue each prompt greedily until its end token.
+
+    Args:
+        lm: the backbone.
+        table: (R, H) virtual rows of all tasks in the batch.
+        prompts: B rendered prompts.
+        offsets: where each prompt's virtual rows start in the table.
+        eos_id: the end token.
+        max_tokens: most tokens generated, the end token included.
+
+    Returns:
+        B lists of ids; one that was not cut by ``max_tokens`` ends with ``eos_id``.
+    """
+    answers: list[list[int]] = [[] for _ in prompts]
+    context = open_context(len(prompts))
+    hidden = lm.hidden(pack(prompts, offsets), table, context)[:, -1]  # (B, H)
+    active = torch.arange(len(prompts))
+    for _ in range(max_tokens):
+        chosen = lm.head(hidden).argmax(-1)  # (active,)
+        for row, token in zip(active.tolist(), chosen.tolist(), strict=True):
+            answers[row].append(token)
+        going = (chosen != eos_id).nonzero().squeeze(1)
+        if len(going) == 0:
+            break
+        if len(going) < len(active):
+            context, active, chosen = context.select(going), active[going], chosen[going]
+        hidden = lm.hidden(pack([[token] for token in chosen.tolist()]), table, context)[:, -1]
+    return answers

@@ -1,0 +1,47 @@
+"""The errors of promptbank's own room.
+
+Every error that a user can cause derives from one base per room; the CLI and the service map the bases, and the
+subclasses named here, to exit codes and statuses in one table (``promptbank.service.problems``)::
+
+    PromptBankError
+    ├── ConfigError             a setting or an environment variable is wrong, or the home cannot be used
+    ├── InputError              a record cannot be rendered
+    │   └── TooLongError        it does not fit the backbone's window, even truncated
+    ├── TrainingError           a training cannot start or continue (no dev rows, a resume file of another run)
+    ├── BackboneMismatchError   a row of the bank belongs to another backbone or tokenizer
+    ├── UnknownTaskError        nothing is frozen under this name (carries near names)
+    ├── AmbiguousLanguageError  several languages are frozen and the request names none
+    └── BackboneError           in ``promptbank.backbone.errors``: a backbone cannot be found, fetched or used
+"""
+
+
+class PromptBankError(Exception):
+    """Base of the errors raised by promptbank; the message is one helpful line."""
+
+
+class ConfigError(PromptBankError):
+    """A setting is wrong or the home folder cannot be used."""
+
+
+class InputError(PromptBankError):
+    """A record cannot be turned into a prompt."""
+
+
+class TooLongError(InputError):
+    """A rendered prompt does not fit the backbone's window, even after the allowed truncation."""
+
+
+class TrainingError(PromptBankError):
+    """A training cannot start, continue or be frozen."""
+
+
+class BackboneMismatchError(PromptBankError):
+    """A stored row was made for another backbone or tokenizer."""
+
+
+class UnknownTaskError(PromptBankError):
+    """Nothing is frozen under a taskname, language or version."""
+
+
+class AmbiguousLanguageError(PromptBankError):
+    """A request names a task that is frozen in several languages, and no language."""

@@ -1,0 +1,74 @@
+"""One evaluation: predictions of a stored row against gold answers, in float32 unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.errors import InputError
+from tasks import Example, classification_report, data_sha256, exact_match
+
+__all__ = ["Evaluated", "evaluate"]
+
+BATCH_JOBS = 64
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of one task on one set.
+
+    Attributes:
+        metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers.
+        data_sha256: of the examples, gold answers included.
+        predicted: label ids, or texts, in the examples' order.
+    """
+
+    metrics: dict[str, Any]
+    data_sha256: str
+    predicted: tuple[str, ...]
+
+
+def evaluate(
+    predictor: Predictor,
+    task: ServedTask,
+    examples: Sequence[Example],
+    *,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Evaluated:
+    """Predict every example and compare.
+
+    Args:
+        predictor: the engine.
+        task: the row to be measured.
+        examples: with answers.
+        on_rows: called with the number of rows done.
+
+    Raises:
+        InputError: an example cannot be rendered; nothing is left out of a score.
+    """
+    predicted: list[str] = []
+    truncated = 0
+    for start in range(0, len(examples), BATCH_JOBS):
+        batch = examples[start : start + BATCH_JOBS]
+        for example, result in zip(batch, predictor.predict([Job(task, e.fields) for e in batch]), strict=True):
+            if isinstance(result, InputError):
+                raise InputError(f"{example.source}: {result}") from result
+            predicted.append(_answer(result))
+            truncated += result.truncated > 0
+        on_rows(len(predicted))
+    gold = [example.answer or "" for example in examples]
+    metrics = _metrics(task, gold, predicted) | ({"truncated": truncated} if truncated else {})
+    return Evaluated(metrics, data_sha256(examples), tuple(predicted))
+
+
+def _answer(prediction: Prediction) -> str:
+    return prediction.text if prediction.text is not None else prediction.label or ""
+
+
+def _metrics(task: ServedTask, gold: list[str], predicted: list[str]) -> dict[str, Any]:
+    space = task.renderer.card.label_space
+    if space is None:
+        return {"n": len(gold), "exact_match": exact_match(gold, predicted)}
+    return classification_report(gold, predicted, tuple(space)).as_dict()

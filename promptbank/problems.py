@@ -1,0 +1,83 @@
+"""The one table from errors to HTTP statuses, problem types and exit codes.
+
+The first class that an error is an instance of decides, so the special ones stand before their bases. A test walks all
+public exceptions of all rooms and finds each of them here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from promptbank.backbone.errors import BackboneError
+from promptbank.errors import (
+    AmbiguousLanguageError,
+    BackboneMismatchError,
+    ConfigError,
+    InputError,
+    PromptBankError,
+    TooLongError,
+    TrainingError,
+    UnknownTaskError,
+)
+from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
+from tasks import TaskError
+from translate.errors import TranslateError
+
+__all__ = ["EXPECTED", "Problem", "problem_of"]
+
+EXPECTED = (PromptBankError, TaskError, StoreError, TranslateError)
+"""Bases of all errors that a user can cause; anything else is a bug of ours."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as HTTP (RFC 9457) and the CLI tell it.
+
+    Attributes:
+        type: stable short name.
+        title: what kind of thing went wrong.
+        status: HTTP status.
+        detail: the error's own message.
+        exit_code: of the CLI.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    exit_code: int = 1
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the problem object that stands in the place of a prediction."""
+        return {"type": self.type, "title": self.title, "status": self.status, "detail": self.detail}
+
+
+_TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (UnknownTaskError, 404, "unknown-task", "Nothing is frozen under this name"),
+    (BackboneMismatchError, 409, "backbone-mismatch", "The row belongs to another backbone"),
+    (AmbiguousLanguageError, 422, "ambiguous-language", "The request must name a language"),
+    (TooLongError, 422, "too-long", "The record does not fit the backbone's window"),
+    (InputError, 422, "bad-record", "The record cannot be used"),
+    (TaskError, 422, "bad-record", "The record cannot be used"),
+    (StoreUnavailableError, 503, "store-unavailable", "The bank cannot be reached"),
+    (NotFoundError, 404, "not-found", "The bank holds no such thing"),
+    (TamperedRowError, 500, "tampered-row", "A stored row is not what was frozen"),
+    (StoreError, 500, "store", "The bank could not do this"),
+    (TrainingError, 500, "training", "The training failed"),
+    (ConfigError, 500, "config", "A setting is wrong"),
+    (BackboneError, 500, "backbone", "The backbone cannot be used"),
+    (TranslateError, 500, "translate", "The translation failed"),
+    (PromptBankError, 500, "promptbank", "This could not be done"),
+)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem for an expected error.
+
+    Raises:
+        TypeError: the error is none of ours.
+    """
+    for kind, status, name, title in _TABLE:
+        if isinstance(error, kind):
+            return Problem(name, title, status, str(error))
+    raise TypeError(f"{type(error).__name__} is not an expected error") from error

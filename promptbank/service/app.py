@@ -1,0 +1,223 @@
+"""The HTTP service: clients pick a task by name.
+
+Stateless but for the desk's rows, so any number of these processes stand behind any balancer on one PostgreSQL. One
+batch runs at a time (the lock): torch already uses all threads it is given. Queues and quotas will stand before it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from promptbank import __version__
+from promptbank.bank.desk import Desk, Question
+from promptbank.bank.select import LIVE, frozen_tasks
+from promptbank.engine.predictor import Prediction
+from promptbank.errors import UnknownTaskError
+from promptbank.problems import EXPECTED, Problem, problem_of
+from promptbank.service.body import BodyTooLargeError, read_body, read_records
+from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
+from store import RowInfo
+from tasks import TaskCard, TaskRef, parse_card, parse_spec
+
+__all__ = ["Limits", "create_app"]
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "One frozen backbone, one stored prompt a task. Pick a task by its name: `taskname[:lang][@version]`."
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
+                "example": {"taskname": "sentiment-task", "sentence": "Profit rose. Sentiment for Acme"},
+            },
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ProblemModel, "description": "unknown task"},
+    409: {"model": ProblemModel, "description": "the row belongs to another backbone"},
+    413: {"model": ProblemModel, "description": "over a limit"},
+    422: {"model": ProblemModel, "description": "the record cannot be used"},
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one request.
+
+    Attributes:
+        records: most records.
+        body: most bytes.
+    """
+
+    records: int = 256
+    body: int = 1_048_576
+
+
+def create_app(desk: Desk, limits: Limits | None = None) -> FastAPI:
+    """Build the application around a desk that is ready to answer."""
+    app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION)
+    for kind in EXPECTED:
+        app.add_exception_handler(kind, _problem_response)
+    _add_predictions(app, _Counter(desk, limits or Limits()))
+    _add_tasks(app, desk)
+    _add_health(app, desk)
+    return app
+
+
+def _problem_response(_request: Request, error: Exception) -> JSONResponse:
+    problem = _problem(error)
+    if problem.status >= 500:
+        logger.error("%s: %s", problem.type, problem.detail)
+    return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, BodyTooLargeError):
+        return Problem("too-large", "The request is over a limit", 413, str(error))
+    return problem_of(error)
+
+
+class _Counter:
+    """Takes a request's body, has the desk answer, and shapes the response."""
+
+    def __init__(self, desk: Desk, limits: Limits) -> None:
+        self._desk, self._limits = desk, limits
+        self._lock = threading.Lock()
+
+    async def serve(self, request: Request, task: str | None, lang: str | None) -> JSONResponse:
+        body = await read_body(request, self._limits.body)
+        read = read_records(body, request.headers.get("content-type", ""), self._limits.records)
+        questions = [Question(record, task, lang) for record in read.records]
+        answers = await run_in_threadpool(self._answer, questions)
+        if not read.single:
+            return JSONResponse([_plain(answer) for answer in answers])
+        if isinstance(answers[0], Prediction):
+            return JSONResponse(answers[0].as_dict())
+        return _problem_response(request, answers[0])
+
+    def _answer(self, questions: Sequence[Question]) -> list[Prediction | Exception]:
+        with self._lock:
+            return list(self._desk.answer(questions))
+
+
+def _plain(answer: Prediction | Exception) -> dict[str, object]:
+    return answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
+
+
+def _add_predictions(app: FastAPI, counter: _Counter) -> None:
+    models = PredictionModel | list[PredictionModel | ProblemModel]
+    about: dict[str, Any] = {
+        "responses": _PROBLEMS,
+        "openapi_extra": _BODY,
+        "response_model": models,
+        "tags": ["predict"],
+    }
+
+    @app.post("/v1/predict", summary="Answer records, each by the task it names", **about)
+    async def predict(
+        request: Request, lang: str | None = Query(None, description="for records that name no language")
+    ) -> JSONResponse:
+        """Take one record, a list of records or JSON lines, exactly as in a training file.
+
+        A list answers 200 with one item a record, in order; an item that failed is a problem with its own status. A
+        single record answers with its own status. The gold answer, if present, is ignored.
+        """
+        return await counter.serve(request, None, lang)
+
+    @app.post("/v1/tasks/{taskname}/predict", summary="Answer records by one task", **about)
+    async def predict_task(
+        request: Request, taskname: str, lang: str | None = Query(None, description="for records that name no language")
+    ) -> JSONResponse:
+        """Like `/v1/predict`, with the task in the path: `taskname[:lang][@version]`."""
+        return await counter.serve(request, taskname, lang)
+
+
+def _add_tasks(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/tasks", summary="Tasks that can be asked", tags=["tasks"])
+    def tasks() -> list[TaskModel]:
+        """Return all live tasks of the backbone that is loaded."""
+        return [_task(desk, info) for info in frozen_tasks(desk.store, desk.backbone.fingerprint)]
+
+    @app.get(
+        "/v1/tasks/{taskname}",
+        summary="One task, in each of its languages",
+        responses={404: _PROBLEMS[404]},
+        tags=["tasks"],
+    )
+    def task(taskname: str) -> list[TaskModel]:
+        """Return the live rows of one taskname, optionally `taskname:lang`."""
+        return [_task(desk, info) for info in _of(desk, parse_spec(taskname)) if LIVE in info.aliases]
+
+    @app.get(
+        "/v1/tasks/{taskname}/versions", summary="Versions of one task", responses={404: _PROBLEMS[404]}, tags=["tasks"]
+    )
+    def versions(taskname: str) -> list[VersionModel]:
+        """Return every version with its aliases, oldest first."""
+        return [_version(info) for info in _of(desk, parse_spec(taskname))]
+
+
+def _of(desk: Desk, ref: TaskRef) -> list[RowInfo]:
+    infos = desk.store.rows.list(taskname=ref.taskname, lang=ref.lang, fingerprint=desk.backbone.fingerprint)
+    if not infos:
+        desk.task(ref)  # raises what is wrong, with near names
+        raise UnknownTaskError(f"nothing is frozen as {ref}")
+    return sorted(infos, key=lambda info: (info.scope.lang, info.version))
+
+
+def _task(desk: Desk, info: RowInfo) -> TaskModel:
+    card = _card(desk, info)
+    return TaskModel(
+        taskname=info.scope.taskname,
+        lang=info.scope.lang,
+        version=info.version,
+        sha256=info.sha256,
+        labels=list(card.label_space) if card.label_space is not None else None,
+        fields=list(card.fields),
+        prompt_template=card.prompt_template,
+        total_virtual_tokens=card.total_virtual_tokens,
+        created_at=info.created_at,
+    )
+
+
+def _card(desk: Desk, info: RowInfo) -> TaskCard:
+    return parse_card(json.loads(desk.store.rows.get(info.scope, info.version).card_json))
+
+
+def _version(info: RowInfo) -> VersionModel:
+    return VersionModel(
+        taskname=info.scope.taskname,
+        lang=info.scope.lang,
+        version=info.version,
+        sha256=info.sha256,
+        aliases=list(info.aliases),
+        created_at=info.created_at,
+    )
+
+
+def _add_health(app: FastAPI, desk: Desk) -> None:
+    @app.get("/livez", summary="Is the process alive?", tags=["health"])
+    def livez() -> dict[str, str]:
+        """Answer as long as the process can."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemModel}}, tags=["health"])
+    def readyz() -> ReadyModel:
+        """Ask the bank for its revision; 503 when it cannot be reached."""
+        revision = desk.store.revision()
+        return ReadyModel(
+            status="ready", backbone=desk.backbone.name, fingerprint=desk.backbone.fingerprint, revision=revision
+        )

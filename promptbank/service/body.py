@@ -1,0 +1,79 @@
+"""Request bodies: read under a limit, and parsed to records with the same reader as JSONL files."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fastapi import Request
+
+from promptbank.errors import InputError
+from tasks import DataError, Record, check_record, read_jsonl
+
+__all__ = ["BodyTooLargeError", "Records", "read_body", "read_records"]
+
+Item = TypeVar("Item")
+
+JSONL_TYPES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")
+
+
+class BodyTooLargeError(InputError):
+    """The body, or the number of records in it, is over the limit (413)."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Parsed records, and whether one alone was sent (then its status is the response's)."""
+
+    records: list[Record | DataError]
+    single: bool
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read a body, stopping as soon as it is over the limit.
+
+    Raises:
+        BodyTooLargeError: it is longer than ``limit`` bytes.
+    """
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise BodyTooLargeError(f"the request body is over {limit} bytes; send fewer records at a time")
+    return bytes(chunks)
+
+
+def read_records(body: bytes, content_type: str, most: int) -> Records:
+    """Parse a JSON object, a JSON list of objects, or (by content type) JSON lines.
+
+    Raises:
+        InputError: no JSON, or neither an object nor a list.
+        BodyTooLargeError: more than ``most`` records.
+    """
+    if content_type.partition(";")[0].strip() in JSONL_TYPES:
+        return Records(_limited(list(read_jsonl(io.BytesIO(body), name="body")), most), single=False)
+    try:
+        parsed = json.loads(body)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        raise InputError(f"the body is no JSON: {exc}; send one record, a list of records, or JSON lines") from exc
+    if isinstance(parsed, dict):
+        return Records([_checked(parsed, "the record")], single=True)
+    if not isinstance(parsed, list) or not parsed:
+        raise InputError(f"the body must be a record or a list of records, not {json.dumps(parsed)[:60]}")
+    items = _limited(parsed, most)
+    return Records([_checked(item, f"record {n}") for n, item in enumerate(items, start=1)], single=False)
+
+
+def _checked(item: object, source: str) -> Record | DataError:
+    try:
+        return check_record(item, source)
+    except DataError as exc:
+        return exc
+
+
+def _limited(items: list[Item], most: int) -> list[Item]:
+    if len(items) > most:
+        raise BodyTooLargeError(f"{len(items)} records in one request; {most} are allowed, send them in parts")
+    return items

@@ -1,0 +1,1 @@
+"""One p-tuning run: rows, batches, loss, dev score, resume file."""

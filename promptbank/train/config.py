@@ -1,0 +1,60 @@
+"""What a training run is: everything that decides its result, stored with the row it makes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from promptbank.encoder import ENCODERS
+from promptbank.render import MAX_OPEN_ANSWER_TOKENS
+
+__all__ = ["TrainConfig"]
+
+INITS = ("text", "labels", "vocabulary")
+
+
+class TrainConfig(BaseModel):
+    """The settings of one p-tuning run. The defaults are measured; see ``docs/lab-log.md``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: str = Field("lstm.v1", description="prompt encoder: lstm.v1, mlp.v1 or embedding.v1")
+    init: str = Field(
+        "text",
+        description="start of the prompt: text (the card's description), labels (label words), vocabulary (sampled "
+        "embeddings) or from:taskname[:lang][@version]",
+    )
+    epochs: int = Field(12, ge=1, le=1000, description="most passes over the training rows")
+    batch_size: int = Field(16, ge=1, le=1024, description="rows a step")
+    lr: float = Field(2e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    patience: int = Field(4, ge=1, description="epochs without a better dev score before stopping")
+    dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
+    seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the frozen copy trained against: auto is bfloat16 where the CPU has it"
+    )
+    cache_bytes: int = Field(
+        2 * 2**30, ge=0, description="memory for keys and values of constant prompt beginnings; the rest spills to disk"
+    )
+    answer_tokens: int = Field(
+        MAX_OPEN_ANSWER_TOKENS, ge=2, description="tokens kept free for an open answer, its end token included"
+    )
+    checkpoint_steps: int = Field(50, ge=1, description="steps between two resume files")
+
+    @field_validator("encoder")
+    @classmethod
+    def _known_encoder(cls, value: str) -> str:
+        if value not in ENCODERS:
+            raise ValueError(f"unknown encoder {value!r}; known: {', '.join(ENCODERS)}")
+        return value
+
+    @field_validator("init")
+    @classmethod
+    def _known_init(cls, value: str) -> str:
+        if value not in INITS and not (value.startswith("from:") and len(value) > len("from:")):
+            raise ValueError(f"unknown init {value!r}; known: {', '.join(INITS)}, from:taskname[:lang][@version]")
+        return value

@@ -1,0 +1,113 @@
+"""The dev score that chooses the epoch: labels by their forms for closed cards, answer loss for open ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.forward import LanguageModel
+from promptbank.render import Renderer
+from promptbank.train.prefix import PrefixCache
+from promptbank.train.rows import TrainRow, row_losses
+from tasks import Example
+
+__all__ = ["DevScore", "DevSet"]
+
+BATCH_ROWS = 32
+
+
+@dataclass(frozen=True)
+class DevScore:
+    """A dev score in float32.
+
+    Attributes:
+        accuracy: share of right labels; None for open answers.
+        loss: mean -log p(gold label) over the label set in nats, or per answer token for open answers.
+    """
+
+    accuracy: float | None
+    loss: float
+
+    def better_than(self, other: DevScore | None) -> bool:
+        """Whether this score is higher: more right labels, and among equals a lower loss."""
+        return other is None or self._key > other._key
+
+    @property
+    def _key(self) -> tuple[float, float]:
+        return (self.accuracy if self.accuracy is not None else 0.0, -self.loss)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return a plain mapping."""
+        return asdict(self)
+
+
+class DevSet:
+    """Rendered dev rows, with the float32 keys and values of their constant beginnings.
+
+    Args:
+        lm: the float32 backbone.
+        renderer: of the task.
+        examples: the dev examples, with answers.
+        rows: the same, rendered.
+        held: keys and values by row, or None to compute everything each time.
+        answer_only: for the loss of open answers.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        renderer: Renderer,
+        examples: Sequence[Example],
+        rows: Sequence[TrainRow],
+        held: PrefixCache | None,
+        *,
+        answer_only: bool,
+    ) -> None:
+        self._lm, self._renderer, self.held = lm, renderer, held
+        self._gold = [example.answer or "" for example in examples]
+        self._rows, self._answer_only = rows, answer_only
+
+    @torch.no_grad()
+    def score(self, table: Tensor) -> DevScore:
+        """Score a table of virtual rows (V, H) on all dev rows."""
+        outcomes = [out for batch in self._batches() for out in self._outcomes(table, batch)]
+        loss = math.fsum(loss for loss, _ in outcomes) / len(outcomes)
+        if self._renderer.card.is_open:
+            return DevScore(None, loss)
+        return DevScore(sum(right for _, right in outcomes) / len(outcomes), loss)
+
+    def _batches(self) -> list[list[int]]:
+        """Row indices, equally long after the constant part (see `score_forms`)."""
+
+        def tail(i: int) -> int:
+            return len(self._rows[i].prompt) - self._start(i)
+
+        order = sorted(range(len(self._rows)), key=lambda i: (tail(i), len(self._rows[i].prompt)))
+        groups = [list(group) for _, group in groupby(order, key=tail)]
+        return [group[i : i + BATCH_ROWS] for group in groups for i in range(0, len(group), BATCH_ROWS)]
+
+    def _start(self, row: int) -> int:
+        return self._rows[row].constant if self.held is not None else 0
+
+    def _outcomes(self, table: Tensor, batch: list[int]) -> list[tuple[float, bool]]:
+        """Loss and correctness of each row in a batch."""
+        held = [self.held[i] for i in batch] if self.held is not None else None
+        if self._renderer.card.is_open:
+            rows = [self._rows[i] for i in batch]
+            losses = row_losses(self._lm, table, rows, held, answer_only=self._answer_only)
+            return [(float(loss), False) for loss in losses]
+        forms = self._renderer.forms
+        requests = [Request(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]
+        scored = score_forms(self._lm, table, requests, held)
+        return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
+
+    def _closed(self, scores: Tensor, gold: str) -> tuple[float, bool]:
+        by_label = label_scores(self._renderer.forms, scores)
+        total = float(torch.tensor(list(by_label.values())).logsumexp(0))
+        return total - by_label[gold], max(by_label, key=by_label.__getitem__) == gold

@@ -1,0 +1,73 @@
+"""What a task is: cards and templates, examples, splits, metrics. Knows neither torch nor the other rooms."""
+
+from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variants
+from tasks.card import TaskCard, parse_card
+from tasks.convert import CONVERTERS, Conversion, convert_fiqa
+from tasks.errors import (
+    CardError,
+    DataError,
+    Fault,
+    SpecError,
+    SplitError,
+    TaskError,
+    UnknownCardError,
+    UnknownLabelError,
+)
+from tasks.examples import Example, Record, check_record, data_sha256, example_from, read_examples, read_jsonl
+from tasks.hub import load_dataset_examples
+from tasks.metrics import ClassificationReport, LabelScore, classification_report, exact_match
+from tasks.spec import TaskRef, is_lang, is_taskname, parse_spec
+from tasks.splits import DEV_SALT, FOLD_SALT, Split, crossval_split, fold_of, in_dev, label_shares, split_dev
+from tasks.template import Field, Segment, Text, VirtualBlock, scan_template
+
+__all__ = [
+    "CONVERTERS",
+    "DEFAULT_LANG",
+    "DEV_SALT",
+    "FOLD_SALT",
+    "CardError",
+    "ClassificationReport",
+    "Conversion",
+    "DataError",
+    "Example",
+    "Fault",
+    "Field",
+    "LabelScore",
+    "Record",
+    "Segment",
+    "SpecError",
+    "Split",
+    "SplitError",
+    "TaskCard",
+    "TaskError",
+    "TaskRef",
+    "Text",
+    "UnknownCardError",
+    "UnknownLabelError",
+    "VirtualBlock",
+    "builtin_card",
+    "builtin_cards",
+    "check_record",
+    "classification_report",
+    "convert_fiqa",
+    "crossval_split",
+    "data_sha256",
+    "exact_match",
+    "example_from",
+    "fold_of",
+    "in_dev",
+    "is_lang",
+    "is_taskname",
+    "label_shares",
+    "load_dataset_examples",
+    "parse_card",
+    "parse_spec",
+    "pick_card",
+    "read_cards",
+    "read_examples",
+    "read_jsonl",
+    "sample_path",
+    "scan_template",
+    "split_dev",
+    "variants",
+]

@@ -1,0 +1,75 @@
+"""Converters from other people's formats to records, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.builtin import builtin_card
+from tasks.errors import DataError
+
+__all__ = ["CONVERTERS", "Conversion", "convert_fiqa"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Converted records, and what a person should know of them."""
+
+    records: tuple[dict[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def convert_fiqa(paths: Sequence[Path]) -> Conversion:
+    """Convert FiQA 2018 task 1 (financial sentiment of a sentence towards a target, score -1 to 1).
+
+    The group is the sentence without its target, so one headline with two targets never straddles a split. Rows with
+    a score of 0 are dropped, and the notes say how many.
+
+    Args:
+        paths: the files ``task1_headline_ABSA_train.json`` and ``task1_post_ABSA_train.json``, or one of them.
+
+    Raises:
+        DataError: a file is not in this format.
+    """
+    card = builtin_card("sentiment-task", "en")
+    records, neutral = [], 0
+    for path in paths:
+        for key, number, sentence, target, score in _fiqa_rows(path):
+            if score == 0:
+                neutral += 1
+                continue
+            group = hashlib.sha256(" ".join(sentence.split()).encode()).hexdigest()[:16]
+            records.append(
+                {
+                    "taskname": card.taskname,
+                    "sentence": card.phrases["target"].format_map({"sentence": sentence, "target": target}),
+                    "label": "positive" if score > 0 else "negative",
+                    "id": f"fiqa-{key}-{number}",
+                    "group": group,
+                    "target": target,
+                }
+            )
+    groups = len({record["group"] for record in records})
+    notes = [f"{len(records)} rows in {groups} groups"] + [f"{neutral} neutral rows dropped (score 0)"] * (neutral > 0)
+    return Conversion(tuple(records), tuple(notes))
+
+
+def _fiqa_rows(path: Path) -> Iterator[tuple[str, int, str, str, float]]:
+    """Yield key, number of the target, sentence, target and score."""
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as exc:
+        raise DataError(f"{path} cannot be read as FiQA JSON: {exc}") from exc
+    for key, item in content.items():
+        try:
+            for number, info in enumerate(item["info"]):
+                yield key, number, str(item["sentence"]), str(info["target"]), float(info["sentiment_score"])
+        except (KeyError, TypeError, ValueError) as exc:
+            raise DataError(f"{path}: item {key!r} is not in FiQA's format ({exc!r})") from exc
+
+
+CONVERTERS: dict[str, Callable[[Sequence[Path]], Conversion]] = {"fiqa": convert_fiqa}

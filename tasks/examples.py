@@ -1,0 +1,253 @@
+"""Records and examples: JSON lines in, checked examples out.
+
+Reading streams, so a file of any size passes through. Every fault names file, line and field; a file's faults are
+gathered (up to a limit) and raised once. Nothing is skipped but blank lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tasks.card import TaskCard
+from tasks.errors import DataError, UnknownLabelError
+
+__all__ = ["Example", "Record", "check_record", "data_sha256", "example_from", "read_examples", "read_jsonl"]
+
+MAX_FAULTS = 20
+_RESERVED = ("id", "group", "taskname", "lang")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One JSON object and where it came from ("file.jsonl:12")."""
+
+    line: int
+    data: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One checked record of a task.
+
+    Attributes:
+        id: its own, or a hash of its content.
+        group: rows of one group never straddle a split; its own, or a hash of its text fields.
+        taskname: of the card.
+        lang: of the card.
+        fields: text fields by name.
+        answer: label id, or the text of an open answer; None at inference.
+        source: "file.jsonl:12".
+    """
+
+    id: str
+    group: str
+    taskname: str
+    lang: str
+    fields: Mapping[str, str]
+    answer: str | None
+    source: str = ""
+
+
+def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[Record | DataError]:
+    """Read JSON lines one at a time; a line that is no usable record yields its error in its place.
+
+    Args:
+        source: a path, or a binary stream.
+        name: how errors call it; the path if absent.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    if not isinstance(source, (str, Path)):
+        yield from _lines(source, name or "input")
+        return
+    try:
+        stream = Path(source).open("rb")  # noqa: SIM115 - closed below; opening alone is guarded
+    except OSError as exc:
+        raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
+    with stream:
+        yield from _lines(stream, name or str(source))
+
+
+def _lines(stream: Iterable[bytes], name: str) -> Iterator[Record | DataError]:
+    for number, raw in enumerate(stream, start=1):
+        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        if line.strip():
+            yield _parsed(line, f"{name}:{number}", number)
+
+
+def _parsed(line: bytes, source: str, number: int) -> Record | DataError:
+    try:
+        data = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return check_record(data, source, line=number)
+    except UnicodeDecodeError as exc:
+        return DataError(f"{source}: byte {exc.start + 1} is no UTF-8")
+    except json.JSONDecodeError as exc:
+        return DataError(f"{source}: broken JSON at column {exc.colno}: {exc.msg}")
+    except RecursionError:
+        return DataError(f"{source}: nested too deeply")
+    except DataError as exc:
+        text = str(exc)
+        return exc if text.startswith(source) else DataError(f"{source}: {text}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise DataError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
+    return dict(pairs)
+
+
+def _no_constant(constant: str) -> None:
+    raise DataError(f"{constant} is no JSON value")
+
+
+def check_record(data: object, source: str, *, line: int = 1) -> Record:
+    """Check that parsed JSON is an object whose strings are text that can be stored and encoded.
+
+    Raises:
+        DataError: it is no object, or a string holds NUL or a lone surrogate.
+    """
+    if not isinstance(data, dict):
+        raise DataError(f"{source}: a record is a JSON object, not {type(data).__name__}")
+    for key, value in data.items():
+        if isinstance(value, str):
+            _check_text(value, f"{source}: field {key!r}")
+    return Record(line, data, source)
+
+
+def _check_text(text: str, where: str) -> None:
+    if "\x00" in text:
+        raise DataError(f"{where} holds a NUL character at {text.index(chr(0))}; remove it")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise DataError(f"{where} holds a lone surrogate at {exc.start} ({text[exc.start]!a}); it is no text") from exc
+
+
+def example_from(record: Record, card: TaskCard, *, need_answer: bool, strict: bool = False) -> Example:
+    """Check a record against a card.
+
+    Args:
+        record: as read.
+        card: the task.
+        need_answer: whether the gold answer must be there; at inference it is not even looked at.
+        strict: refuse keys that the card does not use.
+
+    Raises:
+        DataError: every fault of the record at once.
+    """
+    data, faults = record.data, []
+    for key, wanted in (("taskname", card.taskname), ("lang", card.lang)):
+        if data.get(key, wanted) != wanted:
+            faults.append(f"{key} is {data[key]!r}, but the card is {card.taskname}:{card.lang}")
+    fields = {name: _text(data, name, faults) for name in card.fields}
+    answer = _answer(data, card, faults) if need_answer else None
+    if strict:
+        extra = sorted(set(data) - {*card.fields, card.answer_field, *_RESERVED})
+        faults += [f"field {name!r} is not used by the card (strict)" for name in extra]
+    if faults:
+        raise DataError(f"{record.source}: {'; '.join(faults)}")
+    content = json.dumps([card.taskname, card.lang, fields, answer], ensure_ascii=False)
+    return Example(
+        id=str(data.get("id", _hash(content))),
+        group=str(data.get("group", _hash(json.dumps(list(fields.values()), ensure_ascii=False)))),
+        taskname=card.taskname,
+        lang=card.lang,
+        fields=fields,
+        answer=answer,
+        source=record.source,
+    )
+
+
+def _text(data: Mapping[str, Any], name: str, faults: list[str]) -> str:
+    """A field's text; a whole number counts as its digits."""
+    value = data.get(name)
+    if name not in data:
+        near = ", ".join(map(repr, data)) or "none"
+        faults.append(f"field {name!r} is missing; the record has {near}")
+    elif isinstance(value, str):
+        return value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    else:
+        faults.append(f"field {name!r} must be text, not {json.dumps(value)[:40]}")
+    return ""
+
+
+def _answer(data: Mapping[str, Any], card: TaskCard, faults: list[str]) -> str | None:
+    if card.answer_field not in data:
+        faults.append(f"the answer field {card.answer_field!r} is missing")
+        return None
+    text = _text(data, card.answer_field, faults)
+    if card.is_open:
+        return text
+    try:
+        return card.label_id(text)
+    except UnknownLabelError as exc:
+        faults.append(str(exc))
+        return None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_examples(
+    paths: Sequence[Path | str], card: TaskCard, *, need_answer: bool = True, strict: bool = False
+) -> list[Example]:
+    """Read files of records of one task.
+
+    Raises:
+        DataError: all faults of all files at once (the first `MAX_FAULTS`), a file without records, or one id twice.
+    """
+    examples: list[Example] = []
+    faults: list[str] = []
+    for path in paths:
+        before = len(examples) + len(faults)
+        for record in read_jsonl(path):
+            try:
+                examples.append(_example(record, card, need_answer=need_answer, strict=strict))
+            except DataError as exc:
+                faults.append(str(exc))
+        if len(examples) + len(faults) == before:
+            faults.append(f"{path} holds no records")
+    faults += _twice(examples)
+    raise_faults(faults)
+    return examples
+
+
+def _example(record: Record | DataError, card: TaskCard, *, need_answer: bool, strict: bool) -> Example:
+    if isinstance(record, DataError):
+        raise record
+    return example_from(record, card, need_answer=need_answer, strict=strict)
+
+
+def _twice(examples: Sequence[Example]) -> Iterator[str]:
+    first: dict[str, str] = {}
+    for example in examples:
+        if example.id in first:
+            yield f"{example.source}: id {example.id!r} stands at {first[example.id]} already"
+        first.setdefault(example.id, example.source)
+
+
+def raise_faults(faults: Sequence[str]) -> None:
+    """Raise one error for all faults, if there are any."""
+    if faults:
+        more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
+        raise DataError("; ".join(faults[:MAX_FAULTS]) + more)
+
+
+def data_sha256(examples: Iterable[Example]) -> str:
+    """Hash a set's content in order: id, group, task, language, fields and answer of every example."""
+    digest = hashlib.sha256()
+    for e in examples:
+        digest.update(json.dumps([e.id, e.group, e.taskname, e.lang, dict(e.fields), e.answer]).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""Scores of predicted labels against gold ones. Labels are compared by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["ClassificationReport", "LabelScore", "classification_report", "exact_match"]
+
+COLLAPSE_SHARE = 0.95
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """Precision, recall and F1 of one label (0 where undefined), and its number of gold rows."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class ClassificationReport:
+    """Scores of one set.
+
+    Attributes:
+        n: rows.
+        accuracy: share of right labels.
+        macro_f1: mean F1 over the labels that occur in gold or predictions, as in scikit-learn.
+        per_label: scores by label, in the order of ``labels``.
+        labels: label ids, in the card's order.
+        confusion: rows are gold, columns predicted labels, in the order of ``labels``.
+        majority_share: accuracy of always answering the most frequent gold label.
+        collapse: a warning when nearly all predictions are one label though the gold ones are mixed.
+    """
+
+    n: int
+    accuracy: float
+    macro_f1: float
+    per_label: dict[str, LabelScore]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    majority_share: float
+    collapse: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def classification_report(gold: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> ClassificationReport:
+    """Compare predicted with gold label ids.
+
+    Args:
+        gold: label ids.
+        predicted: label ids, as many.
+        labels: all label ids of the task.
+
+    Raises:
+        ValueError: no rows, or different numbers of them.
+    """
+    if not gold or len(gold) != len(predicted):
+        raise ValueError(f"{len(gold)} gold and {len(predicted)} predicted labels; equal numbers above 0 are needed")
+    place = {label: index for index, label in enumerate(labels)}
+    matrix = [[0] * len(labels) for _ in labels]
+    for g, p in zip(gold, predicted, strict=True):
+        matrix[place[g]][place[p]] += 1
+    scores = {label: _score(matrix, index) for label, index in place.items()}
+    occurring = [label for label in labels if label in {*gold, *predicted}]
+    return ClassificationReport(
+        n=len(gold),
+        accuracy=sum(matrix[i][i] for i in range(len(labels))) / len(gold),
+        macro_f1=sum(scores[label].f1 for label in occurring) / len(occurring),
+        per_label=scores,
+        labels=tuple(labels),
+        confusion=tuple(map(tuple, matrix)),
+        majority_share=max(sum(row) for row in matrix) / len(gold),
+        collapse=_collapse(gold, predicted),
+    )
+
+
+def _score(matrix: list[list[int]], index: int) -> LabelScore:
+    right, support = matrix[index][index], sum(matrix[index])
+    guessed = sum(row[index] for row in matrix)
+    precision = right / guessed if guessed else 0.0
+    recall = right / support if support else 0.0
+    return LabelScore(precision, recall, 2 * right / (support + guessed) if support + guessed else 0.0, support)
+
+
+def _collapse(gold: Sequence[str], predicted: Sequence[str]) -> str | None:
+    label = max(sorted(set(predicted)), key=predicted.count)
+    share, due = predicted.count(label) / len(predicted), gold.count(label) / len(gold)
+    if len(gold) < 2 or share < COLLAPSE_SHARE or due > COLLAPSE_SHARE or share <= due:
+        return None
+    return (
+        f"{share:.0%} of the predictions are {label!r}, which is right for {due:.0%}: the prompt answers nearly always "
+        "the same; try another --seed or --lr"
+    )
+
+
+def exact_match(gold: Sequence[str], predicted: Sequence[str]) -> float:
+    """Return the share of open answers that are equal but for white space.
+
+    >>> exact_match(["a  b", "c"], ["a b", "d"])
+    0.5
+    """
+    return sum(g.split() == p.split() for g, p in zip(gold, predicted, strict=True)) / len(gold)

@@ -1,0 +1,91 @@
+"""Folds and splits: functions of a row's group alone.
+
+A hash with a fixed salt assigns every group, so rows of one group never straddle a split, dropping a row moves no
+other, file order does not matter, and a translation that keeps its source's groups has its source's folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.errors import SplitError
+from tasks.examples import Example
+
+__all__ = ["DEV_SALT", "FOLD_SALT", "Split", "crossval_split", "fold_of", "in_dev", "label_shares", "split_dev"]
+
+FOLD_SALT = "promptbank.fold.v1"
+DEV_SALT = "promptbank.dev.v1"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three parts of a set."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+
+def _point(salt: str, group: str) -> int:
+    """Spread a group evenly over 0..2**64-1."""
+    return int.from_bytes(hashlib.sha256(f"{salt}\0{group}".encode()).digest()[:8], "big")
+
+
+def fold_of(group: str, folds: int, salt: str = FOLD_SALT) -> int:
+    """Return the fold of a group, 0 to ``folds - 1``."""
+    return _point(salt, group) % folds
+
+
+def in_dev(group: str, fraction: float, salt: str = DEV_SALT) -> bool:
+    """Whether a group is kept for dev."""
+    return _point(salt, group) < fraction * 2**64
+
+
+def split_dev(examples: Sequence[Example], fraction: float) -> tuple[list[Example], list[Example]]:
+    """Divide examples into train and dev by their groups.
+
+    Raises:
+        SplitError: a part would be empty.
+    """
+    train = [e for e in examples if not in_dev(e.group, fraction)]
+    dev = [e for e in examples if in_dev(e.group, fraction)]
+    _check_parts(train=train, dev=dev)
+    return train, dev
+
+
+def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float) -> Split:
+    """Take one fold as test, and divide the rest into train and dev.
+
+    Args:
+        examples: the whole set.
+        folds: K.
+        fold: which one is the test part, 0 to K - 1.
+        dev_fraction: share of the remaining groups kept for dev.
+
+    Raises:
+        SplitError: no such fold, or a part would be empty.
+    """
+    if not 0 <= fold < folds:
+        raise SplitError(f"fold {fold} of {folds}; folds are numbered 0 to {folds - 1}")
+    test = [e for e in examples if fold_of(e.group, folds) == fold]
+    rest = [e for e in examples if fold_of(e.group, folds) != fold]
+    train = [e for e in rest if not in_dev(e.group, dev_fraction)]
+    dev = [e for e in rest if in_dev(e.group, dev_fraction)]
+    _check_parts(train=train, dev=dev, test=test)
+    return Split(tuple(train), tuple(dev), tuple(test))
+
+
+def _check_parts(**parts: Sequence[Example]) -> None:
+    empty = [name for name, part in parts.items() if not part]
+    if empty:
+        sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
+        raise SplitError(f"no row left for {' and '.join(empty)} ({sizes}); give more rows or another share")
+
+
+def label_shares(examples: Sequence[Example]) -> dict[str, float]:
+    """Return each answer's share of the examples, in order of the answers."""
+    counts = Counter(e.answer or "" for e in examples)
+    return {answer: counts[answer] / len(examples) for answer in sorted(counts)}

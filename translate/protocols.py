@@ -1,0 +1,68 @@
+"""What an engine and a translation memory are, to the pipeline that will use them.
+
+An engine built on the backbone lives in ``promptbank`` and the memory in ``store``; both satisfy these protocols
+without importing this room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+__all__ = ["Engine", "EngineInfo", "Hypothesis", "Memory", "Segment"]
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine says of itself.
+
+    Attributes:
+        engine_id: changes whenever its output may change (model hash, decoding options).
+        langpairs: such as "en-sv".
+        markers: how spans can be marked in its input.
+        offline: whether it runs without a network.
+    """
+
+    engine_id: str
+    langpairs: tuple[str, ...]
+    markers: Literal["trained", "bracket", "none"]
+    offline: bool
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One text to be translated, once for each engine."""
+
+    key: str
+    src: str
+    tgt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A translation and, where the engine gives one, its mean log-probability a token."""
+
+    text: str
+    score: float | None = None
+
+
+class Engine(Protocol):
+    """Anything that translates."""
+
+    def info(self) -> EngineInfo:
+        """Say what this engine is."""
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        """Translate segments, one hypothesis for each, in order."""
+
+
+class Memory(Protocol):
+    """Translations that are kept, so that no segment is translated twice by one engine."""
+
+    def recall(self, engine_id: str, keys: Sequence[str]) -> dict[str, Hypothesis]:
+        """Return what is known among the keys."""
+
+    def remember(self, engine_id: str, found: Sequence[tuple[Segment, Hypothesis]]) -> None:
+        """Keep translations, in one transaction."""
