@@ -64,7 +64,7 @@ class PromptEncoder(nn.Module, ABC):
             elif name.endswith("table"):
                 parameter.normal_(0.0, 1.0, generator=generator)
             else:
-                bound = parameter.shape[1] ** -0.5
+                bound = (3 / parameter.shape[1]) ** 0.5  # keeps the variance, so that slots stay apart
                 parameter.uniform_(-bound, bound, generator=generator)
         self.last().zero_()
 

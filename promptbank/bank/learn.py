@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from promptbank import __version__
 from promptbank.backbone import Backbone
 from promptbank.bank.probes import take_probes
 from promptbank.bank.select import LIVE, scope_of, select_row, served_task
@@ -36,7 +37,7 @@ from tasks import Example, TaskCard, data_sha256, parse_spec
 
 __all__ = ["Learnt", "learn_task", "record_evaluation"]
 
-PACKAGES = ("promptbank", "torch", "transformers", "tokenizers", "safetensors")
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -188,18 +189,11 @@ def _new_row(
         seed=config.seed,
         data_sha256=data,
         parent_version=parent,
-        packages_json=json.dumps({name: _package_version(name) for name in PACKAGES}),
+        packages_json=json.dumps({"promptbank": __version__} | {n: importlib.metadata.version(n) for n in PACKAGES}),
         probes_json="",
         probe_logits=b"",
         probe_shape=(0, 0),
     )
-
-
-def _package_version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _written(store: Store, new: NewRow, run_id: str) -> Row | None:

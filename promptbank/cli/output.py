@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import typer
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 __all__ = ["print_json", "print_table", "say"]
+
+PIPED_WIDTH = 200
+"""Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
 
 
 def say(text: str) -> None:
@@ -33,7 +37,11 @@ def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *,
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console(highlight=False, markup=False).print(table)
+    if not table.row_count:
+        say("nothing yet")
+        return
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,69 @@
+"""The prompt table and everything else that must survive, on SQLite or PostgreSQL.
+
+Rows of virtual-token embeddings go in as bytes and come out as the same bytes, verified; nothing that was frozen is
+ever changed. Begin with `open_store`. No tensor and no SQLAlchemy object passes this border.
+"""
+
+from store.bank import Store, open_store
+from store.errors import (
+    DiskFullError,
+    InsertOnlyError,
+    InvalidRecordError,
+    InvalidRowError,
+    NoEarlierVersionError,
+    NotFoundError,
+    RunConflictError,
+    SchemaError,
+    StoreError,
+    StoreUnavailableError,
+    TamperedRowError,
+    UnknownAliasError,
+    UnknownRowError,
+    UnknownRunError,
+    UnknownVersionError,
+)
+from store.migrate import migrate, schema_state
+from store.records import (
+    AliasMove,
+    Evaluation,
+    NewEvaluation,
+    NewRow,
+    Row,
+    RowInfo,
+    Run,
+    SchemaState,
+    Scope,
+    StoredCard,
+)
+
+__all__ = [
+    "AliasMove",
+    "DiskFullError",
+    "Evaluation",
+    "InsertOnlyError",
+    "InvalidRecordError",
+    "InvalidRowError",
+    "NewEvaluation",
+    "NewRow",
+    "NoEarlierVersionError",
+    "NotFoundError",
+    "Row",
+    "RowInfo",
+    "Run",
+    "RunConflictError",
+    "SchemaError",
+    "SchemaState",
+    "Scope",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
+    "StoredCard",
+    "TamperedRowError",
+    "UnknownAliasError",
+    "UnknownRowError",
+    "UnknownRunError",
+    "UnknownVersionError",
+    "migrate",
+    "open_store",
+    "schema_state",
+]

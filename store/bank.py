@@ -1,0 +1,109 @@
+"""The open bank: where a session begins and ends.
+
+Named for what it is to a caller; `promptbank.bank` holds the use cases that are built on it.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from store.address import Address, read_address
+from store.aliases import AliasRepository
+from store.border import mapped
+from store.cards import CardRepository
+from store.check import store_faults
+from store.database import Database, current_revision
+from store.errors import SchemaError
+from store.evaluations import EvaluationRepository
+from store.migrate import refuse_newer, state_at, upgrade
+from store.rows import RowRepository
+from store.runs import RunRepository
+
+
+class Store:
+    """An open bank; use it in a `with` block or call `close`. Safe to share between threads.
+
+    Attributes:
+        rows: the prompt table.
+        aliases: which version is live, and its history.
+        evaluations: measurements of rows.
+        cards: task cards that users added.
+        runs: training runs and their metrics.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.rows = RowRepository(database)
+        self.aliases = AliasRepository(database)
+        self.evaluations = EvaluationRepository(database)
+        self.cards = CardRepository(database)
+        self.runs = RunRepository(database)
+
+    @property
+    def url(self) -> str:
+        """The full URL, good for opening the bank again; it may hold a password, so do not log it."""
+        return self._database.address.full
+
+    def revision(self) -> int:
+        """Return a number that grows with every write that serving must see: rows, aliases and cards."""
+        with self._database.read() as connection:
+            return current_revision(connection)
+
+    def check(self) -> list[str]:
+        """Return every integrity fault as a sentence; an empty list means that the bank is sound.
+
+        It compares each row with its sha256, each alias with its history and the rows, and the triggers and the schema
+        with what they should be.
+
+        Raises:
+            StoreError: the bank cannot be read at all.
+        """
+        return store_faults(self._database)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self._database.address.shown!r})"
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open a bank.
+
+    A SQLite file is made and migrated as needed; processes that open the same one at once wait for each other. A
+    PostgreSQL database is never migrated here.
+
+    Args:
+        url: a file path, "sqlite:////absolute/bank.db" or "postgresql://user@host/database".
+        create: False refuses a SQLite file that does not exist.
+
+    Raises:
+        StoreUnavailableError: it cannot be opened or reached.
+        SchemaError: its tables are newer than this program, somebody else's, or (PostgreSQL) not migrated yet.
+        DiskFullError: there is no room for the tables.
+    """
+    address = read_address(url)
+    with mapped(address.shown), address.backend.opening(address.url, create=create):
+        _bring_up(address)
+    return Store(Database(address))
+
+
+def _bring_up(address: Address) -> None:
+    state = state_at(address)
+    refuse_newer(state, address.shown)
+    if state.ready:
+        return
+    if not address.backend.migrates_at_open:
+        raise SchemaError(
+            f"{address.shown}: the schema is {state.current or 'empty'}, but {state.head} is needed; "
+            f"run `promptbank db migrate --db URL` once, when no older promptbank uses this database"
+        )
+    upgrade(address)

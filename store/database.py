@@ -1,0 +1,80 @@
+"""One open database: an engine, its backend and the two kinds of transaction that repositories use."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, Insert, select, update
+
+from store.address import Address
+from store.backends import Backend
+from store.border import mapped
+from store.errors import StoreUnavailableError
+from store.schema import revision
+
+
+class Database:
+    """An engine and how to use it safely; safe to share between threads."""
+
+    def __init__(self, address: Address, *, migrating: bool = False) -> None:
+        self.address = address
+        self.backend: Backend = address.backend
+        with mapped(address.shown), _driver_present():
+            self.engine: Engine = address.backend.engine(address.url, migrating=migrating)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the bank.
+
+        Raises:
+            StoreError: any fault of the database, mapped.
+        """
+        with mapped(self.address.shown), self.engine.connect() as plain:
+            connection = self.backend.reading(plain)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self, lock: str) -> Iterator[Connection]:
+        """Open a writing transaction; it is committed whole at the end of the block, or not at all.
+
+        Args:
+            lock: writers with the same key wait for each other.
+
+        Raises:
+            StoreError: any fault of the database, mapped; nothing was written.
+        """
+        with mapped(self.address.shown), self.engine.connect() as plain:
+            connection = self.backend.writing(plain)
+            with connection.begin():
+                self.backend.lock(connection, lock)
+                yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def bump(connection: Connection) -> None:
+    """Add one to the revision in the caller's transaction, so that serving sees the write and the number together."""
+    connection.execute(update(revision).values(value=revision.c.value + 1))
+
+
+def current_revision(connection: Connection) -> int:
+    """Return the revision."""
+    return int(connection.execute(select(revision.c.value)).scalar_one())
+
+
+def insert_one(connection: Connection, statement: Insert) -> int:
+    """Insert one record and return the key that the database gave it."""
+    key = connection.execute(statement).inserted_primary_key
+    assert key is not None, "a single-record insert always has a key"  # noqa: S101 - our own bug if not
+    return int(key[0])
+
+
+@contextmanager
+def _driver_present() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        message = f"PostgreSQL needs the package {exc.name!r}; run pip install 'promptbank[postgresql]'"
+        raise StoreUnavailableError(message) from exc

@@ -1,0 +1,1 @@
+"""One file per migration, in order. A published migration is never edited."""

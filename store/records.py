@@ -1,0 +1,208 @@
+"""The plain frozen records that pass the store's border.
+
+Callers see these and nothing of SQLAlchemy. Times are aware and in UTC; byte fields hold little-endian float32.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, order=True)
+class Scope:
+    """Where versions and aliases count: one task in one language on one backbone.
+
+    Attributes:
+        taskname: such as "sentiment-task".
+        lang: language code, such as "en".
+        fingerprint: the backbone's fingerprint.
+    """
+
+    taskname: str
+    lang: str
+    fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.taskname}:{self.lang} (backbone {self.fingerprint[:12]})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRow:
+    """A finished prompt-table row before the store gives it a version.
+
+    It holds all that serving needs, so that a deleted card changes nothing. Letters: V virtual tokens, H hidden size.
+
+    Attributes:
+        scope: task, language and backbone.
+        data: the (V, H) matrix as float32 little-endian, row by row: V * H * 4 bytes.
+        virtual_tokens: V.
+        hidden_size: H.
+        sha256: lower-case hex of the sha256 of `data`.
+        tokenizer_sha256: hash of the tokenizer's canonical content.
+        backbone_name: the name a person knows the backbone by.
+        card_json: canonical JSON of the whole task card.
+        template_sha256: hash of the prompt template.
+        policy_json: whether BOS and EOS are added.
+        training_json: the resolved training settings.
+        seed: the training seed, within 64 signed bits.
+        data_sha256: hash of the training data.
+        parent_version: the version that this one was started from, if any.
+        packages_json: versions of the packages that trained it.
+        probes_json: a JSON list of probe inputs, `[{"fields": {...}}, ...]`.
+        probe_logits: fp32 answers to the probes, float32 little-endian.
+        probe_shape: shape of `probe_logits`.
+    """
+
+    scope: Scope
+    data: bytes = field(repr=False)
+    virtual_tokens: int
+    hidden_size: int
+    sha256: str
+    tokenizer_sha256: str
+    backbone_name: str
+    card_json: str = field(repr=False)
+    template_sha256: str
+    policy_json: str = field(repr=False)
+    training_json: str = field(repr=False)
+    seed: int
+    data_sha256: str
+    parent_version: int | None
+    packages_json: str = field(repr=False)
+    probes_json: str = field(repr=False)
+    probe_logits: bytes = field(repr=False)
+    probe_shape: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(NewRow):
+    """A stored row.
+
+    Attributes:
+        version: 1, 2, 3, ... in its scope, without gaps.
+        created_at: when it was frozen; an imported row keeps the time of its first freeze.
+        row_id: key inside this bank; another bank numbers differently.
+    """
+
+    version: int
+    created_at: datetime
+    row_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowInfo:
+    """What a list shows of a row: everything short, no bytes.
+
+    Attributes:
+        aliases: names of the aliases that point here now, sorted.
+    """
+
+    row_id: int
+    scope: Scope
+    version: int
+    sha256: str
+    created_at: datetime
+    backbone_name: str
+    virtual_tokens: int
+    hidden_size: int
+    template_sha256: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEvaluation:
+    """One measurement of a row, before it is stored.
+
+    Attributes:
+        data_sha256: hash of the data measured on.
+        split: such as "dev" or "test".
+        metrics_json: a JSON object of metric name to value.
+        dtype: the arithmetic used, such as "float32".
+        details_json: anything else worth keeping, as JSON.
+    """
+
+    data_sha256: str
+    split: str
+    metrics_json: str
+    dtype: str
+    details_json: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(NewEvaluation):
+    """A stored measurement."""
+
+    evaluation_id: int
+    row_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasMove:
+    """One line of an alias's history.
+
+    Attributes:
+        kind: "move", "rollback" or "retire".
+        from_version: where it pointed before; None when nowhere.
+        to_version: where it points after; None when retired.
+    """
+
+    kind: str
+    from_version: int | None
+    to_version: int | None
+    reason: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCard:
+    """A task card as it was added."""
+
+    taskname: str
+    lang: str
+    card_json: str
+    card_sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        status: "running" until it is finished, then what `finish` was told.
+        result_json: None while it runs.
+        finished_at: None while it runs.
+    """
+
+    run_id: str
+    kind: str
+    config_json: str
+    data_sha256: str
+    status: str
+    result_json: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SchemaState:
+    """Which schema a database has and which one this program wants.
+
+    Attributes:
+        current: the database's revision; None for an empty database.
+        head: the newest revision that this program knows.
+        pending: revisions still to apply, oldest first.
+    """
+
+    current: str | None
+    head: str
+    pending: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the database fits this program as it is."""
+        return self.current == self.head
+
+    @property
+    def newer(self) -> bool:
+        """Whether the database was written by a program that knows more revisions than this one."""
+        return not self.ready and not self.pending

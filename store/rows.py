@@ -1,0 +1,192 @@
+"""The prompt table: frozen rows, written once and verified whenever they are read."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select
+
+from store.aliases import aliased_version
+from store.database import Database, bump, insert_one
+from store.errors import InvalidRowError, TamperedRowError, UnknownRowError
+from store.records import NewRow, Row, RowInfo, Scope
+from store.schema import SCOPE, alias, prompt_row
+from store.scopes import find_row, in_scope, lock_key, unknown_version
+from store.sealing import PLAIN, refuse, row_faults, seal, storable
+
+INFO = (
+    "row_id",
+    "version",
+    "sha256",
+    "created_at",
+    "backbone_name",
+    "virtual_tokens",
+    "hidden_size",
+    "template_sha256",
+)
+RowInfos: TypeAlias = list[RowInfo]  # inside the class, `list` is the method
+SAME_RECORD = ("sha256", "card_json", "training_json")
+
+
+class RowRepository:
+    """Freeze, read, list and import rows. No method changes or removes one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def freeze(self, new: NewRow) -> Row:
+        """Store a finished row under the next version of its scope; no alias moves.
+
+        Args:
+            new: the row; its bytes must match its shape and sha256.
+
+        Returns:
+            The row as stored, with its version.
+
+        Raises:
+            InvalidRowError: the row contradicts itself; every fault is named, nothing is written.
+            DiskFullError: there is no room; nothing is written.
+        """
+        refuse(f"the row of {new.scope}", row_faults(new), InvalidRowError)
+        with self._database.write(lock_key(new.scope)) as connection:
+            return _insert(connection, new, datetime.now(UTC))
+
+    def get(self, scope: Scope, version: int | None = None, alias: str = "live") -> Row:
+        """Return one row, verified.
+
+        Args:
+            scope: task, language and backbone.
+            version: which version; None takes the one that `alias` points at.
+            alias: used when `version` is None.
+
+        Raises:
+            UnknownRowError: nothing is frozen in this scope.
+            UnknownVersionError: this version is not there.
+            UnknownAliasError: the alias points nowhere.
+            TamperedRowError: the stored row is not the one that was frozen.
+        """
+        with self._database.read() as connection:
+            chosen = aliased_version(connection, scope, alias) if version is None else version
+            found = find_row(connection, scope, chosen)
+            if found is None:
+                raise unknown_version(connection, scope, chosen)
+            return load_row(connection, found)
+
+    def versions(self, scope: Scope) -> RowInfos:
+        """Return what is frozen in one scope, oldest first; empty when nothing is."""
+        return self.list(taskname=scope.taskname, lang=scope.lang, fingerprint=scope.fingerprint)
+
+    def list(self, taskname: str | None = None, lang: str | None = None, fingerprint: str | None = None) -> RowInfos:
+        """Return what is frozen, by task, language, backbone and version; None means any."""
+        wanted = {"taskname": taskname, "lang": lang, "fingerprint": fingerprint}
+        if not all(value is None or storable(value) for value in wanted.values()):
+            return []
+        conditions = [prompt_row.c[name] == value for name, value in wanted.items() if value is not None]
+        with self._database.read() as connection:
+            return _infos(connection, conditions)
+
+    def import_row(self, row: Row) -> Row:
+        """Take over a row from another bank under the next version here; importing it twice changes nothing.
+
+        Args:
+            row: from another bank; its bytes, card, settings and time of freezing are kept, its version and row_id not.
+
+        Returns:
+            The row as this bank has it: the new one, or the one with the same bytes, card and training settings.
+
+        Raises:
+            InvalidRowError: the row contradicts itself.
+        """
+        refuse(f"the row of {row.scope}", row_faults(row), InvalidRowError)
+        with self._database.write(lock_key(row.scope)) as connection:
+            same = and_(in_scope(prompt_row, row.scope), *(prompt_row.c[n] == getattr(row, n) for n in SAME_RECORD))
+            known = connection.execute(select(func.min(prompt_row.c.row_id)).where(same)).scalar_one()
+            return _insert(connection, row, row.created_at) if known is None else load_row(connection, known)
+
+
+def load_row(connection: Connection, row_id: int) -> Row:
+    """Return a row by its key.
+
+    Raises:
+        UnknownRowError: there is no such row.
+        TamperedRowError: it is not what was frozen.
+    """
+    try:
+        found = connection.execute(select(prompt_row).where(prompt_row.c.row_id == row_id)).mappings().one_or_none()
+        if found is not None:
+            _verify(found)
+            return _row(found)
+    except (TypeError, ValueError) as exc:  # SQLite lets a column hold a type that it never had
+        raise TamperedRowError(f"row {row_id} cannot be read: a value has the wrong type ({exc})") from exc
+    raise UnknownRowError(f"there is no row with id {row_id}; `promptbank bank list` shows those that are there")
+
+
+def _insert(connection: Connection, new: NewRow, created_at: datetime) -> Row:
+    versions = select(func.coalesce(func.max(prompt_row.c.version), 0)).where(in_scope(prompt_row, new.scope))
+    values = _values(new) | {"version": connection.execute(versions).scalar_one() + 1}
+    stamp = {"record_sha256": seal(values), "created_at": created_at}
+    row_id = insert_one(connection, insert(prompt_row).values(**values, **stamp))
+    bump(connection)
+    return load_row(connection, row_id)
+
+
+def _values(new: NewRow) -> dict[str, object]:
+    rows, columns = new.probe_shape
+    plain = {name: getattr(new, name) for name in PLAIN}
+    return plain | asdict(new.scope) | {"probe_rows": rows, "probe_columns": columns}
+
+
+def _verify(found: RowMapping) -> None:
+    name = f"{found['taskname']}:{found['lang']}@{found['version']}"
+    actual = hashlib.sha256(found["data"]).hexdigest()
+    if actual != found["sha256"]:
+        raise TamperedRowError(
+            f"the bytes of {name} were changed after they were frozen: sha256 {actual}, frozen as {found['sha256']}; "
+            f"restore the bank from a copy, or import the row again"
+        )
+    unsealed = {key: value for key, value in found.items() if key not in {"row_id", "record_sha256", "created_at"}}
+    if seal(unsealed) != found["record_sha256"]:
+        raise TamperedRowError(
+            f"something beside the bytes of {name} was changed after it was frozen (card, settings, probes or shape); "
+            f"restore the bank from a copy, or import the row again"
+        )
+
+
+def _row(found: RowMapping) -> Row:
+    return Row(
+        **{name: found[name] for name in PLAIN},
+        scope=_scope(found),
+        probe_shape=(found["probe_rows"], found["probe_columns"]),
+        version=found["version"],
+        created_at=found["created_at"],
+        row_id=found["row_id"],
+    )
+
+
+def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> RowInfos:
+    names = _alias_names(connection)
+    wanted = select(*(prompt_row.c[name] for name in (*INFO, *SCOPE))).where(*conditions)
+    ordered = wanted.order_by(*(prompt_row.c[name] for name in (*SCOPE, "version")))
+    found = connection.execute(ordered).mappings()
+    return [
+        RowInfo(
+            **{name: row[name] for name in INFO},
+            scope=_scope(row),
+            aliases=names.get((_scope(row), row["version"]), ()),
+        )
+        for row in found
+    ]
+
+
+def _alias_names(connection: Connection) -> dict[tuple[Scope, int], tuple[str, ...]]:
+    names: dict[tuple[Scope, int], tuple[str, ...]] = {}
+    for row in connection.execute(select(alias).order_by(alias.c.name)).mappings():
+        key = (_scope(row), row["version"])
+        names[key] = (*names.get(key, ()), row["name"])
+    return names
+
+
+def _scope(found: RowMapping) -> Scope:
+    return Scope(*(found[name] for name in SCOPE))

@@ -1,0 +1,251 @@
+"""Training: the loss is what it says, the backbone stays, a killed run ends with the same bits."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from promptbank.errors import TrainingError
+from promptbank.forward import LanguageModel, prefill
+from promptbank.train.config import TrainConfig
+from promptbank.train.dev import DevSet
+from promptbank.train.loop import EpochReport, Silent, StepReport, train_prompt
+from promptbank.train.prefix import PrefixCache
+from promptbank.train.rows import epoch_batches, render_rows, row_losses
+from promptbank.train.start import embedding_scale, start_ids, starting_rows
+from tests.tiny import KINDS, Kind, tiny_backbone
+from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
+
+CONFIG = TrainConfig(epochs=3, batch_size=4, lr=0.02, dtype="float32", patience=9, checkpoint_steps=1)
+
+
+def world(kind: Kind = "llama", template: str = AFTER, splits: tuple[int, ...] = (4,), **keys: object):
+    backbone = tiny_backbone(kind)
+    renderer = renderer_of(backbone, card_of(template, splits, **keys))
+    lm = LanguageModel(backbone.model)
+    start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+    return lm, renderer, start
+
+
+def trained(folder: Path, config: TrainConfig = CONFIG, listener=None, **keys):
+    lm, renderer, start = world(**keys)
+    examples = examples_of(12)
+    return train_prompt(
+        lm, renderer, examples[:8], examples[8:], config, start=start, folder=folder, identity="run", listener=listener
+    )
+
+
+def token_losses(lm, table, row, wanted):
+    """Oracle: the whole sequence through the whole model; -log p of the tokens at the wanted positions."""
+    own = [table[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
+    logprobs = lm.model(inputs_embeds=torch.stack(own)[None], use_cache=False).logits[0].log_softmax(-1)
+    return [-float(logprobs[t - 1, row.ids[t]].detach()) for t in wanted]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("template", "splits"), [(AFTER, (4,)), (BEFORE, (4,)), (SPLIT, (2, 2))])
+def test_the_loss_is_the_mean_over_the_answer(kind: Kind, template: str, splits: tuple[int, ...]) -> None:
+    lm, renderer, start = world(kind, template, splits)
+    rows = render_rows(renderer, examples_of())
+    found = row_losses(lm, start, rows, None, answer_only=True)
+    for row, loss in zip(rows, found, strict=True):
+        expected = token_losses(lm, start, row, range(len(row.prompt), len(row.ids)))
+        assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+def test_without_answer_only_loss_discrete_tokens_count_and_virtual_ones_do_not() -> None:
+    lm, renderer, start = world("gpt2", SPLIT, (2, 2))
+    rows = render_rows(renderer, examples_of(3))
+    found = row_losses(lm, start, rows, None, answer_only=False)
+    for row, loss in zip(rows, found, strict=True):
+        expected = token_losses(lm, start, row, [t for t in range(1, len(row.ids)) if row.ids[t] >= 0])
+        assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind) -> None:
+    lm, renderer, start = world(kind)
+    rows = render_rows(renderer, examples_of())
+    gradients = []
+    held = [prefill(lm, [row.ids[: row.constant] for row in rows]), None]
+    if kind == "gpt2":  # no BOS, but the text stands before the virtual tokens
+        assert min(row.constant for row in rows) >= 1
+    for prefix in held:
+        table = start.clone().requires_grad_()
+        row_losses(lm, table, rows, prefix, answer_only=True).mean().backward()
+        gradients.append(table.grad)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+def test_two_runs_in_one_batch_have_the_gradients_of_each_alone() -> None:
+    lm, renderer, start = world()
+    rows = render_rows(renderer, examples_of(4))
+    other = start.flip(0).contiguous()
+    alone = []
+    for table in (start, other):
+        leaf = table.clone().requires_grad_()
+        row_losses(lm, leaf, rows, None, answer_only=True).sum().backward()
+        alone.append(leaf.grad)
+    both = torch.cat([start, other]).requires_grad_()
+    losses = row_losses(lm, both, rows * 2, None, answer_only=True, offsets=[0] * 4 + [len(start)] * 4)
+    losses.sum().backward()
+    assert torch.allclose(both.grad, torch.cat(alone), rtol=1e-5, atol=1e-6)
+
+
+def test_training_lowers_the_loss_and_leaves_the_backbone_alone(tmp_path: Path) -> None:
+    lm, renderer, start = world()
+    before = {name: tensor.clone() for name, tensor in lm.model.state_dict().items()}
+    examples = examples_of(12)
+    config = CONFIG.model_copy(update={"epochs": 40, "lr": 0.1, "patience": 40})
+    out = train_prompt(lm, renderer, examples[:8], examples[8:], config, start=start, folder=tmp_path, identity="x")
+    assert out.epochs[-1].train_loss < 0.6 * out.epochs[0].train_loss
+    assert all(torch.equal(tensor, before[name]) for name, tensor in lm.model.state_dict().items())
+    assert all(p.grad is None for p in lm.model.parameters())
+
+
+class _Killed(Exception):
+    pass
+
+
+class _KillAt(Silent):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, report: StepReport) -> None:
+        if report.step == self.step:
+            raise _Killed
+
+
+@pytest.mark.parametrize("encoder", ["lstm.v1", "mlp.v1", "embedding.v1"])
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path: Path, encoder: str, step: int) -> None:
+    config = CONFIG.model_copy(update={"encoder": encoder})
+    whole = trained(tmp_path / "whole", config)
+    with pytest.raises(_Killed):
+        trained(tmp_path / "killed", config, listener=_KillAt(step))
+    again = trained(tmp_path / "killed", config)
+    assert torch.equal(again.table, whole.table)
+    assert again.epochs == whole.epochs
+    assert again.best_epoch == whole.best_epoch
+
+
+def test_a_resume_file_of_another_run_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path)
+    lm, renderer, start = world()
+    examples = examples_of(12)
+    with pytest.raises(TrainingError, match="belongs to another run"):
+        train_prompt(lm, renderer, examples[:8], examples[8:], CONFIG, start=start, folder=tmp_path, identity="other")
+
+
+def test_a_damaged_resume_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "resume.safetensors").write_bytes(b"not a safetensors file")
+    with pytest.raises(TrainingError, match="is damaged"):
+        trained(tmp_path)
+
+
+def test_prefixes_over_the_budget_spill_and_change_nothing(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "memory")
+    spilled = trained(tmp_path / "disk", CONFIG.model_copy(update={"cache_bytes": 0}))
+    assert whole.cached == (8, 0)
+    assert spilled.cached == (8, 8)
+    assert torch.equal(whole.table, spilled.table)
+    assert not list((tmp_path / "disk").glob("*-prefix/*"))
+
+
+def test_a_prefix_cache_holds_what_a_single_pass_gives(tmp_path: Path) -> None:
+    lm, renderer, _ = world("gemma3")
+    rows = [row.ids[: row.constant] for row in render_rows(renderer, examples_of())]
+    cache = PrefixCache(lm, rows, budget=2000, spill=tmp_path / "spill")
+    assert 0 < cache.rows_spilled
+    for index, row in enumerate(rows):
+        assert torch.allclose(cache[index], prefill(lm, [row])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("template", [AFTER, BEFORE])
+def test_the_dev_score_counts_right_labels_by_brute_force(template: str) -> None:
+    lm, renderer, start = world("llama", template)
+    examples = examples_of()
+    rows = render_rows(renderer, examples)
+    score = DevSet(lm, renderer, examples, rows, None, answer_only=True).score(start)
+    right, losses = 0, []
+    for example, row in zip(examples, rows, strict=True):
+        by_label: dict[str, list[float]] = {}
+        for form in renderer.forms:
+            full = type(row)(row.prompt, form.ids, row.constant, 0)
+            total = -sum(token_losses(lm, start, full, range(len(row.prompt), len(full.ids))))
+            by_label.setdefault(form.label, []).append(total)
+        scores = {label: torch.tensor(values).logsumexp(0) for label, values in by_label.items()}
+        right += max(scores, key=scores.__getitem__) == example.answer
+        losses.append(float(torch.stack(list(scores.values())).logsumexp(0) - scores[example.answer]))
+    assert score.accuracy == right / len(examples)
+    assert score.loss == pytest.approx(sum(losses) / len(losses), abs=1e-3)
+
+
+class _Collect(Silent):
+    def __init__(self) -> None:
+        self.epochs: list[EpochReport] = []
+        self.rates: list[float] = []
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def on_step(self, report: StepReport) -> None:
+        self.rates.append(report.lr)
+
+
+def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
+    listener = _Collect()
+    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3})
+    out = trained(tmp_path, config, listener)
+    best = max(out.epochs, key=lambda e: (e.dev.accuracy, -e.dev.loss))
+    assert out.best_epoch == best.epoch
+    assert len(out.epochs) == min(40, out.best_epoch + 2)
+    lm, renderer, _ = world()
+    examples = examples_of(12)[8:]
+    again = DevSet(lm, renderer, examples, render_rows(renderer, examples), None, answer_only=True).score(out.table)
+    assert again.accuracy == best.dev.accuracy
+    assert again.loss == pytest.approx(best.dev.loss, abs=1e-4)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero(tmp_path: Path) -> None:
+    listener = _Collect()
+    trained(tmp_path, CONFIG.model_copy(update={"epochs": 10, "warmup": 0.2}), listener)
+    assert len(listener.rates) == 20
+    assert max(listener.rates) == listener.rates[3] == CONFIG.lr
+    assert listener.rates[:4] == pytest.approx([CONFIG.lr * k / 4 for k in (1, 2, 3, 4)])
+    assert listener.rates[-1] < 0.02 * CONFIG.lr
+
+
+def test_batches_are_a_function_of_seed_and_epoch_and_hold_every_row_once() -> None:
+    lengths = [3, 9, 4, 7, 7, 1, 12, 5, 6, 2]
+    batches = epoch_batches(lengths, 3, seed=1, epoch=2)
+    assert sorted(i for batch in batches for i in batch) == list(range(10))
+    assert batches == epoch_batches(lengths, 3, seed=1, epoch=2)
+    assert batches != epoch_batches(lengths, 3, seed=1, epoch=3)
+
+
+def test_an_open_task_is_chosen_by_its_loss(tmp_path: Path) -> None:
+    out = trained(tmp_path, label_space=None)
+    assert all(epoch.dev.accuracy is None for epoch in out.epochs)
+    assert out.epochs[out.best_epoch - 1].dev.loss == min(epoch.dev.loss for epoch in out.epochs)
+
+
+def test_no_rows_and_a_loss_that_is_not_finite_are_errors(tmp_path: Path) -> None:
+    lm, renderer, start = world()
+    with pytest.raises(TrainingError, match="both must have at least one"):
+        train_prompt(lm, renderer, [], examples_of(2), CONFIG, start=start, folder=tmp_path, identity="x")
+    with pytest.raises(TrainingError, match="lower --lr"):
+        train_prompt(
+            lm, renderer, examples_of(), examples_of(), CONFIG, start=start * float("nan"), folder=tmp_path, identity="x"
+        )
+
+
+@pytest.mark.parametrize("kind", ["text", "labels", "vocabulary"])
+def test_prompts_start_from_embeddings_as_they_are_fed(kind: str) -> None:
+    for backbone in map(tiny_backbone, KINDS):
+        lm = LanguageModel(backbone.model)
+        renderer = renderer_of(backbone, card_of(splits=(9,)))
+        ids = start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=4)
+        assert len(ids) == 9
+        assert torch.equal(starting_rows(lm, ids), lm.embedding(torch.tensor(ids)))
+        assert embedding_scale(lm) == pytest.approx(float(lm.embedding(torch.arange(300)).square().mean().sqrt()), rel=0.05)
