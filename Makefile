@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP) ## train sentiment-task on the shipped sample, serve it, ask one question over HTTP
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python scripts/demo.py
 
 test: lint types contracts unit ## all that CI runs
 

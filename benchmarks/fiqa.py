@@ -1,8 +1,9 @@
 """FiQA, binary, 5 grouped folds: p-tuned rows from the bank beside TF-IDF, majority and zero-shot on the same folds.
 
 Every fold is one training through the use case behind `promptbank train`; its score comes from the stored row, in
-float32. Finished folds are kept in ``--out``, and a killed fold goes on from its resume file, so the command can be given
-again. FiQA is not part of promptbank; see ``docs/results/fiqa.md`` for where it comes from.
+float32. Finished folds are kept in the home, and a killed fold goes on from its resume file, so the command can be
+given again, or in two processes with ``--only``. FiQA is not part of promptbank; ``docs/results/fiqa.md`` says where it
+comes from.
 
 Example: python -m benchmarks.fiqa path/to/fiqa/*.json --out docs/results/fiqa.json
 """
@@ -10,6 +11,7 @@ Example: python -m benchmarks.fiqa path/to/fiqa/*.json --out docs/results/fiqa.j
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -66,16 +68,23 @@ def main() -> None:
     backbone = load_backbone(settings.backbone, home=settings.home)
     lm = LanguageModel(backbone.model)
     config = TrainConfig()
-    report = _open_report(args, card, examples, backbone, config)
-    for fold in range(FOLDS):
-        if str(fold) in report["folds"]:
+    about = _about(card, examples, backbone, config)
+    folder = settings.home / "runs" / f"fiqa-{_digest(about)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for fold in args.only:
+        path = folder / f"{fold}.json"
+        if path.is_file():
             continue
         split = crossval_split(examples, FOLDS, fold, DEV_FRACTION)
-        report["folds"][str(fold)] = _baselines(split, card, backbone, lm) | _ptuned(
-            split, card, backbone, lm, config, settings.home, args
-        )
-        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    _print_table(report)
+        scores = _baselines(split, card, backbone, lm)
+        scores |= _ptuned(split, card, backbone, lm, config, settings.home, args)
+        path.write_text(json.dumps(scores), encoding="utf-8")
+    done = {fold: folder / f"{fold}.json" for fold in range(FOLDS) if (folder / f"{fold}.json").is_file()}
+    report = about | {"folds": {fold: json.loads(path.read_text(encoding="utf-8")) for fold, path in done.items()}}
+    if len(done) == FOLDS:
+        args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if len(done) > 1:
+        _print_table(report)
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("files", nargs="+", type=Path, help="FiQA task 1 JSON files")
     parser.add_argument("--out", type=Path, default=Path("docs/results/fiqa.json"))
     parser.add_argument("--home", help="home of the backbone and the bank of the folds")
+    parser.add_argument("--only", type=int, nargs="+", default=list(range(FOLDS)), help="folds to run here")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--load", default="nothing else", help="what else the machine was doing, for the report")
     return parser.parse_args()
@@ -96,11 +106,9 @@ def _examples(files: Sequence[Path], card: TaskCard) -> list[Example]:
     ]
 
 
-def _open_report(
-    args: argparse.Namespace, card: TaskCard, examples: list[Example], backbone: Backbone, config: TrainConfig
-) -> dict[str, Any]:
-    """Go on with a report of the very same experiment, or begin one."""
-    about = {
+def _about(card: TaskCard, examples: list[Example], backbone: Backbone, config: TrainConfig) -> dict[str, Any]:
+    """Everything that decides the result."""
+    return {
         "experiment": "FiQA binary, 5 grouped folds",
         "rows": len(examples),
         "data_sha256": data_sha256(examples),
@@ -110,13 +118,13 @@ def _open_report(
         "fingerprint": backbone.fingerprint,
         "zero_shot_prompt": ZERO_SHOT,
         "scores": "float32, from the stored row",
+        "torch": torch.__version__,
+        "machine": platform.machine(),
     }
-    if args.out.is_file():
-        report: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8"))
-        if {key: report.get(key) for key in about} == json.loads(json.dumps(about)):
-            return report
-    machine = {"threads": args.threads, "load": args.load, "torch": torch.__version__, "machine": platform.machine()}
-    return about | {"machine": machine, "folds": {}}
+
+
+def _digest(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _ptuned(
@@ -148,6 +156,7 @@ def _ptuned(
         "epochs": [epoch.as_dict() for epoch in learnt.trained.epochs],
         "row_sha256": row.sha256,
         "train_seconds": round(seconds, 1),
+        "threads": args.threads,
         "load": args.load,
     }
 

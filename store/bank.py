@@ -6,7 +6,7 @@ Named for what it is to a caller; `promptbank.bank` holds the use cases that are
 from types import TracebackType
 from typing import Self
 
-from store.address import Address, read_address
+from store.address import read_address
 from store.aliases import AliasRepository
 from store.border import mapped
 from store.cards import CardRepository
@@ -14,7 +14,7 @@ from store.check import store_faults
 from store.database import Database, current_revision
 from store.errors import SchemaError
 from store.evaluations import EvaluationRepository
-from store.migrate import refuse_newer, state_at, upgrade
+from store.migrate import refuse_newer, state_of, upgrade
 from store.rows import RowRepository
 from store.runs import RunRepository
 
@@ -92,12 +92,19 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """
     address = read_address(url)
     with mapped(address.shown), address.backend.opening(address.url, create=create):
-        _bring_up(address)
-    return Store(Database(address))
+        database = Database(address)
+        try:
+            _bring_up(database)
+        except BaseException:
+            database.close()
+            raise
+    return Store(database)
 
 
-def _bring_up(address: Address) -> None:
-    state = state_at(address)
+def _bring_up(database: Database) -> None:
+    address = database.address
+    with database.read() as connection:
+        state = state_of(connection)
     refuse_newer(state, address.shown)
     if state.ready:
         return

@@ -5,7 +5,7 @@ frozen and logged.
 """
 
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from sqlalchemy import Connection, select
 
@@ -79,9 +79,10 @@ def _history_faults(name: str, version: int | None, moves: list[AliasMove]) -> I
     logged = moves[-1].to_version if moves else None
     if version != logged:
         yield f"{name} points at version {version}, but its history ends at {logged}: it was re-pointed behind our back"
-    for before, after in pairwise(moves):
-        if before.to_version != after.from_version:
-            yield f"the history of {name} is broken: after {before.to_version} comes a move from {after.from_version}"
+    reached = [None, *(move.to_version for move in moves)]  # an alias points nowhere before its first move
+    for before, move in zip(reached, moves, strict=False):
+        if before != move.from_version:
+            yield f"the history of {name} is broken: after {before} comes a move from {move.from_version}"
     stack = undo_stack(moves)
     if logged is not None and stack[-1:] != [logged]:
         yield f"the history of {name} is broken: its moves and rollbacks do not lead to version {logged}"

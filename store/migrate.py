@@ -54,13 +54,12 @@ def schema_state(url: str) -> SchemaState:
         StoreError: it cannot be opened or reached.
     """
     address = read_address(url)
-    with mapped(address.shown), address.backend.opening(address.url, create=False):
-        return state_at(address)
-
-
-def state_at(address: Address) -> SchemaState:
-    """Return the schema state of a database whose opening the caller holds."""
-    with closing(Database(address)) as database, database.read() as connection:
+    with (
+        mapped(address.shown),
+        address.backend.opening(address.url, create=False),
+        closing(Database(address)) as database,
+        database.read() as connection,
+    ):
         return state_of(connection)
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from store import NewRow, Row, Scope, Store, migrate, open_store, triggers
 from store.address import read_address
+from store.database import Database
+from store.migrate import state_of
+from store.schema import metadata
 from tests.postgres import NoPostgresqlError, Server, running_server
 
 ROOT = Path(__file__).parents[1]
@@ -33,11 +38,17 @@ def postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: Server) -> str:
-    """The name of a migrated database to copy."""
-    url = postgres_server.database()
-    migrate(url)
-    return url.rsplit("/", 1)[1]
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to copy; migrating one for each test took 70 ms."""
+    path = tmp_path_factory.mktemp("template") / "bank.db"
+    migrate(str(path))
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> str:
+    """The PostgreSQL database, migrated and without rows."""
+    return emptied(postgres_server)
 
 
 @pytest.fixture(params=ENGINES)
@@ -45,7 +56,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without tables: a SQLite file that is not there yet, or an empty PostgreSQL database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'bank.db'}"
-    return str(request.getfixturevalue("postgres_server").database())
+    server: Server = request.getfixturevalue("postgres_server")
+    return server.empty()
 
 
 @pytest.fixture(params=ENGINES)
@@ -70,9 +82,26 @@ def sqlite_path(tmp_path: Path) -> Path:
 def bank_url(request: pytest.FixtureRequest, folder: Path, engine: str) -> str:
     """Return the URL of a new bank without rows."""
     if engine == "sqlite":
-        return f"sqlite:///{folder / 'bank.db'}"
-    server: Server = request.getfixturevalue("postgres_server")
-    return server.database(request.getfixturevalue("postgres_template"))
+        template: Path = request.getfixturevalue("sqlite_template")
+        return f"sqlite:///{shutil.copy(template, folder / 'bank.db')}"
+    return emptied(request.getfixturevalue("postgres_server"))
+
+
+def emptied(server: Server) -> str:
+    """Return the URL of the PostgreSQL database after deleting all rows, or after migrating anew if it was altered."""
+    with closing(Database(read_address(server.url))) as database, database.read() as connection:
+        sound = state_of(connection).ready and not triggers.faults(connection)
+    if not sound:
+        migrate(server.empty())
+        return server.url
+    keys = [(table.name, column.name) for table in metadata.tables.values() for column in table.primary_key]
+    server.execute(
+        "SET LOCAL session_replication_role = replica;"  # no trigger fires
+        + "".join(f"DELETE FROM {table};" for table in metadata.tables)
+        + "".join(f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), 1, false);" for table, key in keys)
+        + "INSERT INTO revision (revision_id, value) VALUES (1, 0)"
+    )
+    return server.url
 
 
 def new_row(scope: Scope = SCOPE, *, fill: int = 0, shape: tuple[int, int] = (2, 3), **changes: Any) -> NewRow:

@@ -29,7 +29,8 @@ def card_of(template: str = AFTER, splits: tuple[int, ...] = (4,), **keys: objec
 def renderer_of(backbone: Backbone, card: TaskCard | None = None, *, window: int | None = None) -> Renderer:
     """A renderer with the backbone's own policy and window."""
     chosen = card or card_of()
-    return Renderer(chosen, backbone.tokenizer, Policy.of(backbone.tokenizer, answer_tokens=12), window or backbone.window)
+    policy = Policy.of(backbone.tokenizer, answer_tokens=12)
+    return Renderer(chosen, backbone.tokenizer, policy, window or backbone.window)
 
 
 SENTENCES = [

@@ -25,9 +25,9 @@ class TrainConfig(BaseModel):
         description="start of the prompt: text (the card's description), labels (label words), vocabulary (sampled "
         "embeddings) or from:taskname[:lang][@version]",
     )
-    epochs: int = Field(12, ge=1, le=1000, description="most passes over the training rows")
+    epochs: int = Field(10, ge=1, le=1000, description="most passes over the training rows")
     batch_size: int = Field(16, ge=1, le=1024, description="rows a step")
-    lr: float = Field(2e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
+    lr: float = Field(5e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")

@@ -5,7 +5,7 @@ import torch
 
 from promptbank.engine.scoring import Request, score_forms
 from promptbank.forward import LanguageModel, cache_of, prefill
-from promptbank.inject import embed, pack, positions
+from promptbank.inject import Packed, embed, pack, positions
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, renderer_of
 
@@ -57,7 +57,8 @@ def test_prompt_pad_text_layout_would_be_caught() -> None:
         packed = pack([rows[b] for b in chosen], [4] * len(chosen))
         right = lm.head(lm.hidden(packed, table)[:, -1])
         moved = [wrong_prompt_pad_text(*parts) for parts in zip(packed.ids, packed.mask, packed.slots, strict=True)]
-        wrong = type(packed)(*(torch.stack(column) for column in (list(zip(*moved, strict=True))[i] for i in (0, 2, 1))))
+        ids, mask, slots = (torch.stack(column) for column in zip(*moved, strict=True))
+        wrong = Packed(ids, slots, mask)
         # positions by index, as where no explicit ones are given
         place = torch.arange(wrong.ids.shape[1]).expand_as(wrong.ids)
         logits = last_logits(lm, embed(lm.embedding, wrong, table), wrong.mask, place)
@@ -108,7 +109,8 @@ def test_sliding_window_layers_see_the_same_in_a_batch_and_after_held_keys(lengt
     own = [table[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row]
     alone = backbone.model(inputs_embeds=torch.stack(own)[None], use_cache=False).logits[0, -1]
     in_batch = lm.head(lm.hidden(pack([row, row[:5], row * 2]), table)[:, -1])[0]
-    after = lm.head(lm.hidden(pack([row[length:]], pad="right"), table, cache_of(prefill(lm, [row[:length]])))[:, -1])[0]
+    held = cache_of(prefill(lm, [row[:length]]))
+    after = lm.head(lm.hidden(pack([row[length:]], pad="right"), table, held)[:, -1])[0]
     assert torch.allclose(in_batch, alone, atol=1e-4)
     assert torch.allclose(after, alone, atol=1e-4)
 

@@ -9,6 +9,16 @@ from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 from tasks import builtin_cards
 
+STRUCTURES = [
+    "{label}",
+    "<|VIRTUAL_PROMPT_0|>",
+    "<prompt_1>",
+    "<eos>",
+    "<bos>a<eos>",
+    "<end_of_turn>",
+    "الأرباح 📈 ارتفعت",
+]
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_virtual_ids_stand_where_the_markers_do_in_block_order(kind: Kind) -> None:
@@ -49,7 +59,7 @@ def test_every_shipped_card_renders_alike_for_training_and_inference(card) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("text", ["{label}", "<|VIRTUAL_PROMPT_0|>", "<prompt_1>", "<eos>", "<bos>a<eos>", "<end_of_turn>"])
+@pytest.mark.parametrize("text", STRUCTURES)
 def test_structure_inside_text_stays_text(kind: Kind, text: str) -> None:
     backbone = tiny_backbone(kind)
     renderer = renderer_of(backbone)

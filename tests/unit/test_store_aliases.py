@@ -135,7 +135,7 @@ def test_a_move_that_fails_at_its_last_statement_leaves_no_trace(fresh_store: St
     with pytest.raises(RuntimeError, match="planned"):
         fresh_store.aliases.rollback(SCOPE)
     event.remove(engine, "before_cursor_execute", fail)
-    assert (fresh_store.aliases.get(SCOPE), fresh_store.revision()) == (2, 5 - 1)
+    assert (fresh_store.aliases.get(SCOPE), fresh_store.revision()) == (2, 4)
     assert len(fresh_store.aliases.history(SCOPE)) == 2
     assert fresh_store.check() == []
 
@@ -157,18 +157,18 @@ def test_history_stays_and_aliases_are_not_deleted(fresh_store: Store, statement
         ("DELETE FROM alias", "points at version None, but its history ends at 2"),
         ("UPDATE alias SET version = 9", "points at version 9, which is not there"),
         ("DELETE FROM alias_history WHERE to_version = 2", "points at version 2, but its history ends at 1"),
-        ("DELETE FROM alias_history WHERE to_version = 1", None),
+        ("DELETE FROM alias_history WHERE to_version = 1", "after None comes a move from 1"),
         ("UPDATE alias_history SET from_version = 3 WHERE to_version = 2", "after 1 comes a move from 3"),
         ("UPDATE alias_history SET kind = 'rollback' WHERE to_version = 2", "do not lead to version 2"),
     ],
 )
-def test_check_catches_what_happened_behind_our_back(fresh_store: Store, statement: str, told: str | None) -> None:
+def test_check_catches_what_happened_behind_our_back(fresh_store: Store, statement: str, told: str) -> None:
     pointing(fresh_store, 1, 2)
     behind_triggers(fresh_store.url, statement)
     faults = fresh_store.check()
     assert faults
     assert all("'live' of sentiment-task:en" in fault or "alias row" in fault for fault in faults)
-    assert told is None or any(told in fault for fault in faults)
+    assert any(told in fault for fault in faults)
 
 
 def test_a_re_pointed_alias_needs_no_dropped_trigger_to_be_caught(fresh_store: Store) -> None:

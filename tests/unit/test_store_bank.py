@@ -116,7 +116,7 @@ def test_many_threads_open_fresh_banks_at_once(tmp_path: Path) -> None:
 
 
 def test_opening_never_migrates_postgresql(postgres_server: Server) -> None:
-    url = postgres_server.database()
+    url = postgres_server.empty()
     with pytest.raises(SchemaError, match=r"schema is empty.*promptbank db migrate --db URL"):
         open_store(url)
     assert room.schema_state(url).current is None
@@ -125,31 +125,27 @@ def test_opening_never_migrates_postgresql(postgres_server: Server) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
-def test_postgresql_urls_are_taken_in_every_spelling(
-    postgres_server: Server, postgres_template: str, scheme: str
-) -> None:
-    url = postgres_server.database(postgres_template)
-    open_store(f"{scheme}://{url.split('://')[1]}").close()
+def test_postgresql_urls_are_taken_in_every_spelling(postgres_url: str, scheme: str) -> None:
+    open_store(f"{scheme}://{postgres_url.split('://')[1]}").close()
 
 
-def test_a_postgresql_table_cannot_be_truncated(postgres_server: Server, postgres_template: str) -> None:
-    with open_store(postgres_server.database(postgres_template)) as store:
+def test_a_postgresql_table_cannot_be_truncated(postgres_url: str) -> None:
+    with open_store(postgres_url) as store:
         filled(store, 1)
         with pytest.raises(room.InsertOnlyError), store._database.write("x") as connection:
             connection.exec_driver_sql("TRUNCATE prompt_row CASCADE")
         assert store.rows.get(SCOPE, 1).version == 1
 
 
-def test_a_trigger_that_is_switched_off_or_hollowed_out_is_named(
-    postgres_server: Server, postgres_template: str
-) -> None:
-    with open_store(postgres_server.database(postgres_template)) as store:
+def test_a_trigger_that_is_switched_off_or_hollowed_out_is_named(postgres_url: str) -> None:
+    with open_store(postgres_url) as store:
         with store._database.write("x") as connection:
             connection.exec_driver_sql("ALTER TABLE card DISABLE TRIGGER card_no_update")
         assert store.check() == ["trigger card_no_update of table card is altered"]
         with store._database.write("x") as connection:
             connection.exec_driver_sql(
-                "CREATE OR REPLACE FUNCTION promptbank_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+                "CREATE OR REPLACE FUNCTION promptbank_refuse() RETURNS trigger "
+                "LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
             )
         assert "trigger prompt_row_no_delete of table prompt_row is altered" in store.check()
 
@@ -163,8 +159,8 @@ def test_a_server_that_is_not_there_is_told_without_the_password(postgres_server
         open_store(f"{postgres_server.base}/nowhere")
 
 
-def test_repr_masks_the_password_and_url_does_not(postgres_server: Server, postgres_template: str) -> None:
-    url = postgres_server.database(postgres_template).replace("postgres@", "postgres:hunter2@", 1)
+def test_repr_masks_the_password_and_url_does_not(postgres_url: str) -> None:
+    url = postgres_url.replace("postgres@", "postgres:hunter2@", 1)
     with open_store(url) as store:
         assert "hunter2" not in repr(store)
         assert store.url == url

@@ -12,6 +12,7 @@ from store import (
     InsertOnlyError,
     SchemaError,
     SchemaState,
+    StoreError,
     StoreUnavailableError,
     migrate,
     open_store,
@@ -94,7 +95,13 @@ def test_every_trigger_is_there_after_migrating(fresh_url: str) -> None:
 def later_program(url: str, folder: Path) -> None:
     """Migrate as a later promptbank would, whose newest migration rebuilds `prompt_row`."""
     (folder / "9999_rebuild.py").write_text(REBUILD)
-    with closing(migrating(url)) as database, database.write(MIGRATION_LOCK) as connection:
+    with closing(migrating(url)) as database:
+        upgrade_with(database, folder)
+
+
+def upgrade_with(database: Database, folder: Path) -> None:
+    """Apply the program's own migrations and those in a folder, in one transaction as `migrate` does."""
+    with database.write(MIGRATION_LOCK) as connection:
         config = migrations_config(connection)
         config.set_main_option("version_locations", f"{ROOT / 'store/migrations/versions'}:{folder}")
         command.upgrade(config, "head")
@@ -157,10 +164,8 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(empty_url: str, tm
         REBUILD.replace('batch_alter_table("prompt_row"', 'batch_alter_table("nothing"')
     )
     with closing(migrating(empty_url)) as database:
-        with pytest.raises(Exception, match="nothing"), database.write(MIGRATION_LOCK) as connection:
-            config = migrations_config(connection)
-            config.set_main_option("version_locations", f"{ROOT / 'store/migrations/versions'}:{tmp_path}")
-            command.upgrade(config, "head")
+        with pytest.raises(StoreError, match="nothing"):
+            upgrade_with(database, tmp_path)
         with database.read() as connection:
             assert inspect(connection).get_table_names() == []
     assert migrate(empty_url) == (None, "0001")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, event, select, update
-
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from store import (
@@ -20,6 +19,7 @@ from store import (
     UnknownAliasError,
     UnknownRowError,
     UnknownVersionError,
+    migrate,
     open_store,
 )
 from store.schema import prompt_row
@@ -205,8 +205,10 @@ def test_eight_threads_freeze_versions_without_gap(fresh_store: Store) -> None:
     assert fresh_store.revision() == 24
 
 
-def test_two_processes_open_a_bank_at_once_and_freeze_without_gap(fresh_url: str) -> None:
-    processes = [start_script(FREEZE_FIVE, fresh_url) for _ in range(2)]  # the SQLite file is not there yet
+def test_two_processes_open_a_bank_at_once_and_freeze_without_gap(empty_url: str) -> None:
+    if "postgresql" in empty_url:  # SQLite is migrated by whichever process is first
+        migrate(empty_url)
+    processes = [start_script(FREEZE_FIVE, empty_url) for _ in range(2)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -217,7 +219,7 @@ def test_two_processes_open_a_bank_at_once_and_freeze_without_gap(fresh_url: str
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
-    with open_store(fresh_url) as store:
+    with open_store(empty_url) as store:
         assert versions(store) == list(range(1, 11))
         assert store.check() == []
 

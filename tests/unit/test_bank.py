@@ -1,0 +1,313 @@
+"""The bank: a task is learnt, frozen and served from its bytes; another task changes none of them."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from promptbank.backbone import Backbone
+from promptbank.bank.desk import Desk, Question
+from promptbank.bank.exchange import export_row, import_row, read_row
+from promptbank.bank.learn import learn_task
+from promptbank.bank.select import LIVE, find_row, select_row, served_task
+from promptbank.bank.verify import verify_bank, verify_logits
+from promptbank.engine.predictor import Prediction
+from promptbank.errors import (
+    AmbiguousLanguageError,
+    BackboneMismatchError,
+    InputError,
+    TrainingError,
+    UnknownTaskError,
+)
+from promptbank.train.config import TrainConfig
+from promptbank.train.loop import Silent, StepReport
+from store import DiskFullError, Store, TamperedRowError
+from tasks import DataError, Record, parse_spec
+from tests.tiny import tiny_backbone
+from tests.worlds import BEFORE, SPLIT, card_of, examples_of
+
+CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1)
+
+
+def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: int = 0, listener=None, **keys):
+    card = card_of(**keys)
+    examples = examples_of(12, taskname=card.taskname, lang=card.lang)
+    config = CONFIG.model_copy(update={"seed": seed})
+    return learn_task(
+        store,
+        backbone or tiny_backbone("llama"),
+        card,
+        examples[:8],
+        examples[8:],
+        config,
+        home=home,
+        listener=listener,
+    )
+
+
+def ask(desk: Desk, *records: dict, **keys) -> list:
+    return desk.answer([Question(Record(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
+
+
+def test_what_is_served_is_what_was_measured(fresh_store: Store, tmp_path: Path) -> None:
+    learnt = learn(fresh_store, tmp_path)
+    row = select_row(fresh_store, parse_spec("mood"), tiny_backbone("llama"))
+    assert row.data == learnt.trained.table.numpy().tobytes()
+    evaluation = fresh_store.evaluations.of(row.row_id)[0]
+    assert (
+        json.loads(evaluation.metrics_json)["accuracy"]
+        == learnt.trained.epochs[learnt.trained.best_epoch - 1].dev.accuracy
+    )
+    assert evaluation.dtype == "float32"
+    assert fresh_store.runs.get(learnt.run_id).status == "done"
+    assert {name for _, name, _ in fresh_store.runs.metrics(learnt.run_id)} >= {
+        "loss",
+        "lr",
+        "dev_accuracy",
+        "dev_loss",
+    }
+
+
+def test_after_freezing_no_encoder_weight_is_left(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.suffix == ".safetensors"] == []
+
+
+def test_learning_other_tasks_leaves_the_first_row_alias_and_answers_alone(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("gemma3")
+    first = learn(fresh_store, tmp_path, backbone).row
+    desk = Desk(fresh_store, backbone)
+    before = ask(desk, {"taskname": "mood", "sentence": "fine"})[0]
+    learn(fresh_store, tmp_path, backbone, taskname="tone", template=BEFORE)
+    learn(fresh_store, tmp_path, backbone, taskname="gist", template=SPLIT, splits=(2, 3), label_space=None)
+    after = fresh_store.rows.get(first.scope)
+    assert (after.data, after.version) == (first.data, 1)
+    assert ask(Desk(fresh_store, backbone), {"taskname": "mood", "sentence": "fine"})[0] == before
+    assert len(fresh_store.aliases.history(first.scope, LIVE)) == 1
+    assert verify_bank(fresh_store).faults == ()
+    assert verify_logits(fresh_store, backbone) == type(verify_bank(fresh_store))(3, 0, ())
+
+
+def test_tasks_of_all_kinds_answer_in_one_call_in_order(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("gpt2")
+    learn(fresh_store, tmp_path, backbone)
+    learn(fresh_store, tmp_path, backbone, taskname="tone", template=SPLIT, splits=(2, 3))
+    learn(fresh_store, tmp_path, backbone, taskname="gist", label_space=None)
+    records = [
+        {"taskname": t, "sentence": s} for s in ("good", "a long sentence of text") for t in ("gist", "mood", "tone")
+    ]
+    desk = Desk(fresh_store, backbone)
+    together = ask(desk, *records)
+    assert [p.taskname for p in together] == ["gist", "mood", "tone"] * 2
+    for record, prediction in zip(records, together, strict=True):
+        alone = ask(desk, record)[0]
+        assert alone.label == prediction.label
+        assert alone.text == prediction.text
+        if alone.probabilities:
+            assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-4)
+            assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+
+def test_errors_stand_in_their_places_and_nothing_is_left_out(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    learn(fresh_store, tmp_path, backbone)
+    answers = ask(
+        Desk(fresh_store, backbone),
+        {"taskname": "mod", "sentence": "x"},
+        {"taskname": "mood", "sentence": "x", "label": "no such label"},
+        {"taskname": "mood", "text": "x"},
+        {"sentence": "x"},
+        {"taskname": "mood", "sentence": "x", "lang": "sv"},
+        {"taskname": "mood:en@1", "sentence": "x"},
+        {"taskname": "mood", "sentence": "x", "lang": 3},
+    )
+    kinds = [type(answer) for answer in answers]
+    assert kinds == [UnknownTaskError, Prediction, DataError, InputError, UnknownTaskError, Prediction, InputError]
+    assert "did you mean mood?" in str(answers[0])
+
+
+def test_the_language_is_the_records_then_the_requests_then_the_only_one(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    desk = Desk(fresh_store, backbone)
+    learn(fresh_store, tmp_path, backbone)
+    record = {"taskname": "mood", "sentence": "x"}
+    assert ask(desk, record)[0].lang == "en"
+    learn(fresh_store, tmp_path, backbone, lang="sv")
+    assert isinstance(ask(desk, record)[0], AmbiguousLanguageError)
+    assert ask(desk, record, lang="sv")[0].lang == "sv"
+    assert ask(desk, record | {"lang": "en"}, lang="sv")[0].lang == "en"
+    assert ask(desk, record, task="mood:sv")[0].lang == "sv"
+    assert isinstance(ask(desk, record | {"lang": "en"}, task="mood:sv")[0], DataError)
+
+
+def test_new_rows_and_rollbacks_are_served_without_a_restart(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    desk = Desk(fresh_store, backbone)
+    record = {"taskname": "mood", "sentence": "x"}
+    assert isinstance(ask(desk, record)[0], UnknownTaskError)
+    scope = learn(fresh_store, tmp_path, backbone).row.scope
+    assert ask(desk, record)[0].version == 1
+    learn(fresh_store, tmp_path, backbone, seed=1)
+    assert ask(desk, record)[0].version == 2
+    fresh_store.aliases.rollback(scope, LIVE)
+    assert ask(desk, record)[0].version == 1
+    assert ask(desk, record, task="mood@2")[0].version == 2
+
+
+def test_another_backbones_row_is_refused(fresh_store: Store, tmp_path: Path) -> None:
+    learnt = learn(fresh_store, tmp_path, tiny_backbone("llama"))
+    other = tiny_backbone("llama", seed=1)
+    with pytest.raises(BackboneMismatchError, match="tiny-llama"):
+        select_row(fresh_store, parse_spec("mood"), other)
+    with pytest.raises(BackboneMismatchError, match="was trained with backbone"):
+        served_task(learnt.row, 1, other)
+    assert verify_logits(fresh_store, other).skipped == 1
+
+
+def test_the_same_command_twice_gives_two_versions_of_the_same_bytes(fresh_store: Store, tmp_path: Path) -> None:
+    one, two = learn(fresh_store, tmp_path).row, learn(fresh_store, tmp_path).row
+    assert (one.version, two.version) == (1, 2)
+    assert one.data == two.data
+    assert fresh_store.aliases.get(one.scope) == 2
+
+
+def test_two_trainings_at_once_get_two_versions(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    done: list[int] = []
+    threads = [
+        threading.Thread(target=lambda s=seed: done.append(learn(fresh_store, tmp_path, backbone, seed=s).row.version))
+        for seed in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [1, 2]
+    assert verify_bank(fresh_store).faults == ()
+
+
+class _Meanwhile(Silent):
+    """Starts the very same training again from inside the first."""
+
+    def __init__(self, again) -> None:
+        self.again, self.error = again, None
+
+    def on_step(self, report: StepReport) -> None:
+        if self.error is None:
+            try:
+                self.again()
+            except TrainingError as exc:
+                self.error = exc
+
+
+def test_the_very_same_training_twice_at_once_is_refused(fresh_store: Store, tmp_path: Path) -> None:
+    listener = _Meanwhile(lambda: learn(fresh_store, tmp_path))
+    learn(fresh_store, tmp_path, listener=listener)
+    assert "under way in another process" in str(listener.error)
+
+
+def test_a_run_that_stopped_between_row_and_alias_finds_its_row_again(
+    fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fresh_store.aliases), "move", lambda *_a, **_k: (_ for _ in ()).throw(OSError("power cut")))
+        with pytest.raises(OSError, match="power cut"):
+            learn(fresh_store, tmp_path)
+    assert [info.aliases for info in fresh_store.rows.list()] == [()]
+    row = learn(fresh_store, tmp_path).row
+    assert row.version == 1
+    assert [info.aliases for info in fresh_store.rows.list()] == [(LIVE,)]
+
+
+class _Count(Silent):
+    steps = 0
+
+    def on_step(self, report: StepReport) -> None:
+        self.steps += 1
+
+
+def test_a_disk_that_is_full_at_the_freeze_costs_no_training(
+    fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> None:
+        raise DiskFullError("the disk is full")
+
+    first = learn(fresh_store, tmp_path, seed=1).row
+    with monkeypatch.context() as patch:
+        patch.setattr(type(fresh_store.rows), "freeze", full)
+        with pytest.raises(DiskFullError):
+            learn(fresh_store, tmp_path)
+    assert fresh_store.rows.get(first.scope).version == 1
+    counter = _Count()
+    assert learn(fresh_store, tmp_path, listener=counter).row.version == 2
+    assert counter.steps == 0  # the resume file was there; only the row had to be written
+
+
+def test_a_prompt_can_start_from_another_tasks_row(fresh_store: Store, tmp_path: Path) -> None:
+    first = learn(fresh_store, tmp_path).row
+
+    config = CONFIG.model_copy(update={"init": "from:mood:en", "lr": 1e-12, "epochs": 1})
+    examples = examples_of(12)
+    again = learn_task(
+        fresh_store, tiny_backbone("llama"), card_of(), examples[:8], examples[8:], config, home=tmp_path
+    ).row
+    assert torch.frombuffer(bytearray(again.data), dtype=torch.float32).numpy() == pytest.approx(
+        torch.frombuffer(bytearray(first.data), dtype=torch.float32).numpy(), abs=1e-5
+    )
+    assert again.parent_version == 1
+
+
+def test_an_exported_row_comes_back_with_every_bit(fresh_store: Store, tmp_path: Path) -> None:
+    row = learn(fresh_store, tmp_path).row
+    path = tmp_path / "mood.safetensors"
+    export_row(row, path)
+    back = read_row(path)
+    assert {k: v for k, v in vars(back).items() if k != "row_id"} == {
+        k: v for k, v in vars(row).items() if k != "row_id"
+    }
+    assert path.stat().st_size < 20_000
+    assert import_row(fresh_store, path).version == 1  # it is there already
+
+
+def test_a_tampered_export_is_refused(fresh_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "mood.safetensors"
+    row = learn(fresh_store, tmp_path).row
+    export_row(row, path)
+    raw = bytearray(path.read_bytes())
+    raw[raw.rindex(row.data[:16])] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(Exception, match="sha256"):
+        import_row(fresh_store, path)
+    path.write_bytes(b"pickle?")
+    with pytest.raises(InputError, match="damaged or no safetensors"):
+        import_row(fresh_store, path)
+
+
+def test_one_changed_bit_of_the_backbone_is_seen_in_the_logits(fresh_store: Store, tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama", seed=7)
+    learn(fresh_store, tmp_path, backbone)
+    assert verify_logits(fresh_store, backbone).faults == ()
+    with torch.no_grad():
+        backbone.model.get_output_embeddings().weight.view(-1)[0] += 1e-3
+    assert "probe logits differ" in verify_logits(fresh_store, backbone).faults[0]
+
+
+def test_find_row_needs_no_backbone_unless_there_are_several(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path, tiny_backbone("llama"))
+    assert find_row(fresh_store, parse_spec("mood")).version == 1
+    learn(fresh_store, tmp_path, tiny_backbone("gpt2"))
+    with pytest.raises(BackboneMismatchError, match="several backbones"):
+        find_row(fresh_store, parse_spec("mood"))
+
+
+def test_a_tampered_row_is_never_served(fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(fresh_store, tmp_path)
+    desk = Desk(fresh_store, tiny_backbone("llama"))
+
+    def tampered(*_args: object, **_keys: object) -> None:
+        raise TamperedRowError("row 1 is not what was frozen")
+
+    monkeypatch.setattr(type(fresh_store.rows), "get", tampered)
+    assert isinstance(ask(desk, {"taskname": "mood", "sentence": "x"})[0], TamperedRowError)
