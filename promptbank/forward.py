@@ -40,8 +40,8 @@ class LanguageModel:
         self.base: nn.Module = model.base_model  # type: ignore[assignment]
         self.embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
         self.head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
-        self.dtype: torch.dtype = self.embedding.weight.dtype  # type: ignore[assignment]
-        vocabulary, width = self.head.weight.shape  # type: ignore[union-attr,operator]
+        self.dtype: torch.dtype = self.embedding.weight.dtype
+        vocabulary, width = self.head.weight.shape
         self.vocabulary, self.hidden_size = int(vocabulary), int(width)
         self.head_rows = max(1, HEAD_BYTES // (4 * self.vocabulary))
         self._check_head()

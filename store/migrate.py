@@ -7,6 +7,7 @@ transaction on both engines. Alembic keeps its state in module globals, hence th
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 
 from alembic import command
 from alembic.config import Config
@@ -65,12 +66,11 @@ def schema_state(url: str) -> SchemaState:
 
 def state_of(connection: Connection) -> SchemaState:
     """Return the schema state as this transaction sees it."""
-    scripts = ScriptDirectory.from_config(migrations_config(connection))
-    oldest_last = [script.revision for script in scripts.walk_revisions()]
+    revisions = _revisions()
     current = MigrationContext.configure(connection).get_current_revision()
-    known = [*oldest_last, None]
-    pending = oldest_last[: known.index(current)] if current in known else []
-    return SchemaState(current, oldest_last[0], tuple(reversed(pending)))
+    known = [None, *revisions]
+    pending = revisions[known.index(current) :] if current in known else ()
+    return SchemaState(current, revisions[-1], pending)
 
 
 def upgrade(address: Address) -> tuple[str | None, str]:
@@ -98,11 +98,23 @@ def refuse_newer(state: SchemaState, where: str) -> None:
 
 def migrations_config(connection: Connection) -> Config:
     """Return Alembic's settings: scripts from the package, work on this connection."""
+    config = _package_config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _package_config() -> Config:
     config = Config()
     config.set_main_option("script_location", "store:migrations")
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
     return config
+
+
+@cache  # Alembic compiles every migration each time it is asked: 5 ms of each opening
+def _revisions() -> tuple[str, ...]:
+    """Return the revisions that this program knows, oldest first."""
+    newest_first = ScriptDirectory.from_config(_package_config()).walk_revisions()
+    return tuple(script.revision for script in newest_first)[::-1]
 
 
 @contextmanager

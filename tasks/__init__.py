@@ -1,6 +1,6 @@
 """What a task is: cards and templates, examples, splits, metrics. Knows neither torch nor the other rooms."""
 
-from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variants
+from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.convert import CONVERTERS, Conversion, convert_fiqa
 from tasks.errors import (
@@ -69,5 +69,5 @@ __all__ = [
     "sample_path",
     "scan_template",
     "split_dev",
-    "variants",
+    "variant_names",
 ]

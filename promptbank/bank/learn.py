@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -49,12 +49,14 @@ class Learnt:
         metrics: its dev metrics, from the stored bytes in float32.
         trained: best epoch, history, truncated and cached rows.
         run_id: of the run.
+        warnings: what a person should know before trusting the row.
     """
 
     row: Row
     metrics: dict[str, Any]
     trained: Trained
     run_id: str
+    warnings: tuple[str, ...]
 
 
 def learn_task(
@@ -113,7 +115,19 @@ def learn_task(
             f"this very training (run {identity}) is under way in another process; wait for it, or change --seed"
         ) from exc
     shutil.rmtree(folder, ignore_errors=True)
-    return Learnt(row, metrics, trained, run_id)
+    return Learnt(row, metrics, trained, run_id, tuple(_warnings(backbone, trained, metrics)))
+
+
+def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> Iterator[str]:
+    if trained.truncated:
+        yield f"{trained.truncated} rows had their text cut to fit the window of {backbone.window} positions"
+    if backbone.sliding_window is not None and trained.longest_reach > backbone.sliding_window:
+        yield (
+            f"in some rows the virtual tokens stand {trained.longest_reach} positions before the end of the answer, and "
+            f"the local layers of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
+        )
+    if metrics.get("collapse"):
+        yield str(metrics["collapse"])
 
 
 def _start(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from promptbank.bank.cards import chosen_card, examples_of, split_or_sample
+from promptbank.bank.cards import add_cards, chosen_card, examples_of, split_or_sample
 from promptbank.bank.learn import Learnt, learn_task, record_evaluation
 from promptbank.bank.select import select_row, served_task
 from promptbank.cli.output import print_json, say
@@ -56,6 +56,8 @@ def train(
     """Learn a task and print what came out."""
     with opened_bank(settings) as (store, backbone):
         chosen = chosen_card(store, task, lang, card)
+        if card is not None and Path(card).is_file():
+            add_cards(store, [chosen])
         split = split_or_sample(chosen, data, config.dev_fraction)
         say(split.note)
         with TrainingProgress() as progress:
@@ -68,10 +70,8 @@ def train(
 def _report(learnt: Learnt, *, as_json: bool) -> None:
     row, scope = learnt.row, learnt.row.scope
     name = f"{scope.taskname}:{scope.lang}@{row.version}"
-    if learnt.trained.truncated:
-        say(f"{learnt.trained.truncated} rows had their text cut to fit the window")
-    if learnt.metrics.get("collapse"):
-        say(f"warning: {learnt.metrics['collapse']}")
+    for warning in learnt.warnings:
+        say(f"warning: {warning}")
     shown = {key: learnt.metrics[key] for key in ("accuracy", "macro_f1", "exact_match") if key in learnt.metrics}
     scores = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
     say(f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} rows, float32, stored row): {scores}")

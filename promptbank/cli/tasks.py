@@ -29,7 +29,7 @@ def list_(common: Common, json: Json = False) -> None:
 
     own = _own_cards(common.settings)
     cards = [(card, "built-in") for card in room.builtin_cards()]
-    cards += [(card, f"variant {name}") for name in room.variants() for card in room.builtin_cards(name)]
+    cards += [(card, f"variant {name}") for name in room.variant_names() for card in room.builtin_cards(name)]
     cards += [(card, "bank") for card in own]
     rows = (
         {

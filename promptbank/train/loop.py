@@ -92,6 +92,8 @@ class Trained:
         best_epoch: from 1.
         epochs: every epoch's report.
         truncated: training and dev rows whose text was cut.
+        longest_reach: most positions from a first virtual token to the end of its answer; over a sliding window,
+            local layers no longer see the token.
         cached: rows whose constant beginning was held, and of these the rows that were spilled to disk.
     """
 
@@ -99,6 +101,7 @@ class Trained:
     best_epoch: int
     epochs: tuple[EpochReport, ...]
     truncated: int
+    longest_reach: int
     cached: tuple[int, int]
 
 
@@ -169,6 +172,7 @@ class _Run:
         self.lm = training_copy(lm, config.dtype)
         self.rows, dev_rows = render_rows(renderer, train), render_rows(renderer, dev)
         self.truncated = sum(row.truncated > 0 for row in (*self.rows, *dev_rows))
+        self.longest_reach = max(len(row.ids) - row.constant for row in (*self.rows, *dev_rows))
         self.held, dev_held = self._hold(lm, self.rows, dev_rows)
         self.dev = DevSet(lm, renderer, dev, dev_rows, dev_held, answer_only=self.answer_only)
         self.encoder = build_encoder(config.encoder, start, embedding_scale(lm), seed=config.seed)
@@ -193,6 +197,7 @@ class _Run:
             self.progress.best_epoch + 1,
             tuple(_report(plain) for plain in self.progress.epochs),
             self.truncated,
+            self.longest_reach,
             (len(self.rows), self.held.rows_spilled) if self.held else (0, 0),
         )
 

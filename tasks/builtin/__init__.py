@@ -12,7 +12,7 @@ from tasks.card import TaskCard, parse_card
 from tasks.errors import CardError, DataError, Fault, UnknownCardError
 from tasks.examples import read_jsonl
 
-__all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_cards", "sample_path", "variants"]
+__all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_cards", "sample_path", "variant_names"]
 
 DEFAULT_LANG = "en"
 
@@ -44,7 +44,7 @@ def _folder(name: str) -> Path:
     return Path(str(files("tasks") / name))
 
 
-def variants() -> list[str]:
+def variant_names() -> list[str]:
     """Return the names of the built-in variants."""
     return sorted(path.stem for path in _folder("builtin/variants").glob("*.jsonl"))
 
@@ -58,8 +58,10 @@ def builtin_cards(variant: str | None = None) -> list[TaskCard]:
     if variant is None:
         return [card for path in sorted(_folder("builtin").glob("*.jsonl")) for card in read_cards(path)]
     path = _folder("builtin/variants") / f"{variant}.jsonl"
-    if variant not in variants():
-        raise UnknownCardError(f"no card file and no built-in variant {variant!r}; variants: {', '.join(variants())}")
+    if variant not in variant_names():
+        raise UnknownCardError(
+            f"no card file and no built-in variant {variant!r}; variants: {', '.join(variant_names())}"
+        )
     return read_cards(path)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,20 @@ def test_a_tampered_row_is_never_served(fresh_store: Store, tmp_path: Path, monk
 
     monkeypatch.setattr(type(fresh_store.rows), "get", tampered)
     assert isinstance(ask(desk, {"taskname": "mood", "sentence": "x"})[0], TamperedRowError)
+
+
+@pytest.mark.parametrize(("spare", "warned"), [(-1, True), (0, False), (1, False)])
+def test_virtual_tokens_out_of_reach_of_local_layers_are_reported(
+    fresh_store: Store, tmp_path: Path, spare: int, warned: bool
+) -> None:
+    tokenizer = tiny_backbone("gemma3").tokenizer
+
+    def size(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    # 4 virtual tokens, the text, the longest answer and its end token
+    reach = 4 + size("is") + max(size(" positive"), size(" negative")) + 1
+    backbone = tiny_backbone("gemma3", sliding_window=reach + spare)
+    examples = [replace(e, fields={"sentence": "is"}) for e in examples_of(4)]
+    learnt = learn_task(fresh_store, backbone, card_of(BEFORE), examples, examples, CONFIG, home=tmp_path)
+    assert any("local layers" in warning for warning in learnt.warnings) is warned

