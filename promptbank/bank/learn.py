@@ -123,8 +123,8 @@ def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> 
         yield f"{trained.truncated} rows had their text cut to fit the window of {backbone.window} positions"
     if backbone.sliding_window is not None and trained.longest_reach > backbone.sliding_window:
         yield (
-            f"in some rows the virtual tokens stand {trained.longest_reach} positions before the end of the answer, and "
-            f"the local layers of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
+            f"in some rows the virtual tokens stand {trained.longest_reach} positions before the answer's end, and the "
+            f"local layers of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
         )
     if metrics.get("collapse"):
         yield str(metrics["collapse"])

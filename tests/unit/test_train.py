@@ -234,8 +234,8 @@ def test_no_rows_and_a_loss_that_is_not_finite_are_errors(tmp_path: Path) -> Non
     lm, renderer, start = world()
     with pytest.raises(TrainingError, match="both must have at least one"):
         train_prompt(lm, renderer, [], examples_of(2), CONFIG, start=start, folder=tmp_path, identity="x")
+    rows, broken = examples_of(), start * float("nan")
     with pytest.raises(TrainingError, match="lower --lr"):
-        rows, broken = examples_of(), start * float("nan")
         train_prompt(lm, renderer, rows, rows, CONFIG, start=broken, folder=tmp_path, identity="x")
 
 

@@ -1,0 +1,50 @@
+"""Training settings: the commented example is the defaults, and faults are told all at once."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from promptbank.cli.learning import run_config
+from promptbank.errors import ConfigError
+from promptbank.train.config import TrainConfig
+
+EXAMPLE = Path(__file__).parents[2] / "configs" / "example.toml"
+
+
+def test_the_example_holds_every_key_with_its_default_and_a_comment() -> None:
+    assert tomllib.loads(EXAMPLE.read_text()) == TrainConfig().model_dump()
+    lines = [line for line in EXAMPLE.read_text().splitlines() if "=" in line and not line.startswith("#")]
+    assert len(lines) == len(TrainConfig.model_fields)
+    assert all(line.partition("#")[2].strip() for line in lines)
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in TrainConfig.model_fields.values())
+
+
+def test_options_win_over_the_run_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("epochs = 3\nlr = 0.1\n")
+    config = run_config(path, {"epochs": 5, "lr": None})
+    assert (config.epochs, config.lr) == (5, 0.1)
+
+
+def test_all_faults_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('epochs = 0\nencoder = "gru.v1"\nlearning_rate = 1\n')
+    with pytest.raises(ConfigError) as caught:
+        run_config(path, {"init": "from:"})
+    for part in ("epochs", "gru.v1", "lstm.v1", "learning_rate", "from:taskname"):
+        assert part in str(caught.value)
+
+
+def test_a_run_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.toml cannot be read"):
+        run_config(tmp_path / "missing.toml", {})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        TrainConfig().epochs = 3  # type: ignore[misc]
