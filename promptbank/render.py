@@ -194,11 +194,6 @@ class Renderer:
             return ()
         return tuple(Form(label, self._form(form)) for label, forms in self.card.label_space.items() for form in forms)
 
-    @cached_property
-    def prefix_ids(self) -> tuple[int, ...]:
-        """Ids of the white space that belongs to an answer (stripped from generated text)."""
-        return tuple(encode_plain(self.tokenizer, self._answer_prefix))
-
     def text(self, ids: Sequence[int]) -> str:
         """Decode a generated answer: without its end token and the template's white space before it."""
         kept = [i for i in ids if i != self.policy.eos_id]

@@ -44,12 +44,12 @@ def generate(
     context = open_context(len(prompts))
     hidden = lm.hidden(pack(prompts, offsets), table, context)[:, -1]  # (B, H)
     active = torch.arange(len(prompts))
-    for _ in range(max_tokens):
+    for left in reversed(range(max_tokens)):
         chosen = lm.head(hidden).argmax(-1)  # (active,)
         for row, token in zip(active.tolist(), chosen.tolist(), strict=True):
             answers[row].append(token)
         going = (chosen != eos_id).nonzero().squeeze(1)
-        if len(going) == 0:
+        if left == 0 or len(going) == 0:
             break
         if len(going) < len(active):
             context, active, chosen = context.select(going), active[going], chosen[going]
