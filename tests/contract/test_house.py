@@ -1,0 +1,138 @@
+"""The house: rooms are ours, importing does nothing, exports are true, every error has its place."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import promptbank
+from promptbank.problems import EXPECTED, problem_of
+from tests.stores import ROOT
+
+ROOMS = ("promptbank", "store", "tasks", "translate")
+
+
+RUN_NOT_IMPORTED = ("promptbank.__main__", "store.migrations.env")
+
+
+def modules() -> list[str]:
+    found = list(ROOMS)
+    for room in ROOMS:
+        package = importlib.import_module(room)
+        found += [m.name for m in pkgutil.walk_packages(package.__path__, f"{room}.") if m.name not in RUN_NOT_IMPORTED]
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_is_ours(room: str) -> None:
+    # two distributions on PyPI also install a top-level "translate"
+    assert Path(importlib.import_module(room).__file__ or "").is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_exported_name_exists_once(name: str) -> None:
+    module = importlib.import_module(name)
+    exported = list(getattr(module, "__all__", []))
+    assert [n for n in exported if not hasattr(module, n)] == []
+    assert len(set(exported)) == len(exported)
+    assert (module.__doc__ or "").strip()
+
+
+def imported_by(code: str, home: Path) -> set[str]:
+    """Names of the modules that a fresh process has after running some code in an empty home."""
+    script = f"import sys; {code}; print('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    return set(done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("room", ["store", "tasks", "translate", "promptbank", "promptbank.cli"])
+def test_importing_a_room_loads_no_torch_and_writes_nothing(room: str, tmp_path: Path) -> None:
+    found = imported_by(f"import {room}", tmp_path)
+    assert not found & {"torch", "transformers", "datasets"}
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_help_loads_no_torch(tmp_path: Path) -> None:
+    code = "from typer.testing import CliRunner; from promptbank.cli import build_app; "
+    code += "assert CliRunner().invoke(build_app(), ['train', '--help']).exit_code == 0"
+    assert "torch" not in imported_by(code, tmp_path)
+
+
+def all_errors() -> list[type[Exception]]:
+    for name in modules():
+        importlib.import_module(name)
+
+    def below(kind: type[Exception]) -> Iterator[type[Exception]]:
+        yield kind
+        for child in kind.__subclasses__():
+            yield from below(child)
+
+    return sorted({e for base in EXPECTED for e in below(base)}, key=lambda e: e.__qualname__)
+
+
+@pytest.mark.parametrize("error", all_errors(), ids=lambda e: e.__qualname__)
+def test_every_error_of_every_room_has_a_status_and_an_exit_code(error: type[Exception]) -> None:
+    made = error.__new__(error)
+    Exception.__init__(made, "what was wrong")
+    problem = problem_of(made)
+    assert 400 <= problem.status < 600
+    assert problem.exit_code == 1
+
+
+def test_every_error_class_of_the_rooms_is_an_expected_one() -> None:
+    strays = []
+    for name in modules():
+        for key, value in vars(importlib.import_module(name)).items():
+            ours = isinstance(value, type) and issubclass(value, Exception) and value.__module__ == name
+            if ours and not issubclass(value, EXPECTED):
+                strays.append(f"{name}.{key}")
+    assert strays == []
+
+
+def test_an_error_that_is_not_ours_is_a_bug() -> None:
+    with pytest.raises(TypeError, match="not an expected error"):
+        problem_of(ValueError("x"))
+
+
+def test_all_documents_say_the_same_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == promptbank.__version__
+    assert f"## [{promptbank.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def readme_tree() -> dict[str, str]:
+    text = (ROOT / "README.md").read_text().partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
+    found, folder = {}, ""
+    for line in text.strip().strip("`").strip().splitlines():
+        name, _, comment = line.strip().partition(" ")
+        if not line.startswith(" "):
+            folder = name if name.endswith("/") else ""
+        found[name if not line.startswith(" ") else folder + name] = comment.strip()
+    return found
+
+
+def test_the_readme_tree_is_the_tree() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    if not tracked:
+        pytest.skip("not a git checkout, so what belongs to the tree is not known")
+    top = {path.partition("/")[0] + ("/" if "/" in path else "") for path in tracked}
+    inner = [path.removeprefix("promptbank/") for path in tracked if path.startswith("promptbank/")]
+    room = {"promptbank/" + path.partition("/")[0] + ("/" if "/" in path else "") for path in inner}
+    tree = readme_tree()
+    assert set(tree) == {name for name in top if name != ".gitignore"} | room
+    assert all(tree.values())
