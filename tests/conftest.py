@@ -4,6 +4,56 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported by anything
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.tiny import save_tiny
+from tests.worlds import SENTENCES
 
 pytest_plugins = ["tests.stores"]
+Promptbank = Callable[..., Result]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, a tiny backbone and 16 labelled rows, all below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("PROMPTBANK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PROMPTBANK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PROMPTBANK_BACKBONE", str(save_tiny("llama", tmp_path / "tiny", window=512)))
+    rows = [
+        {"taskname": "sentiment-task", "sentence": f"{sentence} {n}", "label": label, "id": f"{n}-{i}"}
+        for n in range(2)
+        for i, (sentence, label) in enumerate(SENTENCES)
+    ]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def promptbank(home: Path) -> Promptbank:
+    """The command line, in this process."""
+    from promptbank.cli import build_app
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(build_app(), list(arguments), input=stdin, prog_name="promptbank")
+
+    return run
+
+
+@pytest.fixture
+def learnt(promptbank: Promptbank) -> Promptbank:
+    """The command line, with sentiment-task learnt on the 16 rows."""
+    result = promptbank(
+        "train", "--task", "sentiment-task", "--data", "data.jsonl", "--epochs", "1", "--dev-fraction", "0.3"
+    )
+    assert result.exit_code == 0, result.stderr
+    return promptbank
