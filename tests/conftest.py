@@ -11,12 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from typer.testing import CliRunner, Result
 
 from tests.tiny import save_tiny
 from tests.worlds import SENTENCES
 
 pytest_plugins = ["tests.stores"]
+# no test depends on the speed of the machine
+settings.register_profile("promptbank", deadline=None)
+settings.load_profile("promptbank")
+
 Promptbank = Callable[..., Result]
 
 

@@ -1,0 +1,196 @@
+"""Records: read as a stream, faults named by file, line and field, nothing skipped."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tasks import (
+    DataError,
+    Record,
+    check_record,
+    convert_fiqa,
+    data_sha256,
+    example_from,
+    load_dataset_examples,
+    parse_card,
+    read_examples,
+    read_jsonl,
+)
+from tests.stores import ROOT
+
+CARD = parse_card(
+    {
+        "taskname": "mood",
+        "prompt_template": "{text} {note}<|VIRTUAL_PROMPT_0|> {label}",
+        "total_virtual_tokens": 1,
+        "virtual_token_splits": [1],
+        "label_space": {"good": ["good"], "bad": ["bad", "awful"]},
+    }
+)
+GOOD = {"taskname": "mood", "text": "a", "note": "b", "label": "awful"}
+
+
+def read(text: bytes) -> list[Record | DataError]:
+    return list(read_jsonl(io.BytesIO(text), name="f"))
+
+
+def example(**changes: object):
+    data = {key: value for key, value in (GOOD | changes).items() if value is not ...}
+    return example_from(Record(1, data, "f:1"), CARD, need_answer=True)
+
+
+def test_good_lines_around_a_broken_one_are_kept_in_their_places() -> None:
+    found = read(b'\xef\xbb\xbf{"a": "1"}\n\n{broken\n{"a": "2"}\r\n')
+    assert [r.data["a"] if isinstance(r, Record) else None for r in found] == ["1", None, "2"]
+    assert str(found[1]).startswith("f:3: broken JSON at column 2")
+    assert found[2].source == "f:4"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"a": 1, "a": 2}', "'a' stand twice"),
+        (b'{"a": NaN}', "NaN is no JSON"),
+        (b"[1]", "a record is a JSON object, not list"),
+        (b'{"a": "x\\u0000"}', "field 'a' holds a NUL character at 1"),
+        (b'{"a": "\\ud800"}', "field 'a' holds a lone surrogate"),
+        (b'{"a": "\xff"}', "is no UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_every_kind_of_broken_line_is_named(line: bytes, says: str) -> None:
+    found = read(line)
+    assert len(found) == 1
+    assert str(found[0]).startswith("f:1: ")
+    assert says in str(found[0])
+
+
+def test_reading_is_lazy() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b'{"a": "1"}\n'
+
+    assert len(list(islice(read_jsonl(endless(), name="f"), 5))) == 5
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.jsonl cannot be read"):
+        list(read_jsonl(tmp_path / "missing.jsonl"))
+
+
+def test_a_record_becomes_an_example_with_the_labels_id() -> None:
+    made = example(id="7", group="g", target="extra keys are left alone")
+    assert (made.id, made.group, made.answer, dict(made.fields)) == ("7", "g", "bad", {"text": "a", "note": "b"})
+    assert example(text=12).fields["text"] == "12"
+
+
+def test_ids_and_groups_come_from_the_content() -> None:
+    assert example().id == example().id != example(text="x").id
+    assert example().group == example(label="good").group != example(text="x").group
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"taskname": "other"}, "taskname is 'other', but the card is mood:en"),
+        ({"lang": "sv"}, "lang is 'sv'"),
+        ({"text": ...}, "field 'text' is missing; the record has 'taskname', 'note', 'label'"),
+        ({"text": None}, "field 'text' must be text, not null"),
+        ({"text": True}, "must be text, not true"),
+        ({"text": 1.5}, "must be text, not 1.5"),
+        ({"label": ...}, "the answer field 'label' is missing"),
+        ({"label": "so-so"}, "unknown label 'so-so'"),
+    ],
+)
+def test_every_fault_of_a_record_is_named(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(DataError) as caught:
+        example(**changes)
+    assert str(caught.value).startswith("f:1: ")
+    assert says in str(caught.value)
+
+
+def test_strict_refuses_what_the_card_does_not_use() -> None:
+    with pytest.raises(DataError, match="'colour' is not used"):
+        example_from(Record(1, GOOD | {"colour": "x"}, "f:1"), CARD, need_answer=True, strict=True)
+
+
+def test_at_inference_the_answer_is_not_even_looked_at() -> None:
+    assert example_from(Record(1, GOOD | {"label": ["?"]}, "f:1"), CARD, need_answer=False).answer is None
+
+
+def test_faults_of_a_file_are_gathered_and_limited(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n".join(json.dumps(GOOD | {"label": "?"}) for _ in range(25)) + "\n{")
+    with pytest.raises(DataError) as caught:
+        read_examples([path], CARD)
+    assert "bad.jsonl:1:" in str(caught.value)
+    assert str(caught.value).endswith("and 6 more")
+
+
+def test_one_id_twice_is_named_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "twice.jsonl"
+    path.write_text("\n".join(json.dumps(GOOD | {"id": "7"}) for _ in range(2)))
+    with pytest.raises(DataError, match=r"twice\.jsonl:2: id '7' stands at .*twice\.jsonl:1 already"):
+        read_examples([path], CARD)
+
+
+def test_the_data_hash_is_over_content_and_order() -> None:
+    one, two = example(id="1"), example(id="2")
+    assert data_sha256([one, two]) == data_sha256([one, two]) != data_sha256([two, one])
+    assert data_sha256([one]) != data_sha256([example(id="1", label="good")])
+
+
+def test_check_record_takes_what_is_text() -> None:
+    assert check_record({"a": "ü 📈 ربح", "n": 3}, "r").data["n"] == 3
+
+
+def test_a_datasets_folder_is_read_with_its_label_names(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "note": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["good", "bad"]),
+        }
+    )
+    rows = {"text": ["a", "b"], "note": ["", ""], "label": [1, 0]}
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows, features)}).save_to_disk(str(tmp_path / "set"))
+    examples = load_dataset_examples(str(tmp_path / "set"), CARD)
+    assert [e.answer for e in examples] == ["bad", "good"]
+    assert examples[1].source.endswith("[train]:2")
+    with pytest.raises(DataError, match="'nope'"):
+        load_dataset_examples(str(tmp_path / "set"), CARD, part="nope")
+
+
+def test_a_hub_that_cannot_be_reached_is_told_without_retries(tmp_path: Path) -> None:
+    code = "from tests.unit.test_tasks_examples import *; load_dataset_examples('nobody/nothing', CARD)"
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "DataError: 'nobody/nothing' is no file or folder here, and the hub cannot be reached" in done.stderr
+
+
+def test_fiqa_gives_the_rows_of_the_article() -> None:
+    folder = ROOT.parent / "shared" / "data" / "fiqa"
+    if not folder.is_dir():
+        pytest.skip("FiQA is not part of promptbank; put it into ../shared/data/fiqa to run this")
+    converted = convert_fiqa(sorted(folder.glob("*.json")))
+    assert len(converted.records) == 1159
+    assert "14 neutral rows dropped (score 0)" in converted.notes
+    assert len({record["id"] for record in converted.records}) == 1159
+    assert all(record["sentence"].endswith(f" Sentiment for {record['target']}") for record in converted.records)
+
+
+def test_a_file_that_is_not_fiqa_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"1": {"sentence": "a"}}')
+    with pytest.raises(DataError, match="item '1' is not in FiQA's format"):
+        convert_fiqa([tmp_path / "x.json"])
