@@ -35,7 +35,7 @@ def test_folds_are_disjoint_complete_and_keep_groups_whole(k: int, fraction: flo
         parts = [{e.id for e in part} for part in (split.train, split.dev, split.test)]
         assert sum(map(len, parts)) == len(MANY) == len(set().union(*parts))
         groups = [{e.group for e in part} for part in (split.train, split.dev, split.test)]
-        assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+        assert sum(map(len, groups)) == len(set().union(*groups))
         tested += parts[2]
     assert sorted(tested) == sorted(e.id for e in MANY)
 
