@@ -79,7 +79,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     faults: list[str] = []
     for name in (f.name for f in fields(Settings) if f.name != "home"):
         raw, origin = next(layer[name] for layer in layers if name in layer)
-        values[name] = _number(name, raw, origin, faults) if name in _NUMBERS else str(raw)
+        values[name] = (_number if name in _NUMBERS else _text)(name, raw, origin, faults)
         origins.append(Origin(name, _masked(str(values[name])), origin))
     if faults:
         raise ConfigError("; ".join(faults))
@@ -101,11 +101,15 @@ def make_home(home: Path) -> None:
 
 
 def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Path, str]:
+    given, origin = "~/.promptbank", "default"
     if flags.get("home"):
-        return Path(str(flags["home"])).expanduser().absolute(), "flag"
-    if environment.get("PROMPTBANK_HOME"):
-        return Path(environment["PROMPTBANK_HOME"]).expanduser().absolute(), "PROMPTBANK_HOME"
-    return Path.home() / ".promptbank", "default"
+        given, origin = str(flags["home"]), "flag"
+    elif environment.get("PROMPTBANK_HOME"):
+        given, origin = environment["PROMPTBANK_HOME"], "PROMPTBANK_HOME"
+    try:
+        return Path(given).expanduser().absolute(), origin
+    except RuntimeError as exc:
+        raise ConfigError(f"the home {given} (from {origin}) names a user's folder that is not known here") from exc
 
 
 def _flag_layer(flags: Mapping[str, object]) -> dict[str, tuple[object, str]]:
@@ -124,6 +128,8 @@ def _file_layer(path: Path) -> dict[str, tuple[object, str]]:
         read = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} is no valid TOML: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read ({exc.strerror}); make it readable, or move it away") from exc
     known = [f.name for f in fields(Settings) if f.name != "home"]
     unknown = sorted(set(read) - set(known))
     if unknown:
@@ -145,6 +151,12 @@ def _number(name: str, raw: object, origin: str, faults: list[str]) -> int:
     if not low <= value <= high:
         faults.append(f"{name} is {raw!r} (from {origin}); it must be a whole number from {low} to {high}")
     return value
+
+
+def _text(name: str, raw: object, origin: str, faults: list[str]) -> str:
+    if not isinstance(raw, str) or not raw:
+        faults.append(f"{name} is {raw!r} (from {origin}); it must be text that is not empty")
+    return str(raw)
 
 
 def _masked(value: str) -> str:

@@ -14,6 +14,7 @@ from promptbank.cli.output import print_json, say
 from promptbank.cli.session import opened_desk
 from promptbank.config import Settings
 from promptbank.engine.predictor import Prediction
+from promptbank.errors import InputError
 from promptbank.problems import problem_of
 from tasks import read_jsonl
 
@@ -29,6 +30,8 @@ def predict(settings: Settings, data: Path, task: str | None, lang: str | None, 
             total += 1
             failed += not isinstance(answer, Prediction)
             _show(answer, as_json=as_json)
+    if not total:
+        raise InputError(f"{'stdin' if str(data) == '-' else data} holds no records; give one JSON object a line")
     if failed:
         say(f"error: {failed} of {total} records could not be answered; their errors stand in their places")
         raise typer.Exit(1)

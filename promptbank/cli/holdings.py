@@ -8,7 +8,7 @@ from pathlib import Path
 from promptbank.bank.exchange import export_row, import_row
 from promptbank.bank.select import LIVE, find_row
 from promptbank.bank.verify import Verified, verify_bank, verify_logits
-from promptbank.cli.output import print_json, print_table
+from promptbank.cli.output import print_json, print_table, writing
 from promptbank.cli.progress import bar
 from promptbank.cli.session import opened_bank, opened_store
 from promptbank.config import Settings
@@ -103,7 +103,8 @@ def export(settings: Settings, spec: str, out: Path | None) -> tuple[Row, Path]:
     with opened_store(settings) as store:
         row = find_row(store, parse_spec(spec))
     path = out or Path(f"{row.scope.taskname}.{row.scope.lang}.v{row.version}.safetensors")
-    export_row(row, path)
+    with writing(path):
+        export_row(row, path)
     return row, path
 
 

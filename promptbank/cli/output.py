@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_json", "print_table", "say"]
+from promptbank.errors import ConfigError
+
+__all__ = ["print_json", "print_table", "say", "write_text", "writing"]
 
 PIPED_WIDTH = 200
 """Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
@@ -19,6 +24,35 @@ PIPED_WIDTH = 200
 def say(text: str) -> None:
     """Tell a person something, on stderr."""
     typer.echo(text, err=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write a file that the user named into one helpful line.
+
+    Raises:
+        ConfigError: it is a folder, lies in none, or cannot be written.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it with --out")
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigError(
+            f"{path} cannot be written ({exc.strerror}); choose another --out, in a folder that is there"
+        ) from exc
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none of it.
+
+    Raises:
+        ConfigError: see `writing`.
+    """
+    with writing(path):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
 
 
 def print_json(item: object) -> None:

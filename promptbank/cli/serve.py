@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def serve(
     common: Common,
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serve all frozen tasks over HTTP; new rows are served without a restart.
 

@@ -33,7 +33,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a host that cannot be a name, such as "a..b"
         listener.close()
-        raise ConfigError(f"cannot listen on {host}:{port} ({exc.strerror}); choose another --port or --host") from exc
+        reason = getattr(exc, "strerror", None) or exc
+        raise ConfigError(f"cannot listen on {host}:{port} ({reason}); choose another --port or --host") from exc
     return listener

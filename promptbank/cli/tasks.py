@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptbank.cli.command import CHECK_SAID_NO, Common, Json, Lang, command
-from promptbank.cli.output import print_json, print_table, say
+from promptbank.cli.output import print_json, print_table, say, write_text
 from promptbank.config import Settings, make_home
 
 if TYPE_CHECKING:
@@ -139,5 +139,5 @@ def convert(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_text(out, text)
     say(f"{out or 'stdout'}: {'; '.join(converted.notes)}")

@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from promptbank import __version__
 from promptbank.bank.desk import Desk, Question
@@ -72,6 +73,7 @@ def create_app(desk: Desk, limits: Limits | None = None) -> FastAPI:
     app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION)
     for kind in EXPECTED:
         app.add_exception_handler(kind, _problem_response)
+    app.add_exception_handler(HTTPException, _http_response)
     _add_predictions(app, _Counter(desk, limits or Limits()))
     _add_tasks(app, desk)
     _add_health(app, desk)
@@ -82,6 +84,20 @@ def _problem_response(_request: Request, error: Exception) -> JSONResponse:
     problem = _problem(error)
     if problem.status >= 500:
         logger.error("%s: %s", problem.type, problem.detail)
+    return _as_response(problem)
+
+
+def _http_response(request: Request, error: Exception) -> JSONResponse:
+    """Tell an unknown path or method in the same shape as every other problem."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    asked = f"{request.method} {request.url.path}"
+    problem = Problem("http", error.detail, error.status_code, f"{asked}: {error.detail}; /docs lists what there is")
+    response = _as_response(problem)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _as_response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
 
 
@@ -159,8 +175,8 @@ def _add_tasks(app: FastAPI, desk: Desk) -> None:
         tags=["tasks"],
     )
     def task(taskname: str) -> list[TaskModel]:
-        """Return the live rows of one taskname, optionally `taskname:lang`."""
-        return [_task(desk, info) for info in _of(desk, parse_spec(taskname)) if LIVE in info.aliases]
+        """Return the live rows of one taskname; `taskname[:lang][@version]` asks for less, or for another version."""
+        return [_task(desk, info) for info in _servable(desk, parse_spec(taskname))]
 
     @app.get(
         "/v1/tasks/{taskname}/versions", summary="Versions of one task", responses={404: _PROBLEMS[404]}, tags=["tasks"]
@@ -175,7 +191,18 @@ def _of(desk: Desk, ref: TaskRef) -> list[RowInfo]:
     if not infos:
         desk.task(ref)  # raises what is wrong, with near names
         raise UnknownTaskError(f"nothing is frozen as {ref}")
-    return sorted(infos, key=lambda info: (info.scope.lang, info.version))
+    found = [info for info in infos if ref.version in (None, info.version)]
+    if not found:
+        versions = ", ".join(map(str, sorted({info.version for info in infos})))
+        raise UnknownTaskError(f"task {ref.taskname!r} has no version {ref.version}; versions: {versions}")
+    return sorted(found, key=lambda info: (info.scope.lang, info.version))
+
+
+def _servable(desk: Desk, ref: TaskRef) -> list[RowInfo]:
+    found = [info for info in _of(desk, ref) if ref.version is not None or LIVE in info.aliases]
+    if not found:
+        raise UnknownTaskError(f"task {ref.taskname!r} has no live version; name one as {ref.taskname}@VERSION")
+    return found
 
 
 def _task(desk: Desk, info: RowInfo) -> TaskModel:

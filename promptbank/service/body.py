@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -48,15 +49,20 @@ async def read_body(request: Request, limit: int) -> bytes:
 def read_records(body: bytes, content_type: str, most: int) -> Records:
     """Parse a JSON object, a JSON list of objects, or (by content type) JSON lines.
 
+    Whatever JSON lines refuse is refused here too: NaN, infinities, and one key twice in an object.
+
     Raises:
-        InputError: no JSON, or neither an object nor a list.
+        InputError: no JSON, neither an object nor a list, or no record in it.
         BodyTooLargeError: more than ``most`` records.
     """
-    if content_type.partition(";")[0].strip() in JSONL_TYPES:
-        return Records(_limited(list(read_jsonl(io.BytesIO(body), name="body")), most), single=False)
+    if content_type.partition(";")[0].strip().lower() in JSONL_TYPES:
+        lines = list(read_jsonl(io.BytesIO(body), name="body"))
+        if not lines:
+            raise InputError("the body holds no records; send one JSON object a line")
+        return Records(_limited(lines, most), single=False)
     try:
-        parsed = json.loads(body)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        parsed = json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:  # ValueError also for an integer of more than 4,300 digits
         raise InputError(f"the body is no JSON: {exc}; send one record, a list of records, or JSON lines") from exc
     if isinstance(parsed, dict):
         return Records([_checked(parsed, "the record")], single=True)
@@ -64,6 +70,17 @@ def read_records(body: bytes, content_type: str, most: int) -> Records:
         raise InputError(f"the body must be a record or a list of records, not {json.dumps(parsed)[:60]}")
     items = _limited(parsed, most)
     return Records([_checked(item, f"record {n}") for n, item in enumerate(items, start=1)], single=False)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    if twice:
+        raise ValueError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
+    return dict(pairs)
+
+
+def _no_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
 
 
 def _checked(item: object, source: str) -> Record | DataError:

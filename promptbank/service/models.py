@@ -39,7 +39,7 @@ class TaskModel(BaseModel):
 
     taskname: str
     lang: str
-    version: int = Field(description="the live one")
+    version: int = Field(description="the live one, unless another was asked for")
     sha256: str
     labels: list[str] | None = Field(description="label ids; null for open answers")
     fields: list[str] = Field(description="text fields a record must have")

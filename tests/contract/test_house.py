@@ -114,25 +114,28 @@ def test_all_documents_say_the_same_version() -> None:
 
 
 def readme_tree() -> dict[str, str]:
+    """Every path of the README's tree, and its comment."""
     text = (ROOT / "README.md").read_text().partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0]
-    found, folder = {}, ""
+    found: dict[str, str] = {}
+    folders: list[str] = []
     for line in text.strip().strip("`").strip().splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
         name, _, comment = line.strip().partition(" ")
-        if not line.startswith(" "):
-            folder = name if name.endswith("/") else ""
-        found[name if not line.startswith(" ") else folder + name] = comment.strip()
+        found["".join(folders[:depth]) + name] = comment.strip()
+        folders[depth:] = [name]
     return found
 
 
-def test_the_readme_tree_is_the_tree() -> None:
-    tracked = subprocess.run(
+def test_the_readme_tree_is_the_tree_with_one_line_a_file() -> None:
+    listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.splitlines()
-    if not tracked:
+    if not listed:
         pytest.skip("not a git checkout, so what belongs to the tree is not known")
-    top = {path.partition("/")[0] + ("/" if "/" in path else "") for path in tracked}
-    inner = [path.removeprefix("promptbank/") for path in tracked if path.startswith("promptbank/")]
-    room = {"promptbank/" + path.partition("/")[0] + ("/" if "/" in path else "") for path in inner}
+    rooms = [path for path in listed if path.partition("/")[0] in ROOMS]
+    expected = {path.partition("/")[0] + ("/" if "/" in path else "") for path in listed} - {".gitignore"}
+    expected |= {path for path in rooms if path.endswith(".py") and not path.endswith("__init__.py")}
+    expected |= {f"{folder}/" for path in rooms for folder in map(str, Path(path).parents) if folder != "."}
     tree = readme_tree()
-    assert set(tree) == {name for name in top if name != ".gitignore"} | room
-    assert all(tree.values())
+    assert set(tree) == expected
+    assert [path for path, comment in tree.items() if not comment] == []
