@@ -6,6 +6,7 @@ where it came from. Nothing is read at import; `load_settings` is called by the 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -160,7 +161,8 @@ def _text(name: str, raw: object, origin: str, faults: list[str]) -> str:
 
 
 def _masked(value: str) -> str:
-    """Hide a password inside a database URL."""
+    """Hide a password inside a database URL, before the host or in the query."""
+    value = re.sub(r"(?<=[?&]password=)[^&]*", "***", value)
     scheme, mark, rest = value.partition("://")
     credentials, at, host = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")

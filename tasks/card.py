@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.errors import CardError, Fault, UnknownLabelError
 from tasks.spec import is_lang, is_taskname
-from tasks.template import Field, Segment, Text, VirtualBlock, scan_template
+from tasks.template import Field, Segment, VirtualBlock, places, scan_template
 
 __all__ = ["TaskCard", "parse_card"]
 
@@ -127,101 +127,117 @@ def parse_card(raw: Mapping[str, object], *, source: str = "") -> TaskCard:
     Raises:
         CardError: with every fault at once.
     """
+    if not isinstance(raw, Mapping):
+        raise CardError(source, [Fault("card", None, f"a card is a JSON object, not {type(raw).__name__}")])
     faults = [_unknown_key(key) for key in raw if key not in TaskCard.model_fields]
     known = {key: _tuples(key, value) for key, value in raw.items() if key in TaskCard.model_fields}
     try:
-        card = TaskCard.model_validate(known)
+        card, sound = TaskCard.model_validate(known), set(TaskCard.model_fields)
     except ValidationError as exc:
-        faults += [
-            Fault(".".join(map(str, e["loc"])), None, f"{e['msg']} (not {e['input']!r:.60})") for e in exc.errors()
-        ]
-        raw_template = raw.get("prompt_template")
-        faults += scan_template(raw_template)[1] if isinstance(raw_template, str) else ()
-        raise CardError(source, faults) from exc
-    faults += _faults(card)
+        faults += [_type_fault(list(e["loc"]), e["msg"], e["input"]) for e in exc.errors()]
+        sound = set(TaskCard.model_fields) - {str(e["loc"][0]) for e in exc.errors()}
+        # judged by the rules that need sound keys only, and never handed out
+        card = TaskCard.model_construct(**{key: value for key, value in known.items() if key in sound})  # type: ignore[arg-type]  # only checked keys are left
+    for needed, rule in _RULES:
+        faults += rule(card) if needed <= sound else ()
     if faults:
         raise CardError(source, faults)
     return card
+
+
+def _type_fault(loc: list[int | str], message: str, value: object) -> Fault:
+    given = "" if isinstance(value, dict) and message == "Field required" else f" (not {value!r:.60})"
+    return Fault(".".join(map(str, loc)), None, f"{message}{given}")
 
 
 def _tuples(key: str, value: object) -> object:
     """Turn JSON's lists into the tuples that a frozen card holds."""
     if key == "virtual_token_splits" and isinstance(value, list):
         return tuple(value)
-    if key != "label_space" or value is None:
+    if key != "label_space":
         return value
-    pairs = list(value.items()) if isinstance(value, Mapping) else value
-    if not isinstance(pairs, list) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
+    if isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) for p in value):
+        labels = dict(value)
+        value = labels if len(labels) == len(value) else value
+    if not isinstance(value, Mapping):
         return value
-    return {k: tuple(forms) if isinstance(forms, list) else forms for k, forms in pairs}
+    return {label: tuple(forms) if isinstance(forms, list) else forms for label, forms in value.items()}
 
 
 def _unknown_key(key: str) -> Fault:
-    near = difflib.get_close_matches(key, TaskCard.model_fields, n=1)
+    near = difflib.get_close_matches(str(key), TaskCard.model_fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(TaskCard.model_fields)}"
-    return Fault(key, None, f"unknown key; {hint}")
-
-
-def _faults(card: TaskCard) -> list[Fault]:
-    """Everything that is wrong with a card whose types are right."""
-    segments, scanned = scan_template(card.prompt_template)
-    return [
-        *_name_faults(card),
-        *scanned,
-        *_marker_faults(card, segments),
-        *_field_faults(card, segments),
-        *_label_faults(card),
-    ]
+    return Fault(str(key), None, f"unknown key; {hint}")
 
 
 def _name_faults(card: TaskCard) -> Iterator[Fault]:
     if not is_taskname(card.taskname):
         yield Fault("taskname", None, f"{card.taskname!r} must not be empty or hold white space or any of : @ . / \\")
+
+
+def _lang_faults(card: TaskCard) -> Iterator[Fault]:
     if not is_lang(card.lang):
         yield Fault("lang", None, f"{card.lang!r} is no language code such as en or pt-BR")
 
 
-def _marker_faults(card: TaskCard, segments: tuple[Segment, ...]) -> Iterator[Fault]:
-    found = [s.index for s in segments if isinstance(s, VirtualBlock)]
-    wanted = set(range(len(found)))
+def _template_faults(card: TaskCard) -> Iterator[Fault]:
+    yield from scan_template(card.prompt_template)[1]
+
+
+def _blocks(card: TaskCard) -> list[int]:
+    return [s.index for s in card.segments if isinstance(s, VirtualBlock)]
+
+
+def _marker_faults(card: TaskCard) -> Iterator[Fault]:
+    found = _blocks(card)
     if not found:
         yield Fault("prompt_template", None, "has no <|VIRTUAL_PROMPT_0|> marker, so nothing could be learnt")
     for index in sorted({i for i in found if found.count(i) > 1}):
-        position = card.prompt_template.rfind(f"<|VIRTUAL_PROMPT_{index}|>")
-        yield Fault("prompt_template", position, f"marker {index} stands {found.count(index)} times; once is allowed")
-    if len(set(found)) == len(found) and set(found) != wanted:
-        yield Fault("prompt_template", None, f"markers are {sorted(found)}; they must be numbered {sorted(wanted)}")
-    splits = card.virtual_token_splits
-    if len(splits) != len(found):
-        yield Fault("virtual_token_splits", None, f"{len(splits)} split(s) for {len(found)} marker(s)")
-    for index, size in enumerate(splits):
+        second = places(card.prompt_template, VirtualBlock(index))[1]
+        yield Fault("prompt_template", second, f"marker {index} stands {found.count(index)} times; once is allowed")
+    wanted = range(len(set(found)))
+    for index in sorted(set(found) - set(wanted)):
+        says = f"marker {index}, but the markers must be numbered {list(wanted)}"
+        yield Fault("prompt_template", places(card.prompt_template, VirtualBlock(index))[0], says)
+
+
+def _split_faults(card: TaskCard) -> Iterator[Fault]:
+    if len(card.virtual_token_splits) != len(_blocks(card)):
+        says = f"{len(card.virtual_token_splits)} split(s) for {len(_blocks(card))} marker(s); give one for each marker"
+        yield Fault("virtual_token_splits", None, says)
+
+
+def _size_faults(card: TaskCard) -> Iterator[Fault]:
+    for index, size in enumerate(card.virtual_token_splits):
         if size < 1:
-            yield Fault("virtual_token_splits", index, f"a split of {size}; each has at least 1 virtual token")
-    if sum(splits) != card.total_virtual_tokens:
-        yield Fault(
-            "total_virtual_tokens", None, f"{card.total_virtual_tokens}, but the splits add up to {sum(splits)}"
-        )
+            says = f"{size} virtual tokens for marker {index}; each has at least 1"
+            yield Fault("virtual_token_splits", None, says)
 
 
-def _field_faults(card: TaskCard, segments: tuple[Segment, ...]) -> Iterator[Fault]:
-    names = [s.name for s in segments if isinstance(s, Field)]
-    texts = [name for name in names if name != card.answer_field]
-    answer = f"{{{card.answer_field}}}"
-    if card.answer_field not in names:
-        yield Fault("prompt_template", None, f"does not hold the answer field {answer}")
-    elif names.count(card.answer_field) > 1:
-        yield Fault("prompt_template", card.prompt_template.rfind(answer), f"{answer} stands more than once")
-    elif not isinstance(segments[-1], Field) or segments[-1].name != card.answer_field:
-        yield Fault("prompt_template", card.prompt_template.rfind(answer), f"{answer} must be the last thing in it")
-    if not texts:
+def _total_faults(card: TaskCard) -> Iterator[Fault]:
+    total = sum(card.virtual_token_splits)
+    if total != card.total_virtual_tokens:
+        yield Fault("total_virtual_tokens", None, f"{card.total_virtual_tokens}, but the splits add up to {total}")
+
+
+def _answer_faults(card: TaskCard) -> Iterator[Fault]:
+    answer = Field(card.answer_field)
+    found = places(card.prompt_template, answer)
+    shown = f"{{{card.answer_field}}}"
+    if not found:
+        yield Fault("prompt_template", None, f"does not hold the answer field {shown}")
+    elif len(found) > 1:
+        yield Fault("prompt_template", found[1], f"{shown} stands more than once")
+    elif card.segments[-1] != answer:
+        yield Fault("prompt_template", found[0], f"{shown} must be the last thing in it")
+
+
+def _field_faults(card: TaskCard) -> Iterator[Fault]:
+    if not card.fields:
         yield Fault("prompt_template", None, "has no text field, so every record would look the same")
-    if card.truncate_field is not None and card.truncate_field not in texts:
-        listed = ", ".join(texts) or "none"
-        yield Fault(
-            "truncate_field", None, f"{card.truncate_field!r} is no text field of the template; it has {listed}"
-        )
-    if any(isinstance(s, Text) and "\x00" in s.text for s in segments):
-        yield Fault("prompt_template", card.prompt_template.find("\x00"), "holds a NUL character")
+    if card.truncate_field is not None and card.truncate_field not in card.fields:
+        says = f"{card.truncate_field!r} is no text field of the template; it has {', '.join(card.fields) or 'none'}"
+        yield Fault("truncate_field", None, says)
 
 
 def _label_faults(card: TaskCard) -> Iterator[Fault]:
@@ -238,6 +254,40 @@ def _label_faults(card: TaskCard) -> Iterator[Fault]:
                 yield Fault(f"label_space.{label}", None, "an id or form is blank")
             elif owner.setdefault(text, label) != label:
                 yield Fault(f"label_space.{label}", None, f"{text!r} also means {owner[text]!r}; a form has one label")
+
+
+def _text_faults(card: TaskCard) -> Iterator[Fault]:
+    """Text that neither a database nor a hash can take: NUL and lone surrogates, wherever they stand."""
+    for key, value in card.__dict__.items():
+        for text in _texts(value) if key in TaskCard.model_fields else ():
+            wrong = next((n for n, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+            if wrong is not None:
+                yield Fault(key, wrong, f"{text[wrong]!a} is no text that can be stored; remove it")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+    elif isinstance(value, tuple):
+        yield from (text for part in value for text in _texts(part))
+
+
+Rule = Callable[[TaskCard], Iterable[Fault]]
+_RULES: tuple[tuple[set[str], Rule], ...] = (  # the keys that a rule looks at must be of the right type first
+    ({"taskname"}, _name_faults),
+    ({"lang"}, _lang_faults),
+    ({"prompt_template"}, _template_faults),
+    ({"prompt_template"}, _marker_faults),
+    ({"prompt_template", "virtual_token_splits"}, _split_faults),
+    ({"virtual_token_splits"}, _size_faults),
+    ({"virtual_token_splits", "total_virtual_tokens"}, _total_faults),
+    ({"prompt_template", "answer_field"}, _answer_faults),
+    ({"prompt_template", "answer_field", "truncate_field"}, _field_faults),
+    ({"label_space"}, _label_faults),
+    (set(), _text_faults),
+)
 
 
 def _folded(text: str) -> str:

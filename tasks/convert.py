@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.builtin import builtin_card
 from tasks.errors import DataError
+from tasks.template import Field, Text, scan_template
 
 __all__ = ["CONVERTERS", "Conversion", "convert_fiqa"]
 
@@ -46,7 +47,7 @@ def convert_fiqa(paths: Sequence[Path]) -> Conversion:
             records.append(
                 {
                     "taskname": card.taskname,
-                    "sentence": card.phrases["target"].format_map({"sentence": sentence, "target": target}),
+                    "sentence": _filled(card.phrases["target"], {"sentence": sentence, "target": target}),
                     "label": "positive" if score > 0 else "negative",
                     "id": f"fiqa-{key}-{number}",
                     "group": group,
@@ -58,16 +59,27 @@ def convert_fiqa(paths: Sequence[Path]) -> Conversion:
     return Conversion(tuple(records), tuple(notes))
 
 
+def _filled(phrase: str, values: Mapping[str, str]) -> str:
+    """Put values into a phrase; what is in a value stays as it is."""
+    segments = scan_template(phrase)[0]
+    return "".join(s.text if isinstance(s, Text) else values[s.name] for s in segments if isinstance(s, (Text, Field)))
+
+
 def _fiqa_rows(path: Path) -> Iterator[tuple[str, int, str, str, float]]:
     """Yield key, number of the target, sentence, target and score."""
     try:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise DataError(f"{path} cannot be read as FiQA JSON: {exc}") from exc
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is not in FiQA's format: an object of items is needed, not {type(content).__name__}")
     for key, item in content.items():
         try:
             for number, info in enumerate(item["info"]):
-                yield key, number, str(item["sentence"]), str(info["target"]), float(info["sentiment_score"])
+                score = float(info["sentiment_score"])
+                if not -1 <= score <= 1:
+                    raise ValueError(f"score {score}; scores are -1 to 1")
+                yield key, number, str(item["sentence"]), str(info["target"]), score
         except (KeyError, TypeError, ValueError) as exc:
             raise DataError(f"{path}: item {key!r} is not in FiQA's format ({exc!r})") from exc
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,17 +93,20 @@ def _parsed(line: bytes, source: str, number: int) -> Record | DataError:
         return DataError(f"{source}: broken JSON at column {exc.colno}: {exc.msg}")
     except RecursionError:
         return DataError(f"{source}: nested too deeply")
+    except ValueError as exc:  # Python refuses whole numbers of more than 4,300 digits
+        return DataError(f"{source}: a number cannot be read: {exc}")
     except DataError as exc:
         text = str(exc)
         return exc if text.startswith(source) else DataError(f"{source}: {text}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        twice = sorted(key for key, count in counts.items() if count > 1)
         raise DataError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
-    return dict(pairs)
+    return unique
 
 
 def _no_constant(constant: str) -> None:
@@ -150,15 +154,18 @@ def example_from(record: Record, card: TaskCard, *, need_answer: bool, strict: b
             faults.append(f"{key} is {data[key]!r}, but the card is {card.taskname}:{card.lang}")
     fields = {name: _text(data, name, faults) for name in card.fields}
     answer = _answer(data, card, faults) if need_answer else None
+    content = json.dumps([card.taskname, card.lang, fields, answer], ensure_ascii=False)
+    own = {
+        "id": _text(data, "id", faults) if "id" in data else _hash(content),
+        "group": _text(data, "group", faults) if "group" in data else _group(fields),
+    }
     if strict:
         extra = sorted(set(data) - {*card.fields, card.answer_field, *_RESERVED})
         faults += [f"field {name!r} is not used by the card (strict)" for name in extra]
     if faults:
         raise DataError(f"{record.source}: {'; '.join(faults)}")
-    content = json.dumps([card.taskname, card.lang, fields, answer], ensure_ascii=False)
     return Example(
-        id=str(data.get("id", _hash(content))),
-        group=str(data.get("group", _hash(json.dumps(list(fields.values()), ensure_ascii=False)))),
+        **own,
         taskname=card.taskname,
         lang=card.lang,
         fields=fields,
@@ -178,7 +185,7 @@ def _text(data: Mapping[str, Any], name: str, faults: list[str]) -> str:
     elif isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     else:
-        faults.append(f"field {name!r} must be text, not {json.dumps(value)[:40]}")
+        faults.append(f"field {name!r} must be text, not {json.dumps(value, default=str)[:40]}")
     return ""
 
 
@@ -194,6 +201,10 @@ def _answer(data: Mapping[str, Any], card: TaskCard, faults: list[str]) -> str |
     except UnknownLabelError as exc:
         faults.append(str(exc))
         return None
+
+
+def _group(fields: Mapping[str, str]) -> str:
+    return _hash(json.dumps(list(fields.values()), ensure_ascii=False))
 
 
 def _hash(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,6 @@ from tasks.errors import DataError
 from tasks.examples import Example, check_record, example_from, raise_faults
 
 __all__ = ["load_dataset_examples"]
-
-PARTS = ("train", "validation", "test")
 
 
 def load_dataset_examples(spec: str, card: TaskCard, *, part: str = "train", need_answer: bool = True) -> list[Example]:
@@ -28,7 +27,7 @@ def load_dataset_examples(spec: str, card: TaskCard, *, part: str = "train", nee
     Raises:
         DataError: it cannot be loaded (the hub is out of reach, no such split), or rows are faulty.
     """
-    rows = _names(_load(spec, part))
+    rows = _rows(_load(spec, part))
     examples, faults = [], []
     for number, row in enumerate(rows, start=1):
         try:
@@ -48,11 +47,12 @@ def _load(spec: str, part: str) -> Any:  # a datasets.Dataset, of which the type
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(spec)
             return loaded[part] if isinstance(loaded, dict) else loaded
-        if not folder.exists():
+        if not folder.exists() and not datasets.config.HF_HUB_OFFLINE:  # offline it looks into its cache only
             _reach_hub(spec)
         return datasets.load_dataset(spec, split=part)
-    except (OSError, ValueError, KeyError) as exc:
-        raise DataError(f"{spec!r} cannot be loaded as a dataset (part {part!r}): {exc}") from exc
+    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as exc:
+        why = f"{exc} ({exc.__cause__})" if exc.__cause__ else str(exc)
+        raise DataError(f"{spec!r} cannot be loaded as a dataset (part {part!r}): {why}") from exc
 
 
 def _reach_hub(spec: str) -> None:
@@ -71,8 +71,11 @@ def _reach_hub(spec: str) -> None:
         ) from exc
 
 
-def _names(rows: Any) -> list[dict[str, Any]]:
+def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
+    """Yield rows with the names of class labels for their numbers; a missing one (None or -1) becomes None."""
     import datasets
 
-    columns = {n: f for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel)}
-    return [{**row, **{n: f.int2str(row[n]) for n, f in columns.items()}} for row in rows]
+    columns = {n: f.names for n, f in dataset.features.items() if isinstance(f, datasets.ClassLabel)}
+    for row in dataset:
+        names = {n: None if row[n] in (None, -1) else known[row[n]] for n, known in columns.items()}
+        yield {**row, **names}

@@ -59,8 +59,11 @@ def classification_report(gold: Sequence[str], predicted: Sequence[str], labels:
         labels: all label ids of the task.
 
     Raises:
-        ValueError: no rows, or different numbers of them.
+        ValueError: no rows, different numbers of them, or a label that is not among ``labels``.
     """
+    strange = sorted({*gold, *predicted} - {*labels})
+    if strange:
+        raise ValueError(f"label(s) {', '.join(map(repr, strange))} are none of {', '.join(labels)}; compare label ids")
     if not gold or len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold and {len(predicted)} predicted labels; equal numbers above 0 are needed")
     place = {label: index for index, label in enumerate(labels)}
@@ -103,7 +106,12 @@ def _collapse(gold: Sequence[str], predicted: Sequence[str]) -> str | None:
 def exact_match(gold: Sequence[str], predicted: Sequence[str]) -> float:
     """Return the share of open answers that are equal but for white space.
 
+    Raises:
+        ValueError: no rows, or different numbers of them.
+
     >>> exact_match(["a  b", "c"], ["a b", "d"])
     0.5
     """
+    if not gold:
+        raise ValueError("no rows to compare; give at least one")
     return sum(g.split() == p.split() for g, p in zip(gold, predicted, strict=True)) / len(gold)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from tasks.errors import Fault
 
-__all__ = ["Field", "Segment", "Text", "VirtualBlock", "scan_template"]
+__all__ = ["Field", "Segment", "Text", "VirtualBlock", "places", "scan_template"]
 
-_MARKER = re.compile(r"<\|VIRTUAL_PROMPT_(\d+)\|>")
+_MARKER = re.compile(r"<\|VIRTUAL_PROMPT_(0|[1-9][0-9]{0,5})\|>")  # one spelling for each number
 _MARKER_START = "<|VIRTUAL_PROMPT_"
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -61,7 +61,7 @@ def scan_template(template: str) -> tuple[tuple[Segment, ...], tuple[Fault, ...]
     segments: list[Segment] = []
     faults: list[Fault] = []
     literal: list[str] = []
-    for piece in _pieces(template):
+    for _, piece in _pieces(template):
         if isinstance(piece, Fault):
             faults.append(piece)
         elif isinstance(piece, str):
@@ -74,12 +74,21 @@ def scan_template(template: str) -> tuple[tuple[Segment, ...], tuple[Fault, ...]
     return tuple(segments), tuple(faults)
 
 
-def _pieces(template: str) -> Iterator[Segment | Fault | str]:
-    """Yield fields, blocks, single literal characters and faults, left to right."""
+def places(template: str, wanted: Field | VirtualBlock) -> list[int]:
+    """Return the character offsets at which a field or block stands.
+
+    >>> places("{{a}} {a}", Field("a"))
+    [6]
+    """
+    return [at for at, piece in _pieces(template) if piece == wanted]
+
+
+def _pieces(template: str) -> Iterator[tuple[int, Segment | Fault | str]]:
+    """Yield fields, blocks, single literal characters and faults with their offsets, left to right."""
     at = 0
     while at < len(template):
         piece, length = _piece(template, at)
-        yield piece
+        yield at, piece
         at += length
 
 
@@ -100,7 +109,8 @@ def _marker(template: str, at: int) -> tuple[VirtualBlock | Fault, int]:
     found = _MARKER.match(template, at)
     if found is None:
         wrong = template[at : at + 24]
-        return Fault(_WHERE, at, f"{wrong!r} is no marker; markers are <|VIRTUAL_PROMPT_0|>, ..."), len(_MARKER_START)
+        says = f"{wrong!r} is no marker; markers are <|VIRTUAL_PROMPT_0|>, <|VIRTUAL_PROMPT_1|>, ..."
+        return Fault(_WHERE, at, says), len(_MARKER_START)
     return VirtualBlock(int(found[1])), len(found[0])
 
 

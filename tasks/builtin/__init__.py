@@ -21,23 +21,28 @@ def read_cards(path: Path | str) -> list[TaskCard]:
     """Read cards, one a line.
 
     Raises:
-        CardError: every fault of every card, with its line.
-        DataError: the file cannot be read or holds no card.
+        CardError: every fault of every card, with its line; so is a task that stands twice in one language.
+        DataError: the file cannot be read, has a line that is no record, or holds no card.
     """
-    cards: list[TaskCard] = []
+    cards: dict[tuple[str, str], TaskCard] = {}
     faults: list[Fault] = []
     for record in read_jsonl(path):
         if isinstance(record, DataError):
             raise record
         try:
-            cards.append(parse_card(record.data, source=record.source))
+            card = parse_card(record.data, source=record.source)
         except CardError as exc:
             faults += [Fault(f"line {record.line}, {f.where}", f.position, f.message) for f in exc.faults]
+            continue
+        if (card.taskname, card.lang) in cards:
+            says = f"{card.taskname}:{card.lang} stands above already; a file has one card for a task and language"
+            faults.append(Fault(f"line {record.line}, taskname", None, says))
+        cards[card.taskname, card.lang] = card
     if faults:
         raise CardError(str(path), faults)
     if not cards:
         raise DataError(f"{path} holds no card")
-    return cards
+    return list(cards.values())
 
 
 def _folder(name: str) -> Path:
