@@ -11,15 +11,13 @@ Example: python -m benchmarks.training_speed --rows 64 --epochs 8 --threads 1 --
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,90 +26,61 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import peft
 import torch
 import transformers
-from torch import Tensor
 
+from benchmarks.contestants import Contestant, promptbank_steps, stock_peft
 from promptbank.backbone import Backbone, load_backbone
 from promptbank.config import load_settings
-from promptbank.encoder import build_encoder
 from promptbank.forward import LanguageModel
-from promptbank.render import Policy, Renderer, encode_plain
-from promptbank.train.loop import training_copy
-from promptbank.train.prefix import PrefixCache
-from promptbank.train.rows import TrainRow, render_rows, row_losses
-from promptbank.train.start import embedding_scale, start_ids, starting_rows
-from tasks import Example, builtin_card, parse_card, read_examples, sample_path
+from promptbank.render import encode_plain
+from tasks import Example, builtin_card, read_examples, sample_path
 
-TEMPLATES = {
-    "promptbank, same template": "<|VIRTUAL_PROMPT_0|>{sentence} {label}",
-    "promptbank, virtual tokens after the text": "{sentence}<|VIRTUAL_PROMPT_0|> {label}",
-}
 PEFT_NAME = "PEFT P-tuning"
-LEARNING_RATE = 1e-3
+TEMPLATES = {
+    "promptbank, same template": ("<|VIRTUAL_PROMPT_0|>{sentence} {label}", 2.3),
+    "promptbank, virtual tokens after the text": ("{sentence}<|VIRTUAL_PROMPT_0|> {label}", 4.5),
+}
+"""Template, and how many times faster than PEFT the whole training is to be on the real backbone."""
 TEXT_TOKENS = 48
 
 
-@dataclass
-class Contestant:
-    """One way to train.
-
-    Attributes:
-        name: for the table.
-        step: learns one batch of row numbers and returns its loss.
-        prepare: what is done once before the first epoch; None when there is nothing.
-        prepare_seconds: what that took.
-        epoch_seconds: of each epoch.
-        losses: mean of each epoch.
-    """
-
-    name: str
-    step: Callable[[list[int]], float]
-    prepare: Callable[[], None] | None = None
-    prepare_seconds: float = 0.0
-    epoch_seconds: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-
-    def run_epoch(self, batches: Sequence[list[int]]) -> None:
-        """Learn every batch once, and note time and loss."""
-        if self.prepare is not None and not self.epoch_seconds:
-            begun = time.perf_counter()
-            self.prepare()
-            self.prepare_seconds = time.perf_counter() - begun
-        begun = time.perf_counter()
-        losses = [self.step(batch) for batch in batches]
-        self.epoch_seconds.append(time.perf_counter() - begun)
-        self.losses.append(statistics.fmean(losses))
-
-    @property
-    def total(self) -> float:
-        """Seconds of the whole training."""
-        return self.prepare_seconds + sum(self.epoch_seconds)
-
-
-def main() -> None:
-    """Race and report."""
+def main() -> int:
+    """Race, report, and return 1 when a contestant did not learn."""
     args = _arguments()
     torch.set_num_threads(args.threads)
     settings, _ = load_settings({"home": args.home, "backbone": args.backbone}, os.environ)
     backbone = load_backbone(settings.backbone, home=settings.home)
+    before = os.getloadavg()
     report = race(backbone, rows=args.rows, epochs=args.epochs, batch=args.batch, virtual_tokens=args.virtual_tokens)
-    report |= {"threads": args.threads, "load": args.load, "load_average": os.getloadavg()}
-    _print_table(report)
+    report |= {"load": args.load, "load_average": {"before": before, "after": os.getloadavg()}}
     if args.out:
         args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(report))
+    for fault in faults(report):
+        print(fault, file=sys.stderr)
+    return 1 if faults(report) else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--virtual-tokens", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--home")
-    parser.add_argument("--backbone")
-    parser.add_argument("--load", default="nothing else", help="what else the machine was doing, for the report")
-    parser.add_argument("--out", type=Path)
-    return parser.parse_args()
+    parser.add_argument("--rows", type=_positive, default=64, help="texts to learn (%(default)s)")
+    parser.add_argument("--epochs", type=_positive, default=8, help="of the whole training (%(default)s)")
+    parser.add_argument("--batch", type=_positive, default=16, help="rows a step (%(default)s)")
+    parser.add_argument("--virtual-tokens", type=_positive, default=16, help="(%(default)s)")
+    parser.add_argument("--threads", type=_positive, default=1, help="of torch (%(default)s)")
+    parser.add_argument("--home", help="home of the backbone")
+    parser.add_argument("--backbone", help="name or path")
+    parser.add_argument("--load", default="not stated", help="what else the machine was doing, for the report")
+    parser.add_argument("--out", type=Path, help="JSON file of the raw figures")
+    args = parser.parse_args()
+    if args.out and not args.out.parent.is_dir():
+        parser.error(f"--out {args.out}: there is no folder {args.out.parent}; make it first")
+    return args
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
 
 
 def race(backbone: Backbone, *, rows: int, epochs: int, batch: int, virtual_tokens: int) -> dict[str, Any]:
@@ -125,153 +94,117 @@ def race(backbone: Backbone, *, rows: int, epochs: int, batch: int, virtual_toke
         virtual_tokens: V.
 
     Returns:
-        Versions, sizes, and for each contestant its seconds and losses.
+        Versions, sizes, and for each contestant its seconds, losses and ratios to PEFT.
     """
     examples = _examples(backbone, rows)
     batches = [list(range(at, min(at + batch, rows))) for at in range(0, rows, batch)]
     lm = LanguageModel(backbone.model)
+    contestants = [stock_peft(PEFT_NAME, backbone, examples, virtual_tokens)]
     with tempfile.TemporaryDirectory() as folder:
-        contestants = [_peft(backbone, examples, virtual_tokens)]
-        for name, template in TEMPLATES.items():
-            contestants.append(_ours(name, template, backbone, lm, examples, virtual_tokens, Path(folder)))
+        for name, (template, _) in TEMPLATES.items():
+            contestants.append(
+                promptbank_steps(
+                    name,
+                    backbone,
+                    lm,
+                    examples,
+                    template=template,
+                    virtual_tokens=virtual_tokens,
+                    folder=Path(folder, str(len(contestants))),
+                )
+            )
         for _ in range(epochs):
             for contestant in contestants:
                 contestant.run_epoch(batches)
+    lengths = [len(encode_plain(backbone.tokenizer, e.fields["sentence"])) for e in examples]
     return {
         "backbone": backbone.name,
         "rows": rows,
         "epochs": epochs,
         "batch": batch,
         "virtual_tokens": virtual_tokens,
+        "text_tokens": _spread(lengths),
+        "threads": torch.get_num_threads(),
         "weights": "bfloat16 in all; encoders and optimizers float32",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__},
         "machine": platform.machine(),
-        "contestants": [vars(c) | {"total": c.total, "step": None, "prepare": None} for c in contestants],
+        "contestants": [_figures(c, contestants[0], rows) for c in contestants],
     }
 
 
 def _examples(backbone: Backbone, rows: int) -> list[Example]:
     """Sentences of the shipped sample, put together to texts of about 48 tokens."""
-    sample = sample_path(builtin_card("sentiment-task", "en"), "train")
+    card = builtin_card("sentiment-task", "en")
+    sample = sample_path(card, "train")
     if sample is None:
-        raise SystemExit("this installation lacks the shipped sample")
-    source = read_examples([sample], builtin_card("sentiment-task", "en"))
-    made = []
-    for n in range(rows):
-        words = " ".join(source[(n + k) % len(source)].fields["sentence"] for k in range(8))
-        ids = encode_plain(backbone.tokenizer, words)[:TEXT_TOKENS]
-        text = backbone.tokenizer.decode(ids)
-        made.append(
-            Example(
-                id=str(n),
-                group=str(n),
-                taskname="race",
-                lang="en",
-                fields={"sentence": text},
-                answer=source[n % len(source)].answer,
-            )
-        )
-    return made
+        raise SystemExit("this installation lacks the shipped sample of sentiment-task; install promptbank again")
+    source = read_examples([sample], card)
+    return [_example(backbone, source, n) for n in range(rows)]
 
 
-def _peft(backbone: Backbone, examples: Sequence[Example], virtual_tokens: int) -> Contestant:
-    """Stock P-tuning: left padding, labels at the answer only, logits and loss by the model itself."""
-    policy = Policy.of(backbone.tokenizer)
-    begin = [] if policy.bos_id is None else [policy.bos_id]
-    rows = []
-    for example in examples:
-        prompt = [*begin, *encode_plain(backbone.tokenizer, example.fields["sentence"])]
-        answer = [*encode_plain(backbone.tokenizer, f" {example.answer}"), policy.eos_id]
-        rows.append((prompt, answer))
-    config = peft.PromptEncoderConfig(
-        task_type="CAUSAL_LM",
-        num_virtual_tokens=virtual_tokens,
-        encoder_reparameterization_type="LSTM",
-        encoder_hidden_size=backbone.hidden_size // 2,
+def _example(backbone: Backbone, source: Sequence[Example], n: int) -> Example:
+    words = " ".join(source[(n + k) % len(source)].fields["sentence"] for k in range(8))
+    text = backbone.tokenizer.decode(encode_plain(backbone.tokenizer, words)[:TEXT_TOKENS])
+    answer = source[n % len(source)].answer
+    fields = {"sentence": str(text)}  # decode gives a list only for a batch
+    return Example(id=str(n), group=str(n), taskname="race", lang="en", fields=fields, answer=answer)
+
+
+def _figures(contestant: Contestant, stock: Contestant, rows: int) -> dict[str, Any]:
+    """One contestant's part of the report; epoch ratios compare epochs that ran side by side."""
+    seconds = contestant.epoch_seconds
+    return {
+        "name": contestant.name,
+        "prepare_seconds": contestant.prepare_seconds,
+        "epoch_seconds": seconds,
+        "cpu_seconds": contestant.cpu_seconds,
+        "losses": contestant.losses,
+        "total_seconds": contestant.total,
+        "ms_an_example": 1000 * contestant.total / (rows * len(seconds)),
+        "epoch_ratios": [theirs / ours for theirs, ours in zip(stock.epoch_seconds, seconds, strict=True)],
+        "total_ratio": stock.total / contestant.total,
+        "wanted_ratio": TEMPLATES[contestant.name][1] if contestant.name in TEMPLATES else None,
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
+
+
+def faults(report: dict[str, Any]) -> list[str]:
+    """Return a sentence for each contestant whose loss did not fall; its speed would mean nothing."""
+    return [
+        f"{c['name']} did not learn: mean loss {c['losses'][0]:.3f} in epoch 1, {c['losses'][-1]:.3f} in the last"
+        for c in report["contestants"]
+        if len(c["losses"]) > 1 and not c["losses"][-1] < c["losses"][0]
+    ]
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the report for people: a line a contestant, and what the machine was doing."""
+    lines = [
+        f"{report['rows']} rows x {report['epochs']} epochs, batch {report['batch']}, V={report['virtual_tokens']}, "
+        f"{report['threads']} thread(s), {report['weights']}; other load: {report.get('load', 'not stated')}",
+        f"{'':<42}{'s/epoch, min median max':>25}{'once':>7}{'total':>8}{'ms/ex.':>8}"
+        f"{'PEFT/this':>11}{'wanted':>8}{'by epoch':>19}{'loss':>18}",
+        *(_line(c) for c in report["contestants"]),
+    ]
+    return "\n".join(lines)
+
+
+def _line(c: dict[str, Any]) -> str:
+    seconds, ratios = _spread(c["epoch_seconds"]), _spread(c["epoch_ratios"])
+    wanted = "-" if c["wanted_ratio"] is None else f"{c['wanted_ratio']:.1f}"
+    return (
+        f"{c['name']:<42}{_three(seconds):>25}{c['prepare_seconds']:>7.2f}{c['total_seconds']:>8.1f}"
+        f"{c['ms_an_example']:>8.0f}{c['total_ratio']:>11.2f}{wanted:>8}{_three(ratios):>19}"
+        f"{c['losses'][0]:>9.3f} ->{c['losses'][-1]:>6.3f}"
     )
-    torch.manual_seed(0)
-    model = peft.get_peft_model(copy.deepcopy(backbone.model).to(torch.bfloat16), config)
-    model.train()
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learnt, lr=LEARNING_RATE)
-
-    def step(batch: list[int]) -> float:
-        loss = model(**_padded([rows[i] for i in batch])).loss
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
-        optimizer.step()
-        return float(loss.detach())
-
-    return Contestant(PEFT_NAME, step)
 
 
-def _padded(rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, Tensor]:
-    width = max(len(prompt) + len(answer) for prompt, answer in rows)
-    ids, mask, labels = (torch.full((len(rows), width), fill, dtype=torch.long) for fill in (0, 0, -100))
-    for b, (prompt, answer) in enumerate(rows):
-        size = len(prompt) + len(answer)
-        ids[b, width - size :] = torch.tensor(prompt + answer)
-        mask[b, width - size :] = 1
-        labels[b, width - len(answer) :] = torch.tensor(answer)
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-
-def _ours(
-    name: str,
-    template: str,
-    backbone: Backbone,
-    lm: LanguageModel,
-    examples: Sequence[Example],
-    virtual_tokens: int,
-    folder: Path,
-) -> Contestant:
-    """The steps of promptbank's training loop, without its dev scores and resume files."""
-    card = parse_card(
-        {
-            "taskname": "race",
-            "prompt_template": template,
-            "total_virtual_tokens": virtual_tokens,
-            "virtual_token_splits": [virtual_tokens],
-            "label_space": {"positive": ["positive"], "negative": ["negative"]},
-        }
-    )
-    renderer = Renderer(card, backbone.tokenizer, Policy.of(backbone.tokenizer), backbone.window)
-    rows = render_rows(renderer, examples)
-    start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
-    encoder = build_encoder("lstm.v1", start, embedding_scale(lm), seed=0)
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
-    trained = training_copy(lm, "bfloat16")
-    held: list[PrefixCache] = []
-
-    def prepare() -> None:
-        held.append(PrefixCache(trained, [row.ids[: row.constant] for row in rows], budget=2**31, spill=folder))
-
-    def step(batch: list[int]) -> float:
-        chosen: list[TrainRow] = [rows[i] for i in batch]
-        prefixes = [held[0][i] for i in batch] if held else None
-        loss = row_losses(trained, encoder(), chosen, prefixes, answer_only=True).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimizer.step()
-        return float(loss.detach())
-
-    return Contestant(name, step, prepare if rows[0].constant > 1 else None)
-
-
-def _print_table(report: dict[str, Any]) -> None:
-    peft_total = report["contestants"][0]["total"]
-    print(f"{report['rows']} rows x {report['epochs']} epochs, batch {report['batch']}, V={report['virtual_tokens']}")
-    print(f"{'':<44}{'s/epoch min':>12}{'median':>9}{'max':>9}{'once':>8}{'total':>9}{'PEFT/this':>11}{'loss':>16}")
-    for c in report["contestants"]:
-        seconds = c["epoch_seconds"]
-        print(
-            f"{c['name']:<44}{min(seconds):>12.2f}{statistics.median(seconds):>9.2f}{max(seconds):>9.2f}"
-            f"{c['prepare_seconds']:>8.2f}{c['total']:>9.2f}{peft_total / c['total']:>11.2f}"
-            f"{c['losses'][0]:>9.3f} ->{c['losses'][-1]:>6.3f}"
-        )
+def _three(spread: dict[str, float]) -> str:
+    return " ".join(f"{value:.2f}" for value in spread.values())
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

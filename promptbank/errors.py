@@ -1,12 +1,13 @@
 """The errors of promptbank's own room.
 
 Every error that a user can cause derives from one base per room; the CLI and the service map the bases, and the
-subclasses named here, to exit codes and statuses in one table (``promptbank.service.problems``)::
+subclasses named here, to exit codes and statuses in one table (``promptbank.problems``)::
 
     PromptBankError
     ├── ConfigError             a setting or an environment variable is wrong, or the home cannot be used
     ├── InputError              a record cannot be rendered
-    │   └── TooLongError        it does not fit the backbone's window, even truncated
+    │   ├── TooLongError        it does not fit the backbone's window, even truncated
+    │   └── BodyTooLargeError   a request's body, or the number of records in it, is over the limit
     ├── TrainingError           a training cannot start or continue (no dev rows, a resume file of another run)
     ├── BackboneMismatchError   a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError        nothing is frozen under this name (carries near names)
@@ -29,6 +30,10 @@ class InputError(PromptBankError):
 
 class TooLongError(InputError):
     """A rendered prompt does not fit the backbone's window, even after the allowed truncation."""
+
+
+class BodyTooLargeError(InputError):
+    """A request's body, or the number of records in it, is over the service's limit."""
 
 
 class TrainingError(PromptBankError):

@@ -12,6 +12,7 @@ from promptbank.backbone.errors import BackboneError
 from promptbank.errors import (
     AmbiguousLanguageError,
     BackboneMismatchError,
+    BodyTooLargeError,
     ConfigError,
     InputError,
     PromptBankError,
@@ -56,6 +57,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UnknownTaskError, 404, "unknown-task", "Nothing is frozen under this name"),
     (BackboneMismatchError, 409, "backbone-mismatch", "The row belongs to another backbone"),
     (AmbiguousLanguageError, 422, "ambiguous-language", "The request must name a language"),
+    (BodyTooLargeError, 413, "too-large", "The request is larger than the service takes"),
     (TooLongError, 422, "too-long", "The record does not fit the backbone's window"),
     (InputError, 422, "bad-record", "The record cannot be used"),
     (TaskError, 422, "bad-record", "The record cannot be used"),

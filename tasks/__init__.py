@@ -13,8 +13,17 @@ from tasks.errors import (
     UnknownCardError,
     UnknownLabelError,
 )
-from tasks.examples import Example, Record, check_record, data_sha256, example_from, read_examples, read_jsonl
-from tasks.hub import load_dataset_examples
+from tasks.examples import (
+    Example,
+    Record,
+    check_record,
+    data_sha256,
+    example_from,
+    gather_examples,
+    read_examples,
+    read_jsonl,
+)
+from tasks.hub import dataset_records
 from tasks.metrics import ClassificationReport, LabelScore, classification_report, exact_match
 from tasks.spec import TaskRef, is_lang, is_taskname, parse_spec
 from tasks.splits import DEV_SALT, FOLD_SALT, Split, crossval_split, fold_of, in_dev, label_shares, split_dev
@@ -52,14 +61,15 @@ __all__ = [
     "convert_fiqa",
     "crossval_split",
     "data_sha256",
+    "dataset_records",
     "exact_match",
     "example_from",
     "fold_of",
+    "gather_examples",
     "in_dev",
     "is_lang",
     "is_taskname",
     "label_shares",
-    "load_dataset_examples",
     "parse_card",
     "parse_spec",
     "pick_card",

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -150,7 +150,7 @@ def example_from(record: Record, card: TaskCard, *, need_answer: bool, strict: b
     """
     data, faults = record.data, []
     for key, wanted in (("taskname", card.taskname), ("lang", card.lang)):
-        if data.get(key, wanted) != wanted:
+        if data.get(key) not in (None, wanted):  # JSON's null counts as absent
             faults.append(f"{key} is {data[key]!r}, but the card is {card.taskname}:{card.lang}")
     fields = {name: _text(data, name, faults) for name in card.fields}
     answer = _answer(data, card, faults) if need_answer else None
@@ -193,8 +193,9 @@ def _answer(data: Mapping[str, Any], card: TaskCard, faults: list[str]) -> str |
     if card.answer_field not in data:
         faults.append(f"the answer field {card.answer_field!r} is missing")
         return None
+    before = len(faults)
     text = _text(data, card.answer_field, faults)
-    if card.is_open:
+    if card.is_open or len(faults) > before:
         return text
     try:
         return card.label_id(text)
@@ -214,31 +215,70 @@ def _hash(text: str) -> str:
 def read_examples(
     paths: Sequence[Path | str], card: TaskCard, *, need_answer: bool = True, strict: bool = False
 ) -> list[Example]:
-    """Read files of records of one task.
+    """Read files of records of one task; see `gather_examples`."""
+    return gather_examples([(str(p), read_jsonl(p)) for p in paths], card, need_answer=need_answer, strict=strict)
+
+
+def gather_examples(
+    sources: Iterable[tuple[str, Iterable[Record | DataError]]],
+    card: TaskCard,
+    *,
+    need_answer: bool = True,
+    strict: bool = False,
+) -> list[Example]:
+    """Check the records of all sources against a card.
+
+    Rows without an id are told apart by their content; the second of two equal ones gets ``-2`` after its id.
+
+    Args:
+        sources: name, and records or what is wrong with them.
+        card: the task.
+        need_answer: whether gold answers must be there.
+        strict: refuse keys that the card does not use.
 
     Raises:
-        DataError: all faults of all files at once (the first `MAX_FAULTS`), a file without records, or one id twice.
+        DataError: all faults of all sources at once (the first `MAX_FAULTS`), one without records, or one id twice.
     """
     examples: list[Example] = []
     faults: list[str] = []
-    for path in paths:
+    copies: Counter[str] = Counter()
+    for name, records in sources:
         before = len(examples) + len(faults)
-        for record in read_jsonl(path):
-            try:
-                examples.append(_example(record, card, need_answer=need_answer, strict=strict))
-            except DataError as exc:
-                faults.append(str(exc))
+        try:
+            for record in records:
+                _gather(record, card, examples, faults, copies, need_answer=need_answer, strict=strict)
+        except DataError as exc:  # the source cannot be opened
+            faults.append(str(exc))
         if len(examples) + len(faults) == before:
-            faults.append(f"{path} holds no records")
+            faults.append(f"{name} holds no records")
     faults += _twice(examples)
     raise_faults(faults)
     return examples
 
 
-def _example(record: Record | DataError, card: TaskCard, *, need_answer: bool, strict: bool) -> Example:
+def _gather(
+    record: Record | DataError,
+    card: TaskCard,
+    examples: list[Example],
+    faults: list[str],
+    copies: Counter[str],
+    *,
+    need_answer: bool,
+    strict: bool,
+) -> None:
     if isinstance(record, DataError):
-        raise record
-    return example_from(record, card, need_answer=need_answer, strict=strict)
+        faults.append(str(record))
+        return
+    try:
+        example = example_from(record, card, need_answer=need_answer, strict=strict)
+    except DataError as exc:
+        faults.append(str(exc))
+        return
+    if "id" not in record.data:
+        copies[example.id] += 1
+        if copies[example.id] > 1:
+            example = replace(example, id=f"{example.id}-{copies[example.id]}")
+    examples.append(example)
 
 
 def _twice(examples: Sequence[Example]) -> Iterator[str]:

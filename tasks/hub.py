@@ -1,42 +1,37 @@
-"""Examples from the ``datasets`` library: saved folders and hub ids. The only module that imports it."""
+"""Records from the ``datasets`` library: saved folders and hub ids. The only module that imports it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.card import TaskCard
 from tasks.errors import DataError
-from tasks.examples import Example, check_record, example_from, raise_faults
+from tasks.examples import Record, check_record
 
-__all__ = ["load_dataset_examples"]
+__all__ = ["dataset_records"]
+
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
-def load_dataset_examples(spec: str, card: TaskCard, *, part: str = "train", need_answer: bool = True) -> list[Example]:
-    """Load examples from a folder (``save_to_disk`` or data files) or a hub id.
+def dataset_records(spec: str, *, part: str = "train") -> Iterator[Record | DataError]:
+    """Yield the rows of a folder (``save_to_disk`` or data files) or a hub id as records.
 
-    Class label columns are turned into their names, so they meet the card's label ids.
+    Class label columns are turned into their names, so they meet a card's label ids.
 
     Args:
         spec: path or hub id.
-        card: the task.
-        part: which split of it.
-        need_answer: whether gold answers must be there.
+        part: which split of it; a set that was saved without splits is taken whole.
 
     Raises:
-        DataError: it cannot be loaded (the hub is out of reach, no such split), or rows are faulty.
+        DataError: it cannot be loaded (the hub is out of reach, no such split).
     """
-    rows = _rows(_load(spec, part))
-    examples, faults = [], []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(_rows(_load(spec, part)), start=1):
         try:
-            record = check_record(row, f"{spec}[{part}]:{number}", line=number)
-            examples.append(example_from(record, card, need_answer=need_answer))
+            yield check_record(row, f"{spec}[{part}]:{number}", line=number)
         except DataError as exc:
-            faults.append(str(exc))
-    raise_faults(faults or ([] if examples else [f"{spec}[{part}] holds no rows"]))
-    return examples
+            yield exc
 
 
 def _load(spec: str, part: str) -> Any:  # a datasets.Dataset, of which the types are not checked
@@ -46,20 +41,33 @@ def _load(spec: str, part: str) -> Any:  # a datasets.Dataset, of which the type
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(spec)
-            return loaded[part] if isinstance(loaded, dict) else loaded
-        if not folder.exists() and not datasets.config.HF_HUB_OFFLINE:  # offline it looks into its cache only
+            return _part(loaded, part) if isinstance(loaded, dict) else loaded
+        if not folder.exists():
             _reach_hub(spec)
         return datasets.load_dataset(spec, split=part)
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as exc:
+    except IndexError as exc:  # how datasets fails on a saved set without rows
+        raise DataError(f"{spec} holds no records") from exc
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
         why = f"{exc} ({exc.__cause__})" if exc.__cause__ else str(exc)
         raise DataError(f"{spec!r} cannot be loaded as a dataset (part {part!r}): {why}") from exc
 
 
+def _part(loaded: dict[str, Any], part: str) -> Any:
+    if part not in loaded:
+        raise ValueError(f"it has {', '.join(map(repr, loaded))}")
+    return loaded[part]
+
+
 def _reach_hub(spec: str) -> None:
     """Fail at once, not after minutes of retries, when the hub is out of reach and the set is not cached."""
+    import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
+    if not HUB_ID.fullmatch(spec):
+        raise DataError(f"there is no file or folder {spec!r}, and it is no hub id (owner/name)")
+    if datasets.config.HF_HUB_OFFLINE:  # then it looks into its cache only
+        return
     try:
         HfApi().dataset_info(spec, timeout=5)
     except HfHubHTTPError as exc:
@@ -72,10 +80,10 @@ def _reach_hub(spec: str) -> None:
 
 
 def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
-    """Yield rows with the names of class labels for their numbers; a missing one (None or -1) becomes None."""
+    """Yield rows with the names of class labels for their numbers; an empty cell is an absent field."""
     import datasets
 
     columns = {n: f.names for n, f in dataset.features.items() if isinstance(f, datasets.ClassLabel)}
     for row in dataset:
         names = {n: None if row[n] in (None, -1) else known[row[n]] for n, known in columns.items()}
-        yield {**row, **names}
+        yield {name: value for name, value in {**row, **names}.items() if value is not None}

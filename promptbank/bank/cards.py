@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,15 +11,19 @@ from typing import Literal
 from promptbank.errors import InputError
 from store import Store
 from tasks import (
+    DataError,
     Example,
+    Record,
     TaskCard,
     builtin_cards,
-    load_dataset_examples,
+    dataset_records,
+    gather_examples,
     parse_card,
     parse_spec,
     pick_card,
     read_cards,
     read_examples,
+    read_jsonl,
     sample_path,
     split_dev,
 )
@@ -92,7 +96,7 @@ def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["tr
         TaskError: every fault of the files.
     """
     if data:
-        examples = [e for spec in data for e in _read(spec, card, part)]
+        examples = gather_examples([(spec, _records(spec, part)) for spec in data], card)
         return Found(examples, f"{len(examples)} rows from {', '.join(data)}")
     sample = sample_path(card, part)
     if sample is None:
@@ -103,11 +107,10 @@ def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["tr
     )
 
 
-def _read(spec: str, card: TaskCard, part: str) -> list[Example]:
-    path = Path(spec)
-    if path.is_file() or spec.endswith((".jsonl", ".json")):
-        return read_examples([path], card)
-    return load_dataset_examples(spec, card, part=part)
+def _records(spec: str, part: str) -> Iterator[Record | DataError]:
+    if Path(spec).is_file() or spec.endswith((".jsonl", ".json")):
+        return read_jsonl(spec)
+    return dataset_records(spec, part=part)
 
 
 def split_or_sample(card: TaskCard, data: Sequence[str] | None, dev_fraction: float) -> TrainSplit:

@@ -83,20 +83,29 @@ class Desk:
         record = question.record
         if isinstance(record, DataError):
             raise record
-        if question.task is not None:
-            ref = parse_spec(question.task)
-        else:
-            ref = _record_ref(record)
-            record = replace(record, data={**record.data, "taskname": ref.taskname})
+        named = _named_task(record)
+        ref = parse_spec(question.task) if question.task is not None else named
+        if ref is None:
+            raise InputError(
+                f'{record.source}: the record names no task; give it a "taskname", or name one in the request'
+            )
+        if named is not None and named.version not in (None, ref.version):
+            raise InputError(
+                f"{record.source}: the record asks for {named}, but the request for {ref}; name one version"
+            )
         own = record.data.get("lang")
         if own is not None and not isinstance(own, str):
             raise InputError(f'{record.source}: "lang" must be a string such as "sv", not {own!r}')
-        task = self.task(ref, own or question.lang)
+        task = self.task(ref, own or (named.lang if named else None) or question.lang)
+        if named is not None:  # the card's taskname stands alone, and its language is compared below
+            record = replace(record, data={**record.data, "taskname": named.taskname, "lang": own or named.lang})
         return Job(task, example_from(record, task.renderer.card, need_answer=False).fields)
 
 
-def _record_ref(record: Record) -> TaskRef:
+def _named_task(record: Record) -> TaskRef | None:
     name = record.data.get("taskname")
+    if name is None:
+        return None
     if not isinstance(name, str):
-        raise InputError(f'{record.source}: the record names no task; give it a "taskname", or name one in the request')
+        raise InputError(f'{record.source}: "taskname" must be a string such as "sentiment-task", not {name!r}')
     return parse_spec(name)

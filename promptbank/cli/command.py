@@ -86,7 +86,7 @@ class _expected_errors:  # noqa: N801 - reads as a context manager
         """Nothing to prepare."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or self._debug:
+        if error is None or self._debug or isinstance(error, (typer.Exit, typer.BadParameter)):
             return
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,9 +24,9 @@ from promptbank.bank.select import LIVE, frozen_tasks
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of
-from promptbank.service.body import BodyTooLargeError, read_body, read_records
+from promptbank.service.body import read_body, read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
-from store import RowInfo
+from store import RowInfo, StoreError
 from tasks import TaskCard, TaskRef, parse_card, parse_spec
 
 __all__ = ["Limits", "create_app"]
@@ -74,6 +74,7 @@ def create_app(desk: Desk, limits: Limits | None = None) -> FastAPI:
     for kind in EXPECTED:
         app.add_exception_handler(kind, _problem_response)
     app.add_exception_handler(HTTPException, _http_response)
+    app.add_exception_handler(Exception, _bug_response)
     _add_predictions(app, _Counter(desk, limits or Limits()))
     _add_tasks(app, desk)
     _add_health(app, desk)
@@ -81,7 +82,7 @@ def create_app(desk: Desk, limits: Limits | None = None) -> FastAPI:
 
 
 def _problem_response(_request: Request, error: Exception) -> JSONResponse:
-    problem = _problem(error)
+    problem = problem_of(error)
     if problem.status >= 500:
         logger.error("%s: %s", problem.type, problem.detail)
     return _as_response(problem)
@@ -97,14 +98,14 @@ def _http_response(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
+def _bug_response(_request: Request, error: Exception) -> JSONResponse:
+    """Tell a bug of ours in the same shape, without its insides; the log has the stack trace."""
+    detail = f"{type(error).__name__}; this is a bug of promptbank, the server's log has the stack trace"
+    return _as_response(Problem("bug", "Something unexpected went wrong", 500, detail))
+
+
 def _as_response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
-
-
-def _problem(error: Exception) -> Problem:
-    if isinstance(error, BodyTooLargeError):
-        return Problem("too-large", "The request is over a limit", 413, str(error))
-    return problem_of(error)
 
 
 class _Counter:
@@ -131,7 +132,7 @@ class _Counter:
 
 
 def _plain(answer: Prediction | Exception) -> dict[str, object]:
-    return answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
+    return answer.as_dict() if isinstance(answer, Prediction) else problem_of(answer).as_dict()
 
 
 def _add_predictions(app: FastAPI, counter: _Counter) -> None:
@@ -164,9 +165,9 @@ def _add_predictions(app: FastAPI, counter: _Counter) -> None:
 
 def _add_tasks(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/tasks", summary="Tasks that can be asked", tags=["tasks"])
-    def tasks() -> list[TaskModel]:
-        """Return all live tasks of the backbone that is loaded."""
-        return [_task(desk, info) for info in frozen_tasks(desk.store, desk.backbone.fingerprint)]
+    def tasks() -> list[TaskModel | ProblemModel]:
+        """Return all live tasks of the backbone that is loaded; a row that is damaged is a problem in its place."""
+        return [_task_or_problem(desk, info) for info in frozen_tasks(desk.store, desk.backbone.fingerprint)]
 
     @app.get(
         "/v1/tasks/{taskname}",
@@ -203,6 +204,13 @@ def _servable(desk: Desk, ref: TaskRef) -> list[RowInfo]:
     if not found:
         raise UnknownTaskError(f"task {ref.taskname!r} has no live version; name one as {ref.taskname}@VERSION")
     return found
+
+
+def _task_or_problem(desk: Desk, info: RowInfo) -> TaskModel | ProblemModel:
+    try:
+        return _task(desk, info)
+    except StoreError as exc:
+        return ProblemModel.model_validate(problem_of(exc).as_dict())
 
 
 def _task(desk: Desk, info: RowInfo) -> TaskModel:

@@ -10,18 +10,14 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from promptbank.errors import InputError
+from promptbank.errors import BodyTooLargeError, InputError
 from tasks import DataError, Record, check_record, read_jsonl
 
-__all__ = ["BodyTooLargeError", "Records", "read_body", "read_records"]
+__all__ = ["Records", "read_body", "read_records"]
 
 Item = TypeVar("Item")
 
 JSONL_TYPES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")
-
-
-class BodyTooLargeError(InputError):
-    """The body, or the number of records in it, is over the limit (413)."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -71,6 +72,14 @@ def test_help_loads_no_torch(tmp_path: Path) -> None:
     assert "torch" not in imported_by(code, tmp_path)
 
 
+def test_checking_a_card_loads_no_torch_even_when_it_is_faulty(tmp_path: Path) -> None:
+    (tmp_path / "card.jsonl").write_text('{"taskname": "mood"}\n')
+    code = "from typer.testing import CliRunner; from promptbank.cli import build_app; "
+    arguments = ["tasks", "check", str(tmp_path / "card.jsonl")]
+    code += f"assert CliRunner().invoke(build_app(), {arguments}).exit_code == 3"
+    assert "torch" not in imported_by(code, tmp_path)
+
+
 def all_errors() -> list[type[Exception]]:
     for name in modules():
         importlib.import_module(name)
@@ -100,6 +109,15 @@ def test_every_error_class_of_the_rooms_is_an_expected_one() -> None:
             if ours and not issubclass(value, EXPECTED):
                 strays.append(f"{name}.{key}")
     assert strays == []
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name.endswith(".errors")])
+def test_the_tree_of_errors_draws_every_error(name: str) -> None:
+    module = importlib.import_module(name)
+    made = [k for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, EXPECTED)]
+    here = [k for k in made if getattr(module, k).__module__ == name]
+    assert here
+    assert [k for k in here if not re.search(rf"\b{k}\b", module.__doc__ or "")] == []
 
 
 def test_an_error_that_is_not_ours_is_a_bug() -> None:

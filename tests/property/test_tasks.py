@@ -1,17 +1,29 @@
 """Splits and metrics, for any data."""
 
+import io
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import (
+    DataError,
     Example,
+    Field,
+    Record,
+    Segment,
     SplitError,
+    Text,
+    VirtualBlock,
+    builtin_card,
     classification_report,
     crossval_split,
     exact_match,
+    example_from,
     fold_of,
     label_shares,
+    read_jsonl,
     scan_template,
     split_dev,
 )
@@ -112,6 +124,54 @@ def test_a_collapse_onto_one_label_is_told(gold: str, predicted: str, warned: bo
 @given(texts=st.lists(st.text(), min_size=1))
 def test_exact_match_pays_no_heed_to_white_space(texts: list[str]) -> None:
     assert exact_match(texts, [f"  {t}\n" for t in texts]) == 1.0
+
+
+def test_scores_of_nothing_and_of_strange_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="0 gold and 0 predicted"):
+        classification_report([], [], ("a",))
+    with pytest.raises(ValueError, match=r"'z' are none of a, b"):
+        classification_report(["a"], ["z"], ("a", "b"))
+    with pytest.raises(ValueError, match="no rows"):
+        exact_match([], [])
+
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
+PIECES = st.one_of(
+    st.text(min_size=1, max_size=8).filter(lambda t: "<" not in t).map(Text),
+    NAMES.map(Field),
+    st.integers(0, 99).map(VirtualBlock),
+)
+
+
+def written(segment: Segment) -> str:
+    """Write a segment as a template has it: the oracle of the scanner."""
+    if isinstance(segment, Text):
+        return segment.text.replace("{", "{{").replace("}", "}}")
+    return f"{{{segment.name}}}" if isinstance(segment, Field) else f"<|VIRTUAL_PROMPT_{segment.index}|>"
+
+
+@given(pieces=st.lists(PIECES, max_size=8))
+def test_written_segments_are_scanned_back(pieces: list[Segment]) -> None:
+    merged: list[Segment] = []
+    for piece in pieces:
+        if isinstance(piece, Text) and merged and isinstance(merged[-1], Text):
+            merged[-1] = Text(merged[-1].text + piece.text)
+        else:
+            merged.append(piece)
+    assert scan_template("".join(map(written, merged))) == (tuple(merged), ())
+
+
+@given(text=st.one_of(st.text(), st.sampled_from(["{label}", "<|VIRTUAL_PROMPT_0|>", "}{", "<prompt_1>", "<eos>"])))
+def test_a_fields_text_is_data_and_comes_back_as_it_is(text: str) -> None:
+    card = builtin_card("sentiment-task")
+    line = json.dumps({"sentence": text, "label": "positive"}).encode()
+    (record,) = read_jsonl(io.BytesIO(line), name="f")
+    if "\0" in text:
+        assert isinstance(record, DataError)
+        return
+    assert isinstance(record, Record)
+    assert example_from(record, card, need_answer=True).fields == {"sentence": text}
+    assert card.segments == (Field("sentence"), VirtualBlock(0), Text(" "), Field("label"))
 
 
 @given(template=st.text(st.sampled_from(list("{}<|VIRTUAL_PROMPT_0|>ab ")), max_size=60))

@@ -11,7 +11,7 @@ from promptbank.bank.desk import Desk
 from promptbank.bank.learn import learn_task
 from promptbank.service.app import Limits, create_app
 from promptbank.train.config import TrainConfig
-from store import Store, StoreUnavailableError, open_store
+from store import Store, StoreUnavailableError, TamperedRowError, open_store
 from tests.conftest import Promptbank
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, card_of, examples_of
@@ -138,6 +138,52 @@ def test_the_path_names_the_task_and_its_version(client: TestClient) -> None:
     assert client.post("/v1/tasks/mood/predict", json={"sentence": "x"}).json()["version"] == 1
     assert client.post("/v1/tasks/mood:en@1/predict", json={"sentence": "x"}).status_code == 200
     assert client.post("/v1/tasks/mood/predict", json=RECORD | {"taskname": "gist"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "record", "status"),
+    [
+        ("/v1/tasks/mood/predict", {"taskname": "mood:en"}, 200),
+        ("/v1/tasks/mood@1/predict", {"taskname": "mood:en@1"}, 200),
+        ("/v1/tasks/mood/predict", {"taskname": "mood", "lang": None}, 200),
+        ("/v1/tasks/mood/predict", {"taskname": None}, 200),
+        ("/v1/tasks/mood/predict", {"taskname": "mood:sv"}, 404),
+        ("/v1/tasks/mood:en/predict", {"taskname": "mood:sv"}, 422),
+        ("/v1/tasks/mood/predict", {"taskname": "mood@1"}, 422),
+        ("/v1/predict", {"taskname": "mood:en", "lang": "sv"}, 422),
+        ("/v1/predict", {"taskname": 3}, 422),
+    ],
+)
+def test_what_record_and_request_say_must_agree(
+    client: TestClient, path: str, record: dict[str, object], status: int
+) -> None:
+    assert client.post(path, json={"sentence": "x"} | record).status_code == status
+
+
+def test_a_damaged_row_is_told_beside_the_sound_ones(client: TestClient, store: Store, tmp_path: Path) -> None:
+    rows = type(store.rows)
+    with pytest.MonkeyPatch.context() as patch:
+        get = rows.get
+
+        def damaged(self: object, scope: object, version: int) -> object:
+            if getattr(scope, "taskname", None) == "gist":
+                raise TamperedRowError("gist:en@1 is not what was frozen")
+            return get(self, scope, version)
+
+        patch.setattr(rows, "get", damaged)
+        listed = client.get("/v1/tasks")
+    assert listed.status_code == 200
+    assert [item.get("taskname", item.get("type")) for item in listed.json()] == ["tampered-row", "mood"]
+
+
+def test_a_bug_is_a_problem_that_tells_no_insides(store: Store, tmp_path: Path) -> None:
+    learn(store, tmp_path)
+    desk = Desk(store, tiny_backbone("llama"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "answer", lambda _questions: 1 / 0)
+        answer = TestClient(create_app(desk), raise_server_exceptions=False).post("/v1/predict", json=RECORD)
+    assert (answer.status_code, answer.json()["type"]) == (500, "bug")
+    assert "division" not in answer.text
 
 
 def test_the_gold_answer_is_ignored(client: TestClient) -> None:

@@ -59,6 +59,9 @@ def test_a_template_is_scanned_into_its_segments() -> None:
         ("{a.b}", 0, "is no field name"),
         ("x<|VIRTUAL_PROMPT_x|>", 1, "is no marker"),
         ("x<|VIRTUAL_PROMPT_0>", 1, "is no marker"),
+        ("x<|VIRTUAL_PROMPT_00|>", 1, "is no marker"),
+        ("x<|VIRTUAL_PROMPT_٠|>", 1, "is no marker"),
+        ("x<|VIRTUAL_PROMPT_" + "9" * 5000 + "|>", 1, "is no marker"),
     ],
 )
 def test_a_fault_of_a_template_has_its_position(template: str, position: int, says: str) -> None:
@@ -92,6 +95,10 @@ def test_a_fault_of_a_template_has_its_position(template: str, position: int, sa
         ({"label_space": {"a": [" "]}}, "label_space.a", "blank"),
         ({"total_virtual_tokens": "4"}, "total_virtual_tokens", "integer"),
         ({"virtual_tokens": 4}, "virtual_tokens", "did you mean"),
+        ({"label_space": [["a", ["x"]], ["a", ["y"]]]}, "label_space", "dictionary"),
+        ({"label_space": [[["a"], ["x"]]]}, "label_space", "dictionary"),
+        ({"description": "a\ud800"}, "description", "no text that can be stored"),
+        ({"label_space": {"a": ["x\0"]}}, "label_space", "no text that can be stored"),
     ],
 )
 def test_every_kind_of_fault_is_found(changes: dict[str, object], where: str, says: str) -> None:
@@ -102,6 +109,34 @@ def test_all_faults_are_told_at_once() -> None:
     found = faults(prompt_template="{text <|VIRTUAL_PROMPT_2|> {label} x", total_virtual_tokens=9, lang="x", extra=1)
     assert {where for where, _, _ in found} == {"extra", "lang", "prompt_template", "total_virtual_tokens"}
     assert len(found) >= 6
+
+
+def test_a_key_of_the_wrong_type_hides_no_fault_of_another_key() -> None:
+    found = faults(total_virtual_tokens="4", virtual_token_splits=[0], lang="x", label_space={"a": ["b"], "b": ["b"]})
+    assert {where for where, _, _ in found} == {
+        "total_virtual_tokens",
+        "virtual_token_splits",
+        "lang",
+        "label_space.b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "position", "says"),
+    [
+        ("{text}<|VIRTUAL_PROMPT_0|> <|VIRTUAL_PROMPT_0|>{label}", 27, "marker 0 stands 2 times"),
+        ("{text}<|VIRTUAL_PROMPT_0|> <|VIRTUAL_PROMPT_2|>{label}", 27, "marker 2, but"),
+        ("{text}<|VIRTUAL_PROMPT_0|>{label}{{label}}", 26, "must be the last thing"),
+        ("{{label}}{text}{label}<|VIRTUAL_PROMPT_0|>{label}", 42, "more than once"),
+    ],
+)
+def test_a_fault_of_the_order_points_at_the_place(template: str, position: int, says: str) -> None:
+    assert any(where == position and says in message for _, where, message in faults(prompt_template=template))
+
+
+def test_what_is_no_object_is_no_card() -> None:
+    with pytest.raises(CardError, match="a card is a JSON object, not list"):
+        parse_card([])  # type: ignore[arg-type]  # what a careless caller passes
 
 
 def test_labels_are_found_by_id_form_case_and_white_space() -> None:
@@ -135,6 +170,9 @@ def test_faults_of_a_file_of_cards_name_their_lines(tmp_path: Path) -> None:
     with pytest.raises(CardError) as caught:
         read_cards(path)
     assert [fault.where for fault in caught.value.faults] == ["line 2, lang", "line 3, total_virtual_tokens"]
+    path.write_text(f"{json.dumps(SOUND)}\n{json.dumps(SOUND | {'lang': 'en', 'total_virtual_tokens': 4})}\n")
+    with pytest.raises(CardError, match="line 2, taskname: mood:en stands above already"):
+        read_cards(path)
     path.write_text("")
     with pytest.raises(DataError, match="holds no card"):
         read_cards(path)
@@ -155,7 +193,7 @@ def test_built_in_cards_are_found_by_name_language_and_variant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("taskname", "sizes"), [("sentiment-task", (240, 60)), ("topic-task", (80, 20)), ("intent_and_slot", (60, 20))]
+    ("taskname", "sizes"), [("sentiment-task", (240, 60)), ("topic-task", (120, 40)), ("intent_and_slot", (60, 20))]
 )
 def test_shipped_samples_fit_their_cards_and_share_no_group(taskname: str, sizes: tuple[int, int]) -> None:
     card = builtin_card(taskname)

@@ -18,11 +18,11 @@ from tasks import (
     convert_fiqa,
     data_sha256,
     example_from,
-    load_dataset_examples,
     parse_card,
     read_examples,
     read_jsonl,
 )
+from tests.examples import load_dataset_examples
 from tests.stores import ROOT
 
 CARD = parse_card(
@@ -63,6 +63,7 @@ def test_good_lines_around_a_broken_one_are_kept_in_their_places() -> None:
         (b'{"a": "\\ud800"}', "field 'a' holds a lone surrogate"),
         (b'{"a": "\xff"}', "is no UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "a number cannot be read"),
     ],
 )
 def test_every_kind_of_broken_line_is_named(line: bytes, says: str) -> None:
@@ -107,6 +108,8 @@ def test_ids_and_groups_come_from_the_content() -> None:
         ({"text": 1.5}, "must be text, not 1.5"),
         ({"label": ...}, "the answer field 'label' is missing"),
         ({"label": "so-so"}, "unknown label 'so-so'"),
+        ({"id": None}, "field 'id' must be text, not null"),
+        ({"group": [1]}, "field 'group' must be text, not [1]"),
     ],
 )
 def test_every_fault_of_a_record_is_named(changes: dict[str, object], says: str) -> None:
@@ -114,6 +117,13 @@ def test_every_fault_of_a_record_is_named(changes: dict[str, object], says: str)
         example(**changes)
     assert str(caught.value).startswith("f:1: ")
     assert says in str(caught.value)
+
+
+def test_all_faults_of_a_record_are_told_at_once() -> None:
+    with pytest.raises(DataError) as caught:
+        example(text=None, note=..., label=1.5, lang="sv")
+    assert str(caught.value).count("; ") == 4  # one of them stands inside the message on the missing field
+    assert "unknown label" not in str(caught.value)
 
 
 def test_strict_refuses_what_the_card_does_not_use() -> None:
@@ -139,6 +149,14 @@ def test_one_id_twice_is_named_with_both_lines(tmp_path: Path) -> None:
     path.write_text("\n".join(json.dumps(GOOD | {"id": "7"}) for _ in range(2)))
     with pytest.raises(DataError, match=r"twice\.jsonl:2: id '7' stands at .*twice\.jsonl:1 already"):
         read_examples([path], CARD)
+
+
+def test_equal_rows_without_ids_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "equal.jsonl"
+    path.write_text("\n".join(json.dumps(GOOD) for _ in range(3)))
+    first, second, third = read_examples([path], CARD)
+    assert (second.id, third.id) == (f"{first.id}-2", f"{first.id}-3")
+    assert first.group == second.group == third.group
 
 
 def test_the_data_hash_is_over_content_and_order() -> None:
@@ -170,6 +188,40 @@ def test_a_datasets_folder_is_read_with_its_label_names(tmp_path: Path) -> None:
         load_dataset_examples(str(tmp_path / "set"), CARD, part="nope")
 
 
+def test_an_empty_cell_of_a_dataset_is_an_absent_field(tmp_path: Path) -> None:
+    import datasets
+
+    names = datasets.ClassLabel(names=["good", "bad"])
+    features = datasets.Features({"text": datasets.Value("string"), "note": datasets.Value("string"), "label": names})
+    rows = {"text": ["a", "b"], "note": ["", None], "label": [-1, 0]}
+    datasets.Dataset.from_dict(rows, features).save_to_disk(str(tmp_path / "set"))
+    with pytest.raises(DataError) as caught:
+        load_dataset_examples(str(tmp_path / "set"), CARD)
+    assert "[train]:1: the answer field 'label' is missing" in str(caught.value)
+    assert "[train]:2: field 'note' is missing" in str(caught.value)
+
+
+def test_a_data_file_that_datasets_cannot_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl").write_text('{"text": "a"}\n{broken\n')
+    code = f"from tests.unit.test_tasks_examples import *; load_dataset_examples({str(tmp_path / 'set')!r}, CARD)"
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "DataError" in done.stderr
+    assert "cannot be loaded as a dataset (part 'train')" in done.stderr
+
+
+def test_offline_only_the_cache_is_asked_for_a_hub_id(tmp_path: Path) -> None:
+    code = "from tests.unit.test_tasks_examples import *; load_dataset_examples('nobody/nothing', CARD)"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "DataError: 'nobody/nothing' cannot be loaded as a dataset" in done.stderr
+
+
 def test_a_hub_that_cannot_be_reached_is_told_without_retries(tmp_path: Path) -> None:
     code = "from tests.unit.test_tasks_examples import *; load_dataset_examples('nobody/nothing', CARD)"
     environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
@@ -190,7 +242,36 @@ def test_fiqa_gives_the_rows_of_the_article() -> None:
     assert all(record["sentence"].endswith(f" Sentiment for {record['target']}") for record in converted.records)
 
 
-def test_a_file_that_is_not_fiqa_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text('{"1": {"sentence": "a"}}')
+def fiqa_file(folder: Path, score: str, sentence: str = "A {target}  falls", target: str = "{sentence}") -> Path:
+    info = [{"target": target, "sentiment_score": score}, {"target": "Z", "sentiment_score": "0.1"}]
+    path = folder / "x.json"
+    path.write_text(json.dumps({"1": {"sentence": sentence, "info": info}}))
+    return path
+
+
+def test_fiqa_targets_of_a_sentence_share_a_group_and_braces_stay_text(tmp_path: Path) -> None:
+    first, second = convert_fiqa([fiqa_file(tmp_path, "-0.2")]).records
+    assert first["sentence"] == "A {target}  falls Sentiment for {sentence}"
+    assert (first["label"], second["label"]) == ("negative", "positive")
+    assert first["group"] == second["group"]
+    assert (first["id"], second["id"]) == ("fiqa-1-0", "fiqa-1-1")
+
+
+@pytest.mark.parametrize("score", ["nan", "2", "x"])
+def test_a_score_that_cannot_be_is_named(score: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="item '1' is not in FiQA's format"):
+        convert_fiqa([fiqa_file(tmp_path, score)])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"1": {"sentence": "a"}}', "item '1' is not in FiQA's format"),
+        ("[1]", "an object of items is needed, not list"),
+        ("{", "cannot be read as FiQA JSON"),
+    ],
+)
+def test_a_file_that_is_not_fiqa_is_named(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(DataError, match=says):
         convert_fiqa([tmp_path / "x.json"])

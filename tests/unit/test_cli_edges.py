@@ -1,0 +1,188 @@
+"""The command line at its edges: files that cannot be written, tables for people, pipes that close, bugs of ours."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from promptbank.bank.desk import Desk
+from tests.conftest import Promptbank
+from tests.stores import ROOT
+
+RECORD = json.dumps({"taskname": "sentiment-task", "sentence": "profit rose"})
+JSON_COMMANDS = [
+    ("bank", "list"),
+    ("bank", "list", "--all"),
+    ("bank", "show", "sentiment-task"),
+    ("bank", "verify"),
+    ("bank", "export", "sentiment-task", "--out", "row.safetensors"),
+    ("backbone", "list"),
+    ("backbone", "show"),
+    ("config", "show"),
+    ("db", "check"),
+    ("db", "migrate"),
+    ("evaluate", "--task", "sentiment-task", "--data", "data.jsonl"),
+    ("predict", "--data", "data.jsonl"),
+    ("tasks", "list"),
+]
+
+
+def error(result) -> str:
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    told = result.stderr.strip().splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("error: ")
+    return told[0]
+
+
+def test_with_json_stdout_holds_nothing_but_objects(learnt: Promptbank) -> None:
+    for arguments in JSON_COMMANDS:
+        result = learnt(*arguments, "--json")
+        assert result.exit_code == 0, arguments
+        assert result.stdout, arguments
+        assert all(isinstance(json.loads(line), dict) for line in result.stdout.splitlines()), arguments
+
+
+def test_people_get_tables_and_short_lines(learnt: Promptbank) -> None:
+    listed = learnt("bank", "list").stdout.splitlines()
+    assert listed[0].split()[:4] == ["taskname", "lang", "version", "aliases"]
+    assert listed[1].split()[:4] == ["sentiment-task", "en", "1", "live"]
+    label, probability = learnt("predict", "--data", "-", stdin=RECORD).stdout.strip().split("\t")
+    assert label in ("positive", "negative")
+    assert 0.5 <= float(probability) <= 1
+    assert '"text"' in learnt("bank", "show", "sentiment-task").stdout  # the training's init, written out
+
+
+def test_an_empty_bank_says_so_and_prints_no_data(promptbank: Promptbank) -> None:
+    for arguments in (("bank", "list"), ("bank", "list", "--json")):
+        result = promptbank(*arguments)
+        assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing yet" in promptbank("bank", "list").stderr
+    verified = promptbank("bank", "verify", "--json")
+    assert json.loads(verified.stdout) == {"rows": 0, "skipped": 0, "faults": []}
+
+
+@pytest.mark.parametrize("out", ["no/such/folder/file", "folder", "."])
+def test_a_file_that_cannot_be_written_is_one_line_and_nothing_is_left(learnt: Promptbank, out: str) -> None:
+    Path("folder").mkdir()
+    Path("fiqa.json").write_text("{}")
+    before = sorted(map(str, Path().rglob("*")))
+    for arguments in (("bank", "export", "sentiment-task"), ("tasks", "convert", "fiqa", "fiqa.json")):
+        assert "--out" in error(learnt(*arguments, "--out", out))
+    assert sorted(map(str, Path().rglob("*"))) == before
+
+
+def test_a_converted_file_is_replaced_as_a_whole(promptbank: Promptbank) -> None:
+    info = [{"target": "Acme", "sentiment_score": "0.5"}]
+    Path("fiqa.json").write_text(json.dumps({"1": {"sentence": "Acme soars", "info": info}}))
+    Path("out.jsonl").write_text("old\n" * 99)
+    assert promptbank("tasks", "convert", "fiqa", "fiqa.json", "--out", "out.jsonl").exit_code == 0
+    printed = promptbank("tasks", "convert", "fiqa", "fiqa.json")
+    assert Path("out.jsonl").read_text() == printed.stdout
+    assert json.loads(printed.stdout)["label"] == "positive"
+    assert not Path("out.jsonl.tmp").exists()
+
+
+@pytest.mark.parametrize("stdin", ["", "\n \n"])
+def test_predicting_nothing_is_an_error(learnt: Promptbank, stdin: str) -> None:
+    assert "stdin holds no records" in error(learnt("predict", "--data", "-", stdin=stdin))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bank", "list", "--home", "~no-such-user-here/x"), "names a user's folder"),
+        (("bank", "list", "--db", "mysql://host/bank"), "does not speak 'mysql'"),
+        (("bank", "list", "--db", "data.jsonl"), "not a SQLite database"),
+        (("bank", "list", "--db", ""), "must be text that is not empty"),
+        (("db", "check"), "there is no bank here"),
+        (("tasks", "check", "missing.jsonl"), "missing.jsonl cannot be read"),
+        (("tasks", "show", "mood"), "no card named 'mood'"),
+        (("bank", "import", "missing.safetensors"), "does not exist"),
+        (("bank", "show", "sentiment-task@0"), "'0' is no version"),
+        (("train", "--task", "sentiment-task", "--run-file", "missing.toml"), "run file missing.toml cannot be read"),
+        (("train", "--task", "sentiment-task", "--encoder", "lstm.v9"), "known: lstm.v1, mlp.v1, embedding.v1"),
+        (("predict", "--data", "data.jsonl", "--backbone", "data.jsonl"), "is no .gguf file"),
+        (("predict", "--data", "data.jsonl", "--backbone", "."), "is no backbone: it has no config.json"),
+        (("serve", "--host", "a..b", "--port", "0"), "choose another --port or --host"),
+    ],
+)
+def test_an_edge_is_told_in_one_line(promptbank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
+    assert says in error(promptbank(*arguments))
+
+
+def test_broken_settings_are_told_by_every_command(promptbank: Promptbank, home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("threads = \n")
+    for arguments in (("config", "show"), ("bank", "list"), ("predict", "--data", "data.jsonl")):
+        assert "config.toml is no valid TOML" in error(promptbank(*arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "--port", "65536"),
+        ("serve", "--port", "-1"),
+        ("serve", "--port", "http"),
+        ("predict",),
+        ("predict", "--data"),
+        ("bank", "show"),
+        ("bank", "nope"),
+        ("nope",),
+        ("config", "show", "--threads", "two"),
+        ("train", "--epochs", "1.5"),
+    ],
+)
+def test_wrong_usage_exits_with_two_and_says_why(promptbank: Promptbank, arguments: tuple[str, ...]) -> None:
+    result = promptbank(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: " in result.stderr
+
+
+def test_a_bug_of_ours_is_not_dressed_up_as_an_expected_error(
+    learnt: Promptbank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Desk, "answer", broken)
+    result = learnt("predict", "--data", "data.jsonl")
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert "error:" not in result.stderr
+
+
+def test_an_interrupt_says_that_the_command_can_be_given_again(
+    learnt: Promptbank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Desk, "answer", interrupted)
+    result = learnt("predict", "--data", "data.jsonl")
+    assert result.exit_code == 130
+    assert "interrupted" in result.stderr
+
+
+def process(home: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.defpath, "HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", "promptbank", *arguments]
+    return subprocess.run(
+        command, env=environment, cwd=home, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+    )
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = process(tmp_path, "config", "show", "--json", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_real_process_has_the_promised_exit_codes(tmp_path: Path) -> None:
+    (tmp_path / "card.jsonl").write_text('{"taskname": "mood"}\n')
+    assert process(tmp_path, "bank", "list", "--db", ".").returncode == 1
+    assert process(tmp_path, "tasks", "check", "card.jsonl").returncode == 3
