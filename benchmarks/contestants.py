@@ -158,7 +158,7 @@ def promptbank_steps(
 
     def step(batch: list[int]) -> float:
         prefixes = [held[0][i] for i in batch] if held else None
-        return learn(row_losses(trained, encoder(), [rows[i] for i in batch], prefixes, answer_only=True).mean())
+        return learn(row_losses(trained, encoder(), [rows[i] for i in batch], prefixes).mean())
 
     return Contestant(name, step, prepare if worth_caching(beginnings) else None)
 

@@ -30,7 +30,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from promptbank.backbone import Backbone, load_backbone
-from promptbank.bank.learn import learn_task, record_evaluation
+from promptbank.bank.freeze import record_evaluation
+from promptbank.bank.learn import learn_task
 from promptbank.bank.select import served_task
 from promptbank.cli.progress import TrainingProgress
 from promptbank.config import load_settings

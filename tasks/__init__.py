@@ -20,6 +20,7 @@ from tasks.examples import (
     data_sha256,
     example_from,
     gather_examples,
+    raise_faults,
     read_examples,
     read_jsonl,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "parse_card",
     "parse_spec",
     "pick_card",
+    "raise_faults",
     "read_cards",
     "read_examples",
     "read_jsonl",

@@ -21,6 +21,7 @@ from tasks import (
     parse_card,
     parse_spec,
     pick_card,
+    raise_faults,
     read_cards,
     read_examples,
     read_jsonl,
@@ -28,7 +29,7 @@ from tasks import (
     split_dev,
 )
 
-__all__ = ["Found", "TrainSplit", "add_cards", "chosen_card", "examples_of", "known_cards", "split_or_sample"]
+__all__ = ["Found", "TrainSplit", "add_cards", "chosen_card", "examples_of", "known_cards", "splits_or_samples"]
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,51 @@ def _records(spec: str, part: str) -> Iterator[Record | DataError]:
     return dataset_records(spec, part=part)
 
 
-def split_or_sample(card: TaskCard, data: Sequence[str] | None, dev_fraction: float) -> TrainSplit:
-    """Read training data and keep a share of its groups for dev."""
-    found = examples_of(card, data, part="train")
+def splits_or_samples(cards: Sequence[TaskCard], data: Sequence[str] | None, dev_fraction: float) -> list[TrainSplit]:
+    """Read the training data of each card and keep a share of its groups for dev.
+
+    Args:
+        cards: the tasks.
+        data: see `examples_of`. For several cards each record must name its task, and goes to that one.
+        dev_fraction: share of the groups.
+
+    Raises:
+        InputError: no data given and no sample shipped.
+        TaskError: every fault of the files; a task without rows.
+    """
+    if data and len(cards) > 1:
+        found = _divided(cards, data)
+    else:
+        found = [examples_of(card, data, part="train") for card in cards]
+    return [_split(one, dev_fraction) for one in found]
+
+
+def _split(found: Found, dev_fraction: float) -> TrainSplit:
     train, dev = split_dev(found.examples, dev_fraction)
-    note = f"{found.note}: {len(train)} to train on, {len(dev)} for dev"
-    return TrainSplit(train, dev, note)
+    return TrainSplit(train, dev, f"{found.note}: {len(train)} to train on, {len(dev)} for dev")
+
+
+def _divided(cards: Sequence[TaskCard], data: Sequence[str]) -> list[Found]:
+    """Give each card the records that name it."""
+    records: dict[str, list[Record | DataError]] = {f"{card.taskname}:{card.lang}": [] for card in cards}
+    faults: list[str] = []
+    for record in (record for spec in data for record in _records(spec, "train")):
+        names = [] if isinstance(record, DataError) else _names(record, cards)
+        if len(names) == 1:
+            records[names[0]].append(record)
+        elif isinstance(record, DataError):
+            faults.append(str(record))
+        else:
+            faults.append(f"{record.source}: the record must name one of {', '.join(records)} by taskname and lang")
+    raise_faults(faults)
+    where = ", ".join(data)
+    return [
+        Found(examples, f"{len(examples)} rows from {where}")
+        for card in cards
+        for examples in [gather_examples([(where, records[f"{card.taskname}:{card.lang}"])], card)]
+    ]
+
+
+def _names(record: Record, cards: Sequence[TaskCard]) -> list[str]:
+    name, lang = record.data.get("taskname"), record.data.get("lang")
+    return [f"{c.taskname}:{c.lang}" for c in cards if c.taskname == name and lang in (None, c.lang)]

@@ -1,18 +1,17 @@
-"""The use case of `promptbank train`: learn a task, freeze the best rows, measure them, make them live.
+"""The use case of `promptbank train`: learn tasks, freeze the best rows, measure them, make them live.
 
-Order matters: the row is written first, read back and evaluated from its stored bytes, the evaluation stored, and only
-then does ``live`` move. A run that is killed anywhere goes on from its resume file; one killed after the row was
+Order matters: a row is written first, read back and evaluated from its stored bytes, the evaluation stored, and only
+then does the alias move. Runs that are killed anywhere go on from their resume file; one killed after its row was
 written finds that row again instead of writing a second.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,43 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from promptbank import __version__
 from promptbank.backbone import Backbone
-from promptbank.bank.probes import take_probes
-from promptbank.bank.select import LIVE, scope_of, select_row, served_task
-from promptbank.engine.predictor import Predictor, ServedTask
+from promptbank.bank.freeze import freeze_and_measure, new_row
+from promptbank.bank.recorder import Recorder
+from promptbank.bank.select import LIVE, select_row, served_task
 from promptbank.errors import TrainingError
-from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
 from promptbank.render import Policy, Renderer
 from promptbank.train.config import INITS, TrainConfig
-from promptbank.train.loop import EpochReport, Listener, Silent, StepReport, Trained, train_prompt
+from promptbank.train.listen import Listener, Silent
+from promptbank.train.loop import train_prompts
+from promptbank.train.run import Plan, Trained
 from promptbank.train.start import start_ids, starting_rows
-from store import NewEvaluation, NewRow, Row, Store, UnknownRunError
+from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256, parse_spec
 
-__all__ = ["Learnt", "learn_task", "record_evaluation"]
+__all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks"]
 
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One task to be learnt.
+
+    Attributes:
+        card: the task.
+        train: rows to learn from.
+        dev: rows that choose the epoch.
+        config: the settings.
+        alias: that points at the row when it is measured.
+        name: in reports, where several are learnt at once.
+    """
+
+    card: TaskCard
+    train: Sequence[Example]
+    dev: Sequence[Example]
+    config: TrainConfig
+    alias: str = LIVE
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,17 @@ class Learnt:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A lesson with what was worked out before training: its plan, data hash, parent version and identity."""
+
+    lesson: Lesson
+    plan: Plan
+    data: str
+    parent: int | None
+    identity: str
+
+
 def learn_task(
     store: Store,
     backbone: Backbone,
@@ -71,51 +100,114 @@ def learn_task(
     listener: Listener | None = None,
     lm: LanguageModel | None = None,
 ) -> Learnt:
-    """Learn one task and make it live.
+    """Learn one task and make it live; see `learn_tasks`."""
+    return learn_tasks(store, backbone, [Lesson(card, train, dev, config)], home=home, listener=listener, lm=lm)[0]
+
+
+def learn_tasks(
+    store: Store,
+    backbone: Backbone,
+    lessons: Sequence[Lesson],
+    *,
+    home: Path,
+    listener: Listener | None = None,
+    lm: LanguageModel | None = None,
+) -> list[Learnt]:
+    """Learn tasks in shared batches, each with an encoder of its own, and move each one's alias.
 
     Args:
-        store: where the row goes.
+        store: where the rows go.
         backbone: float32.
-        card: the task.
-        train: rows to learn from.
-        dev: rows that choose the epoch.
-        config: the settings.
+        lessons: what is to be learnt.
         home: its ``runs/`` holds the resume file.
         listener: hears of progress.
         lm: the backbone's forward passes, if they are at hand.
 
     Raises:
-        TrainingError: see `train_prompt`; or this very run is under way in another process.
-        StoreError: the row cannot be written; the resume file stays, so the same command only freezes.
+        TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
+        StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
     """
     lm = lm or LanguageModel(backbone.model)
-    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
-    renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
-    data = data_sha256([*train, *dev])
-    start, parent = _start(store, backbone, lm, renderer, config)
-    identity = _identity(backbone, card, config, data, start)
+    prepared = [_prepare(store, backbone, lm, lesson) for lesson in lessons]
+    _check_names([one.plan.name for one in prepared])
+    identity = prepared[0].identity if len(prepared) == 1 else _hash([one.identity for one in prepared])
     folder = home / "runs" / identity
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            again = (folder / "resume.safetensors").exists()
-            run_id = _free_id(store, identity)
-            store.runs.start(run_id, "train", json.dumps(_decisive(config)), data)
-            recorder = _Recorder(store, run_id, listener or Silent())
-            trained = train_prompt(
-                lm, renderer, train, dev, config, start=start, folder=folder, identity=identity, listener=recorder
+            run_ids = _started(store, folder, prepared)
+            recorder = Recorder(
+                store, dict(zip((p.plan.name for p in prepared), run_ids, strict=True)), listener or Silent()
             )
-            recorder.flush()
-            new = _new_row(backbone, renderer, config, trained, data, parent, run_id)
-            row = (_written(store, new, run_id) if again else None) or _freeze(store, lm, backbone, new, dev)
-            metrics = _measure_and_publish(store, lm, backbone, row, dev, run_id)
-            store.runs.finish(run_id, "done", json.dumps({"row_id": row.row_id, "dev": metrics}))
+            trained = train_prompts(
+                lm, [one.plan for one in prepared], folder=folder, identity=identity, listener=recorder
+            )
+            learnt = [
+                _publish(store, lm, backbone, one, result, run_id)
+                for one, result, run_id in zip(prepared, trained, run_ids, strict=True)
+            ]
     except Timeout as exc:
         raise TrainingError(
             f"this very training (run {identity}) is under way in another process; wait for it, or change --seed"
         ) from exc
     shutil.rmtree(folder, ignore_errors=True)
-    return Learnt(row, metrics, trained, run_id, tuple(_warnings(backbone, trained, metrics)))
+    return learnt
+
+
+def _prepare(store: Store, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
+    policy = Policy.of(backbone.tokenizer, answer_tokens=lesson.config.answer_tokens)
+    renderer = Renderer(lesson.card, backbone.tokenizer, policy, backbone.window)
+    start, parent = _start(store, backbone, lm, renderer, lesson.config)
+    data = data_sha256([*lesson.train, *lesson.dev])
+    plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start, lesson.name)
+    return _Prepared(lesson, plan, data, parent, _identity(backbone, lesson, data, start))
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TrainingError(f"{', '.join(map(repr, twice))} would be learnt twice at once; name each task once")
+
+
+def _started(store: Store, folder: Path, prepared: Sequence[_Prepared]) -> list[str]:
+    """Return the runs' ids: those of the killed command that is gone on with, or new ones."""
+    path = folder / "runs.json"
+    if path.is_file():
+        run_ids: list[str] = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        run_ids = [_free_id(store, one.identity) for one in prepared]
+        path.with_suffix(".tmp").write_text(json.dumps(run_ids), encoding="utf-8")
+        path.with_suffix(".tmp").replace(path)
+    for one, run_id in zip(prepared, run_ids, strict=True):
+        if not _is_done(store, run_id):
+            store.runs.start(run_id, "train", json.dumps(_decisive(one.lesson.config)), one.data)
+    return run_ids
+
+
+def _free_id(store: Store, identity: str) -> str:
+    """Return the run's id: its identity, numbered when the same training was finished before."""
+    numbered = (identity if number == 1 else f"{identity}-{number}" for number in count(1))
+    return next(run_id for run_id in numbered if not _is_done(store, run_id))
+
+
+def _is_done(store: Store, run_id: str) -> bool:
+    try:
+        return store.runs.get(run_id).status != "running"
+    except UnknownRunError:
+        return False
+
+
+def _publish(
+    store: Store, lm: LanguageModel, backbone: Backbone, one: _Prepared, trained: Trained, run_id: str
+) -> Learnt:
+    """Freeze, measure and make live what a run left."""
+    lesson = one.lesson
+    new = new_row(backbone, one.plan.renderer, lesson.config, trained, one.data, one.parent, run_id)
+    measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
+    if not _is_done(store, run_id):
+        store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
+    warnings = tuple(_warnings(backbone, trained, measured.metrics))
+    return Learnt(measured.row, measured.metrics, trained, run_id, warnings)
 
 
 def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> Iterator[str]:
@@ -145,157 +237,17 @@ def _start(
     return table.repeat(repeats, 1)[: card.total_virtual_tokens], source.version if same else None
 
 
-def _free_id(store: Store, identity: str) -> str:
-    """Return the run's id: its identity, numbered when the same training was finished before."""
-    for number in count(1):
-        run_id = identity if number == 1 else f"{identity}-{number}"
-        try:
-            if store.runs.get(run_id).status == "running":
-                return run_id
-        except UnknownRunError:
-            return run_id
-    raise AssertionError("unreachable")  # pragma: no cover
-
-
 def _decisive(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide the result: not how often it is saved or how much memory it may take."""
     return config.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
 
 
-def _identity(backbone: Backbone, card: TaskCard, config: TrainConfig, data: str, start: torch.Tensor) -> str:
-    """Name a run by everything that decides its result."""
-    decisive = _decisive(config)
+def _identity(backbone: Backbone, lesson: Lesson, data: str, start: torch.Tensor) -> str:
+    """Name a run by everything that decides its result, and by the alias that it moves."""
     start_sha = hashlib.sha256(start.numpy().tobytes()).hexdigest()
-    parts = [backbone.fingerprint, backbone.tokenizer_sha256, card.canonical_json(), decisive, data, start_sha]
+    parts = [backbone.fingerprint, backbone.tokenizer_sha256, lesson.card.canonical_json(), _decisive(lesson.config)]
+    return _hash([*parts, data, start_sha, lesson.alias])
+
+
+def _hash(parts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _new_row(
-    backbone: Backbone,
-    renderer: Renderer,
-    config: TrainConfig,
-    trained: Trained,
-    data: str,
-    parent: int | None,
-    run_id: str,
-) -> NewRow:
-    """Assemble the row, without its probes."""
-    card = renderer.card
-    table = trained.table.numpy().astype("<f4").tobytes()
-    training = {
-        "run": run_id,
-        "config": config.model_dump(mode="json"),
-        "best_epoch": trained.best_epoch,
-        "epochs": [report.as_dict() for report in trained.epochs],
-    }
-    return NewRow(
-        scope=scope_of(card.taskname, card.lang, backbone),
-        data=table,
-        virtual_tokens=trained.table.shape[0],
-        hidden_size=trained.table.shape[1],
-        sha256=hashlib.sha256(table).hexdigest(),
-        tokenizer_sha256=backbone.tokenizer_sha256,
-        backbone_name=backbone.name,
-        card_json=card.canonical_json(),
-        template_sha256=card.template_sha256,
-        policy_json=json.dumps(renderer.policy.as_dict()),
-        training_json=json.dumps(training, sort_keys=True),
-        seed=config.seed,
-        data_sha256=data,
-        parent_version=parent,
-        packages_json=json.dumps({"promptbank": __version__} | {n: importlib.metadata.version(n) for n in PACKAGES}),
-        probes_json="",
-        probe_logits=b"",
-        probe_shape=(0, 0),
-    )
-
-
-def _written(store: Store, new: NewRow, run_id: str) -> Row | None:
-    """Find the row that this run wrote before it was killed."""
-    for info in store.rows.list(taskname=new.scope.taskname, lang=new.scope.lang, fingerprint=new.scope.fingerprint):
-        if info.sha256 == new.sha256:
-            row = store.rows.get(info.scope, info.version)
-            if json.loads(row.training_json).get("run") == run_id and LIVE not in info.aliases:
-                return row
-    return None
-
-
-def _freeze(store: Store, lm: LanguageModel, backbone: Backbone, new: NewRow, dev: Sequence[Example]) -> Row:
-    """Write the row with its probes."""
-    probes = take_probes(lm, served_task(new, 0, backbone), [dict(e.fields) for e in dev])
-    complete = replace(new, probes_json=probes.description, probe_logits=probes.logits, probe_shape=probes.shape)
-    return store.rows.freeze(complete)
-
-
-def _measure_and_publish(
-    store: Store, lm: LanguageModel, backbone: Backbone, row: Row, dev: Sequence[Example], run_id: str
-) -> dict[str, Any]:
-    """Evaluate the stored bytes, store the evaluation, then move ``live``."""
-    stored = store.rows.get(row.scope, row.version)
-    task = served_task(stored, stored.version, backbone)
-    result = record_evaluation(store, Predictor(lm), stored, task, dev, split="dev")
-    store.aliases.move(stored.scope, stored.version, LIVE, reason=f"trained in run {run_id}")
-    return result.metrics
-
-
-def record_evaluation(
-    store: Store,
-    predictor: Predictor,
-    row: Row,
-    task: ServedTask,
-    examples: Sequence[Example],
-    *,
-    split: str,
-    on_rows: Callable[[int], None] = lambda _: None,
-) -> Evaluated:
-    """Evaluate a stored row and keep the result with it.
-
-    Args:
-        store: where the evaluation goes.
-        predictor: the engine.
-        row: as read from the store.
-        task: made from ``row``.
-        examples: with answers.
-        split: "dev" or "test".
-        on_rows: called with the number of rows done.
-    """
-    result = evaluate(predictor, task, examples, on_rows=on_rows)
-    store.evaluations.add(
-        row.row_id,
-        NewEvaluation(
-            data_sha256=result.data_sha256,
-            split=split,
-            metrics_json=json.dumps(result.metrics),
-            dtype=str(predictor.lm.dtype).removeprefix("torch."),
-            details_json=json.dumps({"threads": torch.get_num_threads()}),
-        ),
-    )
-    return result
-
-
-class _Recorder:
-    """Stores metrics by step, an epoch at a time, and passes everything on."""
-
-    def __init__(self, store: Store, run_id: str, inner: Listener) -> None:
-        self._store, self._run_id, self._inner = store, run_id, inner
-        self._pending: list[tuple[int, dict[str, float]]] = []
-        self._step = 0
-
-    def on_prefix(self, done: int, total: int) -> None:
-        self._inner.on_prefix(done, total)
-
-    def on_step(self, report: StepReport) -> None:
-        self._step = report.step
-        self._pending.append((report.step, {"loss": report.loss, "lr": report.lr}))
-        self._inner.on_step(report)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        dev = {f"dev_{name}": value for name, value in report.dev.as_dict().items() if value is not None}
-        self._pending.append((self._step, {"epoch": report.epoch, "train_loss": report.train_loss, **dev}))
-        self.flush()
-        self._inner.on_epoch(report)
-
-    def flush(self) -> None:
-        """Write what is pending."""
-        self._store.runs.record_many(self._run_id, self._pending)
-        self._pending = []

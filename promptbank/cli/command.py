@@ -16,15 +16,18 @@ from typing import Annotated, Any
 
 import typer
 
+from promptbank.cli.training import TRAINING, TrainingOptions
 from promptbank.config import Origin, Settings, load_settings
 
-__all__ = ["CHECK_SAID_NO", "Common", "Json", "Lang", "command"]
+__all__ = ["CHECK_SAID_NO", "Common", "Data", "Json", "Lang", "command"]
 
 CHECK_SAID_NO = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
+Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
 
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _SHARED: dict[str, Any] = {
     "home": Annotated[Path | None, typer.Option(help="Folder of the bank. [env: PROMPTBANK_HOME]")],
     "db": Annotated[str | None, typer.Option(help="Database URL, SQLite or PostgreSQL. [env: PROMPTBANK_DB]")],
@@ -50,26 +53,32 @@ class Common:
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register ``function(common, ...)`` as a command that also takes the shared options."""
+    """Register ``function(common, ...)`` as a command that also takes the shared options.
+
+    A parameter ``training`` of type `TrainingOptions` stands for the training options.
+    """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(function, eval_str=True)
-        shared = [
-            inspect.Parameter(
-                key, inspect.Parameter.KEYWORD_ONLY, default=False if key == "debug" else None, annotation=kind
-            )
-            for key, kind in _SHARED.items()
+        mine = list(own.parameters.values())[1:]
+        trains = any(p.name == "training" for p in mine)
+        added = _SHARED if not trains else {**TRAINING, **_SHARED}
+        parameters = [p.replace(kind=_KEYWORD) for p in mine if p.name != "training"]
+        parameters += [
+            inspect.Parameter(key, _KEYWORD, default=False if key == "debug" else None, annotation=kind)
+            for key, kind in added.items()
         ]
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
             flags = {key: given.pop(key) for key in _SHARED}
+            if trains:
+                given["training"] = TrainingOptions({key: given.pop(key) for key in TRAINING})
             with _expected_errors(debug=bool(flags.pop("debug"))):
                 function(Common(*load_settings(flags, os.environ)), **given)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in list(own.parameters.values())[1:]]
-        run.__signature__ = inspect.Signature([*parameters, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in (*parameters, *shared)}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
         app.command(name)(run)
         return function
 

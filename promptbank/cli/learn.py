@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Common, Json, Lang, command
-
-Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
+from promptbank.cli.command import Common, Data, Json, Lang, command
+from promptbank.cli.training import TrainingOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -20,43 +18,25 @@ def register(app: typer.Typer) -> None:
 
 def train(
     common: Common,
-    task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
+    training: TrainingOptions,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="taskname[:lang] of a card; repeatable, learnt together.")
+    ] = None,
     lang: Lang = None,
     data: Data = None,
     card: Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")] = None,
-    run_file: Annotated[Path | None, typer.Option("--run-file", help="TOML file of settings; options win.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")] = None,
-    init: Annotated[str | None, typer.Option(help="text, labels, vocabulary or from:taskname[:lang].")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most passes over the rows.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without a better dev score.")] = None,
-    dev_fraction: Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     json: Json = False,
 ) -> None:
     """Learn a task: train its prompt, freeze the best epoch, measure it, make it live.
 
     A killed training goes on when the same command is given again. Without --data the card's shipped sample is
-    used.
+    used. With several tasks the rows of each file are those that name the task.
 
     Example: promptbank train --task sentiment-task
     """
     from promptbank.cli import learning
 
-    options = {
-        "encoder": encoder,
-        "init": init,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "patience": patience,
-        "dev_fraction": dev_fraction,
-        "seed": seed,
-        "dtype": dtype,
-    }
-    learning.train(common.settings, task, lang, data, card, learning.run_config(run_file, options), as_json=json)
+    learning.train(common.settings, task, lang, data, card, training.config(), as_json=json)
 
 
 def evaluate(

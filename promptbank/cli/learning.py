@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from promptbank.bank.cards import add_cards, chosen_card, examples_of, split_or_sample
-from promptbank.bank.learn import Learnt, learn_task, record_evaluation
+from promptbank.bank.cards import add_cards, chosen_card, examples_of, splits_or_samples
+from promptbank.bank.freeze import record_evaluation
+from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.select import select_row, served_task
 from promptbank.cli.output import print_json, say
 from promptbank.cli.progress import TrainingProgress, bar
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.engine.predictor import Predictor
-from promptbank.errors import ConfigError
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from tasks import parse_spec
 
 
-def run_config(run_file: Path | None, options: Mapping[str, object]) -> TrainConfig:
-    """Merge a run file and the options given, which win.
-
-    Raises:
-        ConfigError: all faults at once.
-    """
-    values: dict[str, object] = {}
-    if run_file is not None:
-        try:
-            values = tomllib.loads(run_file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-            raise ConfigError(f"the run file {run_file} cannot be read: {exc}") from exc
-    values |= {name: value for name, value in options.items() if value is not None}
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as exc:
-        faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
-        raise ConfigError("; ".join(faults)) from exc
-
-
 def train(
     settings: Settings,
-    task: str | None,
+    tasks: Sequence[str] | None,
     lang: str | None,
     data: Sequence[str] | None,
     card: str | None,
@@ -53,18 +30,21 @@ def train(
     *,
     as_json: bool,
 ) -> None:
-    """Learn a task and print what came out."""
+    """Learn a task, or several together, and print what came out."""
     with opened_bank(settings) as (store, backbone):
-        chosen = chosen_card(store, task, lang, card)
+        cards = [chosen_card(store, task, lang, card) for task in tasks or (None,)]
         if card is not None and Path(card).is_file():
-            add_cards(store, [chosen])
-        split = split_or_sample(chosen, data, config.dev_fraction)
-        say(split.note)
+            add_cards(store, cards)
+        splits = splits_or_samples(cards, data, config.dev_fraction)
+        lessons = []
+        for chosen, split in zip(cards, splits, strict=True):
+            name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
+            say(f"{name}: {split.note}" if name else split.note)
+            lessons.append(Lesson(chosen, split.train, split.dev, config, name=name))
         with TrainingProgress() as progress:
-            learnt = learn_task(
-                store, backbone, chosen, split.train, split.dev, config, home=settings.home, listener=progress
-            )
-    _report(learnt, as_json=as_json)
+            learnt = learn_tasks(store, backbone, lessons, home=settings.home, listener=progress)
+    for one in learnt:
+        _report(one, as_json=as_json)
 
 
 def _report(learnt: Learnt, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from promptbank.train.loop import EpochReport, StepReport
+from promptbank.train.listen import EpochReport, StepReport
 
 __all__ = ["TrainingProgress", "bar"]
 
@@ -34,11 +34,13 @@ def bar() -> Progress:
 
 
 class TrainingProgress:
-    """Draws a training run; a listener of `promptbank.train.loop`."""
+    """Draws training runs; a listener of `promptbank.train.listen`."""
 
     def __init__(self) -> None:
         self._progress = bar()
         self._bars: dict[str, TaskID] = {}
+        self._steps: dict[str, tuple[int, int]] = {}
+        self._losses: dict[str, float] = {}
 
     def __enter__(self) -> TrainingProgress:
         """Start drawing."""
@@ -56,15 +58,21 @@ class TrainingProgress:
         self._move("reading texts once", done, total)
 
     def on_step(self, report: StepReport) -> None:
-        """Show the step, and its loss."""
-        self._move("training", report.step, report.steps)
-        self._progress.update(self._bars["training"], description=f"training, loss {report.loss:.3f}")
+        """Show the steps of all runs, and their mean loss."""
+        self._steps[report.run] = (report.step, report.steps)
+        self._losses[report.run] = report.loss
+        done, total = (sum(column) for column in zip(*self._steps.values(), strict=True))
+        self._move("training", done, total)
+        loss = sum(self._losses.values()) / len(self._losses)
+        runs = f" {len(self._losses)} runs" if len(self._losses) > 1 else ""
+        self._progress.update(self._bars["training"], total=total, description=f"training{runs}, loss {loss:.3f}")
 
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
         accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
         self._progress.console.print(
-            f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
+            (f"{report.run} " if report.run else "")
+            + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
             + (" (best)" if report.best else ""),
             highlight=False,
         )

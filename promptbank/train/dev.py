@@ -13,7 +13,7 @@ from torch import Tensor
 from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.forward import LanguageModel
 from promptbank.render import Renderer
-from promptbank.train.prefix import PrefixCache
+from promptbank.train.prefix import Held
 from promptbank.train.rows import TrainRow, row_losses
 from tasks import Example
 
@@ -56,7 +56,6 @@ class DevSet:
         examples: the dev examples, with answers.
         rows: the same, rendered.
         held: keys and values by row, or None to compute everything each time.
-        answer_only: for the loss of open answers.
     """
 
     def __init__(
@@ -65,13 +64,11 @@ class DevSet:
         renderer: Renderer,
         examples: Sequence[Example],
         rows: Sequence[TrainRow],
-        held: PrefixCache | None,
-        *,
-        answer_only: bool,
+        held: Held | None,
     ) -> None:
-        self._lm, self._renderer, self.held = lm, renderer, held
+        self._lm, self._renderer, self._held = lm, renderer, held
         self._gold = [example.answer or "" for example in examples]
-        self._rows, self._answer_only = rows, answer_only
+        self._rows = rows
 
     @torch.no_grad()
     def score(self, table: Tensor) -> DevScore:
@@ -93,14 +90,14 @@ class DevSet:
         return [group[i : i + BATCH_ROWS] for group in groups for i in range(0, len(group), BATCH_ROWS)]
 
     def _start(self, row: int) -> int:
-        return self._rows[row].constant if self.held is not None else 0
+        return self._rows[row].constant if self._held is not None else 0
 
     def _outcomes(self, table: Tensor, batch: list[int]) -> list[tuple[float, bool]]:
         """Loss and correctness of each row in a batch."""
-        held = [self.held[i] for i in batch] if self.held is not None else None
+        held = [self._held[i] for i in batch] if self._held is not None else None
         if self._renderer.card.is_open:
             rows = [self._rows[i] for i in batch]
-            losses = row_losses(self._lm, table, rows, held, answer_only=self._answer_only)
+            losses = row_losses(self._lm, table, rows, held)
             return [(float(loss), False) for loss in losses]
         forms = self._renderer.forms
         requests = [Request(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]

@@ -1,108 +1,37 @@
-"""One p-tuning run: the encoder learns, the backbone stays, the best epoch's rows are what is left.
+"""P-tuning: encoders learn, the backbone stays, the best epoch's rows are what is left of each run.
 
-Speed comes from doing less: the encoder runs once a step, the head at answer positions only, and everything before the
-first virtual token once a run (see `promptbank.train.prefix`).
+Speed comes from doing less: an encoder runs once a step, the head at answer positions only, and everything before the
+first virtual token once in all (see `promptbank.train.prefix`). Rows are independent under a frozen backbone, so
+several runs (folds, seeds, tasks, settings) share their forward and backward passes: their prompts stand below each
+other in one table, each run has its own encoder, optimizer and clipping, and its gradients are those it has alone.
 """
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 
-from promptbank.encoder import PromptEncoder, build_encoder
-from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
-from promptbank.render import Renderer
-from promptbank.train.config import TrainConfig
-from promptbank.train.dev import DevScore, DevSet
-from promptbank.train.prefix import PrefixCache, worth_caching
-from promptbank.train.resume import Progress, load_resume, save_resume
-from promptbank.train.rows import TrainRow, epoch_batches, render_rows, row_losses
+from promptbank.train.dev import DevSet
+from promptbank.train.listen import Listener, Silent
+from promptbank.train.prefix import Held, PrefixCache, worth_caching
+from promptbank.train.resume import load_resume, save_resume
+from promptbank.train.rows import row_losses
+from promptbank.train.run import Plan, Rendered, Run, Trained
 from promptbank.train.start import embedding_scale
-from tasks import Example
 
-__all__ = ["EpochReport", "Listener", "Silent", "StepReport", "Trained", "train_prompt", "training_copy"]
+__all__ = ["train_prompts", "training_copy"]
 
-
-@dataclass(frozen=True)
-class StepReport:
-    """One optimizer step: ``step`` of ``steps`` in the whole run, mean loss of its rows in nats a token."""
-
-    epoch: int
-    step: int
-    steps: int
-    loss: float
-    lr: float
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One epoch: mean training loss, dev score, and whether it is the best so far."""
-
-    epoch: int
-    train_loss: float
-    dev: DevScore
-    best: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a plain mapping, as stored with the run."""
-        return {"epoch": self.epoch, "train_loss": self.train_loss, "best": self.best, **self.dev.as_dict()}
-
-
-class Listener(Protocol):
-    """Hears how a run goes; the CLI draws it, the bank stores it, tests collect it."""
-
-    def on_prefix(self, done: int, total: int) -> None:
-        """Constant beginnings computed so far."""
-
-    def on_step(self, report: StepReport) -> None:
-        """One step is done."""
-
-    def on_epoch(self, report: EpochReport) -> None:
-        """One epoch is scored on dev."""
-
-
-class Silent:
-    """A listener that does nothing."""
-
-    def on_prefix(self, done: int, total: int) -> None:
-        """Ignore it."""
-
-    def on_step(self, report: StepReport) -> None:
-        """Ignore it."""
-
-    def on_epoch(self, report: EpochReport) -> None:
-        """Ignore it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """What a run leaves.
-
-    Attributes:
-        table: the best epoch's rows, float32 (V, H), made by the encoder in eval mode in one unbatched pass.
-        best_epoch: from 1.
-        epochs: every epoch's report.
-        truncated: training and dev rows whose text was cut.
-        longest_reach: most positions from a first virtual token to the end of its answer; over a sliding window,
-            local layers no longer see the token.
-        cached: rows whose constant beginning was held, and of these the rows that were spilled to disk.
-    """
-
-    table: Tensor
-    best_epoch: int
-    epochs: tuple[EpochReport, ...]
-    truncated: int
-    longest_reach: int
-    cached: tuple[int, int]
+SHARED_ROWS = 256
+"""Most rows of one forward and backward pass; a run with more has a pass of its own. The float32 logits of 256 rows
+with two answer tokens take 0.5 GB at a vocabulary of 262,144, and as much again for their gradient."""
+PADDING = 1.5
+"""Most that the longest batch of a pass may exceed the shortest one's width."""
 
 
 def training_copy(lm: LanguageModel, dtype: str) -> LanguageModel:
@@ -119,189 +48,135 @@ def _cpu_has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 
 
-def train_prompt(
+def train_prompts(
     lm: LanguageModel,
-    renderer: Renderer,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    config: TrainConfig,
+    plans: Sequence[Plan],
     *,
-    start: Tensor,
     folder: Path,
     identity: str,
     listener: Listener | None = None,
-) -> Trained:
-    """Learn one task.
+) -> list[Trained]:
+    """Learn one task or several, in shared batches.
 
     Args:
         lm: the float32 backbone; dev scores come from it.
-        renderer: of the task.
-        train: examples to learn from, with answers.
-        dev: examples that choose the epoch, with answers; never learnt from.
-        config: the settings.
-        start: P0, float32 (V, H).
+        plans: what each run learns; all of one dtype.
         folder: for the resume file and spilled keys and values.
-        identity: names this very run; a resume file of another one is refused.
+        identity: names these very runs; a resume file of others is refused.
         listener: hears of progress.
 
+    Returns:
+        What each run leaves, in the order of ``plans``.
+
     Raises:
-        TrainingError: no rows, or the loss is not finite.
+        TrainingError: no rows, a loss that is not finite, or a resume file that does not fit.
     """
-    if not train or not dev:
-        raise TrainingError(f"{len(train)} training and {len(dev)} dev rows: both must have at least one")
-    return _Run(lm, renderer, train, dev, config, start, folder, identity, listener or Silent()).run()
+    dtypes = {plan.config.dtype for plan in plans}
+    if len(dtypes) != 1:
+        raise ValueError(f"runs that train together have one dtype, not {sorted(dtypes)}")
+    whole = hashlib.sha256(f"{identity}\0{len(plans)}".encode()).hexdigest()
+    return _Population(lm, plans, folder, whole, listener or Silent()).run()
 
 
-class _Run:
-    """State of one run; see `train_prompt` for the arguments."""
+class _Population:
+    """Runs that share their passes; see `train_prompts` for the arguments."""
 
     def __init__(
-        self,
-        lm: LanguageModel,
-        renderer: Renderer,
-        train: Sequence[Example],
-        dev: Sequence[Example],
-        config: TrainConfig,
-        start: Tensor,
-        folder: Path,
-        identity: str,
-        listener: Listener,
+        self, lm: LanguageModel, plans: Sequence[Plan], folder: Path, identity: str, listener: Listener
     ) -> None:
-        self.config, self.listener, self.identity, self.folder = config, listener, identity, folder
-        self.answer_only = renderer.card.answer_only_loss
-        self.lm = training_copy(lm, config.dtype)
-        self.rows, dev_rows = render_rows(renderer, train), render_rows(renderer, dev)
-        self.truncated = sum(row.truncated > 0 for row in (*self.rows, *dev_rows))
-        self.longest_reach = max(len(row.ids) - row.constant for row in (*self.rows, *dev_rows))
-        self.held, dev_held = self._hold(lm, self.rows, dev_rows)
-        self.dev = DevSet(lm, renderer, dev, dev_rows, dev_held, answer_only=self.answer_only)
-        self.encoder = build_encoder(config.encoder, start, embedding_scale(lm), seed=config.seed)
-        self.optimizer = AdamW(self.encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        self.epoch_steps = len(self._batches(0))
+        self.identity, self.folder = identity, folder
+        self.lm = training_copy(lm, plans[0].config.dtype)
+        rendered = [Rendered(plan) for plan in plans]
+        self.held, dev_held = self._hold(lm, plans, rendered, listener)
+        scale = embedding_scale(lm)
+        self.runs = [
+            Run(plan, rows, DevSet(lm, plan.renderer, plan.dev, rows.dev, held), scale, listener)
+            for plan, rows, held in zip(plans, rendered, dev_held, strict=True)
+        ]
         self.resume = folder / "resume.safetensors"
-        self.best: Tensor | None = None
-        self.best_score: DevScore | None = None
-        self.progress = Progress()
+        self.checkpoint_steps = min(plan.config.checkpoint_steps for plan in plans)
 
-    def run(self) -> Trained:
-        """Go on from where the resume file left off, to the last epoch or until dev stops rising."""
-        self._restore()
-        while self.progress.epoch < self.config.epochs and not self._out_of_patience():
-            self._epoch()
-        for cache in filter(None, (self.held, self.dev.held)):
+    def run(self) -> list[Trained]:
+        """Go on from where the resume file left off, until every run has finished."""
+        load_resume(self.resume, self.identity, self.runs)
+        steps = 0
+        while active := [run for run in self.runs if not run.finished]:
+            epochs = [run.progress.epoch for run in active]
+            for group in _grouped(active):
+                self._step(group)
+            steps += 1
+            if steps % self.checkpoint_steps == 0 or epochs != [run.progress.epoch for run in active]:
+                save_resume(self.resume, self.identity, self.runs)
+        cached = [(len(held), held.spilled()) if held else (0, 0) for held in self.held]
+        for cache in self._caches:
             cache.close()
-        if self.best is None or self.progress.best_epoch is None:
-            raise TrainingError("no epoch was scored")  # pragma: no cover - epochs >= 1
-        return Trained(
-            self.best,
-            self.progress.best_epoch + 1,
-            tuple(_report(plain) for plain in self.progress.epochs),
-            self.truncated,
-            self.longest_reach,
-            (len(self.rows), self.held.rows_spilled) if self.held else (0, 0),
+        return [run.trained(numbers) for run, numbers in zip(self.runs, cached, strict=True)]
+
+    def _step(self, runs: Sequence[Run]) -> None:
+        """One forward and backward pass for a batch of each run, then each run's own optimizer step."""
+        tables = [run.encoder() for run in runs]
+        offsets = torch.tensor([0, *(len(table) for table in tables)]).cumsum(0).tolist()
+        batches = [run.batch() for run in runs]
+        rows = [run.rendered.train[i] for run, batch in zip(runs, batches, strict=True) for i in batch]
+        losses = row_losses(
+            self.lm,
+            torch.cat(tables),
+            rows,
+            self._held_rows(runs, batches),
+            offsets=[offset for offset, batch in zip(offsets, batches, strict=False) for _ in batch],
         )
+        means = [part.mean() for part in torch.split(losses, [len(batch) for batch in batches])]
+        torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
+        for run, mean in zip(runs, means, strict=True):
+            run.learn(float(mean.detach()))
+
+    def _held_rows(self, runs: Sequence[Run], batches: Sequence[list[int]]) -> list[Tensor] | None:
+        if not self._caches:
+            return None
+        held = [self.held[self.runs.index(run)] for run in runs]
+        return [part[i] for part, batch in zip(held, batches, strict=True) if part for i in batch]
 
     def _hold(
-        self, lm: LanguageModel, rows: Sequence[TrainRow], dev_rows: Sequence[TrainRow]
-    ) -> tuple[PrefixCache | None, PrefixCache | None]:
-        """Compute constant beginnings: training rows in the training dtype, dev rows in float32."""
-        if not worth_caching([row.ids[: row.constant] for row in (*rows, *dev_rows)]):
-            return None, None
-        total = len(rows) + len(dev_rows)
-        done = 0
-        caches = []
-        for name, model, part in (("train", self.lm, rows), ("dev", lm, dev_rows)):
+        self, lm: LanguageModel, plans: Sequence[Plan], rendered: Sequence[Rendered], listener: Listener
+    ) -> tuple[list[Held | None], list[Held | None]]:
+        """Compute constant beginnings: of training rows in the training dtype, of dev rows in float32."""
+        self._caches: list[PrefixCache] = []
+        nothing: list[Held | None] = [None] * len(plans)
+        if not worth_caching([row.ids[: row.constant] for rows in rendered for row in rows.all]):
+            return nothing, nothing
+        parts = {
+            "train": (self.lm, [rows.train for rows in rendered]),
+            "dev": (lm, [rows.dev for rows in rendered]),
+        }
+        distinct = {
+            name: {row.ids[: row.constant] for rows in part for row in rows} for name, (_, part) in parts.items()
+        }
+        total, done = sum(map(len, distinct.values())), 0
+        held: list[list[Held | None]] = []
+        for name, (model, part) in parts.items():
             base = done
-            caches.append(
-                PrefixCache(
-                    model,
-                    [row.ids[: row.constant] for row in part],
-                    budget=self.config.cache_bytes // 2,
-                    spill=self.folder / f"{name}-prefix",
-                    on_rows=lambda n, base=base: self.listener.on_prefix(base + n, total),  # type: ignore[misc]
-                )
+            cache = PrefixCache(
+                model,
+                [row.ids[: row.constant] for rows in part for row in rows],
+                budget=max(plan.config.cache_bytes for plan in plans) // 2,
+                spill=self.folder / f"{name}-prefix",
+                on_rows=lambda n, base=base: listener.on_prefix(base + n, total),  # type: ignore[misc]
             )
-            done += len(part)
-        return caches[0], caches[1]
-
-    def _restore(self) -> None:
-        found = load_resume(self.resume, self.identity, self.encoder, self.optimizer)
-        if found is None:
-            return
-        self.progress, self.best = found
-        if self.progress.best_epoch is not None:
-            self.best_score = _report(self.progress.epochs[self.progress.best_epoch]).dev
-
-    def _out_of_patience(self) -> bool:
-        best = self.progress.best_epoch
-        return best is not None and self.progress.epoch - 1 - best >= self.config.patience
-
-    def _batches(self, epoch: int) -> list[list[int]]:
-        lengths = [len(row.ids) for row in self.rows]
-        return epoch_batches(lengths, self.config.batch_size, seed=self.config.seed, epoch=epoch)
-
-    def _epoch(self) -> None:
-        batches = self._batches(self.progress.epoch)
-        for batch in batches[self.progress.step :]:
-            self._step(batch)
-            if self.progress.step % self.config.checkpoint_steps == 0 and self.progress.step < len(batches):
-                self._save()
-        self._score_epoch(self.progress.loss_sum / len(batches))
-        self.progress.epoch += 1
-        self.progress.step, self.progress.loss_sum = 0, 0.0
-        self._save()
-
-    def _step(self, batch: list[int]) -> None:
-        done = self.progress.epoch * self.epoch_steps + self.progress.step
-        lr = self.config.lr * _schedule(done, self.config.epochs * self.epoch_steps, self.config.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        held = [self.held[i] for i in batch] if self.held else None
-        rows = [self.rows[i] for i in batch]
-        loss = row_losses(self.lm, self.encoder(), rows, held, answer_only=self.answer_only).mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss is {value} at step {done + 1}; try a lower --lr than {self.config.lr}")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.progress.step += 1
-        self.progress.loss_sum += value
-        total = self.config.epochs * self.epoch_steps
-        self.listener.on_step(StepReport(self.progress.epoch + 1, done + 1, total, value, lr))
-
-    def _score_epoch(self, train_loss: float) -> None:
-        table = frozen_rows(self.encoder)
-        score = self.dev.score(table)
-        better = score.better_than(self.best_score)
-        if better:
-            self.best, self.best_score, self.progress.best_epoch = table, score, self.progress.epoch
-        report = EpochReport(self.progress.epoch + 1, train_loss, score, better)
-        self.progress.epochs.append(report.as_dict())
-        self.listener.on_epoch(report)
-
-    def _save(self) -> None:
-        save_resume(self.resume, self.identity, self.progress, self.encoder, self.optimizer, self.best)
+            self._caches.append(cache)
+            held.append(list(cache.parts([len(rows) for rows in part])))
+            done += len(distinct[name])
+        return held[0], held[1]
 
 
-@torch.no_grad()
-def frozen_rows(encoder: PromptEncoder) -> Tensor:
-    """Return the encoder's rows as they are frozen: eval mode, one unbatched pass, float32 (V, H)."""
-    encoder.eval()
-    table: Tensor = encoder().float().clone()
-    encoder.train()
-    return table
-
-
-def _schedule(step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up, then a cosine down to zero, as a share of the peak rate."""
-    rising = max(1, round(steps * warmup))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
-def _report(plain: dict[str, Any]) -> EpochReport:
-    score = DevScore(plain["accuracy"], plain["loss"])
-    return EpochReport(plain["epoch"], plain["train_loss"], score, plain["best"])
+def _grouped(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Put runs together while their batches fit one pass and are of like length, since all are padded to the longest."""
+    group: list[Run] = []
+    rows, shortest = 0, 0
+    for width, run in sorted(((run.width(), run) for run in runs), key=lambda pair: pair[0]):
+        if group and (rows + len(run.batch()) > SHARED_ROWS or width > PADDING * shortest):
+            yield group
+            group, rows = [], 0
+        shortest = shortest if group else width
+        group.append(run)
+        rows += len(run.batch())
+    yield group

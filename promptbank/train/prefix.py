@@ -6,7 +6,8 @@ bfloat16. What exceeds the byte budget goes to memory-mapped safetensors files i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,21 +17,21 @@ from torch import Tensor
 
 from promptbank.forward import LanguageModel, prefill
 
-__all__ = ["PrefixCache"]
+__all__ = ["Held", "PrefixCache", "worth_caching"]
 
 PREFILL_TOKENS = 4096
 """Padded tokens of one forward pass while filling."""
 
 
 class PrefixCache:
-    """Held keys and values of many rows.
+    """Held keys and values of many rows; equal rows are computed and held once.
 
     Args:
         lm: the backbone, in the dtype they will be used in.
         rows: the constant beginnings, each with at least one id.
         budget: bytes kept in memory.
         spill: folder for the rest, made when needed.
-        on_rows: called with the number of rows done.
+        on_rows: called with the number of distinct rows done.
     """
 
     def __init__(
@@ -43,23 +44,37 @@ class PrefixCache:
         on_rows: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.bytes_held = 0
-        self.rows_spilled = 0
+        places: dict[Sequence[int], int] = {}
+        self._places = [places.setdefault(tuple(row), len(places)) for row in rows]
+        distinct = list(places)
         self._held: dict[int, Tensor] = {}
         self._files: dict[int, Path] = {}
         self._budget, self._spill = budget, spill
         done = 0
-        for batch in _batches(rows):
-            self._keep(batch, prefill(lm, [rows[i] for i in batch]))
+        for batch in _batches(distinct):
+            self._keep(batch, prefill(lm, [distinct[i] for i in batch]))
             done += len(batch)
             on_rows(done)
 
     def __getitem__(self, row: int) -> Tensor:
         """Return one row's keys and values, (L, 2, heads, T, D)."""
-        if row in self._held:
-            return self._held[row]
-        with safe_open(self._files[row], framework="pt") as file:
-            tensor: Tensor = file.get_tensor(str(row))
+        place = self._places[row]
+        if place in self._held:
+            return self._held[place]
+        with safe_open(self._files[place], framework="pt") as file:
+            tensor: Tensor = file.get_tensor(str(place))
         return tensor
+
+    def spilled(self, row: int) -> bool:
+        """Whether a row lies on disk."""
+        return self._places[row] in self._files
+
+    def parts(self, sizes: Sequence[int]) -> Iterator[Held]:
+        """Yield views of so many rows each, one after the other."""
+        base = 0
+        for size in sizes:
+            yield Held(self, base, size)
+            base += size
 
     def close(self) -> None:
         """Drop what is held and remove the spilled files."""
@@ -78,7 +93,26 @@ class PrefixCache:
         path = self._spill / f"prefix-{batch[0]}.safetensors"
         save_file({str(i): t for i, t in zip(batch, tensors, strict=True)}, path)
         self._files.update(dict.fromkeys(batch, path))
-        self.rows_spilled += len(batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Some rows of a cache, counted from 0."""
+
+    cache: PrefixCache
+    base: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, row: int) -> Tensor:
+        """Return one row's keys and values, (L, 2, heads, T, D)."""
+        return self.cache[self.base + row]
+
+    def spilled(self) -> int:
+        """Return how many of the rows lie on disk."""
+        return sum(self.cache.spilled(self.base + row) for row in range(self.size))
 
 
 def _batches(rows: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -1,23 +1,25 @@
-"""The resume file: all that a killed run needs to end with the very same bits.
+"""The resume file: all that killed runs need to end with the very same bits.
 
-safetensors, never pickle; written to a temporary name, flushed, renamed. It belongs to one run (its identity is inside
-and checked) and is removed when the row is frozen, so no encoder weight stays on disk.
+safetensors, never pickle; written to a temporary name, flushed, renamed. Runs that train together are saved together,
+at one step, since a shared batch decides the last bits of each. The file belongs to these runs (their identity is
+inside and checked) and is removed when the rows are frozen, so no encoder weight stays on disk.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
 
+from promptbank.encoder import PromptEncoder
 from promptbank.errors import TrainingError
 
 __all__ = ["Progress", "load_resume", "save_resume"]
@@ -42,36 +44,42 @@ class Progress:
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_resume(
-    path: Path, identity: str, progress: Progress, encoder: nn.Module, optimizer: Optimizer, best: Tensor | None
-) -> None:
-    """Write the state atomically."""
-    tensors = {f"encoder.{name}": t.contiguous() for name, t in encoder.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    if best is not None:
-        tensors["best"] = best
+class Resumable(Protocol):
+    """What is saved of a run."""
+
+    encoder: PromptEncoder
+    optimizer: AdamW
+    progress: Progress
+    best: Tensor | None
+
+
+def save_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
+    """Write the state of all runs atomically."""
+    tensors = {f"{n}.{name}": tensor for n, run in enumerate(runs) for name, tensor in _tensors(run).items()}
+    progress = json.dumps([vars(run.progress) for run in runs])
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"identity": identity, "progress": json.dumps(vars(progress))})
+    save_file(tensors, temporary, metadata={"identity": identity, "progress": progress})
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def load_resume(
-    path: Path, identity: str, encoder: nn.Module, optimizer: Optimizer
-) -> tuple[Progress, Tensor | None] | None:
-    """Restore encoder and optimizer in place, if there is a file.
+def _tensors(run: Resumable) -> dict[str, Tensor]:
+    tensors = {f"encoder.{name}": t.contiguous() for name, t in run.encoder.state_dict().items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    return tensors if run.best is None else {**tensors, "best": run.best}
 
-    Returns:
-        Progress and the best table so far; None when there is nothing to resume.
+
+def load_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
+    """Restore runs in place, if there is a file.
 
     Raises:
-        TrainingError: the file is damaged or belongs to another run.
+        TrainingError: the file is damaged or belongs to other runs.
     """
     if not path.exists():
-        return None
+        return
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -80,9 +88,12 @@ def load_resume(
         raise TrainingError(f"the resume file {path} is damaged ({exc}); delete it to start the run again") from exc
     if metadata.get("identity") != identity:
         raise TrainingError(f"the resume file {path} belongs to another run; delete it to start this one anew")
-    encoder.load_state_dict({n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")})
-    _restore_optimizer(optimizer, tensors)
-    return Progress(**json.loads(metadata["progress"])), tensors.get("best")
+    for n, (run, progress) in enumerate(zip(runs, json.loads(metadata["progress"]), strict=True)):
+        own = {name.removeprefix(f"{n}."): t for name, t in tensors.items() if name.startswith(f"{n}.")}
+        run.progress, run.best = Progress(**progress), own.get("best")
+        encoder = {name.removeprefix("encoder."): t for name, t in own.items() if name.startswith("encoder.")}
+        run.encoder.load_state_dict(encoder)
+        _restore_optimizer(run.optimizer, own)
 
 
 def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -28,27 +28,28 @@ class TrainRow:
         answer: ids of the answer, its end token included.
         constant: number of leading ids before the first virtual token.
         truncated: characters cut from the text.
+        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens of the template are learnt too.
     """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     constant: int
     truncated: int
+    answer_only: bool = True
 
     @property
     def ids(self) -> tuple[int, ...]:
         """Prompt and answer."""
         return self.prompt + self.answer
 
-    def targets(self, start: int, *, answer_only: bool) -> list[int]:
+    def targets(self, start: int) -> list[int]:
         """Return the positions (from ``start``) whose next token is learnt.
 
         Args:
             start: first position that is computed; what lies before it is constant and teaches nothing.
-            answer_only: NeMo's ``answer_only_loss``; otherwise discrete tokens of the template count too.
         """
         ids, first = self.ids, len(self.prompt) - 1
-        return [t for t in range(first if answer_only else start, len(ids) - 1) if ids[t + 1] >= 0]
+        return [t for t in range(first if self.answer_only else start, len(ids) - 1) if ids[t + 1] >= 0]
 
 
 def render_rows(renderer: Renderer, examples: Sequence[Example]) -> list[TrainRow]:
@@ -59,7 +60,7 @@ def render_rows(renderer: Renderer, examples: Sequence[Example]) -> list[TrainRo
         prompt = renderer.prompt(example.fields)
         text = example.answer or ""
         answer = renderer.answer(text if card.is_open else card.form(text))
-        rows.append(TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated))
+        rows.append(TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss))
     return rows
 
 
@@ -84,7 +85,6 @@ def row_losses(
     rows: Sequence[TrainRow],
     held: Sequence[Tensor] | None,
     *,
-    answer_only: bool,
     offsets: Sequence[int] | None = None,
 ) -> Tensor:
     """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,).
@@ -94,16 +94,13 @@ def row_losses(
         table: (R, H) virtual rows; gradients flow into it.
         rows: B rows.
         held: keys and values of the constant beginnings; None to compute them here.
-        answer_only: whether only the answer is learnt.
         offsets: where each row's virtual rows start in the table (several runs in one batch).
     """
     starts = [row.constant if held is not None else 0 for row in rows]
     packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], offsets, pad="right")
     hidden = lm.hidden(packed, table, cache_of(held) if held is not None else None)  # (B, S, H)
     where = [
-        (b, t - s, row.ids[t + 1])
-        for b, (row, s) in enumerate(zip(rows, starts, strict=True))
-        for t in row.targets(s, answer_only=answer_only)
+        (b, t - s, row.ids[t + 1]) for b, (row, s) in enumerate(zip(rows, starts, strict=True)) for t in row.targets(s)
     ]
     b_index, t_index, targets = (torch.tensor(column) for column in zip(*where, strict=True))
     logprobs = lm.logprobs(hidden[b_index, t_index], targets)  # (N,)

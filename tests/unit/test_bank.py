@@ -23,7 +23,7 @@ from promptbank.errors import (
     UnknownTaskError,
 )
 from promptbank.train.config import TrainConfig
-from promptbank.train.loop import Silent, StepReport
+from promptbank.train.listen import Silent, StepReport
 from store import DiskFullError, Store, TamperedRowError
 from tasks import DataError, Record, parse_spec
 from tests.tiny import tiny_backbone

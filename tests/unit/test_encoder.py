@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from promptbank.encoder import ENCODERS, build_encoder
-from promptbank.train.loop import frozen_rows
+from promptbank.train.run import frozen_rows
 
 START = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
 

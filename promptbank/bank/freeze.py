@@ -1,0 +1,165 @@
+"""From a finished training to a live row: write it, read it back, measure the stored bytes, then move the alias."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from promptbank import __version__
+from promptbank.backbone import Backbone
+from promptbank.bank.probes import take_probes
+from promptbank.bank.select import scope_of, served_task
+from promptbank.engine.predictor import Predictor, ServedTask
+from promptbank.evaluate import Evaluated, evaluate
+from promptbank.forward import LanguageModel
+from promptbank.render import Renderer
+from promptbank.train.config import TrainConfig
+from promptbank.train.run import Trained
+from store import NewEvaluation, NewRow, Row, RowInfo, Store
+from tasks import Example
+
+__all__ = ["Measured", "freeze_and_measure", "new_row", "record_evaluation"]
+
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row that an alias points at, and its dev metrics from the stored bytes in float32."""
+
+    row: Row
+    metrics: dict[str, Any]
+
+
+def freeze_and_measure(
+    store: Store,
+    lm: LanguageModel,
+    backbone: Backbone,
+    new: NewRow,
+    dev: Sequence[Example],
+    *,
+    run_id: str,
+    alias: str,
+) -> Measured:
+    """Freeze a row once, evaluate its stored bytes, and move the alias to it.
+
+    A run that was killed after it wrote its row finds that row again instead of writing a second.
+
+    Args:
+        store: where the row goes.
+        lm: the float32 backbone.
+        backbone: the same.
+        new: the row, without its probes.
+        dev: the run's dev examples.
+        run_id: of the run.
+        alias: that is to point at the row.
+
+    Raises:
+        StoreError: the row cannot be written.
+    """
+    info = _written(store, new, run_id)
+    row = store.rows.get(info.scope, info.version) if info else _freeze(store, lm, backbone, new, dev)
+    stored = store.rows.get(row.scope, row.version)
+    task = served_task(stored, stored.version, backbone)
+    result = record_evaluation(store, Predictor(lm), stored, task, dev, split="dev")
+    if info is None or alias not in info.aliases:
+        store.aliases.move(stored.scope, stored.version, alias, reason=f"trained in run {run_id}")
+    return Measured(row, result.metrics)
+
+
+def new_row(
+    backbone: Backbone,
+    renderer: Renderer,
+    config: TrainConfig,
+    trained: Trained,
+    data: str,
+    parent: int | None,
+    run_id: str,
+) -> NewRow:
+    """Assemble a row, without its probes."""
+    card = renderer.card
+    table = trained.table.numpy().astype("<f4").tobytes()
+    training = {
+        "run": run_id,
+        "config": config.model_dump(mode="json"),
+        "best_epoch": trained.best_epoch,
+        "epochs": [report.as_dict() for report in trained.epochs],
+    }
+    return NewRow(
+        scope=scope_of(card.taskname, card.lang, backbone),
+        data=table,
+        virtual_tokens=trained.table.shape[0],
+        hidden_size=trained.table.shape[1],
+        sha256=hashlib.sha256(table).hexdigest(),
+        tokenizer_sha256=backbone.tokenizer_sha256,
+        backbone_name=backbone.name,
+        card_json=card.canonical_json(),
+        template_sha256=card.template_sha256,
+        policy_json=json.dumps(renderer.policy.as_dict()),
+        training_json=json.dumps(training, sort_keys=True),
+        seed=config.seed,
+        data_sha256=data,
+        parent_version=parent,
+        packages_json=json.dumps({"promptbank": __version__} | {n: importlib.metadata.version(n) for n in PACKAGES}),
+        probes_json="",
+        probe_logits=b"",
+        probe_shape=(0, 0),
+    )
+
+
+def _written(store: Store, new: NewRow, run_id: str) -> RowInfo | None:
+    """Find the row that this run wrote before it was killed."""
+    for info in store.rows.list(taskname=new.scope.taskname, lang=new.scope.lang, fingerprint=new.scope.fingerprint):
+        if info.sha256 == new.sha256:
+            training = json.loads(store.rows.get(info.scope, info.version).training_json)
+            if training.get("run") == run_id:
+                return info
+    return None
+
+
+def _freeze(store: Store, lm: LanguageModel, backbone: Backbone, new: NewRow, dev: Sequence[Example]) -> Row:
+    """Write the row with its probes."""
+    probes = take_probes(lm, served_task(new, 0, backbone), [dict(e.fields) for e in dev])
+    complete = replace(new, probes_json=probes.description, probe_logits=probes.logits, probe_shape=probes.shape)
+    return store.rows.freeze(complete)
+
+
+def record_evaluation(
+    store: Store,
+    predictor: Predictor,
+    row: Row,
+    task: ServedTask,
+    examples: Sequence[Example],
+    *,
+    split: str,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Evaluated:
+    """Evaluate a stored row and keep the result with it.
+
+    Args:
+        store: where the evaluation goes.
+        predictor: the engine.
+        row: as read from the store.
+        task: made from ``row``.
+        examples: with answers.
+        split: "dev" or "test".
+        on_rows: called with the number of rows done.
+    """
+    result = evaluate(predictor, task, examples, on_rows=on_rows)
+    store.evaluations.add(
+        row.row_id,
+        NewEvaluation(
+            data_sha256=result.data_sha256,
+            split=split,
+            metrics_json=json.dumps(result.metrics),
+            dtype=str(predictor.lm.dtype).removeprefix("torch."),
+            details_json=json.dumps({"threads": torch.get_num_threads()}),
+        ),
+    )
+    return result

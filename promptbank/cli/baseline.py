@@ -1,0 +1,122 @@
+"""``promptbank baseline``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptbank.cli.command import Common, Json, Lang, command
+
+if TYPE_CHECKING:
+    from promptbank.config import Settings
+    from promptbank.experiments.baseline import BaselineSettings
+
+COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "baseline")(baseline)
+
+
+def baseline(
+    common: Common,
+    task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
+    lang: Lang = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")
+    ] = None,
+    card: Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")] = None,
+    folds: Annotated[int, typer.Option(help="Grouped folds, each the test part once.")] = 10,
+    shots: Annotated[
+        list[int] | None, typer.Option(help="Examples in the prompt; repeatable. Default: 0, 1, 4.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Draws of shots for each fold.")] = 5,
+    dev_fraction: Annotated[float, typer.Option(help="Share of the other folds' groups kept for dev.")] = 0.1,
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(help="none, diag, identity or batch, shown; all are stored. Repeatable. Default: none, diag."),
+    ] = None,
+    instruction: Annotated[
+        bool, typer.Option("--instruction/--no-instruction", help="Begin prompts with the description and label words.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Score a task without training a prompt: majority, TF-IDF, and the frozen backbone with shots in its prompt.
+
+    Every row is predicted once, in the fold that holds it. A killed run goes on when the same command is given again.
+    Without --data the card's shipped training sample is used.
+
+    Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
+    """
+    from promptbank.experiments.baseline import BaselineSettings
+
+    asked = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
+    _run(common.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), as_json=json)
+
+
+def _run(
+    settings: Settings,
+    named: tuple[str | None, str | None, str | None],
+    data: Sequence[str] | None,
+    asked: BaselineSettings,
+    calibrate: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Run the experiment and print its table."""
+    from promptbank.bank.cards import chosen_card, examples_of
+    from promptbank.cli.output import print_table, say
+    from promptbank.cli.progress import bar
+    from promptbank.cli.session import opened_bank
+    from promptbank.experiments.baseline import run_baseline
+
+    with opened_bank(settings) as (store, backbone):
+        card = chosen_card(store, *named)
+        found = examples_of(card, data, part="train")
+        say(found.note)
+        with bar() as progress:
+            line = progress.add_task("rows scored", total=None)
+            result = run_baseline(
+                settings.home,
+                backbone,
+                card,
+                found.examples,
+                asked,
+                calibrate=calibrate,
+                on_rows=lambda rows: progress.update(line, completed=rows.done, total=rows.total),
+            )
+    methods = [m for m in result.results["methods"] if m["calibration"] in (None, *calibrate)]
+    for warning in dict.fromkeys(w for method in methods for w in _warnings(method)):
+        say(f"warning: {warning}")
+    print_table(map(_line, methods), COLUMNS, as_json=as_json)
+    say(f"result: {result.path}")
+
+
+def _line(method: Mapping[str, Any]) -> dict[str, object]:
+    """One method as a line of the table; scores to four decimals."""
+    accuracy, macro_f1 = method["accuracy"], method["macro_f1"]
+    return {
+        **{key: method[key] for key in ("method", "shots", "calibration")},
+        "accuracy": _rounded(accuracy["mean"]),
+        "sd_folds": _rounded(accuracy["sd_folds"]),
+        "sd_seeds": _rounded(accuracy["sd_seeds"]),
+        "macro_f1": _rounded(macro_f1["mean"]),
+        "macro_f1_sd_folds": _rounded(macro_f1["sd_folds"]),
+        "macro_f1_sd_seeds": _rounded(macro_f1["sd_seeds"]),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _warnings(method: Mapping[str, Any]) -> Iterator[str]:
+    shots = method["shots"]
+    short, cut = method.get("rows_with_fewer_shots"), method.get("rows_truncated")
+    if short:
+        yield f"{short} prompts of {shots} shots did not fit the window: the oldest shots were dropped"
+    if cut:
+        yield f"{cut} records of the prompts of {shots} shots were cut to fit the window"

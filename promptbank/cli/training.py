@@ -1,0 +1,68 @@
+"""The training options that `train` and the experiments share; they win over a run file, which wins over defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from promptbank.train.config import TrainConfig
+
+__all__ = ["TRAINING", "TrainingOptions"]
+
+TRAINING: dict[str, Any] = {
+    "run_file": Annotated[Path | None, typer.Option("--run-file", help="TOML file of settings; options win.")],
+    "encoder": Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")],
+    "init": Annotated[str | None, typer.Option(help="text, labels, vocabulary or from:taskname[:lang].")],
+    "epochs": Annotated[int | None, typer.Option(help="Most passes over the rows.")],
+    "batch_size": Annotated[int | None, typer.Option(help="Rows a step.")],
+    "lr": Annotated[float | None, typer.Option(help="Peak learning rate.")],
+    "patience": Annotated[int | None, typer.Option(help="Epochs without a better dev score.")],
+    "dev_fraction": Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")],
+    "seed": Annotated[int | None, typer.Option(help="Seed of everything random.")],
+    "dtype": Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")],
+}
+"""Name of each option with its type, as `promptbank.cli.command` adds them to a command."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Training options as given, None where they were not."""
+
+    given: Mapping[str, object]
+
+    def config(self, **defaults: object) -> TrainConfig:
+        """Merge defaults of the command, the run file and the options.
+
+        Raises:
+            ConfigError: all faults at once.
+        """
+        from pydantic import ValidationError
+
+        from promptbank.errors import ConfigError
+        from promptbank.train.config import TrainConfig  # imports torch
+
+        options = dict(self.given)
+        values = {**defaults, **_run_file(options.pop("run_file"))}
+        values |= {name: value for name, value in options.items() if value is not None}
+        try:
+            return TrainConfig.model_validate(values)
+        except ValidationError as exc:
+            faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
+            raise ConfigError("; ".join(faults)) from exc
+
+
+def _run_file(path: object) -> dict[str, object]:
+    from promptbank.errors import ConfigError
+
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"the run file {path} cannot be read: {exc}") from exc

@@ -1,0 +1,1 @@
+"""Experiments: many trainings or measurements as one command that resumes, with a result file and a report."""

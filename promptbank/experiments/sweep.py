@@ -1,0 +1,190 @@
+"""A sweep over virtual tokens, their placement, encoder, start and learning rate, by successive halving.
+
+Settings are drawn by Optuna, which keeps them and their scores in a journal file in the experiment's folder. All of a
+rung train in shared batches on inner folds; the best third goes on to three times the rows (Jamieson and Talwalkar
+2016; Li et al. 2018). A setting's score is its accuracy over the test parts of the inner folds, all rows together, so
+that differences are seen on all rows and not on one small dev set; the epoch is chosen on dev alone, as always.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from promptbank.backbone import Backbone
+from promptbank.experiments.ledger import Ledger, open_ledger
+from promptbank.experiments.study import Study
+from promptbank.experiments.trials import TOGETHER, Trial, origin, run_trials
+from promptbank.forward import LanguageModel
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import Listener
+from tasks import Example, Split, TaskCard, data_sha256, fold_of, in_dev
+from tasks.placement import place_virtual_tokens
+from tasks.sampling import first_share
+
+__all__ = ["SPACE", "SweepPlan", "run_sweep"]
+
+SWEEP_SALT = "promptbank.sweep.v1"
+KEEP = 3
+"""One in so many settings of a rung goes on, to so many times the rows."""
+
+SPACE: dict[str, tuple[Any, ...]] = {
+    "placement": ("after", "before", "around"),
+    "total_virtual_tokens": (5, 10, 20),
+    "encoder": ("lstm.v1", "mlp.v1", "embedding.v1"),
+    "init": ("text", "labels", "vocabulary"),
+    "lr": (2e-3, 5e-3, 1e-2),
+}
+"""What is tried. Every placement is tried with the card's other settings, whatever else is drawn."""
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """How a sweep is done.
+
+    Attributes:
+        settings: how many are tried on the first rung.
+        folds: inner folds of each setting.
+        rungs: of successive halving; the last one has all rows.
+        seed: of the draw.
+    """
+
+    settings: int = 9
+    folds: int = 2
+    rungs: int = 2
+    seed: int = 0
+
+
+def run_sweep(
+    home: Path,
+    backbone: Backbone,
+    lm: LanguageModel,
+    card: TaskCard,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    plan: SweepPlan,
+    *,
+    listener: Listener,
+) -> Path:
+    """Try settings and return the path of the result file.
+
+    Args:
+        home: of the bank.
+        backbone: float32.
+        lm: its forward passes.
+        card: the task; closed.
+        examples: the rows to try on; keep those of a final test out of them.
+        config: what the settings replace parts of.
+        plan: how many, and how.
+        listener: hears of progress.
+    """
+    about = {
+        **origin(backbone, lm, [card]),
+        "data_sha256": data_sha256(examples),
+        "rows": len(examples),
+        "space": {name: list(values) for name, values in SPACE.items()},
+        "plan": vars(plan),
+        "salt": SWEEP_SALT,
+        "config": config.model_dump(mode="json"),
+        "together": TOGETHER,
+    }
+    base = {
+        "placement": "after",
+        "total_virtual_tokens": card.total_virtual_tokens,
+        "encoder": config.encoder,
+        "init": config.init,
+        "lr": config.lr,
+    }
+    with open_ledger(home, "sweep", about) as ledger:
+        space = {name: values if base[name] in values else (*values, base[name]) for name, values in SPACE.items()}
+        study = Study(ledger.folder / "study.journal", space, seed=plan.seed)
+        wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
+        drawn = ledger.cell("settings", partial(_drawn, study, wanted, plan.settings))
+        train = partial(_rung, ledger, backbone, lm, card, examples, config, plan, listener)
+        rungs = _halve(drawn["settings"], plan, train, study)
+        return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
+
+
+def _drawn(study: Study, wanted: Sequence[Mapping[str, Any]], count: int) -> dict[str, Any]:
+    return {"settings": study.draw(wanted, count)}
+
+
+def _halve(
+    settings: Sequence[Mapping[str, Any]], plan: SweepPlan, train: Any, study: Study
+) -> list[list[dict[str, Any]]]:
+    """Return each rung's settings with their scores, the best first."""
+    rungs: list[list[dict[str, Any]]] = []
+    numbered = dict(enumerate(settings))
+    for rung in range(plan.rungs):
+        scores = train(rung, numbered)
+        rungs.append(sorted(scores, key=lambda s: (-s["accuracy"], s["loss"], s["number"])))
+        study.tell(rung, {s["number"]: s["accuracy"] for s in scores}, last=rung == plan.rungs - 1)
+        kept = rungs[-1][: math.ceil(len(scores) / KEEP)]
+        numbered = {s["number"]: s["setting"] for s in kept}
+    return rungs
+
+
+def _rung(
+    ledger: Ledger,
+    backbone: Backbone,
+    lm: LanguageModel,
+    card: TaskCard,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    plan: SweepPlan,
+    listener: Listener,
+    rung: int,
+    settings: Mapping[int, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Train settings on inner folds of a share of the rows; each placement is timed apart."""
+    share = KEEP ** -(plan.rungs - 1 - rung)
+    splits = [_inner(examples, plan.folds, fold, config.dev_fraction, share) for fold in range(plan.folds)]
+    scores = []
+    for placement in SPACE["placement"]:
+        chosen = {n: s for n, s in settings.items() if s["placement"] == placement}
+        trials = {
+            n: [
+                Trial(f"rung{rung}-{placement}-{n}-{k}", _card(card, s), split, _config(config, s))
+                for k, split in enumerate(splits)
+            ]
+            for n, s in chosen.items()
+        }
+        done = run_trials(ledger, backbone, lm, [t for group in trials.values() for t in group], listener=listener)
+        scores += [_score(n, chosen[n], [done[t.name] for t in group]) for n, group in trials.items()]
+    return scores
+
+
+def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, share: float) -> Split:
+    """Split by a salt of the sweep's own; training and dev rows shrink, test rows do not."""
+    test = [e for e in examples if fold_of(e.group, folds, SWEEP_SALT) == fold]
+    rest = [e for e in examples if fold_of(e.group, folds, SWEEP_SALT) != fold]
+    train = first_share([e for e in rest if not in_dev(e.group, dev_fraction)], share, seed=fold)
+    dev = [e for e in rest if in_dev(e.group, dev_fraction)]
+    return Split(tuple(train), tuple(dev), tuple(test))
+
+
+def _card(card: TaskCard, setting: Mapping[str, Any]) -> TaskCard:
+    return place_virtual_tokens(card, setting["total_virtual_tokens"], setting["placement"])
+
+
+def _config(config: TrainConfig, setting: Mapping[str, Any]) -> TrainConfig:
+    return config.model_copy(update={key: setting[key] for key in ("encoder", "init", "lr")})
+
+
+def _score(number: int, setting: Mapping[str, Any], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Accuracy over the test rows of all inner folds together."""
+    sizes = [fold["sizes"]["test"] for fold in folds]
+    right = sum(fold["test"]["accuracy"] * size for fold, size in zip(folds, sizes, strict=True))
+    return {
+        "number": number,
+        "setting": dict(setting),
+        "accuracy": right / sum(sizes),
+        "by_fold": [fold["test"]["accuracy"] for fold in folds],
+        "dev_accuracy": [fold["dev"]["accuracy"] for fold in folds],
+        "loss": sum(fold["epochs"][fold["best_epoch"] - 1]["loss"] for fold in folds) / len(folds),
+        "best_epochs": [fold["best_epoch"] for fold in folds],
+    }

@@ -1,0 +1,126 @@
+"""Baselines without a language model: the most frequent label, and logistic regression on TF-IDF.
+
+A prompt that does not beat them has learnt nothing worth serving. TF-IDF needs scikit-learn (extra ``baseline``),
+imported when it is fitted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptbank.errors import InputError, PromptBankError, TrainingError
+from tasks import Example, TaskCard
+
+__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids"]
+
+INVERSE_PENALTY = 10
+MOST_ITERATIONS = 1000
+
+
+def label_ids(card: TaskCard) -> tuple[str, ...]:
+    """Return the label ids of a closed card, in its order.
+
+    Raises:
+        InputError: answers of the card are free text.
+    """
+    if card.label_space is None:
+        raise InputError(f"{card.taskname}:{card.lang} has open answers; baselines need a card with a label_space")
+    return tuple(card.label_space)
+
+
+@dataclass(frozen=True)
+class Majority:
+    """Answers the most frequent label of its training rows, whatever it is asked.
+
+    Attributes:
+        label: its id; of equally frequent ones the first in the card.
+    """
+
+    label: str
+
+    @classmethod
+    def fit(cls, card: TaskCard, examples: Sequence[Example]) -> Majority:
+        """Count the labels of labelled examples.
+
+        Raises:
+            InputError: the card has no label set.
+        """
+        counts = Counter(example.answer for example in examples)
+        return cls(max(label_ids(card), key=counts.__getitem__))
+
+    def predict(self, examples: Sequence[Example]) -> list[str]:
+        """Return a label id for each example."""
+        return [self.label] * len(examples)
+
+
+class _Fitted(Protocol):
+    def predict(self, texts: Sequence[str]) -> Iterable[object]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TfidfLogistic:
+    """Words and word pairs with sublinear TF-IDF weights, multinomial logistic regression, C = 10.
+
+    Attributes:
+        card: names the text fields, which are read in its order, a line each.
+        pipeline: the fitted scikit-learn pipeline, from texts to label ids.
+    """
+
+    card: TaskCard
+    pipeline: _Fitted
+
+    @classmethod
+    def fit(cls, card: TaskCard, examples: Sequence[Example]) -> TfidfLogistic:
+        """Fit to labelled examples; the result depends on nothing random.
+
+        Raises:
+            InputError: the card has no label set.
+            PromptBankError: scikit-learn is not installed.
+            TrainingError: fewer than two labels, or no word in any text.
+        """
+        label_ids(card)
+        found = sorted({example.answer or "" for example in examples})
+        if len(found) < 2:
+            raise TrainingError(
+                f"TF-IDF needs training rows of two labels or more, not only of {found}; give more rows"
+            )
+        pipeline = _pipeline()
+        try:
+            pipeline.fit([_text(card, e) for e in examples], [e.answer for e in examples])
+        except ValueError as exc:
+            raise TrainingError(f"TF-IDF cannot learn from these {len(examples)} rows: {exc}") from exc
+        return cls(card, pipeline)
+
+    def predict(self, examples: Sequence[Example]) -> list[str]:
+        """Return a label id for each example."""
+        if not examples:
+            return []
+        return [str(label) for label in self.pipeline.predict([_text(self.card, e) for e in examples])]
+
+
+CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
+
+
+class _Pipeline(_Fitted, Protocol):
+    def fit(self, texts: Sequence[str], labels: Sequence[str | None]) -> object: ...
+
+
+def _pipeline() -> _Pipeline:
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+    except ImportError as exc:
+        raise PromptBankError(
+            "the TF-IDF baseline needs scikit-learn; install it with: pip install 'promptbank[baseline]'"
+        ) from exc
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    made: _Pipeline = make_pipeline(words, LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
+    return made
+
+
+def _text(card: TaskCard, example: Example) -> str:
+    return "\n".join(example.fields[name] for name in card.fields)

@@ -1,0 +1,78 @@
+"""What a training says on its way: a report a step and an epoch, and who may hear them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from promptbank.train.dev import DevScore
+
+__all__ = ["EpochReport", "Listener", "Silent", "StepReport"]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One optimizer step of one run.
+
+    Attributes:
+        epoch: from 1.
+        step: of the whole run, from 1.
+        steps: that the run has if it is not stopped early.
+        loss: mean of the step's rows, in nats a token.
+        lr: learning rate of the step.
+        run: name of the run; empty when there is only one.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch of one run: mean training loss, dev score, and whether it is the best so far."""
+
+    epoch: int
+    train_loss: float
+    dev: DevScore
+    best: bool
+    run: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain mapping, as stored with the run."""
+        return {"epoch": self.epoch, "train_loss": self.train_loss, "best": self.best, **self.dev.as_dict()}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> EpochReport:
+        """Undo `as_dict`."""
+        score = DevScore(plain["accuracy"], plain["loss"])
+        return cls(plain["epoch"], plain["train_loss"], score, plain["best"])
+
+
+class Listener(Protocol):
+    """Hears how runs go; the CLI draws it, the bank stores it, tests collect it."""
+
+    def on_prefix(self, done: int, total: int) -> None:
+        """Constant beginnings computed so far."""
+
+    def on_step(self, report: StepReport) -> None:
+        """One step is done."""
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """One epoch is scored on dev."""
+
+
+class Silent:
+    """A listener that does nothing."""
+
+    def on_prefix(self, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def on_step(self, report: StepReport) -> None:
+        """Ignore it."""
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Ignore it."""

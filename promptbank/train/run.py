@@ -1,0 +1,206 @@
+"""One run of a population: what is learnt, and where it stands.
+
+A run knows its rows, encoder, optimizer and dev score; the forward and backward passes are done for several runs at
+once by `promptbank.train.loop`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from promptbank.encoder import PromptEncoder, build_encoder
+from promptbank.errors import TrainingError
+from promptbank.render import Renderer
+from promptbank.train.config import TrainConfig
+from promptbank.train.dev import DevScore, DevSet
+from promptbank.train.listen import EpochReport, Listener, StepReport
+from promptbank.train.resume import Progress
+from promptbank.train.rows import TrainRow, epoch_batches, render_rows
+from tasks import Example
+
+__all__ = ["Plan", "Rendered", "Run", "Trained", "frozen_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What one run is to learn.
+
+    Attributes:
+        renderer: of the task.
+        train: examples to learn from, with answers.
+        dev: examples that choose the epoch, with answers; never learnt from.
+        config: the settings.
+        start: P0, float32 (V, H).
+        name: in reports; empty when there is only one run.
+    """
+
+    renderer: Renderer
+    train: Sequence[Example]
+    dev: Sequence[Example]
+    config: TrainConfig
+    start: Tensor
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run leaves.
+
+    Attributes:
+        table: the best epoch's rows, float32 (V, H), made by the encoder in eval mode in one unbatched pass.
+        best_epoch: from 1.
+        epochs: every epoch's report.
+        truncated: training and dev rows whose text was cut.
+        longest_reach: most positions from a first virtual token to the end of its answer; over a sliding window,
+            local layers no longer see the token.
+        cached: rows whose constant beginning was held, and of these the rows that were spilled to disk.
+    """
+
+    table: Tensor
+    best_epoch: int
+    epochs: tuple[EpochReport, ...]
+    truncated: int
+    longest_reach: int
+    cached: tuple[int, int]
+
+
+class Rendered:
+    """A plan's rows as ids.
+
+    Raises:
+        TrainingError: no training or no dev rows.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        if not plan.train or not plan.dev:
+            raise TrainingError(f"{len(plan.train)} training and {len(plan.dev)} dev rows: both must have at least one")
+        self.train = render_rows(plan.renderer, plan.train)
+        self.dev = render_rows(plan.renderer, plan.dev)
+
+    @property
+    def all(self) -> list[TrainRow]:
+        """Training and dev rows."""
+        return [*self.train, *self.dev]
+
+
+class Run:
+    """State of one run.
+
+    Args:
+        plan: what it learns.
+        rendered: the plan's rows.
+        dev: scores them.
+        scale: of the backbone's embeddings.
+        listener: hears of progress.
+    """
+
+    def __init__(self, plan: Plan, rendered: Rendered, dev: DevSet, scale: float, listener: Listener) -> None:
+        self.plan, self.rendered, self.dev, self.listener = plan, rendered, dev, listener
+        config = plan.config
+        self.encoder: PromptEncoder = build_encoder(config.encoder, plan.start, scale, seed=config.seed)
+        self.optimizer = AdamW(self.encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.progress = Progress()
+        self.best: Tensor | None = None
+        self._batches: tuple[int, list[list[int]]] = (-1, [])
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or dev has not risen for too long."""
+        best = self.progress.best_epoch
+        waited = best is not None and self.progress.epoch - 1 - best >= self.plan.config.patience
+        return waited or self.progress.epoch >= self.plan.config.epochs
+
+    def batch(self) -> list[int]:
+        """Return the row numbers of the next step."""
+        return self._epoch_batches()[self.progress.step]
+
+    def width(self) -> int:
+        """Return the longest row of the next batch, in positions that are computed in every step."""
+        return max(len(row.ids) - row.constant for row in map(self.rendered.train.__getitem__, self.batch()))
+
+    def learn(self, loss: float) -> None:
+        """Make the step of which the gradients are there, and score the epoch when it was the last one.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        config, progress = self.plan.config, self.progress
+        epoch_steps = len(self._epoch_batches())
+        done, total = progress.epoch * epoch_steps + progress.step, config.epochs * epoch_steps
+        if not math.isfinite(loss):
+            name = f" of {self.plan.name}" if self.plan.name else ""
+            raise TrainingError(f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {config.lr}")
+        lr = config.lr * _schedule(done, total, config.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.loss_sum += loss
+        self.listener.on_step(StepReport(progress.epoch + 1, done + 1, total, loss, lr, self.plan.name))
+        if progress.step == epoch_steps:
+            self._end_epoch()
+
+    def _epoch_batches(self) -> list[list[int]]:
+        epoch, config = self.progress.epoch, self.plan.config
+        if self._batches[0] != epoch:
+            lengths = [len(row.ids) for row in self.rendered.train]
+            self._batches = (epoch, epoch_batches(lengths, config.batch_size, seed=config.seed, epoch=epoch))
+        return self._batches[1]
+
+    def _end_epoch(self) -> None:
+        progress = self.progress
+        table = frozen_rows(self.encoder)
+        score = self.dev.score(table)
+        better = score.better_than(self._best_score)
+        if better:
+            self.best, progress.best_epoch = table, progress.epoch
+        loss = progress.loss_sum / progress.step
+        report = EpochReport(progress.epoch + 1, loss, score, better, self.plan.name)
+        progress.epochs.append(report.as_dict())
+        progress.epoch += 1
+        progress.step, progress.loss_sum = 0, 0.0
+        self.listener.on_epoch(report)
+
+    @property
+    def _best_score(self) -> DevScore | None:
+        best = self.progress.best_epoch
+        return None if best is None else EpochReport.from_dict(self.progress.epochs[best]).dev
+
+    def trained(self, cached: tuple[int, int]) -> Trained:
+        """Return what a finished run leaves."""
+        assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score is always the best so far
+        assert self.progress.best_epoch is not None  # noqa: S101
+        rows = self.rendered.all
+        return Trained(
+            self.best,
+            self.progress.best_epoch + 1,
+            tuple(EpochReport.from_dict(plain) for plain in self.progress.epochs),
+            sum(row.truncated > 0 for row in rows),
+            max(len(row.ids) - row.constant for row in rows),
+            cached,
+        )
+
+
+@torch.no_grad()
+def frozen_rows(encoder: PromptEncoder) -> Tensor:
+    """Return the encoder's rows as they are frozen: eval mode, one unbatched pass, float32 (V, H)."""
+    encoder.eval()
+    table: Tensor = encoder().float().clone()
+    encoder.train()
+    return table
+
+
+def _schedule(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up, then a cosine down to zero, as a share of the peak rate."""
+    rising = max(1, round(steps * warmup))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

@@ -1,0 +1,58 @@
+"""Nested samples of labelled rows: a row's place is the hash of a seed and its id, so a small sample is in a larger one.
+
+Independent of file order, of other labels and of Python's own hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from tasks.errors import SplitError
+from tasks.examples import Example
+
+__all__ = ["few_per_label", "first_share", "sample_key"]
+
+
+def sample_key(seed: int, row: str) -> str:
+    """Return what rows are sorted by: sha256 of seed, NUL and row id."""
+    return hashlib.sha256(f"{seed}\0{row}".encode()).hexdigest()
+
+
+def _sorted(examples: Sequence[Example], seed: int) -> list[Example]:
+    return sorted(examples, key=lambda e: sample_key(seed, e.id))
+
+
+def first_share(examples: Sequence[Example], share: float, *, seed: int) -> list[Example]:
+    """Return a share of the rows, at least one, in the order of their keys; smaller shares are in larger ones.
+
+    Raises:
+        SplitError: the share is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise SplitError(f"a share of {share}; shares are above 0 and at most 1")
+    return _sorted(examples, seed)[: max(1, round(share * len(examples)))]
+
+
+def few_per_label(examples: Sequence[Example], count: int, *, seed: int, allow_short: bool = False) -> list[Example]:
+    """Return so many rows of each label, in the order of their keys; open answers count as one label.
+
+    Args:
+        examples: with answers.
+        count: rows of each label.
+        seed: of the sample.
+        allow_short: take what there is where a label has fewer.
+
+    Raises:
+        SplitError: a label has fewer rows.
+    """
+    labels = sorted({e.answer or "" for e in examples})
+    chosen: list[Example] = []
+    for label in labels:
+        rows = _sorted([e for e in examples if e.answer == label], seed)
+        if len(rows) < count and not allow_short:
+            raise SplitError(
+                f"label {label!r} has {len(rows)} rows, and {count} are wanted; allow fewer, or ask for less"
+            )
+        chosen += rows[:count]
+    return _sorted(chosen, seed)

@@ -1,0 +1,141 @@
+"""Experiments: scores of stored rows, folds as drawn, and a killed command that ends with the same result."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptbank.errors import TrainingError
+from promptbank.experiments import ledger as ledgers
+from promptbank.experiments.crossval import run_crossval
+from promptbank.experiments.ledger import open_ledger
+from promptbank.experiments.trials import Trial, run_trials
+from promptbank.forward import LanguageModel
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import Silent, StepReport
+from tasks import Split, crossval_split
+from tests.tiny import tiny_backbone
+from tests.worlds import card_of, examples_of
+
+CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
+
+
+class Killed(Exception):
+    pass
+
+
+class KillAt(Silent):
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def on_step(self, report: StepReport) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
+    backbone = tiny_backbone("llama")
+    path = run_crossval(
+        home,
+        backbone,
+        LanguageModel(backbone.model),
+        card_of(),
+        examples_of(32),
+        CONFIG,
+        folds=3,
+        listener=listener or Silent(),
+    )
+    return json.loads(path.read_text())
+
+
+def apart_from_timings(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "timings"}
+
+
+def test_every_row_is_in_the_test_part_of_its_fold_alone(tmp_path: Path) -> None:
+    result = crossval(tmp_path)
+    examples = examples_of(32)
+    predicted = [fold["predicted"] for fold in result["results"]["ptuned"]]
+    assert sorted(i for fold in predicted for i in fold) == sorted(e.id for e in examples)
+    for k, fold in enumerate(predicted):
+        assert list(fold) == [e.id for e in crossval_split(examples, 3, k, 0.25).test]
+
+
+def test_the_scores_are_those_of_the_predictions(tmp_path: Path) -> None:
+    gold = {e.id: e.answer for e in examples_of(32)}
+    results = crossval(tmp_path)["results"]
+    for method in ("ptuned", "majority", "tfidf"):
+        for fold in results[method]:
+            right = sum(gold[i] == label for i, label in fold["predicted"].items())
+            assert fold["test"]["accuracy"] == right / len(fold["predicted"])
+
+
+@pytest.mark.parametrize("steps", [1, 7, 13])
+def test_a_killed_experiment_ends_with_the_result_of_an_undisturbed_one(tmp_path: Path, steps: int) -> None:
+    whole = crossval(tmp_path / "whole")
+    with pytest.raises(Killed):
+        crossval(tmp_path / "killed", KillAt(steps))
+    assert apart_from_timings(crossval(tmp_path / "killed")) == apart_from_timings(whole)
+
+
+def test_a_finished_experiment_is_not_done_again(tmp_path: Path) -> None:
+    first = crossval(tmp_path)
+    assert crossval(tmp_path, KillAt(1)) == first
+
+
+def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    examples = examples_of(16)
+    split = Split(tuple(examples[:8]), tuple(examples[8:12]), tuple(examples[12:]))
+    trials = [Trial(f"t{n}", card_of(), split, CONFIG.model_copy(update={"seed": n})) for n in range(3)]
+    lm = LanguageModel(backbone.model)
+    with open_ledger(tmp_path, "sweep", {}) as ledger:
+        first = run_trials(ledger, backbone, lm, trials[:2], listener=Silent(), together=2)
+        both = run_trials(ledger, backbone, lm, trials, listener=KillAt(99), together=2)
+    assert {name: both[name] for name in first} == first
+    assert len({result["row_sha256"] for result in both.values()}) == 3
+
+
+def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def make() -> dict[str, Any]:
+        calls.append(1)
+        return {"n": len(calls)}
+
+    for _ in range(2):
+        with open_ledger(tmp_path, "curve", {"seed": 1}) as ledger:
+            assert ledger.cell("a", make) == {"n": 1}
+            result = json.loads(ledger.finish({"a": 1}).read_text())
+    assert result["results"] == {"a": 1}
+    assert result["about"] == {"seed": 1}
+    assert set(result["timings"]["a"]) >= {"seconds", "cpu_seconds", "threads", "load_average"}
+
+
+def test_other_settings_are_another_experiment(tmp_path: Path) -> None:
+    folders = set()
+    for about in ({"seed": 1}, {"seed": 2}, {"seed": 1, "folds": 3}):
+        with open_ledger(tmp_path, "curve", about) as ledger:
+            folders.add(ledger.folder)
+    assert len(folders) == 3
+
+
+def test_the_same_experiment_twice_at_once_is_refused(tmp_path: Path) -> None:
+    with open_ledger(tmp_path, "curve", {}), pytest.raises(TrainingError, match="under way"):
+        open_ledger(tmp_path, "curve", {}).__enter__()
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    ledgers.write_json(path, {"a": 1})
+
+    def fails(*_args: object) -> Callable[[], None]:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(ledgers.os, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        ledgers.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}

@@ -1,0 +1,208 @@
+"""Means, bootstrap intervals and paired tests against exact enumeration, numpy and scipy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import DataError, TaskError
+from tasks.statistics import bootstrap_interval, mcnemar_exact, mean_sd, paired_bootstrap
+
+
+def outcomes(*values: float) -> dict[str, float]:
+    return {f"row-{n:05}": value for n, value in enumerate(values)}
+
+
+def drawn_outcomes(share: float, n: int, seed: int) -> dict[str, float]:
+    rng = random.Random(seed)
+    return outcomes(*(float(rng.random() < share) for _ in range(n)))
+
+
+pairs = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=12)
+
+
+def test_the_standard_deviation_is_the_samples() -> None:
+    found = mean_sd([2, 4, 4, 4, 5, 5, 7, 9])
+    assert (found.mean, found.n) == (5.0, 8)
+    assert found.sd == pytest.approx(math.sqrt(32 / 7))
+
+
+def test_one_value_has_a_mean_and_no_spread() -> None:
+    assert mean_sd([0.8]).sd is None
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+def test_mean_and_spread_are_those_of_numpy(values: list[float]) -> None:
+    found = mean_sd(values)
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-6)
+    assert found.sd == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+
+
+def test_the_interval_is_that_of_all_possible_resamples() -> None:
+    values = [0.1, 0.35, 0.4, 0.62, 0.7, 0.93]
+    means = [statistics.fmean(drawn) for drawn in itertools.product(values, repeat=6)]
+    found = bootstrap_interval(values, level=0.9, resamples=20_000)
+    assert found.mean == pytest.approx(statistics.fmean(values))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])), abs=0.01)
+
+
+def test_the_interval_of_many_values_is_that_of_the_central_limit() -> None:
+    rng = random.Random(3)
+    values = [rng.gauss(0, 1) for _ in range(500)]
+    half = 1.96 * float(np.std(values)) / math.sqrt(500)
+    found = bootstrap_interval(values, resamples=4_000)
+    assert found.low == pytest.approx(found.mean - half, abs=0.05 * 2 * half)
+    assert found.high == pytest.approx(found.mean + half, abs=0.05 * 2 * half)
+
+
+def test_a_higher_level_gives_a_wider_interval_and_equal_seeds_equal_ones() -> None:
+    values = [(n * 37 % 101) / 101 for n in range(30)]
+    wide, narrow = (bootstrap_interval(values, level=level, resamples=500) for level in (0.99, 0.8))
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert bootstrap_interval(values, level=0.8, resamples=500) == narrow
+    assert bootstrap_interval(values, level=0.8, resamples=500, seed=1) != narrow
+
+
+def test_equal_values_have_an_interval_without_width() -> None:
+    found = bootstrap_interval([0.7] * 5, resamples=100)
+    assert (found.low, found.high) == (0.7, 0.7)
+
+
+def test_interval_and_p_of_a_difference_are_those_of_all_possible_resamples_of_groups() -> None:
+    a, b = outcomes(1, 1, 1, 0, 1, 1, 0, 1, 0), outcomes(0, 1, 0, 0, 0, 1, 1, 1, 0)
+    members = [(0, 1, 2), (3,), (4,), (5, 6), (7,), (8,)]
+    groups = {f"row-{row:05}": f"group {g}" for g, rows in enumerate(members) for row in rows}
+    difference = [x - y for x, y in zip(a.values(), b.values(), strict=True)]
+    resampled = []
+    for picked in itertools.product(members, repeat=len(members)):
+        rows = [row for group in picked for row in group]
+        resampled.append(sum(difference[row] for row in rows) / len(rows))
+    found = paired_bootstrap(a, b, groups=groups, resamples=20_000)
+    assert (found.rows, found.groups) == (9, 6)
+    assert (found.a, found.b, found.difference) == pytest.approx((6 / 9, 4 / 9, 2 / 9))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.03)
+    assert found.p == pytest.approx(2 * float(np.mean(np.array(resampled) <= 1e-9)), abs=0.02)
+
+
+def test_rows_that_always_move_together_count_once() -> None:
+    a, b = drawn_outcomes(0.8, 60, seed=1), drawn_outcomes(0.6, 60, seed=2)
+    copies = [(f"{i}/{n}", i) for i in a for n in range(3)]
+    tripled = [{new: side[old] for new, old in copies} for side in (a, b)]
+    once = paired_bootstrap(a, b, resamples=1_000)
+    together = paired_bootstrap(*tripled, groups=dict(copies), resamples=1_000)
+    apart = paired_bootstrap(*tripled, resamples=1_000)
+    assert (together.low, together.high, together.p) == pytest.approx((once.low, once.high, once.p))
+    assert apart.high - apart.low == pytest.approx((once.high - once.low) / math.sqrt(3), rel=0.15)
+
+
+@given(pairs)
+def test_changing_sides_changes_the_sign_and_not_the_p(both: list[tuple[int, int]]) -> None:
+    a, b = outcomes(*(x for x, _ in both)), outcomes(*(y for _, y in both))
+    there, back = paired_bootstrap(a, b, resamples=100), paired_bootstrap(b, a, resamples=100)
+    assert back.p == there.p
+    assert (-back.high, -back.difference, -back.low) == pytest.approx((there.low, there.difference, there.high))
+
+
+@given(pairs, st.randoms())
+def test_the_order_of_the_rows_decides_nothing(both: list[tuple[int, int]], rng: random.Random) -> None:
+    a, b = outcomes(*(x for x, _ in both)), outcomes(*(y for _, y in both))
+    order = list(a)
+    rng.shuffle(order)
+    assert paired_bootstrap({i: a[i] for i in order}, b, resamples=100) == paired_bootstrap(a, b, resamples=100)
+
+
+def test_equal_outcomes_differ_by_nothing() -> None:
+    a = drawn_outcomes(0.5, 20, seed=0)
+    found = paired_bootstrap(a, a, resamples=100)
+    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_shares_that_cancel_but_for_rounding_are_no_difference() -> None:
+    a, b = outcomes(0.1, 0.2), outcomes(0.3, 0.0)
+    groups = dict.fromkeys(list(a), "one") | {"row-9": "two"}
+    assert 0.1 - 0.3 + 0.2 - 0.0 != 0
+    found = paired_bootstrap(a | {"row-9": 1}, b | {"row-9": 1}, groups=groups, resamples=100)
+    assert found.p == 1
+
+
+def test_a_difference_in_every_row_has_the_least_p_that_the_resamples_allow() -> None:
+    assert paired_bootstrap(outcomes(1, 1, 1), outcomes(0, 0, 0), resamples=999).p == pytest.approx(2 / 1000)
+
+
+def test_without_a_difference_one_comparison_in_twenty_is_significant() -> None:
+    found = [
+        paired_bootstrap(drawn_outcomes(0.7, 80, seed), drawn_outcomes(0.7, 80, seed + 10_000), resamples=200).p
+        for seed in range(200)
+    ]
+    assert 0.015 <= statistics.fmean(p < 0.05 for p in found) <= 0.10
+
+
+def test_both_tests_say_much_the_same_on_many_single_rows() -> None:
+    a, b = drawn_outcomes(0.82, 600, seed=5), drawn_outcomes(0.78, 600, seed=6)
+    assert paired_bootstrap(a, b, resamples=2_000).p == pytest.approx(mcnemar_exact(a, b).p, abs=0.05)
+
+
+def test_mcnemar_by_hand() -> None:
+    found = mcnemar_exact(outcomes(*[1] * 9, 0, 1, 0), outcomes(*[0] * 9, 1, 1, 0))
+    assert (found.only_a, found.only_b) == (9, 1)
+    assert found.p == 2 * (1 + 10) / 1024
+
+
+@given(pairs)
+def test_mcnemar_is_the_share_of_sign_flips_that_are_as_uneven(both: list[tuple[int, int]]) -> None:
+    a, b = outcomes(*(x for x, _ in both)), outcomes(*(y for _, y in both))
+    signs = [x - y for x, y in both if x != y]
+    flips = [sum(flipped) for flipped in itertools.product((-1, 1), repeat=len(signs))]
+    expected = statistics.fmean(abs(total) >= abs(sum(signs)) for total in flips)
+    assert mcnemar_exact(a, b).p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (30, 41), (200, 260), (900, 1100)])
+def test_mcnemar_is_the_binomial_test_of_scipy(only_a: int, only_b: int) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats")
+    expected = scipy_stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    found = mcnemar_exact(outcomes(*[1] * only_a, *[0] * only_b, 1), outcomes(*[0] * only_a, *[1] * only_b, 1))
+    assert found.p == pytest.approx(expected)
+
+
+def test_mcnemar_of_thousands_of_rows_does_not_overflow() -> None:
+    assert mcnemar_exact(outcomes(*[1] * 5_000), outcomes(*[0] * 5_000)).p == 0.0
+
+
+@pytest.mark.parametrize("compare", [paired_bootstrap, mcnemar_exact])
+def test_other_rows_are_refused_by_name(compare) -> None:
+    with pytest.raises(DataError, match=r"1 example\(s\) .* first 'row-00002' in b"):
+        compare(outcomes(1, 0), outcomes(1, 0, 1))
+    with pytest.raises(DataError, match="at least 1"):
+        compare({}, {})
+    with pytest.raises(DataError, match="nan"):
+        compare(outcomes(1, math.nan), outcomes(1, 0))
+
+
+def test_what_cannot_be_resampled_is_refused() -> None:
+    a = outcomes(1, 0)
+    with pytest.raises(DataError, match="'row-00001' has no group"):
+        paired_bootstrap(a, a, groups={"row-00000": "g"})
+    with pytest.raises(DataError, match="in one group"):
+        paired_bootstrap(a, a, groups=dict.fromkeys(a, "g"))
+    with pytest.raises(DataError, match="at least 2"):
+        bootstrap_interval([0.5])
+    with pytest.raises(DataError, match="at least 1"):
+        mean_sd([])
+    with pytest.raises(DataError, match=r"a\['row-00000'\] is 0.5"):
+        mcnemar_exact(outcomes(0.5), outcomes(1))
+
+
+@pytest.mark.parametrize(("settings", "match"), [({"level": 1.0}, "level is 1.0"), ({"resamples": 99}, "is 99")])
+def test_settings_out_of_range_are_refused(settings: dict[str, float], match: str) -> None:
+    with pytest.raises(TaskError, match=match):
+        bootstrap_interval([0.1, 0.2], **settings)
+    with pytest.raises(TaskError, match=match):
+        paired_bootstrap(outcomes(1, 0), outcomes(1, 0), **settings)

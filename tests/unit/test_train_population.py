@@ -1,0 +1,156 @@
+"""Runs that share their passes: each has the gradients, the score and the end that it has alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from promptbank.forward import LanguageModel
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import EpochReport, Silent, StepReport
+from promptbank.train.loop import _grouped, train_prompts
+from promptbank.train.run import Plan, Run
+from promptbank.train.start import start_ids, starting_rows
+from tests.tiny import KINDS, Kind, tiny_backbone
+from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
+
+CONFIG = TrainConfig(epochs=2, batch_size=3, lr=0.02, dtype="float32", patience=9, checkpoint_steps=1)
+
+
+def plans(kind: Kind = "llama", template: str = AFTER) -> tuple[LanguageModel, list[Plan]]:
+    """Three runs that differ in rows, seed, encoder, template, number of virtual tokens and label space."""
+    backbone = tiny_backbone(kind)
+    lm = LanguageModel(backbone.model)
+    cards = [card_of(template), card_of(template), card_of(SPLIT, (2, 1), taskname="gist", label_space=None)]
+    configs = [
+        CONFIG,
+        CONFIG.model_copy(update={"seed": 5, "encoder": "mlp.v1", "lr": 0.05, "epochs": 4}),
+        CONFIG.model_copy(update={"seed": 6, "batch_size": 2}),
+    ]
+    examples = examples_of(14)
+    made = []
+    for n, (card, config) in enumerate(zip(cards, configs, strict=True)):
+        renderer = renderer_of(backbone, card)
+        start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+        made.append(Plan(renderer, examples[n : n + 7], examples[n + 7 : n + 10], config, start, name=f"run{n}"))
+    return lm, made
+
+
+class Gradients:
+    """Collects every run's gradient before its first step."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found: dict[str, torch.Tensor] = {}
+        learn = Run.learn
+
+        def noted(run: Run, loss: float) -> None:
+            flat = [p.grad.flatten() for p in run.encoder.parameters() if p.grad is not None]
+            self.found.setdefault(run.plan.name, torch.cat(flat))
+            learn(run, loss)
+
+        monkeypatch.setattr(Run, "learn", noted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("template", [AFTER, BEFORE])
+def test_the_first_gradients_are_those_of_separate_runs(
+    kind: Kind, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, three = plans(kind, template)
+    together = Gradients(monkeypatch)
+    train_prompts(lm, three, folder=tmp_path / "all", identity="all")
+    for plan in three:
+        alone = Gradients(monkeypatch)
+        train_prompts(lm, [plan], folder=tmp_path / plan.name, identity=plan.name)
+        mine, its = together.found[plan.name], alone.found[plan.name]
+        assert float((mine - its).norm() / its.norm()) < 1e-5
+
+
+def test_each_run_ends_as_it_does_alone(tmp_path: Path) -> None:
+    lm, three = plans()
+    together = train_prompts(lm, three, folder=tmp_path / "all", identity="all")
+    assert [len(run.epochs) for run in together] == [2, 4, 2]
+    for plan, run in zip(three, together, strict=True):
+        alone = train_prompts(lm, [plan], folder=tmp_path / plan.name, identity=plan.name)[0]
+        assert float((run.table - alone.table).norm() / alone.table.norm()) < 1e-3  # Adam magnifies rounding
+        assert run.best_epoch == alone.best_epoch
+        assert [e.dev.loss for e in run.epochs] == pytest.approx([e.dev.loss for e in alone.epochs], abs=0.02)
+
+
+class Killed(Exception):
+    pass
+
+
+class KillAt(Silent):
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def on_step(self, report: StepReport) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5, 9, 11])
+def test_killed_runs_end_with_the_bits_of_undisturbed_ones(tmp_path: Path, steps: int) -> None:
+    lm, three = plans()
+    whole = train_prompts(lm, three, folder=tmp_path / "whole", identity="x")
+    with pytest.raises(Killed):
+        train_prompts(lm, three, folder=tmp_path / "killed", identity="x", listener=KillAt(steps))
+    again = train_prompts(lm, three, folder=tmp_path / "killed", identity="x")
+    for one, other in zip(whole, again, strict=True):
+        assert torch.equal(one.table, other.table)
+        assert one.epochs == other.epochs
+
+
+def test_reports_name_their_run(tmp_path: Path) -> None:
+    class Names(Silent):
+        def __init__(self) -> None:
+            self.epochs: list[str] = []
+
+        def on_epoch(self, report: EpochReport) -> None:
+            self.epochs.append(report.run)
+
+    lm, three = plans()
+    names = Names()
+    train_prompts(lm, three, folder=tmp_path, identity="x", listener=names)
+    assert sorted(names.epochs) == ["run0"] * 2 + ["run1"] * 4 + ["run2"] * 2
+
+
+def test_one_text_is_read_once_for_all_runs(tmp_path: Path) -> None:
+    class Texts(Silent):
+        def on_prefix(self, done: int, total: int) -> None:
+            self.done, self.total = done, total
+
+    lm, three = plans()
+    same = [Plan(p.renderer, three[0].train, three[0].dev, p.config, p.start, p.name) for p in three[:2]]
+    texts = Texts()
+    out = train_prompts(lm, same, folder=tmp_path, identity="x", listener=texts)
+    assert (texts.done, texts.total) == (10, 10)
+    assert [run.cached for run in out] == [(7, 0), (7, 0)]
+
+
+def test_runs_of_two_dtypes_do_not_train_together(tmp_path: Path) -> None:
+    lm, (first, second, _) = plans()
+    other = Plan(second.renderer, second.train, second.dev, CONFIG.model_copy(update={"dtype": "auto"}), second.start)
+    with pytest.raises(ValueError, match="one dtype"):
+        train_prompts(lm, [first, other], folder=tmp_path, identity="x")
+
+
+def test_groups_hold_every_run_once_and_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sized:
+        def __init__(self, rows: int, width: int = 8) -> None:
+            self.rows, self._width = rows, width
+
+        def batch(self) -> list[int]:
+            return list(range(self.rows))
+
+        def width(self) -> int:
+            return self._width
+
+    def groups(*runs: Sized) -> list[list[int]]:
+        return [[run.rows for run in group] for group in _grouped(runs)]
+
+    monkeypatch.setattr("promptbank.train.loop.SHARED_ROWS", 10)
+    assert groups(*map(Sized, (4, 4, 4, 12, 1, 9, 10))) == [[4, 4], [4], [12], [1, 9], [10]]
+    assert groups(Sized(1, 8), Sized(2, 60), Sized(3, 12), Sized(4, 64), Sized(5, 13)) == [[1, 3], [5], [2, 4]]
