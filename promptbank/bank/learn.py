@@ -22,17 +22,17 @@ from filelock import FileLock, Timeout
 from promptbank.backbone import Backbone
 from promptbank.bank.freeze import freeze_and_measure, new_row
 from promptbank.bank.recorder import Recorder
-from promptbank.bank.select import LIVE, select_row, served_task
+from promptbank.bank.select import LIVE
+from promptbank.bank.start import Start, find_start
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.render import Policy, Renderer
-from promptbank.train.config import INITS, TrainConfig
+from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, Silent
 from promptbank.train.loop import train_prompts
 from promptbank.train.run import Plan, Trained
-from promptbank.train.start import start_ids, starting_rows
 from store import Row, Store, UnknownRunError
-from tasks import Example, TaskCard, data_sha256, parse_spec
+from tasks import Example, TaskCard, data_sha256
 
 __all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks"]
 
@@ -68,6 +68,7 @@ class Learnt:
         trained: best epoch, history, truncated and cached rows.
         run_id: of the run.
         warnings: what a person should know before trusting the row.
+        notes: what was decided on the way: the start that was chosen, attempts begun again.
     """
 
     row: Row
@@ -75,16 +76,17 @@ class Learnt:
     trained: Trained
     run_id: str
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A lesson with what was worked out before training: its plan, data hash, parent version and identity."""
+    """A lesson with what was worked out before training: its plan, data hash, start and identity."""
 
     lesson: Lesson
     plan: Plan
     data: str
-    parent: int | None
+    start: Start
     identity: str
 
 
@@ -157,10 +159,10 @@ def learn_tasks(
 def _prepare(store: Store, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
     policy = Policy.of(backbone.tokenizer, answer_tokens=lesson.config.answer_tokens)
     renderer = Renderer(lesson.card, backbone.tokenizer, policy, backbone.window)
-    start, parent = _start(store, backbone, lm, renderer, lesson.config)
+    start = find_start(store, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])
-    plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start, lesson.name)
-    return _Prepared(lesson, plan, data, parent, _identity(backbone, lesson, data, start))
+    plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start.table, lesson.name)
+    return _Prepared(lesson, plan, data, start, _identity(backbone, lesson, data, start.table))
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -202,12 +204,13 @@ def _publish(
 ) -> Learnt:
     """Freeze, measure and make live what a run left."""
     lesson = one.lesson
-    new = new_row(backbone, one.plan.renderer, lesson.config, trained, one.data, one.parent, run_id)
+    new = new_row(backbone, one.plan.renderer, lesson.config, trained, one.data, one.start, run_id)
     measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
     warnings = tuple(_warnings(backbone, trained, measured.metrics))
-    return Learnt(measured.row, measured.metrics, trained, run_id, warnings)
+    notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))
+    return Learnt(measured.row, measured.metrics, trained, run_id, warnings, notes)
 
 
 def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> Iterator[str]:
@@ -220,21 +223,6 @@ def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> 
         )
     if metrics.get("collapse"):
         yield str(metrics["collapse"])
-
-
-def _start(
-    store: Store, backbone: Backbone, lm: LanguageModel, renderer: Renderer, config: TrainConfig
-) -> tuple[torch.Tensor, int | None]:
-    """P0 and, when it comes from this task's own row, that row's version."""
-    card = renderer.card
-    if config.init in INITS:
-        ids = start_ids(config.init, renderer, vocabulary=lm.vocabulary, seed=config.seed)
-        return starting_rows(lm, ids), None
-    source = select_row(store, parse_spec(config.init.removeprefix("from:")), backbone)
-    table = served_task(source, source.version, backbone).table
-    repeats = -(-card.total_virtual_tokens // len(table))
-    same = (source.scope.taskname, source.scope.lang) == (card.taskname, card.lang)
-    return table.repeat(repeats, 1)[: card.total_virtual_tokens], source.version if same else None
 
 
 def _decisive(config: TrainConfig) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Recorder:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Keep the scores, and write the epoch."""
-        dev = {f"dev_{name}": value for name, value in report.dev.as_dict().items() if value is not None}
+        dev = {f"dev_{name}": value for name, value in report.dev.as_dict().items() if isinstance(value, float)}
         metrics = {"epoch": report.epoch, "train_loss": report.train_loss, **dev}
         self._pending[report.run].append((self._steps[report.run], metrics))
         self.flush(report.run)

@@ -50,6 +50,8 @@ def train(
 def _report(learnt: Learnt, *, as_json: bool) -> None:
     row, scope = learnt.row, learnt.row.scope
     name = f"{scope.taskname}:{scope.lang}@{row.version}"
+    for note in learnt.notes:
+        say(note)
     for warning in learnt.warnings:
         say(f"warning: {warning}")
     shown = {key: learnt.metrics[key] for key in ("accuracy", "macro_f1", "exact_match") if key in learnt.metrics}

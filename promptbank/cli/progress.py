@@ -73,7 +73,8 @@ class TrainingProgress:
         self._progress.console.print(
             (f"{report.run} " if report.run else "")
             + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
-            + (" (best)" if report.best else ""),
+            + (" (best)" if report.best else "")
+            + (f"\n{report.restart}" if report.restart else ""),
             highlight=False,
         )
 

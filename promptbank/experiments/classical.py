@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from promptbank.methods.classic import Majority, TfidfLogistic
 from tasks import Split, TaskCard, classification_report
 
-__all__ = ["classical_cell"]
+__all__ = ["CLASSICAL", "classical_cell"]
+
+CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
 
 
 def classical_cell(card: TaskCard, split: Split) -> Callable[[], dict[str, Any]]:
     """Return what fits each classical method on training and dev rows (none needs a dev set) and scores it on test."""
 
     def make() -> dict[str, Any]:
-        from promptbank.methods.classic import CLASSICAL  # needs the extra "baseline"
-
         known = [*split.train, *split.dev]
         gold, labels = [e.answer or "" for e in split.test], tuple(card.label_space or {})
         cells = {}

@@ -12,6 +12,7 @@ from promptbank.render import MAX_OPEN_ANSWER_TOKENS
 __all__ = ["TrainConfig"]
 
 INITS = ("text", "labels", "vocabulary")
+NEAREST = "nearest"
 
 
 class TrainConfig(BaseModel):
@@ -23,7 +24,7 @@ class TrainConfig(BaseModel):
     init: str = Field(
         "text",
         description="start of the prompt: text (the card's description), labels (label words), vocabulary (sampled "
-        "embeddings) or from:taskname[:lang][@version]",
+        "embeddings), from:taskname[:lang][@version], or nearest (the row of the bank that does best on dev rows)",
     )
     epochs: int = Field(10, ge=1, le=1000, description="most passes over the training rows")
     batch_size: int = Field(16, ge=1, le=1024, description="rows a step")
@@ -34,6 +35,13 @@ class TrainConfig(BaseModel):
     patience: int = Field(4, ge=1, description="epochs without a better dev score before stopping")
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
+    restarts: int = Field(
+        1,
+        ge=0,
+        le=9,
+        description="times a run begins again, with the next seed and half the rate, when it answers nearly always the "
+        "same on dev",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the frozen copy trained against: auto is bfloat16 where the CPU has it"
     )
@@ -55,6 +63,7 @@ class TrainConfig(BaseModel):
     @field_validator("init")
     @classmethod
     def _known_init(cls, value: str) -> str:
-        if value not in INITS and not (value.startswith("from:") and len(value) > len("from:")):
-            raise ValueError(f"unknown init {value!r}; known: {', '.join(INITS)}, from:taskname[:lang][@version]")
+        if value not in (*INITS, NEAREST) and not (value.startswith("from:") and len(value) > len("from:")):
+            known = ", ".join((*INITS, NEAREST, "from:taskname[:lang][@version]"))
+            raise ValueError(f"unknown init {value!r}; known: {known}")
         return value

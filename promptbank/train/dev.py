@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from promptbank.forward import LanguageModel
 from promptbank.render import Renderer
 from promptbank.train.prefix import Held
 from promptbank.train.rows import TrainRow, row_losses
-from tasks import Example
+from tasks import Example, classification_report
 
 __all__ = ["DevScore", "DevSet"]
 
@@ -29,10 +30,12 @@ class DevScore:
     Attributes:
         accuracy: share of right labels; None for open answers.
         loss: mean -log p(gold label) over the label set in nats, or per answer token for open answers.
+        collapse: what is said when nearly all predictions are one label though the gold ones are mixed.
     """
 
     accuracy: float | None
     loss: float
+    collapse: str | None = None
 
     def better_than(self, other: DevScore | None) -> bool:
         """Whether this score is higher: more right labels, and among equals a lower loss."""
@@ -42,7 +45,7 @@ class DevScore:
     def _key(self) -> tuple[float, float]:
         return (self.accuracy if self.accuracy is not None else 0.0, -self.loss)
 
-    def as_dict(self) -> dict[str, float | None]:
+    def as_dict(self) -> dict[str, Any]:
         """Return a plain mapping."""
         return asdict(self)
 
@@ -73,11 +76,17 @@ class DevSet:
     @torch.no_grad()
     def score(self, table: Tensor) -> DevScore:
         """Score a table of virtual rows (V, H) on all dev rows."""
-        outcomes = [out for batch in self._batches() for out in self._outcomes(table, batch)]
-        loss = math.fsum(loss for loss, _ in outcomes) / len(outcomes)
-        if self._renderer.card.is_open:
+        outcomes = [
+            (i, *out) for batch in self._batches() for i, out in zip(batch, self._outcomes(table, batch), strict=True)
+        ]
+        loss = math.fsum(loss for _, loss, _ in outcomes) / len(outcomes)
+        space = self._renderer.card.label_space
+        if space is None:
             return DevScore(None, loss)
-        return DevScore(sum(right for _, right in outcomes) / len(outcomes), loss)
+        report = classification_report(
+            [self._gold[i] for i, _, _ in outcomes], [p for _, _, p in outcomes], tuple(space)
+        )
+        return DevScore(report.accuracy, loss, report.collapse)
 
     def _batches(self) -> list[list[int]]:
         """Row indices, equally long after the constant part (see `score_forms`)."""
@@ -92,19 +101,19 @@ class DevSet:
     def _start(self, row: int) -> int:
         return self._rows[row].constant if self._held is not None else 0
 
-    def _outcomes(self, table: Tensor, batch: list[int]) -> list[tuple[float, bool]]:
-        """Loss and correctness of each row in a batch."""
+    def _outcomes(self, table: Tensor, batch: list[int]) -> list[tuple[float, str]]:
+        """Loss and predicted label of each row in a batch; no label for open answers."""
         held = [self._held[i] for i in batch] if self._held is not None else None
         if self._renderer.card.is_open:
             rows = [self._rows[i] for i in batch]
             losses = row_losses(self._lm, table, rows, held)
-            return [(float(loss), False) for loss in losses]
+            return [(float(loss), "") for loss in losses]
         forms = self._renderer.forms
         requests = [Request(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]
         scored = score_forms(self._lm, table, requests, held)
         return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
 
-    def _closed(self, scores: Tensor, gold: str) -> tuple[float, bool]:
+    def _closed(self, scores: Tensor, gold: str) -> tuple[float, str]:
         by_label = label_scores(self._renderer.forms, scores)
         total = float(torch.tensor(list(by_label.values())).logsumexp(0))
-        return total - by_label[gold], max(by_label, key=by_label.__getitem__) == gold
+        return total - by_label[gold], max(by_label, key=by_label.__getitem__)

@@ -33,23 +33,34 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One epoch of one run: mean training loss, dev score, and whether it is the best so far."""
+    """One epoch of one run.
+
+    Attributes:
+        epoch: from 1; goes on counting where a run begins again.
+        train_loss: mean over its steps, in nats a token.
+        dev: its score.
+        best: whether it is the best so far.
+        restart: what is done because the attempt that ends here has collapsed; empty otherwise.
+        run: name of the run; empty when there is only one.
+    """
 
     epoch: int
     train_loss: float
     dev: DevScore
     best: bool
+    restart: str = ""
     run: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain mapping, as stored with the run."""
-        return {"epoch": self.epoch, "train_loss": self.train_loss, "best": self.best, **self.dev.as_dict()}
+        plain = {"epoch": self.epoch, "train_loss": self.train_loss, "best": self.best, **self.dev.as_dict()}
+        return {**plain, "restart": self.restart} if self.restart else plain
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> EpochReport:
         """Undo `as_dict`."""
-        score = DevScore(plain["accuracy"], plain["loss"])
-        return cls(plain["epoch"], plain["train_loss"], score, plain["best"])
+        score = DevScore(plain["accuracy"], plain["loss"], plain["collapse"])
+        return cls(plain["epoch"], plain["train_loss"], score, plain["best"], plain.get("restart", ""))
 
 
 class Listener(Protocol):

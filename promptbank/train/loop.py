@@ -169,7 +169,7 @@ class _Population:
 
 
 def _grouped(runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """Put runs together while their batches fit one pass and are of like length, since all are padded to the longest."""
+    """Put runs together while their batches fit one pass and are of like length: all are padded to the longest."""
     group: list[Run] = []
     rows, shortest = 0, 0
     for width, run in sorted(((run.width(), run) for run in runs), key=lambda pair: pair[0]):

@@ -30,13 +30,15 @@ class Progress:
     """Where a run stands.
 
     Attributes:
-        epoch: epoch under way, from 0.
+        attempt: how often the run has begun again.
+        epoch: epoch of the attempt under way, from 0.
         step: batches of it that are done.
         loss_sum: sum of their losses.
-        best_epoch: epoch of the best dev score so far, or None.
-        epochs: finished epochs' reports as plain mappings.
+        best_epoch: place of the best dev score so far in ``epochs``, or None.
+        epochs: finished epochs' reports of all attempts, as plain mappings.
     """
 
+    attempt: int = 0
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0

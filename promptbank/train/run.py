@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -102,19 +102,36 @@ class Run:
 
     def __init__(self, plan: Plan, rendered: Rendered, dev: DevSet, scale: float, listener: Listener) -> None:
         self.plan, self.rendered, self.dev, self.listener = plan, rendered, dev, listener
-        config = plan.config
-        self.encoder: PromptEncoder = build_encoder(config.encoder, plan.start, scale, seed=config.seed)
-        self.optimizer = AdamW(self.encoder.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self._scale = scale
         self.progress = Progress()
         self.best: Tensor | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Build encoder and optimizer of the attempt under way."""
+        config = self.plan.config
+        self.encoder: PromptEncoder = build_encoder(config.encoder, self.plan.start, self._scale, seed=self.seed)
+        self.optimizer = AdamW(self.encoder.parameters(), lr=self.lr, weight_decay=config.weight_decay)
         self._batches: tuple[int, list[list[int]]] = (-1, [])
 
     @property
+    def seed(self) -> int:
+        """Seed of the attempt."""
+        return self.plan.config.seed + self.progress.attempt
+
+    @property
+    def lr(self) -> float:
+        """Peak learning rate of the attempt."""
+        return self.plan.config.lr * 0.5**self.progress.attempt
+
+    @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or dev has not risen for too long."""
-        best = self.progress.best_epoch
-        waited = best is not None and self.progress.epoch - 1 - best >= self.plan.config.patience
-        return waited or self.progress.epoch >= self.plan.config.epochs
+        """Whether all epochs of the attempt are done, or dev has not risen for too long."""
+        progress, config = self.progress, self.plan.config
+        first = len(progress.epochs) - progress.epoch  # epochs of earlier attempts
+        best = progress.best_epoch if progress.best_epoch is not None else -1
+        waited = len(progress.epochs) - 1 - max(best, first) >= config.patience
+        return progress.epoch >= config.epochs or (progress.epoch > 0 and waited)
 
     def batch(self) -> list[int]:
         """Return the row numbers of the next step."""
@@ -135,8 +152,8 @@ class Run:
         done, total = progress.epoch * epoch_steps + progress.step, config.epochs * epoch_steps
         if not math.isfinite(loss):
             name = f" of {self.plan.name}" if self.plan.name else ""
-            raise TrainingError(f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {config.lr}")
-        lr = config.lr * _schedule(done, total, config.warmup)
+            raise TrainingError(f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {self.lr}")
+        lr = self.lr * _schedule(done, total, config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), config.clip)
@@ -144,7 +161,17 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
         progress.loss_sum += loss
-        self.listener.on_step(StepReport(progress.epoch + 1, done + 1, total, loss, lr, self.plan.name))
+        earlier = len(progress.epochs) - progress.epoch  # epochs of other attempts
+        self.listener.on_step(
+            StepReport(
+                len(progress.epochs) + 1,
+                earlier * epoch_steps + done + 1,
+                earlier * epoch_steps + total,
+                loss,
+                lr,
+                self.plan.name,
+            )
+        )
         if progress.step == epoch_steps:
             self._end_epoch()
 
@@ -152,7 +179,7 @@ class Run:
         epoch, config = self.progress.epoch, self.plan.config
         if self._batches[0] != epoch:
             lengths = [len(row.ids) for row in self.rendered.train]
-            self._batches = (epoch, epoch_batches(lengths, config.batch_size, seed=config.seed, epoch=epoch))
+            self._batches = (epoch, epoch_batches(lengths, config.batch_size, seed=self.seed, epoch=epoch))
         return self._batches[1]
 
     def _end_epoch(self) -> None:
@@ -161,18 +188,34 @@ class Run:
         score = self.dev.score(table)
         better = score.better_than(self._best_score)
         if better:
-            self.best, progress.best_epoch = table, progress.epoch
-        loss = progress.loss_sum / progress.step
-        report = EpochReport(progress.epoch + 1, loss, score, better, self.plan.name)
+            self.best, progress.best_epoch = table, len(progress.epochs)
+        report = EpochReport(
+            len(progress.epochs) + 1, progress.loss_sum / progress.step, score, better, run=self.plan.name
+        )
         progress.epochs.append(report.as_dict())
         progress.epoch += 1
         progress.step, progress.loss_sum = 0, 0.0
+        if self.finished and self._collapsed and progress.attempt < self.plan.config.restarts:
+            report = replace(report, restart=self._begin_again())
+            progress.epochs[-1] = report.as_dict()
         self.listener.on_epoch(report)
 
     @property
     def _best_score(self) -> DevScore | None:
         best = self.progress.best_epoch
         return None if best is None else EpochReport.from_dict(self.progress.epochs[best]).dev
+
+    @property
+    def _collapsed(self) -> bool:
+        best = self._best_score
+        return best is not None and best.collapse is not None
+
+    def _begin_again(self) -> str:
+        """Start the next attempt; the best epoch of all attempts is kept."""
+        self.progress.attempt += 1
+        self.progress.epoch = 0
+        self._begin()
+        return f"begun again with seed {self.seed} and rate {self.lr:g}: on dev nearly all answers were the same"
 
     def trained(self, cached: tuple[int, int]) -> Trained:
         """Return what a finished run leaves."""

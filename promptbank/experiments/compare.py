@@ -1,0 +1,302 @@
+"""Methods against each other on the same rows: what each scores, costs, and forgets when it learns a second task.
+
+A cell of the ledger is one method with one seed. Seconds and memory of learning the first task lie apart from the
+results, in ``measured.json`` beside ``result.json``, so two runs of one comparison end with equal results.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from pydantic import ValidationError
+
+from promptbank.backbone import Backbone
+from promptbank.errors import ConfigError, PromptBankError
+from promptbank.evaluate import Evaluated
+from promptbank.experiments.ledger import Ledger, machine, open_ledger, write_json
+from promptbank.experiments.trials import origin
+from promptbank.forward import LanguageModel
+from promptbank.methods.learner import Fit, Learner, Size
+from promptbank.methods.registry import METHODS, method_name
+from promptbank.methods.sequential import learn_stream
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import Listener
+from tasks import Example, Split, TaskCard, TaskError, data_sha256
+from tasks.continual import stream_scores
+from tasks.sampling import first_rows
+
+__all__ = ["Comparison", "Compared", "run_compare"]
+
+Task = tuple[TaskCard, Split]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        methods: names, with or without a version.
+        seeds: each method runs with seeds 0 to ``seeds - 1``.
+        rows: training rows of each task, drawn by the seed, the same for all methods; None for all.
+        training: settings of `TrainConfig` for all methods.
+        lrs: peak learning rates by method, where not the method's own.
+
+    Raises:
+        ConfigError: a value is out of range, or no such method.
+    """
+
+    methods: tuple[str, ...]
+    seeds: int = 3
+    rows: int | None = None
+    training: Mapping[str, object] = field(default_factory=dict)
+    lrs: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "methods", tuple(dict.fromkeys(map(method_name, self.methods))))
+        object.__setattr__(self, "lrs", {method_name(name): lr for name, lr in self.lrs.items()})
+        if not self.methods or self.seeds < 1:
+            raise ConfigError(f"{len(self.methods)} methods with {self.seeds} seeds; at least 1 of each is needed")
+        if idle := [name for name in self.lrs if name not in self.methods]:
+            raise ConfigError(f"a learning rate is given for {', '.join(idle)}, which is not compared; add the method")
+        for name in self.methods:
+            self.config(name, 0)
+
+    def config(self, name: str, seed: int) -> TrainConfig:
+        """Return the settings of one run of a method."""
+        lr = {"lr": self.lrs[name]} if name in self.lrs else {}
+        try:
+            return TrainConfig.model_validate({**METHODS[name].training, **self.training, **lr, "seed": seed})
+        except ValidationError as exc:
+            faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
+            raise ConfigError(f"settings of {name}: {'; '.join(faults)}") from exc
+
+    def runs(self) -> Iterator[tuple[str, int]]:
+        """Yield every method with every seed."""
+        return ((name, seed) for name in self.methods for seed in range(self.seeds))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came out.
+
+    Attributes:
+        path: the result file.
+        methods: what it holds under ``methods``: for each ``method`` its ``settings`` and ``config``, and either a
+            ``reason`` why it could not run, or ``score`` (accuracy or exact match), ``macro_f1`` and ``forgetting``
+            (each ``mean`` and ``sd`` over seeds, None where there is none), ``trainable``, ``stored_bytes`` and
+            ``seeds``.
+        measured: by cell, ``train_seconds``, ``memory_bytes`` and ``peak_bytes`` of learning the first task.
+    """
+
+    path: Path
+    methods: list[dict[str, Any]]
+    measured: dict[str, dict[str, Any]]
+
+
+def run_compare(
+    home: Path,
+    backbone: Backbone,
+    lm: LanguageModel,
+    comparison: Comparison,
+    tasks: Sequence[Task],
+    *,
+    on_run: Callable[[str, int], None] = lambda *_: None,
+    listener: Listener | None = None,
+) -> Compared:
+    """Run every method with every seed; a killed comparison goes on from its last finished run.
+
+    Args:
+        home: of the bank; the experiment lives in ``<home>/runs``.
+        backbone: float32.
+        lm: its forward passes.
+        comparison: what is compared.
+        tasks: the task, and optionally a second one to be learnt after it.
+        on_run: told the method and seed that begin.
+        listener: hears of progress.
+
+    Raises:
+        ConfigError: the second task is the first, or a task has fewer training rows than are asked for.
+        TrainingError: the same comparison is under way in another process.
+    """
+    _check(comparison, tasks)
+    about = {
+        **origin(backbone, lm, [card for card, _ in tasks]),
+        "data": [{part: _digest(rows) for part, rows in vars(split).items()} for _, split in tasks],
+        "seeds": comparison.seeds,
+        "rows": comparison.rows,
+        "methods": {name: _described(comparison, name) for name in comparison.methods},
+    }
+    with open_ledger(home, "compare", about) as ledger:
+        bench = _Bench(ledger, backbone, lm, comparison, tasks, listener)
+        entries = [bench.entry(name, on_run) for name in comparison.methods]
+        measured = bench.measured()
+        write_json(ledger.folder / "measured.json", measured)
+        return Compared(ledger.finish({"methods": entries}), entries, measured)
+
+
+def _check(comparison: Comparison, tasks: Sequence[Task]) -> None:
+    names = [f"{card.taskname}:{card.lang}" for card, _ in tasks]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{names[0]} cannot be learnt after itself; name another task with --then")
+    for name, (_, split) in zip(names, tasks, strict=True):
+        if comparison.rows is not None and not 1 <= comparison.rows <= len(split.train):
+            raise ConfigError(f"{comparison.rows} of the {len(split.train)} training rows of {name}; ask for 1 to all")
+
+
+def _digest(rows: Sequence[Example]) -> dict[str, Any]:
+    return {"rows": len(rows), "sha256": data_sha256(rows)}
+
+
+def _described(comparison: Comparison, name: str) -> dict[str, Any]:
+    config = comparison.config(name, 0).model_dump(mode="json", exclude={"seed", "cache_bytes", "checkpoint_steps"})
+    return {"settings": METHODS[name].settings(), "config": config}
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """One comparison under way."""
+
+    ledger: Ledger
+    backbone: Backbone
+    lm: LanguageModel
+    comparison: Comparison
+    tasks: Sequence[Task]
+    listener: Listener | None
+
+    def entry(self, name: str, on_run: Callable[[str, int], None]) -> dict[str, Any]:
+        """Return a method's line: its runs, or why it has none. A failure is no cell, so it is tried again."""
+        entry = {"method": name, **_described(self.comparison, name)}
+        cells = []
+        for seed in range(self.comparison.seeds):
+            on_run(name, seed)
+            try:
+                cells.append(self.ledger.cell(_cell_name(name, seed), partial(self._run, name, seed)))
+            except (PromptBankError, TaskError) as exc:
+                return entry | {"reason": str(exc)}
+        spreads = {key: _spread([cell[key] for cell in cells]) for key in ("score", "macro_f1", "forgetting")}
+        return entry | spreads | {key: cells[0][key] for key in ("trainable", "stored_bytes")} | {"seeds": cells}
+
+    def measured(self) -> dict[str, dict[str, Any]]:
+        """Return what the runs cost."""
+        paths = [self._measured_path(_cell_name(*run)) for run in self.comparison.runs()]
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()}
+
+    def _measured_path(self, cell: str) -> Path:
+        return self.ledger.folder / "measured" / f"{cell}.json"
+
+    def _run(self, name: str, seed: int) -> dict[str, Any]:
+        """Make a cell; what it cost is written first, so a cell always has it."""
+        meter = _Meter()
+        learner = METHODS[name].begin(self.backbone, self.lm, self.comparison.config(name, seed))
+        metered = _Metered(learner, meter)
+        notes: list[dict[str, Any]] = []
+
+        def note(number: int, fit: Fit, scored: Sequence[Evaluated]) -> None:
+            notes.append(_note(fit, stream[number][1], scored[-1]))
+
+        stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
+        matrix = learn_stream(metered, stream, listener=self.listener, on_stage=note)
+        path = self._measured_path(_cell_name(name, seed))
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, meter.cost)
+        size = learner.size(stream[0][0])
+        return {
+            "seed": seed,
+            "score": matrix[0][0],
+            "macro_f1": notes[0]["test"].get("macro_f1"),
+            "forgetting": stream_scores(matrix).forgetting if len(matrix) > 1 else None,
+            "matrix": matrix,
+            "trainable": size.trainable,
+            "stored_bytes": size.stored_bytes,
+            "tasks": notes,
+        }
+
+    def _drawn(self, split: Split, seed: int) -> Split:
+        rows = self.comparison.rows
+        return split if rows is None else Split(tuple(first_rows(split.train, rows, seed=seed)), split.dev, split.test)
+
+
+def _cell_name(name: str, seed: int) -> str:
+    return f"{name}.seed-{seed}"
+
+
+def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:
+    """What is kept of a task, right after it was learnt."""
+    return {
+        "sizes": {part: len(rows) for part, rows in vars(split).items()},
+        "best_epoch": fit.best_epoch,
+        "epochs": [report.as_dict() for report in fit.epochs],
+        "test": scored.metrics,
+        "predicted": {e.id: p for e, p in zip(split.test, scored.predicted, strict=True)},
+    }
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Mean and sample standard deviation over seeds; None where there is none."""
+    known = [value for value in values if value is not None]
+    return {"mean": mean(known) if known else None, "sd": stdev(known) if len(known) > 1 else None}
+
+
+class _Meter:
+    """Seconds and memory of learning the first task; made before the method begins, so that its copy counts.
+
+    Memory is resident memory of this process, not a fresh one: its high-water mark is set back (Linux,
+    ``/proc/self/clear_refs``), and ``memory_bytes`` is how far it rose above what was resident then, the shared backbone
+    included. Elsewhere both are None.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()  # what an earlier run left is not this one's baseline
+        self._resident = _set_back()
+        self.cost: dict[str, Any] = {}
+
+    def note(self, seconds: float) -> None:
+        """Keep the cost of the first task; later ones are not asked for."""
+        if self.cost:
+            return
+        peak = _status("VmHWM") if self._resident is not None else None
+        rise = peak - self._resident if peak is not None and self._resident is not None else None
+        self.cost = {"train_seconds": round(seconds, 2), "memory_bytes": rise, "peak_bytes": peak, **machine()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Metered(Learner):
+    """A learner whose learning is measured."""
+
+    learner: Learner
+    meter: _Meter
+
+    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+        begun = time.perf_counter()
+        fit = self.learner.learn(card, split, listener)
+        self.meter.note(time.perf_counter() - begun)
+        return fit
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        return self.learner.evaluate(card, examples)
+
+    def size(self, card: TaskCard) -> Size:
+        return self.learner.size(card)
+
+
+def _set_back() -> int | None:
+    """Set the high-water mark of resident memory back to now and return it in bytes, or None where that cannot be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _status(key: str) -> int | None:
+    """Return a figure of ``/proc/self/status`` in bytes."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)

@@ -1,0 +1,180 @@
+"""A stream of tasks, learnt one after the other: what the bank forgets, and what full fine-tuning of the backbone does.
+
+After each task a new process opens the bank and answers the test rows of every task so far. Under a frozen backbone
+forgetting is 0 by construction; here it is measured, down to the bits of the answers, so that a byte that changed or
+an alias that moved would show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from promptbank.backbone import Backbone
+from promptbank.bank.learn import learn_task
+from promptbank.experiments.ledger import Ledger, open_ledger
+from promptbank.experiments.measure import measure_in_new_process
+from promptbank.experiments.stream import Stage, Stream
+from promptbank.experiments.trials import origin
+from promptbank.forward import LanguageModel
+from promptbank.methods.learner import score_of
+from promptbank.methods.registry import METHODS
+from promptbank.methods.tuning import Tuned
+from promptbank.train.listen import Listener
+from store import open_store
+from tasks import data_sha256
+from tasks.continual import stream_scores
+
+__all__ = ["run_continual"]
+
+BANK = "bank.db"
+CONTRAST = "full.v1"
+
+
+def run_continual(
+    home: Path,
+    backbone: Backbone,
+    lm: LanguageModel,
+    stream: Stream,
+    *,
+    contrast: bool,
+    listener: Listener,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Learn a stream and measure all tasks after each one; return the path of the result file.
+
+    Args:
+        home: of the bank and the backbone; the experiment's own bank lies in its folder.
+        backbone: float32.
+        lm: its forward passes.
+        stream: the tasks in order.
+        contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
+        listener: hears of trainings.
+        on_stage: told in a sentence what is done next.
+    """
+    about = {
+        **origin(backbone, lm, [stage.card for stage in stream.stages]),
+        "stream": stream.name,
+        "contrast": contrast,
+        "stages": [_about(stage) for stage in stream.stages],
+    }
+    with open_ledger(home, "continual", about) as ledger:
+        measured = []
+        for i, stage in enumerate(stream.stages):
+            on_stage(f"task {i + 1} of {len(stream.stages)}: {stage.name}")
+            ledger.cell(f"learn-{i}", partial(_learn, ledger, backbone, lm, stage, listener))
+            on_stage(f"a new process answers {i + 1} task(s)")
+            seen = stream.stages[: i + 1]
+            measured.append(
+                ledger.cell(f"measure-{i}", partial(_measure, ledger, home, backbone, f"measure-{i}", seen))
+            )
+        results = {"tasks": [stage.name for stage in stream.stages], "bank": _bank_results(stream.stages, measured)}
+        if contrast:
+            on_stage("contrast: the same stream by full fine-tuning of a copy")
+            results["full"] = _contrast(ledger, backbone, lm, stream.stages, listener)
+        return ledger.finish(results)
+
+
+def _about(stage: Stage) -> dict[str, Any]:
+    split = stage.split
+    return {
+        "task": stage.name,
+        "config": stage.config.model_dump(mode="json"),
+        "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
+        "data_sha256": data_sha256([*split.train, *split.dev, *split.test]),
+    }
+
+
+def _learn(ledger: Ledger, backbone: Backbone, lm: LanguageModel, stage: Stage, listener: Listener) -> dict[str, Any]:
+    split = stage.split
+    with open_store(f"sqlite:///{ledger.folder / BANK}") as store:
+        learnt = learn_task(
+            store,
+            backbone,
+            stage.card,
+            split.train,
+            split.dev,
+            stage.config,
+            home=ledger.folder,
+            listener=listener,
+            lm=lm,
+        )
+    return {"row_sha256": learnt.row.sha256, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics}
+
+
+def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: Sequence[Stage]) -> dict[str, Any]:
+    tests = {stage.name: stage.split.test for stage in stages}
+    bank = ledger.folder / BANK
+    return measure_in_new_process(ledger.folder, name, bank=bank, home=home, backbone=str(backbone.path), tests=tests)
+
+
+def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The accuracy matrix, its scores, and how many answers changed a bit after they were first given."""
+    matrix = [[after["tasks"][stage.name]["score"] for stage in stages[: i + 1]] for i, after in enumerate(measured)]
+    first = {stage.name: measured[i]["tasks"][stage.name] for i, stage in enumerate(stages)}
+    moved = [
+        f"{name} after task {i + 1}"
+        for i, after in enumerate(measured)
+        for name, found in after["tasks"].items()
+        if found["answers_sha256"] != first[name]["answers_sha256"]
+    ]
+    return {
+        "matrix": matrix,
+        "scores": stream_scores(matrix).as_dict(),
+        "answers_moved": moved,
+        "faults": [fault for after in measured for fault in after["faults"]],
+        "metrics": measured[-1]["tasks"],
+    }
+
+
+def _contrast(
+    ledger: Ledger, backbone: Backbone, lm: LanguageModel, stages: Sequence[Stage], listener: Listener
+) -> dict[str, Any]:
+    """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured."""
+    tuned = _TunedCopy(ledger.folder, backbone, lm, stages)
+    matrix = [ledger.cell(f"contrast-{i}", partial(tuned.after, i, listener))["scores"] for i in range(len(stages))]
+    tuned.remove()
+    about = {"method": CONTRAST, "config": tuned.config.model_dump(mode="json")}
+    return {**about, "matrix": matrix, "scores": stream_scores(matrix).as_dict()}
+
+
+class _TunedCopy:
+    """A copy of the backbone that learns task after task; its weights are kept between tasks, for a killed command."""
+
+    def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stages: Sequence[Stage]) -> None:
+        self._folder, self._stages = folder, stages
+        self.config = stages[0].config.model_copy(update=dict(METHODS[CONTRAST].training))
+        self._begin = partial(METHODS[CONTRAST].begin, backbone, lm, self.config)
+        self._learner: Tuned | None = None
+
+    def after(self, i: int, listener: Listener) -> dict[str, Any]:
+        """Learn task i on top of those before it, and score tasks 0 to i."""
+        learner = self._learner = self._learner or self._restored(i - 1)
+        learner.learn(self._stages[i].card, self._stages[i].split, listener)
+        scores = [score_of(learner.evaluate(stage.card, stage.split.test)) for stage in self._stages[: i + 1]]
+        save_file({name: p.detach() for name, p in learner.state.items()}, self._path(i))
+        self._path(i - 1).unlink(missing_ok=True)
+        return {"scores": scores}
+
+    def remove(self) -> None:
+        """Delete the weights."""
+        for path in self._folder.glob("contrast-*.safetensors"):
+            path.unlink()
+
+    @torch.no_grad()
+    def _restored(self, i: int) -> Tuned:
+        learner = self._begin()
+        assert isinstance(learner, Tuned)  # noqa: S101 - the contrast tunes weights
+        if i >= 0:
+            held = load_file(self._path(i))
+            for name, parameter in learner.state.items():
+                parameter.copy_(held[name])
+        return learner
+
+    def _path(self, i: int) -> Path:
+        return self._folder / f"contrast-{i}.safetensors"

@@ -1,0 +1,112 @@
+"""Measure tasks of a bank in a process of its own: what a restart finds, not what is still in memory.
+
+``python -m promptbank.experiments.measure JOB`` reads a job (JSON), and writes its answer beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptbank.backbone import load_backbone
+from promptbank.bank.select import select_row, served_task
+from promptbank.bank.verify import verify_bank, verify_logits
+from promptbank.engine.predictor import Job, Prediction, Predictor
+from promptbank.errors import TrainingError
+from promptbank.evaluate import evaluate
+from promptbank.experiments.ledger import write_json
+from promptbank.forward import LanguageModel
+from store import Store, TamperedRowError, open_store
+from tasks import Example, parse_spec
+
+__all__ = ["measure", "measure_in_new_process"]
+
+SCORES = ("accuracy", "intent_accuracy", "exact_match")
+"""The score of a task: the first of these that its metrics have."""
+
+
+def measure_in_new_process(
+    folder: Path, name: str, *, bank: Path, home: Path, backbone: str, tests: Mapping[str, Sequence[Example]]
+) -> dict[str, Any]:
+    """Score tasks of a bank in a new process that opens it.
+
+    Args:
+        folder: for the job and its answer.
+        name: of the job.
+        bank: the SQLite file.
+        home: of the backbone.
+        backbone: name or path.
+        tests: test rows by ``taskname:lang``.
+
+    Returns:
+        ``tasks``: by name the score (0 where the row is damaged), all metrics, and a sha256 over the bits of every
+        answer; ``faults``: what `bank verify` and `bank verify --logits` find.
+
+    Raises:
+        TrainingError: the process failed.
+    """
+    job, answer = folder / f"{name}.job.json", folder / f"{name}.answer.json"
+    plain = {task: [asdict(e) | {"fields": dict(e.fields)} for e in examples] for task, examples in tests.items()}
+    about = {"bank": str(bank), "home": str(home), "backbone": backbone, "threads": torch.get_num_threads()}
+    write_json(job, about | {"answer": str(answer), "tests": plain})
+    _in_new_process(job)
+    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    job.unlink()
+    answer.unlink()
+    return found
+
+
+def _in_new_process(job: Path) -> None:
+    command = [sys.executable, "-m", __name__, str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
+    if done.returncode:
+        raise TrainingError(f"the measuring process failed ({done.returncode}): {done.stderr.strip()[-400:]}")
+
+
+def measure(path: Path) -> None:
+    """Do a job, in whatever process this is."""
+    job = json.loads(path.read_text(encoding="utf-8"))
+    torch.set_num_threads(job["threads"])
+    backbone = load_backbone(job["backbone"], home=Path(job["home"]))
+    predictor = Predictor(LanguageModel(backbone.model))
+    with open_store(f"sqlite:///{job['bank']}") as store:
+        tasks = {name: _measured(store, predictor, backbone, name, rows) for name, rows in job["tests"].items()}
+        faults = [*verify_bank(store).faults, *verify_logits(store, backbone).faults]
+    write_json(Path(job["answer"]), {"tasks": tasks, "faults": faults})
+
+
+def _measured(
+    store: Store, predictor: Predictor, backbone: Any, name: str, rows: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Score one task by its live row; a damaged row answers nothing, which is worth 0."""
+    try:
+        row = select_row(store, parse_spec(name), backbone)
+    except TamperedRowError as exc:
+        return {"score": 0.0, "metrics": {}, "answers_sha256": "", "fault": str(exc)}
+    task = served_task(row, row.version, backbone)
+    examples = [Example(**example) for example in rows]
+    metrics = evaluate(predictor, task, examples).metrics
+    answers = predictor.predict([Job(task, e.fields) for e in examples])
+    return {
+        "score": next(metrics[key] for key in SCORES if key in metrics),
+        "metrics": metrics,
+        "row_sha256": row.sha256,
+        "answers_sha256": _digest([a for a in answers if isinstance(a, Prediction)]),
+    }
+
+
+def _digest(answers: Sequence[Prediction]) -> str:
+    """Hash what was answered, to the last bit: floats are written so that they read back the same."""
+    return hashlib.sha256(json.dumps([answer.as_dict() for answer in answers]).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    measure(Path(sys.argv[1]))

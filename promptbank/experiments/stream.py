@@ -1,0 +1,138 @@
+"""A stream of tasks, read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from promptbank.bank.cards import chosen_card, examples_of
+from promptbank.errors import ConfigError
+from promptbank.train.config import TrainConfig
+from store import Store
+from tasks import Example, Split, TaskCard, crossval_split, split_dev
+from tasks.sampling import first_rows
+
+__all__ = ["Stage", "Stream", "read_stream"]
+
+
+class _Entry(BaseModel):
+    """One ``[[experience]]`` of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    card: str | None = None
+    data: list[str] | None = None
+    folds: int = Field(10, ge=2)
+    fold: int = Field(0, ge=0)
+    train: list[str] | None = None
+    test: list[str] | None = None
+    train_rows: int | None = Field(None, ge=1)
+    test_rows: int | None = Field(None, ge=1)
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> _Entry:
+        if (self.data is None) == (self.train is None or self.test is None):
+            raise ValueError("give either data (one fold of it is the test part), or train and test")
+        return self
+
+
+class _File(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    experience: list[_Entry] = Field(min_length=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One task of a stream, with its rows and settings."""
+
+    card: TaskCard
+    split: Split
+    config: TrainConfig
+
+    @property
+    def name(self) -> str:
+        """``taskname:lang``."""
+        return f"{self.card.taskname}:{self.card.lang}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Tasks in the order in which they are learnt."""
+
+    name: str
+    stages: tuple[Stage, ...]
+
+
+def read_stream(path: Path, store: Store) -> Stream:
+    """Read a stream; files that it names lie beside it.
+
+    Args:
+        path: TOML with ``name``, settings of all trainings under ``[config]``, and an ``[[experience]]`` a task:
+            ``task``, optionally ``card``, and ``data`` (of which fold ``fold`` of ``folds`` is the test part) or
+            ``train`` and ``test``; ``train_rows`` and ``test_rows`` keep nested hash samples; ``config``.
+        store: for the cards that were added to the bank.
+
+    Raises:
+        ConfigError: all faults of the file at once; a task that stands twice.
+        TaskError: a card or a data file is faulty.
+    """
+    try:
+        found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"the stream {path} cannot be read: {exc}") from exc
+    except ValidationError as exc:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+        raise ConfigError(f"the stream {path} is faulty: {'; '.join(faults)}") from exc
+    stages = tuple(_stage(entry, found.config, path.parent, store) for entry in found.experience)
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"the stream {path} has a task twice: {', '.join(names)}")
+    return Stream(found.name, stages)
+
+
+def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store) -> Stage:
+    card = entry.card
+    if card is not None and (folder / card).is_file():
+        card = str(folder / card)
+    chosen = chosen_card(store, entry.task, None, card)
+    try:
+        config = TrainConfig.model_validate({**shared, **entry.config})
+    except ValidationError as exc:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+        raise ConfigError(f"settings of {entry.task}: {'; '.join(faults)}") from exc
+    split = _split(entry, chosen, folder, config)
+    return Stage(chosen, split, config)
+
+
+def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:
+    if entry.data is not None:
+        examples = examples_of(card, _beside(folder, entry.data), part="train").examples
+        whole = crossval_split(examples, entry.folds, entry.fold, config.dev_fraction)
+    else:
+        known = examples_of(card, _beside(folder, entry.train or []), part="train").examples
+        train, dev = split_dev(known, config.dev_fraction)
+        test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
+        whole = Split(tuple(train), tuple(dev), tuple(test))
+    return Split(
+        _few(whole.train, entry.train_rows, config.seed), whole.dev, _few(whole.test, entry.test_rows, config.seed)
+    )
+
+
+def _few(examples: tuple[Example, ...], rows: int | None, seed: int) -> tuple[Example, ...]:
+    return examples if rows is None else tuple(first_rows(examples, rows, seed=seed))
+
+
+def _beside(folder: Path, data: list[str]) -> list[str]:
+    return [str(folder / spec) if (folder / spec).exists() else spec for spec in data]
