@@ -2,7 +2,8 @@
 
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
-from tasks.convert import CONVERTERS, Conversion, convert_fiqa
+from tasks.convert import Conversion, convert_fiqa
+from tasks.converters import CONVERTERS
 from tasks.errors import (
     CardError,
     DataError,

@@ -1,10 +1,10 @@
-"""Converters from other people's formats to records, by name."""
+"""The converter of FiQA, and what every converter gives."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tasks.builtin import builtin_card
 from tasks.errors import DataError
 from tasks.template import Field, Text, scan_template
 
-__all__ = ["CONVERTERS", "Conversion", "convert_fiqa"]
+__all__ = ["Conversion", "convert_fiqa", "fiqa_items"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,19 @@ def _filled(phrase: str, values: Mapping[str, str]) -> str:
     return "".join(s.text if isinstance(s, Text) else values[s.name] for s in segments if isinstance(s, (Text, Field)))
 
 
+def fiqa_items(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield key and sentence of every item of a FiQA file.
+
+    Raises:
+        DataError: the file is not in this format.
+    """
+    for key, item in _fiqa_items(path):
+        try:
+            yield key, _words(item["sentence"])
+        except (KeyError, TypeError, ValueError) as exc:
+            raise DataError(f"{path}: item {key!r} is not in FiQA's format ({exc!r})") from exc
+
+
 def _fiqa_rows(paths: Sequence[Path]) -> Iterator[tuple[str, int, str, str, float]]:
     """Yield key, number of the target, sentence, target and score of every target of all files."""
     seen: dict[str, Path] = {}
@@ -110,6 +123,3 @@ def _words(value: object) -> str:
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
         raise ValueError(f"{value!r} holds a NUL or half a surrogate pair")
     return value
-
-
-CONVERTERS: dict[str, Callable[[Sequence[Path]], Conversion]] = {"fiqa": convert_fiqa}

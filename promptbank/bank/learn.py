@@ -114,6 +114,7 @@ def learn_tasks(
     home: Path,
     listener: Listener | None = None,
     lm: LanguageModel | None = None,
+    starts: Store | None = None,
 ) -> list[Learnt]:
     """Learn tasks in shared batches, each with an encoder of its own, and move each one's alias.
 
@@ -124,13 +125,14 @@ def learn_tasks(
         home: its ``runs/`` holds the resume file.
         listener: hears of progress.
         lm: the backbone's forward passes, if they are at hand.
+        starts: where rows to start from are looked up; ``store`` if absent.
 
     Raises:
         TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
         StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
     """
     lm = lm or LanguageModel(backbone.model)
-    prepared = [_prepare(store, backbone, lm, lesson) for lesson in lessons]
+    prepared = [_prepare(starts or store, backbone, lm, lesson) for lesson in lessons]
     _check_names([one.plan.name for one in prepared])
     identity = prepared[0].identity if len(prepared) == 1 else _hash([one.identity for one in prepared])
     folder = home / "runs" / identity

@@ -52,6 +52,7 @@ def run_trials(
     *,
     listener: Listener,
     together: int = TOGETHER,
+    starts: Store | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Learn and score trials; what an earlier call did stays done.
 
@@ -62,6 +63,7 @@ def run_trials(
         trials: with names that differ.
         listener: hears of progress.
         together: trials of one group.
+        starts: the bank of which rows may be started from; the experiment's own if absent.
 
     Returns:
         By name: sizes, test and dev metrics, best epoch, the epochs, the row's sha256, and the predicted label or text
@@ -70,7 +72,7 @@ def run_trials(
     results: dict[str, dict[str, Any]] = {}
     with open_store(f"sqlite:///{ledger.folder / 'bank.db'}") as store:
         for group in _groups(trials, together):
-            about = _learnt(ledger, store, backbone, lm, group, listener)
+            about = _learnt(ledger, store, backbone, lm, group, listener, starts)
             for trial in group:
                 score = partial(_scored, store, backbone, lm, trial, about[trial.name])
                 results[trial.name] = ledger.cell(trial.name, score)
@@ -89,18 +91,20 @@ def _learnt(
     lm: LanguageModel,
     group: Sequence[Trial],
     listener: Listener,
+    starts: Store | None,
 ) -> Mapping[str, Any]:
     """Learn a group, once; its cell holds what the trainings left and how long they took together."""
 
     def learn() -> dict[str, Any]:
         lessons = [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group]
-        learnt = learn_tasks(store, backbone, lessons, home=ledger.folder, listener=listener, lm=lm)
+        learnt = learn_tasks(store, backbone, lessons, home=ledger.folder, listener=listener, lm=lm, starts=starts)
         return {
             trial.name: {
                 "dev": one.metrics,
                 "best_epoch": one.trained.best_epoch,
                 "epochs": [epoch.as_dict() for epoch in one.trained.epochs],
                 "warnings": list(one.warnings),
+                "notes": list(one.notes),
             }
             for trial, one in zip(group, learnt, strict=True)
         }

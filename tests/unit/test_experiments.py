@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from promptbank.bank.learn import learn_task
 from promptbank.errors import TrainingError
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.crossval import run_crossval
+from promptbank.experiments.curve import CurvePlan, _longer, run_curve
 from promptbank.experiments.ledger import open_ledger
 from promptbank.experiments.trials import Trial, run_trials
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent, StepReport
+from store import open_store
 from tasks import Split, crossval_split
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -139,3 +142,35 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="disk full"):
         ledgers.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def curve(home: Path, plan: CurvePlan, listener: Silent | None = None) -> dict[str, Any]:
+    backbone = tiny_backbone("llama")
+    lm = LanguageModel(backbone.model)
+    examples = examples_of(48)
+    home.mkdir(exist_ok=True)
+    with open_store(f"sqlite:///{home / 'bank.db'}") as store:
+        learn_task(store, backbone, card_of(taskname="tone"), examples[:8], examples[8:16], CONFIG, home=home, lm=lm)
+        path = run_curve(
+            home, backbone, lm, card_of(), examples, CONFIG, plan, listener=listener or Silent(), starts=store
+        )
+    return json.loads(path.read_text())
+
+
+def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 4)
+    plan = CurvePlan(fractions=(1.0, 0.2), repeats=2, folds=3, inits=("text", "nearest", "from:tone:en"))
+    result = curve(tmp_path / "home", plan)
+    few, all_rows = result["results"]["points"]
+    assert [point["fraction"] for point in (few, all_rows)] == [0.2, 1.0]
+    assert few["rows"] == [max(1, round(0.2 * n)) for n in all_rows["rows"]]
+    assert list(few["ptuned"]) == ["text", "nearest", "from:tone:en"]
+    assert all(len(scores) == 2 for point in (few, all_rows) for scores in point["ptuned"].values())
+    assert curve(tmp_path / "home", plan, KillAt(1)) == result
+
+
+def test_few_rows_get_more_epochs(tmp_path: Path) -> None:
+    small, large = examples_of(3), examples_of(40)
+    config = CONFIG.model_copy(update={"epochs": 10, "patience": 4})
+    longer = [_longer(config, Split(tuple(e), tuple(e), tuple(e)), "labels", 7) for e in (small, large)]
+    assert [(c.epochs, c.patience, c.init, c.seed) for c in longer] == [(100, 40, "labels", 7), (10, 4, "labels", 7)]

@@ -1,0 +1,19 @@
+"""Converters from other people's formats to records, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tasks.convert import Conversion, convert_fiqa
+from tasks.derived import convert_clock_questions, convert_headline_or_post, convert_scenarios
+
+__all__ = ["CONVERTERS"]
+
+CONVERTERS: dict[str, Callable[[Sequence[Path]], Conversion]] = {
+    "fiqa": convert_fiqa,
+    "headline-or-post": convert_headline_or_post,
+    "assistant-scenario": convert_scenarios,
+    "assistant-clock": convert_clock_questions,
+}
+"""``promptbank tasks convert NAME``."""
