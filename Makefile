@@ -8,7 +8,7 @@ TORCH_ARGS ?=
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contracts unit format golden bench clean
+.PHONY: help install demo test lint types contracts unit format golden tree bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ format: $(STAMP) ## rewrite the sources in the project's format
 
 golden: $(STAMP) ## make the golden files again (review the diff)
 	GOLDEN=write $(BIN)/pytest tests/contract -q
+
+tree: $(STAMP) ## write the README's tree again from the files' docstrings
+	$(BIN)/python scripts/tree.py
 
 bench: $(STAMP) ## training speed against stock PEFT P-tuning (about 40 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -56,7 +56,7 @@ def convert_headline_or_post(paths: Sequence[Path]) -> Conversion:
     Raises:
         DataError: a file is not in this format, or its name says neither headline nor post.
     """
-    records = {}
+    records: dict[tuple[str, str], dict[str, str]] = {}
     for path in paths:
         label = next((kind for kind in ("headline", "post") if kind in path.name), None)
         if label is None:

@@ -16,7 +16,7 @@ __all__ = ["build_app", "main"]
 
 def build_app() -> typer.Typer:
     """Put the commands together."""
-    from promptbank.cli import backbone, bank, config, db, learn, predict, serve, tasks
+    from promptbank.cli import backbone, bank, baseline, compare, config, db, experiments, learn, predict, serve, tasks
 
     app = typer.Typer(
         name="promptbank",
@@ -27,7 +27,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (learn, predict, serve):
+    for module in (learn, predict, serve, experiments, baseline, compare):
         module.register(app)
     for name, group in (("tasks", tasks), ("bank", bank), ("backbone", backbone), ("db", db), ("config", config)):
         app.add_typer(group.app, name=name)

@@ -9,21 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from promptbank.backbone import Backbone
 from promptbank.bank.cards import chosen_card, examples_of
+from promptbank.cli.command import CHECK_SAID_NO
 from promptbank.cli.output import print_json, print_table, say
 from promptbank.cli.progress import TrainingProgress
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
+from promptbank.errors import ConfigError
+from promptbank.experiments.continual import run_continual
 from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.reports import crossval_report, sweep_report
+from promptbank.experiments.curve import CurvePlan, run_curve
+from promptbank.experiments.reports import continual_report, crossval_report, curve_report, sweep_report
+from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
 from promptbank.forward import LanguageModel
-from promptbank.report import Report, write_report
+from promptbank.report.cells import cell_text
+from promptbank.report.parts import Report, Table
+from promptbank.report.write import write_report
 from promptbank.train.config import TrainConfig
+from store import Store
 from tasks import Example, TaskCard, fold_of
 
-__all__ = ["Chosen", "crossval", "sweep"]
+__all__ = ["Chosen", "SweepPlan", "continual", "crossval", "curve", "curve_plan", "sweep"]
+
+KEPT_OUT_OF = 10
+"""Folds of which a sweep may keep one out: those of a ten-fold cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Chosen:
 class _Bench:
     """What an experiment works with."""
 
+    store: Store
     backbone: Backbone
     lm: LanguageModel
     card: TaskCard
@@ -61,7 +75,7 @@ def _bench(settings: Settings, chosen: Chosen) -> Iterator[_Bench]:
         found = examples_of(card, chosen.data, part="train")
         say(found.note)
         with TrainingProgress() as progress:
-            yield _Bench(backbone, LanguageModel(backbone.model), card, found.examples, progress)
+            yield _Bench(store, backbone, LanguageModel(backbone.model), card, found.examples, progress)
 
 
 def crossval(
@@ -79,7 +93,41 @@ def crossval(
             folds=folds,
             listener=bench.progress,
         )
-    _tell(path, lambda result: crossval_report(result, bench.card, bench.examples), out, as_json=as_json)
+    _tell(path, lambda result: crossval_report(result, bench.examples), out, as_json=as_json)
+
+
+def curve_plan(fractions: str, repeats: int, folds: int, starts: Sequence[str]) -> CurvePlan:
+    """Read the options of a curve.
+
+    Raises:
+        ConfigError: a fraction is no number above 0 and at most 1.
+    """
+    try:
+        shares = tuple(sorted({float(text) for text in fractions.split(",")}, reverse=True))
+    except ValueError as exc:
+        raise ConfigError(f"--fractions {fractions!r} is no list of numbers such as 1,.5,.1") from exc
+    if not all(0 < share <= 1 for share in shares):
+        raise ConfigError(f"--fractions {fractions!r}: shares are above 0 and at most 1")
+    return CurvePlan(shares, repeats, folds, tuple(dict.fromkeys(starts)))
+
+
+def curve(
+    settings: Settings, chosen: Chosen, config: TrainConfig, plan: CurvePlan, out: Path | None, *, as_json: bool
+) -> None:
+    """Run every fraction, write the report, print its first table."""
+    with _bench(settings, chosen) as bench:
+        path = run_curve(
+            settings.home,
+            bench.backbone,
+            bench.lm,
+            bench.card,
+            bench.examples,
+            config,
+            plan,
+            listener=bench.progress,
+            starts=bench.store,
+        )
+    _tell(path, curve_report, out, as_json=as_json)
 
 
 def sweep(
@@ -87,7 +135,7 @@ def sweep(
     chosen: Chosen,
     config: TrainConfig,
     plan: SweepPlan,
-    kept_out: tuple[int, int] | None,
+    kept_out: int | None,
     out: Path | None,
     *,
     as_json: bool,
@@ -96,13 +144,32 @@ def sweep(
     with _bench(settings, chosen) as bench:
         examples = bench.examples
         if kept_out is not None:
-            fold, folds = kept_out
-            examples = [e for e in examples if fold_of(e.group, folds) != fold]
-            say(f"fold {fold} of {folds} is kept out: {len(examples)} of {len(bench.examples)} rows are used")
+            examples = [e for e in examples if fold_of(e.group, KEPT_OUT_OF) != kept_out]
+            say(f"fold {kept_out} of {KEPT_OUT_OF} is kept out: {len(examples)} of {len(bench.examples)} rows are used")
         path = run_sweep(
             settings.home, bench.backbone, bench.lm, bench.card, examples, config, plan, listener=bench.progress
         )
     _tell(path, sweep_report, out, as_json=as_json)
+
+
+def continual(settings: Settings, stream: Path, out: Path | None, *, contrast: bool, as_json: bool) -> None:
+    """Learn a stream, write the report, and say no when anything moved."""
+    with opened_bank(settings) as (store, backbone):
+        tasks = read_stream(stream, store)
+        with TrainingProgress() as progress:
+            path = run_continual(
+                settings.home,
+                backbone,
+                LanguageModel(backbone.model),
+                tasks,
+                contrast=contrast,
+                listener=progress,
+                on_stage=say,
+            )
+    _tell(path, continual_report, out, as_json=as_json)
+    bank = json.loads(path.read_text(encoding="utf-8"))["results"]["bank"]
+    if bank["answers_moved"] or bank["faults"]:
+        raise typer.Exit(CHECK_SAID_NO)
 
 
 def _tell(path: Path, build: Callable[[Mapping[str, Any]], Report], out: Path | None, *, as_json: bool) -> None:
@@ -110,15 +177,11 @@ def _tell(path: Path, build: Callable[[Mapping[str, Any]], Report], out: Path | 
     result = json.loads(path.read_text(encoding="utf-8"))
     report = build(result)
     written = write_report(report, out or path.parent, result["kind"])
+    table = next(part for part in report.parts if isinstance(part, Table))
+    rows = [dict(zip(table.columns, map(cell_text, row), strict=True)) for row in table.rows]
     if as_json:
-        print_json({"result": str(path), "report": [str(p) for p in written], **_scores(report)})
+        print_json({"result": str(path), "report": [str(p) for p in written], "summary": report.summary, "table": rows})
     else:
-        table = report.tables[0]
-        print_table([dict(zip(table.columns, row, strict=True)) for row in table.rows], table.columns, as_json=False)
+        print_table(rows, table.columns, as_json=False)
     say(f"result: {path}")
     say(f"report: {', '.join(map(str, written))}")
-
-
-def _scores(report: Report) -> dict[str, Any]:
-    table = report.tables[0]
-    return {"table": [dict(zip(table.columns, row, strict=True)) for row in table.rows]}

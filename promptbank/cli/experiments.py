@@ -13,11 +13,13 @@ from promptbank.cli.training import TrainingOptions
 Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
 Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
+Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "crossval")(crossval)
+    for name, function in (("crossval", crossval), ("curve", curve), ("sweep", sweep), ("continual", continual)):
+        command(app, name)(function)
 
 
 def crossval(
@@ -27,7 +29,7 @@ def crossval(
     lang: Lang = None,
     data: Data = None,
     card: Card = None,
-    folds: Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")] = 10,
+    folds: Folds = 10,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -42,3 +44,82 @@ def crossval(
 
     chosen = experimenting.Chosen(task, lang, card, data)
     experimenting.crossval(common.settings, chosen, training.config(), folds, out, as_json=json)
+
+
+def curve(
+    common: Common,
+    training: TrainingOptions,
+    task: Task,
+    lang: Lang = None,
+    data: Data = None,
+    card: Card = None,
+    fractions: Annotated[str, typer.Option(help="Shares of the training rows.")] = "1,.5,.1,.05,.01",
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, each with a fold of its own.")] = 6,
+    folds: Folds = 10,
+    start: Annotated[
+        list[str] | None, typer.Option("--start", help="Starts to compare, as --init takes them; repeatable.")
+    ] = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Learn a task from fewer and fewer rows: nested samples, the spread of repeats, TF-IDF beside it.
+
+    A killed command goes on when it is given again.
+
+    Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
+    """
+    from promptbank.cli import experimenting
+
+    chosen = experimenting.Chosen(task, lang, card, data)
+    plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
+    experimenting.curve(common.settings, chosen, training.config(), plan, out, as_json=json)
+
+
+def sweep(
+    common: Common,
+    training: TrainingOptions,
+    task: Task,
+    lang: Lang = None,
+    data: Data = None,
+    card: Card = None,
+    settings: Annotated[int, typer.Option(min=3, help="Settings that are tried.")] = 9,
+    folds: Annotated[int, typer.Option(min=2, help="Inner folds of each setting.")] = 2,
+    rungs: Annotated[int, typer.Option(min=1, help="Rungs of successive halving.")] = 2,
+    keep_out: Annotated[
+        int | None, typer.Option(min=0, max=9, help="Fold of ten that is not looked at, for an honest test.")
+    ] = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Try settings: number and placement of virtual tokens, encoder, start, learning rate.
+
+    Drawn by Optuna, kept in a journal file; runs of a rung train in shared batches, the best third goes on to three
+    times the rows. A killed command goes on when it is given again.
+
+    Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
+    """
+    from promptbank.cli import experimenting
+
+    chosen = experimenting.Chosen(task, lang, card, data)
+    config = training.config()
+    plan = experimenting.SweepPlan(settings=settings, folds=folds, rungs=rungs, seed=config.seed)
+    experimenting.sweep(common.settings, chosen, config, plan, keep_out, out, as_json=json)
+
+
+def continual(
+    common: Common,
+    stream: Annotated[Path, typer.Argument(help="TOML file of the tasks in their order.")],
+    contrast: Annotated[bool, typer.Option(help="Fine-tune a copy of the backbone on the same stream too.")] = True,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Learn a stream of tasks; after each a new process opens the bank and answers all tasks so far.
+
+    Reports average accuracy, backward transfer and forgetting. A killed command goes on when it is given again. The
+    exit code is 3 when an answer moved or the bank has a fault.
+
+    Example: promptbank continual configs/stream/stream.toml
+    """
+    from promptbank.cli import experimenting
+
+    experimenting.continual(common.settings, stream, out, contrast=contrast, as_json=json)

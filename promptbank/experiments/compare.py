@@ -6,9 +6,7 @@ results, in ``measured.json`` beside ``result.json``, so two runs of one compari
 
 from __future__ import annotations
 
-import gc
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,10 +19,11 @@ from pydantic import ValidationError
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, PromptBankError
 from promptbank.evaluate import Evaluated
-from promptbank.experiments.ledger import Ledger, machine, open_ledger, write_json
+from promptbank.experiments.ledger import Ledger, open_ledger, write_json
+from promptbank.experiments.meter import Meter, Metered
 from promptbank.experiments.trials import origin
 from promptbank.forward import LanguageModel
-from promptbank.methods.learner import Fit, Learner, Size
+from promptbank.methods.learner import Fit
 from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.sequential import learn_stream
 from promptbank.train.config import TrainConfig
@@ -33,7 +32,7 @@ from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import first_rows
 
-__all__ = ["Comparison", "Compared", "run_compare"]
+__all__ = ["Compared", "Comparison", "run_compare"]
 
 Task = tuple[TaskCard, Split]
 
@@ -194,9 +193,9 @@ class _Bench:
 
     def _run(self, name: str, seed: int) -> dict[str, Any]:
         """Make a cell; what it cost is written first, so a cell always has it."""
-        meter = _Meter()
+        meter = Meter()
         learner = METHODS[name].begin(self.backbone, self.lm, self.comparison.config(name, seed))
-        metered = _Metered(learner, meter)
+        metered = Metered(learner, meter)
         notes: list[dict[str, Any]] = []
 
         def note(number: int, fit: Fit, scored: Sequence[Evaluated]) -> None:
@@ -243,60 +242,3 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
     """Mean and sample standard deviation over seeds; None where there is none."""
     known = [value for value in values if value is not None]
     return {"mean": mean(known) if known else None, "sd": stdev(known) if len(known) > 1 else None}
-
-
-class _Meter:
-    """Seconds and memory of learning the first task; made before the method begins, so that its copy counts.
-
-    Memory is resident memory of this process, not a fresh one: its high-water mark is set back (Linux,
-    ``/proc/self/clear_refs``), and ``memory_bytes`` is how far it rose above what was resident then, the shared backbone
-    included. Elsewhere both are None.
-    """
-
-    def __init__(self) -> None:
-        gc.collect()  # what an earlier run left is not this one's baseline
-        self._resident = _set_back()
-        self.cost: dict[str, Any] = {}
-
-    def note(self, seconds: float) -> None:
-        """Keep the cost of the first task; later ones are not asked for."""
-        if self.cost:
-            return
-        peak = _status("VmHWM") if self._resident is not None else None
-        rise = peak - self._resident if peak is not None and self._resident is not None else None
-        self.cost = {"train_seconds": round(seconds, 2), "memory_bytes": rise, "peak_bytes": peak, **machine()}
-
-
-@dataclass(frozen=True, eq=False)
-class _Metered(Learner):
-    """A learner whose learning is measured."""
-
-    learner: Learner
-    meter: _Meter
-
-    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
-        begun = time.perf_counter()
-        fit = self.learner.learn(card, split, listener)
-        self.meter.note(time.perf_counter() - begun)
-        return fit
-
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
-        return self.learner.evaluate(card, examples)
-
-    def size(self, card: TaskCard) -> Size:
-        return self.learner.size(card)
-
-
-def _set_back() -> int | None:
-    """Set the high-water mark of resident memory back to now and return it in bytes, or None where that cannot be."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return None
-    return _status("VmRSS")
-
-
-def _status(key: str) -> int | None:
-    """Return a figure of ``/proc/self/status`` in bytes."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,8 @@ def measure_in_new_process(
 
 def _in_new_process(job: Path) -> None:
     command = [sys.executable, "-m", __name__, str(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - this very program
+    same = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # whatever the current folder is
+    done = subprocess.run(command, env=same, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     if done.returncode:
         raise TrainingError(f"the measuring process failed ({done.returncode}): {done.stderr.strip()[-400:]}")
 

@@ -95,13 +95,22 @@ def test_means_and_deviations_are_over_folds_and_over_seeds(done: Baseline) -> N
     assert method(done, "tfidf", None, None)["accuracy"]["sd_seeds"] is None
 
 
-def test_tfidf_learns_from_train_and_dev_or_from_train_alone(done: Baseline) -> None:
-    for k in range(2):
-        split = crossval_split(ROWS, 2, k, 0.1)
-        for name, known in (("tfidf", (*split.train, *split.dev)), ("tfidf_train", split.train)):
-            expected = TfidfLogistic.fit(CARD, known).predict(split.test)
-            predicted = method(done, name, None, None)["seeds"][0]["predicted"]
-            assert [predicted[e.id] for e in split.test] == expected
+def test_tfidf_learns_from_train_and_dev_and_from_train_alone(
+    tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: list[set[str]] = []
+    fit = TfidfLogistic.fit
+    monkeypatch.setattr(
+        TfidfLogistic, "fit", lambda card, known: learnt.append({e.id for e in known}) or fit(card, known)
+    )
+    result = run(tmp_path, backbone, BaselineSettings(folds=2, shots=(), seeds=1))
+    monkeypatch.undo()
+    splits = [crossval_split(ROWS, 2, k, 0.1) for k in range(2)]
+    assert learnt == [{e.id for e in known} for s in splits for known in ((*s.train, *s.dev), s.train)]
+    for split in splits:
+        expected = TfidfLogistic.fit(CARD, split.train).predict(split.test)
+        predicted = method(result, "tfidf_train", None, None)["seeds"][0]["predicted"]
+        assert [predicted[e.id] for e in split.test] == expected
 
 
 @pytest.mark.parametrize("name", ["none", "diag", "identity", "batch"])

@@ -50,12 +50,14 @@ def test_tfidf_tells_word_pairs_apart() -> None:
 def test_tfidf_is_the_pipeline_of_scikit_learn() -> None:
     text = pytest.importorskip("sklearn.feature_extraction.text")
     linear = pytest.importorskip("sklearn.linear_model")
-    known, asked = examples_of(8), examples_of(8, offset=8)
+    known, asked = examples_of(40), examples_of(8, offset=40)  # with words that stand several times in a text
     vectors = text.TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     model = linear.LogisticRegression(C=10, max_iter=1000)
     model.fit(vectors.fit_transform([e.fields["sentence"] for e in known]), [e.answer for e in known])
-    expected = model.predict(vectors.transform([e.fields["sentence"] for e in asked])).tolist()
-    assert TfidfLogistic.fit(CARD, known).predict(asked) == expected
+    texts = [e.fields["sentence"] for e in asked]
+    found = TfidfLogistic.fit(CARD, known)
+    assert found.pipeline.predict_proba(texts) == pytest.approx(model.predict_proba(vectors.transform(texts)))
+    assert found.predict(asked) == model.predict(vectors.transform(texts)).tolist()
 
 
 def test_tfidf_reads_every_text_field() -> None:

@@ -1,0 +1,86 @@
+"""What learning a task costs: seconds, and resident memory of this process above what was there before.
+
+Not a fresh process: the high-water mark of resident memory is set back first (Linux, ``/proc/self/clear_refs``), so the
+shared backbone, which was resident before, does not count, and a method's private copy of it does.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptbank.evaluate import Evaluated
+from promptbank.experiments.ledger import machine
+from promptbank.methods.learner import Fit, Learner, Size
+from promptbank.train.listen import Listener
+from tasks import Example, Split, TaskCard
+
+__all__ = ["Meter", "Metered"]
+
+PROC = Path("/proc/self")
+
+
+class Meter:
+    """Measures from its making, so make it before the method begins.
+
+    Attributes:
+        cost: ``train_seconds``; ``memory_bytes``, how far resident memory rose while the method began and learnt, and
+            ``peak_bytes``, where it stood then (None where the mark cannot be set back); and the machine.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()  # what an earlier run left is not this one's baseline
+        self._resident = _set_back()
+        self.cost: dict[str, Any] = {}
+
+    def note(self, seconds: float) -> None:
+        """Keep the cost of the first task; later ones are not asked for."""
+        if self.cost:
+            return
+        rise = peak = None
+        if self._resident is not None:
+            peak = _status("VmHWM")
+            rise = peak - self._resident
+        self.cost = {"train_seconds": round(seconds, 2), "memory_bytes": rise, "peak_bytes": peak, **machine()}
+
+
+@dataclass(frozen=True, eq=False)
+class Metered(Learner):
+    """A learner of which the learning is measured."""
+
+    learner: Learner
+    meter: Meter
+
+    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+        """Learn and note what it cost."""
+        begun = time.perf_counter()
+        fit = self.learner.learn(card, split, listener)
+        self.meter.note(time.perf_counter() - begun)
+        return fit
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Hand on."""
+        return self.learner.evaluate(card, examples)
+
+    def size(self, card: TaskCard) -> Size:
+        """Hand on."""
+        return self.learner.size(card)
+
+
+def _set_back() -> int | None:
+    """Set the high-water mark back to now and return it in bytes, or None where that cannot be."""
+    try:
+        (PROC / "clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _status(key: str) -> int:
+    """Return a figure of ``/proc/self/status`` in bytes."""
+    lines = (PROC / "status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))

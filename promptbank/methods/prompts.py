@@ -1,0 +1,93 @@
+"""Prompts as a method to compare: every task gets a row of its own, and none touches another."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from promptbank.backbone import Backbone
+from promptbank.encoder import build_encoder
+from promptbank.engine.predictor import Predictor, ServedTask
+from promptbank.errors import UnknownTaskError
+from promptbank.evaluate import Evaluated, evaluate
+from promptbank.forward import LanguageModel
+from promptbank.methods.learner import Fit, Learner, Method, Size
+from promptbank.render import Policy, Renderer
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import Listener
+from promptbank.train.loop import train_prompts
+from promptbank.train.run import Plan
+from promptbank.train.start import start_ids, starting_rows
+from tasks import Example, Split, TaskCard
+
+__all__ = ["Prompt", "Rows"]
+
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Prompt(Method):
+    """Learns the (V, H) rows of a task through an encoder.
+
+    Attributes:
+        encoder: versioned name; "embedding.v1" is prompt tuning, where the rows themselves are the parameters.
+    """
+
+    encoder: str = "lstm.v1"
+
+    training: ClassVar = {"restarts": 0}  # no other method gets a second chance after a collapse
+
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> Rows:
+        """Begin with an empty table."""
+        return Rows(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
+
+
+class Rows(Learner):
+    """The rows learnt so far.
+
+    Args:
+        backbone: tokenizer and window.
+        lm: its forward passes.
+        config: settings of every task; ``init`` is a key of `STARTS`.
+    """
+
+    def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> None:
+        self._backbone, self._lm, self._config = backbone, lm, config
+        self.tasks: dict[tuple[str, str], ServedTask] = {}
+
+    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+        """Learn the task's row; one that was there is learnt anew."""
+        config = self._config
+        policy = Policy.of(self._backbone.tokenizer, answer_tokens=config.answer_tokens)
+        renderer = Renderer(card, self._backbone.tokenizer, policy, self._backbone.window)
+        ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
+        plan = Plan(renderer, split.train, split.dev, config, starting_rows(self._lm, ids))
+        with tempfile.TemporaryDirectory() as folder:
+            (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", listener=listener)
+        self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
+        return Fit(trained.best_epoch, trained.epochs)
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Score the task's row.
+
+        Raises:
+            UnknownTaskError: it has none yet.
+        """
+        if _key(card) not in self.tasks:
+            raise UnknownTaskError(f"{card.taskname}:{card.lang} has no row yet; learn it first")
+        return evaluate(Predictor(self._lm), self.tasks[_key(card)], examples)
+
+    def size(self, card: TaskCard) -> Size:
+        """Return the encoder's parameters, and the bytes of the row that is left of it."""
+        start = torch.zeros(card.total_virtual_tokens, self._lm.hidden_size)
+        encoder = build_encoder(self._config.encoder, start, 1.0, seed=0)
+        return Size(sum(p.numel() for p in encoder.parameters()), start.numel() * FLOAT32_BYTES)
+
+
+def _key(card: TaskCard) -> tuple[str, str]:
+    return card.taskname, card.lang

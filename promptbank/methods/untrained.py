@@ -1,0 +1,98 @@
+"""Methods that leave the backbone alone: shots in the prompt, and TF-IDF, as methods to compare with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptbank.backbone import Backbone
+from promptbank.evaluate import Evaluated
+from promptbank.forward import LanguageModel
+from promptbank.methods.classic import TfidfLogistic, label_ids
+from promptbank.methods.icl import InContext, draw_shots
+from promptbank.methods.learner import Fit, Learner, Method, Size
+from promptbank.train.config import TrainConfig
+from promptbank.train.listen import Listener
+from tasks import Example, Split, TaskCard, classification_report, data_sha256
+
+__all__ = ["Shots", "Tfidf"]
+
+
+@dataclass(frozen=True)
+class Shots(Method):
+    """In-context learning without calibration; fewer shots where there are fewer training rows.
+
+    Attributes:
+        shots: examples in the prompt, drawn with the run's seed.
+    """
+
+    shots: int = 4
+
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> _Shown:
+        """Begin without shots."""
+        return _Shown(backbone, lm, config, self.shots)
+
+
+@dataclass(frozen=True)
+class Tfidf(Method):
+    """Logistic regression on TF-IDF, a classifier for each task; it needs no dev rows and learns from them too."""
+
+    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> _Classifiers:
+        """Begin without classifiers."""
+        return _Classifiers()
+
+
+class _Shown(Learner):
+    """The shots drawn so far, by task."""
+
+    def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig, shots: int) -> None:
+        self._backbone, self._lm, self._config, self._count = backbone, lm, config, shots
+        self._shots: dict[str, list[Example]] = {}
+
+    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+        """Draw the task's shots."""
+        label_ids(card)
+        count = min(self._count, len(split.train))
+        self._shots[card.sha256] = draw_shots(split.train, count, self._config.seed)
+        return Fit()
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Score the label forms after the task's shots."""
+        icl = InContext(self._lm, self._backbone, card, self._shots.get(card.sha256, []))
+        scored = icl.score([e.fields for e in examples])
+        return _evaluated(card, examples, [max(s.scores, key=s.scores.__getitem__) for s in scored])
+
+    def size(self, card: TaskCard) -> Size:
+        """Return the bytes of the shots as JSON lines in UTF-8."""
+        shown = [{**e.fields, card.answer_field: e.answer} for e in self._shots.get(card.sha256, [])]
+        return Size(0, sum(len(json.dumps(row, ensure_ascii=False).encode()) + 1 for row in shown))
+
+
+class _Classifiers(Learner):
+    """The classifiers fitted so far, by task."""
+
+    def __init__(self) -> None:
+        self._fitted: dict[str, TfidfLogistic] = {}
+
+    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+        """Fit the task's classifier."""
+        self._fitted[card.sha256] = TfidfLogistic.fit(card, [*split.train, *split.dev])
+        return Fit()
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Score the task's classifier."""
+        return _evaluated(card, examples, self._fitted[card.sha256].predict(examples))
+
+    def size(self, card: TaskCard) -> Size:
+        """Return coefficients, intercepts and IDF weights, and their bytes with those of the vocabulary."""
+        words, logistic = self._fitted[card.sha256].pipeline.named_steps.values()  # type: ignore[attr-defined]
+        arrays = [logistic.coef_, logistic.intercept_]
+        vocabulary = sum(len(word.encode()) + 1 for word in words.vocabulary_)
+        learnt = sum(array.size for array in arrays)
+        return Size(learnt, sum(a.nbytes for a in (*arrays, words.idf_)) + vocabulary)
+
+
+def _evaluated(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:
+    report = classification_report([e.answer or "" for e in examples], list(predicted), label_ids(card))
+    return Evaluated(report.as_dict(), data_sha256(examples), tuple(predicted))

@@ -1,0 +1,127 @@
+"""How values are written in reports: the same everywhere, so that columns can be read downwards.
+
+Scores and other numbers up to 1 have 4 decimals, larger ones 4 significant digits, and whole parts are never rounded.
+Numbers below 0.001 are written with an exponent, since 4 decimals would make them 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from promptbank.report.parts import Cell, Table
+from tasks.statistics import Interval, MeanSd
+
+__all__ = ["about_rows", "blocks", "cell_text", "is_number", "number_columns", "plain_text"]
+
+NOTHING = "-"
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def cell_text(cell: Cell) -> str:
+    """Return a cell as text.
+
+    >>> cell_text(0.826), cell_text(1159), cell_text(44.2), cell_text(12345.678), cell_text(0.0000123)
+    ('0.8260', '1,159', '44.20', '12,346', '1.23e-05')
+    >>> cell_text(MeanSd(0.826, 0.018, 5)), cell_text(None)
+    ('0.8260 ± 0.0180', '-')
+    """
+    match cell:
+        case None:
+            return NOTHING
+        case str():
+            return plain_text(cell)
+        case bool():
+            return "yes" if cell else "no"
+        case int():
+            return f"{cell:,}"
+        case MeanSd():
+            return _beside(cell.mean, "" if cell.sd is None else " ± {}", cell.sd)
+        case Interval():
+            return _beside(cell.mean, " [{}, {}]", cell.low, cell.high)
+    return _number(cell, _decimals(cell))
+
+
+def _beside(mean: float, form: str, *others: float | None) -> str:
+    """A mean and numbers that are read with it, so with as many decimals."""
+    numbers = [x for x in (mean, *others) if x is not None]
+    decimals = _decimals(max(numbers, key=abs))
+    return _number(mean, decimals) + form.format(*(_number(x, decimals) for x in numbers[1:]))
+
+
+def _decimals(number: float) -> int | None:
+    """Decimals of a number; None where it needs an exponent."""
+    size = abs(number)
+    if size and size < 0.001:
+        return None
+    return 4 if size <= 1 or not math.isfinite(size) else max(0, 3 - math.floor(math.log10(size)))
+
+
+def _number(number: float, decimals: int | None) -> str:
+    return f"{number:.2e}" if decimals is None else f"{number:,.{decimals}f}"
+
+
+def is_number(cell: Cell) -> bool:
+    """Whether a cell is set to the right, as numbers are."""
+    return cell is not None and not isinstance(cell, str | bool)
+
+
+def number_columns(table: Table) -> list[bool]:
+    """Say of each column whether it holds numbers, and nothing else but empty cells."""
+    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    return [any(map(is_number, cells)) and all(c is None or is_number(c) for c in cells) for cells in columns]
+
+
+def plain_text(text: str) -> str:
+    """Replace what no file or page can show (control characters, half surrogates) by U+FFFD."""
+    return UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def blocks(text: str) -> Iterator[tuple[str, list[str]]]:
+    r"""Split prose into paragraphs ("p", its one text) and lists ("ul", its points).
+
+    >>> list(blocks("One\nline.\n\n- a\n- b"))
+    [('p', ['One line.']), ('ul', ['a', 'b'])]
+    """
+    for block in re.split(r"\n\s*\n", plain_text(text).strip()):
+        lines: list[str] = []
+        kind = "p"
+        for line in block.splitlines():
+            point = line.lstrip().startswith("- ")
+            if point and kind == "p":
+                yield from _paragraph(lines)
+                kind, lines = "ul", []
+            if point or not lines:
+                lines.append(line.strip().removeprefix("- ").strip())
+            else:
+                lines[-1] += " " + line.strip()
+        yield from [("ul", lines)] if kind == "ul" else _paragraph(lines)
+
+
+def _paragraph(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    if any(lines):
+        yield "p", [" ".join(lines)]
+
+
+def about_rows(about: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+    """Flatten what a result is about into names and texts; a mapping's keys are joined with a dot.
+
+    >>> list(about_rows({"seed": 2026, "packages": {"torch": "2.13.0"}, "salts": ["a", "b"]}))
+    [('seed', '2026'), ('packages.torch', '2.13.0'), ('salts', 'a, b')]
+    """
+    for key, value in about.items():
+        if isinstance(value, Mapping) and value:
+            yield from about_rows(value, f"{above}{key}.")
+        else:
+            yield plain_text(f"{above}{key}"), plain_text(_about_text(value))
+
+
+def _about_text(value: object) -> str:
+    """Exact values: a seed or a learning rate must be found again as it was given."""
+    if value is None or isinstance(value, str | bool):
+        return value if isinstance(value, str) else cell_text(value)
+    if isinstance(value, Sequence) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(map(str, value))
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,61 @@
+"""Write a report: all of its files, or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from promptbank.report.errors import ReportError
+from promptbank.report.markdown import figure_file, markdown
+from promptbank.report.page import page
+from promptbank.report.parts import Report, check_name
+
+__all__ = ["write_report"]
+
+
+def write_report(report: Report, folder: Path, name: str) -> list[Path]:
+    """Write ``<name>.md`` with ``<name>-<figure>.png`` beside it, and ``<name>.html``, which needs no other file.
+
+    Equal reports give equal bytes. Everything is written under other names first, and takes its place only when all of
+    it is on the disk.
+
+    Args:
+        report: what to write.
+        folder: made if it is not there; files of these names in it are replaced.
+        name: lower-case letters and digits in words joined by ``-``.
+
+    Returns:
+        The paths: Markdown, page, and the figures in their order.
+
+    Raises:
+        ReportError: the name cannot be a file's, or the folder cannot be written.
+    """
+    check_name(name, "report")
+    contents = {f"{name}.md": markdown(report, name).encode(), f"{name}.html": page(report).encode()}
+    contents |= {figure_file(name, figure): figure.png for figure in report.figures}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_all(folder, contents)
+    except OSError as exc:
+        raise ReportError(
+            f"report {name!r} cannot be written to {folder} ({exc.strerror}); name another folder"
+        ) from exc
+    return [folder / file for file in contents]
+
+
+def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    places = {folder / f"{file}.tmp{os.getpid()}": folder / file for file in contents}
+    try:
+        for temporary, content in zip(places, contents.values(), strict=True):
+            temporary.write_bytes(content)
+        for path in places.values():
+            if path.is_dir():
+                raise IsADirectoryError(0, f"{path.name} is a folder")
+        for temporary, path in places.items():
+            os.replace(temporary, path)
+    finally:
+        for temporary in places:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""Experiments and trainings of several tasks as a user starts them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Promptbank
+from tests.unit.test_cli import SMALL, error, lines
+from tests.worlds import SENTENCES
+
+pytest.importorskip("sklearn", reason="the extra experiments is not installed")
+pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
+
+TASK = ("--task", "sentiment-task", "--data", "data.jsonl")
+
+
+def test_a_cross_validation_prints_its_table_and_says_where_the_report_is(promptbank: Promptbank) -> None:
+    result = promptbank("crossval", *TASK, "--folds", "3", *SMALL, "--out", "report", "--json")
+    assert result.exit_code == 0, result.output
+    (told,) = lines(result.stdout)
+    assert [row["method"] for row in told["table"]] == ["p-tuned", "TF-IDF + logistic regression", "majority"]
+    assert json.loads(Path(told["result"]).read_text())["status"] == "done"
+    assert sorted(path.name for path in Path("report").iterdir()) == [
+        "crossval-folds.png",
+        "crossval.html",
+        "crossval.md",
+    ]
+    shown = promptbank("crossval", *TASK, "--folds", "3", *SMALL)
+    assert "p-tuned" in shown.stdout
+    assert "epoch" not in shown.stderr  # nothing is learnt twice
+
+
+def test_a_curve_compares_starts(promptbank: Promptbank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+    curve = ("curve", *TASK, "--folds", "3", "--repeats", "2", *SMALL)
+    result = promptbank(*curve, "--fractions", "1,.3", "--start", "text", "--start", "nearest", "--json")
+    assert result.exit_code == 0, result.output
+    table = lines(result.stdout)[0]["table"]
+    assert [row["share"] for row in table] == ["30%", "100%"]
+    assert "p-tuned, start: nearest" in table[0]
+    assert "no list of numbers" in error(promptbank(*curve, "--fractions", "a,b"))
+    assert "above 0 and at most 1" in error(promptbank(*curve, "--fractions", "1.5"))
+
+
+def test_a_sweep_keeps_a_fold_out(promptbank: Promptbank) -> None:
+    pytest.importorskip("optuna", reason="the extra experiments is not installed")
+    result = promptbank("sweep", *TASK, "--settings", "3", "--rungs", "1", "--keep-out", "0", *SMALL, "--json")
+    assert result.exit_code == 0, result.output
+    assert "fold 0 of 10 is kept out" in result.stderr
+    assert len(lines(result.stdout)[0]["table"]) == 3
+
+
+def test_a_stream_is_learnt_and_forgets_nothing(promptbank: Promptbank) -> None:
+    Path("stream.toml").write_text(
+        """
+        name = "one"
+        config = {epochs = 1, dev_fraction = 0.3}
+        [[experience]]
+        task = "sentiment-task:en"
+        data = ["data.jsonl"]
+        folds = 3
+        """
+    )
+    result = promptbank("continual", "stream.toml", "--no-contrast", "--json")
+    assert result.exit_code == 0, result.output
+    assert lines(result.stdout)[0]["table"][0]["forgetting"] == "0.0000"
+    assert "cannot be read" in error(promptbank("continual", "missing.toml"))
+
+
+def test_two_tasks_are_learnt_in_one_run(promptbank: Promptbank) -> None:
+    rows = [json.dumps({"taskname": "topic-task", "sentence": s, "label": "sports"}) for s, _ in SENTENCES]
+    rows += [json.dumps({"taskname": "topic-task", "sentence": f"{s} too", "label": "culture"}) for s, _ in SENTENCES]
+    Path("both.jsonl").write_text(Path("data.jsonl").read_text() + "\n".join(rows) + "\n")
+    both = ("train", "--task", "sentiment-task", "--task", "topic-task", "--data", "both.jsonl", *SMALL)
+    result = promptbank(*both, "--json")
+    assert result.exit_code == 0, result.output
+    assert [row["taskname"] for row in lines(result.stdout)] == ["sentiment-task", "topic-task"]
+    live = lines(promptbank("bank", "list", "--json").stdout)
+    assert {row["taskname"] for row in live} == {"sentiment-task", "topic-task"}
+    Path("both.jsonl").write_text('{"taskname": "mood", "sentence": "x", "label": "y"}\n{broken\n')
+    told = error(promptbank(*both))
+    assert "must name one of sentiment-task:en, topic-task:en" in told
+    assert "both.jsonl:2: broken JSON" in told
+
+
+def test_a_training_can_start_from_the_nearest_row(learnt: Promptbank) -> None:
+    result = learnt("train", *TASK, "--init", "nearest", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "loss on" in result.stderr
+    assert "sentiment-task:en@1" in result.stderr

@@ -1,0 +1,238 @@
+"""Comparison of methods: the same rows for all, results apart from costs, a reason for what cannot run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from promptbank.cli import compare as compare_command
+from promptbank.errors import ConfigError
+from promptbank.experiments import meter as meters
+from promptbank.experiments.compare import Compared, Comparison, run_compare
+from promptbank.experiments.meter import Meter
+from promptbank.forward import LanguageModel
+from tasks import Split, TaskCard, crossval_split, sample_path
+from tests.tiny import Kind, tiny_backbone
+from tests.worlds import card_of, examples_of
+
+TRAINING = {"epochs": 1, "batch_size": 4, "dtype": "float32"}
+
+
+class Killed(Exception):
+    pass
+
+
+def tasks_of(*names: str) -> list[tuple[TaskCard, Split]]:
+    found = []
+    for number, name in enumerate(names):
+        examples = examples_of(24, taskname=name, offset=24 * number)
+        found.append((card_of(taskname=name), crossval_split(examples, 3, 0, 0.25)))
+    return found
+
+
+def compared(
+    home: Path,
+    comparison: Comparison,
+    *names: str,
+    kind: Kind = "llama",
+    on_run: Callable[[str, int], None] = lambda *_: None,
+) -> Compared:
+    backbone = tiny_backbone(kind)
+    tasks = tasks_of(*names or ("mood",))
+    return run_compare(home, backbone, LanguageModel(backbone.model), comparison, tasks, on_run=on_run)
+
+
+def results(found: Compared) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(found.path.read_text())
+    return {key: value for key, value in content.items() if key != "timings"}
+
+
+def test_two_comparisons_one_of_them_killed_end_with_equal_results(tmp_path: Path) -> None:
+    comparison = Comparison(("prompt", "lora", "icl"), seeds=2, training=TRAINING)
+
+    def kill(name: str, seed: int) -> None:
+        if (name, seed) == ("lora.v1", 1):
+            raise Killed
+
+    whole = compared(tmp_path / "whole", comparison)
+    with pytest.raises(Killed):
+        compared(tmp_path / "killed", comparison, on_run=kill)
+    done = {path.name for path in (tmp_path / "killed").glob("runs/*/cells/*")}
+    assert done == {"prompt.v1.seed-0.json", "prompt.v1.seed-1.json", "lora.v1.seed-0.json"}
+    again = compared(tmp_path / "killed", comparison)
+    assert results(whole) == results(again)
+    assert whole.measured.keys() == again.measured.keys()
+    assert "train_seconds" not in json.dumps(results(whole))
+
+
+def test_every_run_has_its_costs_beside_the_result(tmp_path: Path) -> None:
+    found = compared(tmp_path, Comparison(("full", "tfidf"), seeds=1, training=TRAINING))
+    written = json.loads(found.path.with_name("measured.json").read_text())
+    assert written == found.measured
+    assert set(written) == {"full.v1.seed-0", "tfidf.v1.seed-0"}
+    for cost in written.values():
+        assert {"train_seconds", "memory_bytes", "peak_bytes", "threads", "load_average"} <= set(cost)
+
+
+def test_a_method_that_cannot_run_is_listed_with_its_reason(tmp_path: Path) -> None:
+    found = compared(tmp_path, Comparison(("bitfit", "prompt"), seeds=1, training=TRAINING))
+    bitfit, prompt = found.methods
+    assert bitfit["method"] == "bitfit.v1"
+    assert "LlamaForCausalLM has no bias" in bitfit["reason"]
+    assert "score" not in bitfit
+    assert 0 <= prompt["score"]["mean"] <= 1
+    assert "reason" in compared(tmp_path, Comparison(("bitfit",), seeds=1)).methods[0]
+    assert "reason" not in compared(tmp_path, Comparison(("bitfit",), 1, training=TRAINING), kind="gpt2").methods[0]
+
+
+def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptbank.methods import prompts, untrained
+
+    seen: dict[str, list[set[str]]] = {"prompt": [], "icl": []}
+    for name, kind in (("prompt", prompts.Rows), ("icl", untrained._Shown)):
+        learn = kind.learn
+
+        def noted(self: Any, card: Any, split: Split, listener: Any = None, *, name: str = name, learn: Any = learn) -> Any:
+            seen[name].append({e.id for e in split.train})
+            return learn(self, card, split, listener)
+
+        monkeypatch.setattr(kind, "learn", noted)
+    found = compared(tmp_path, Comparison(("prompt", "icl"), seeds=2, rows=5, training=TRAINING))
+    assert seen["prompt"] == seen["icl"]
+    assert [len(rows) for rows in seen["prompt"]] == [5, 5]
+    assert seen["prompt"][0] != seen["prompt"][1]
+    assert [cell["tasks"][0]["sizes"]["train"] for cell in found.methods[0]["seeds"]] == [5, 5]
+
+
+def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:
+    (entry,) = compared(tmp_path, Comparison(("lora",), seeds=3, training=TRAINING)).methods
+    scores = torch.tensor([cell["score"] for cell in entry["seeds"]], dtype=torch.float64)
+    assert entry["score"]["mean"] == pytest.approx(float(scores.mean()))
+    assert entry["score"]["sd"] == pytest.approx(float(scores.std()))
+    gold = {e.id: e.answer for e in tasks_of("mood")[0][1].test}
+    for cell in entry["seeds"]:
+        predicted = cell["tasks"][0]["predicted"]
+        assert cell["score"] == sum(predicted[i] == y for i, y in gold.items()) / len(gold)
+
+
+def test_forgetting_is_measured_on_the_first_task_and_is_0_for_rows(tmp_path: Path) -> None:
+    comparison = Comparison(("ptuning", "full", "icl", "tfidf"), seeds=1, training=TRAINING, lrs={"full": 0.05})
+    found = compared(tmp_path, comparison, "mood", "spite")
+    by_name = {entry["method"]: entry for entry in found.methods}
+    for name in ("ptuning.v1", "icl.v1", "tfidf.v1"):
+        assert by_name[name]["forgetting"] == {"mean": 0.0, "sd": None}
+    (cell,) = by_name["full.v1"]["seeds"]
+    assert cell["forgetting"] == pytest.approx(cell["matrix"][0][0] - cell["matrix"][1][0])
+    assert [len(row) for row in cell["matrix"]] == [1, 2]
+    assert by_name["full.v1"]["config"]["lr"] == 0.05
+    assert compared(tmp_path, comparison).methods[0]["forgetting"] == {"mean": None, "sd": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"methods": ("lara",)}, "unknown method 'lara'"),
+        ({"methods": ()}, "0 methods with 3 seeds"),
+        ({"methods": ("lora",), "seeds": 0}, "1 methods with 0 seeds"),
+        ({"methods": ("lora",), "lrs": {"full": 0.1}}, "full.v1, which is not compared"),
+        ({"methods": ("lora",), "lrs": {"lora": 3.0}}, r"settings of lora.v1: lr = 3.0"),
+        ({"methods": ("lora",), "training": {"epochs": 0}}, "epochs = 0"),
+    ],
+)
+def test_wrong_settings_are_refused_at_once(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Comparison(**wrong)
+
+
+def test_too_few_rows_and_the_same_task_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="99 of the 1. training rows of mood:en"):
+        compared(tmp_path, Comparison(("prompt",), rows=99))
+    with pytest.raises(ConfigError, match="mood:en cannot be learnt after itself"):
+        compared(tmp_path, Comparison(("prompt",)), "mood", "mood")
+
+
+def test_a_name_twice_is_one_method() -> None:
+    assert Comparison(("lora", "lora.v1")).methods == ("lora.v1",)
+
+
+def test_memory_is_what_was_taken_after_the_meter_began() -> None:
+    before = torch.ones(25_000_000)  # 100 MB that must not count
+    meter = Meter()
+    if meter._resident is None:
+        pytest.skip("the high-water mark cannot be set back here")
+    passing = torch.ones(50_000_000)
+    del passing  # 200 MB that are gone again, and count
+    meter.note(1.0)
+    assert 190e6 < meter.cost["memory_bytes"] < 290e6
+    assert meter.cost["peak_bytes"] > 300e6
+    meter.note(99.0)
+    assert meter.cost["train_seconds"] == 1.0  # of the first task alone
+    assert len(before) == 25_000_000
+
+
+def test_where_memory_cannot_be_measured_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters, "PROC", tmp_path / "nowhere")
+    meter = Meter()
+    meter.note(2.0)
+    assert (meter.cost["memory_bytes"], meter.cost["peak_bytes"]) == (None, None)
+
+
+def command_line(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    compare_command.register(app)
+    return CliRunner().invoke(app, ["compare", *arguments], prog_name="promptbank")
+
+
+def test_the_command_prints_a_line_for_each_method(home: Path) -> None:
+    result = command_line(
+        *("--task", "sentiment-task", "--data", str(sample_path_of_rows(home)), "--methods", "prompt,bitfit,icl"),
+        *("--seeds", "1", "--epochs", "1", "--folds", "3", "--dev-fraction", "0.3", "--lr", "prompt=1e-2", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["method"] for line in lines] == ["prompt.v1", "bitfit.v1", "icl.v1"]
+    assert lines[0]["bytes_per_task"] == 10 * 32 * 4
+    assert "has no bias" in lines[1]["reason"]
+    assert "bitfit.v1 could not run" in result.stderr
+    assert Path(result.stderr.split("result: ")[1].split(";")[0]).is_file()
+
+
+def sample_path_of_rows(home: Path) -> Path:
+    return home.parent / "data.jsonl"
+
+
+def test_the_command_learns_a_second_task_and_shows_a_table(home: Path) -> None:
+    result = command_line(
+        *("--task", "sentiment-task", "--then", "topic-task", "--methods", "prompt,tfidf", "--seeds", "1"),
+        *("--epochs", "1", "--rows", "8"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "forgetting" in result.stdout
+    assert "topic-task:en: no --data given" in result.stderr
+    assert sample_path is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--lr", "lora"), "--lr 'lora'"),
+        (("--then-data", "data.jsonl"), "--then-data needs --then"),
+    ],
+)
+def test_wrong_usage_is_said(home: Path, options: tuple[str, ...], says: str) -> None:
+    result = command_line("--task", "sentiment-task", *options)
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
+
+
+def test_an_unknown_method_is_one_line(home: Path) -> None:
+    result = command_line("--task", "sentiment-task", "--methods", "lora,magic")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: unknown method 'magic'; known: ptuning")
