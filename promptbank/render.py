@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptbank.errors import InputError, TooLongError
 from tasks import Field, TaskCard, Text, VirtualBlock
@@ -47,11 +47,14 @@ class Policy:
         bos_id: id put before everything, or None for tokenizers that add none.
         eos_id: end token, the last id of every answer.
         answer_tokens: tokens of the window kept free for the answer, its end token included.
+        log_prior: log p of each label when nothing is asked, taken off its score; None for a row that is not
+            calibrated.
     """
 
     bos_id: int | None
     eos_id: int
     answer_tokens: int = MAX_OPEN_ANSWER_TOKENS
+    log_prior: Mapping[str, float] | None = None
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, *, answer_tokens: int = MAX_OPEN_ANSWER_TOKENS) -> Policy:
@@ -66,9 +69,10 @@ class Policy:
         bos_id = tokenizer.bos_token_id if first == tokenizer.bos_token_id else None
         return cls(bos_id=bos_id, eos_id=int(tokenizer.eos_token_id), answer_tokens=answer_tokens)
 
-    def as_dict(self) -> dict[str, int | None]:
-        """Return the plain mapping that is stored as JSON."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain mapping that is stored as JSON; what is not set is not in it."""
+        plain = asdict(self)
+        return plain if self.log_prior is not None else {k: v for k, v in plain.items() if k != "log_prior"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,10 @@ class Renderer:
         self.tokenizer = tokenizer
         self._window = window
         self._parts, self._answer_prefix = _split_answer(card)
+
+    def with_policy(self, policy: Policy) -> Renderer:
+        """Return a renderer that differs in its policy alone."""
+        return type(self)(self.card, self.tokenizer, policy, self._window)
 
     def prompt(self, fields: Mapping[str, str]) -> Prompt:
         """Render the text before the answer.

@@ -20,6 +20,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from promptbank.backbone import Backbone
+from promptbank.bank.calibrate import calibrated_renderer
 from promptbank.bank.freeze import freeze_and_measure, new_row
 from promptbank.bank.recorder import Recorder
 from promptbank.bank.select import LIVE
@@ -206,7 +207,10 @@ def _publish(
 ) -> Learnt:
     """Freeze, measure and make live what a run left."""
     lesson = one.lesson
-    new = new_row(backbone, one.plan.renderer, lesson.config, trained, one.data, one.start, run_id)
+    renderer = one.plan.renderer
+    if lesson.config.calibrate and not lesson.card.is_open:
+        renderer = calibrated_renderer(lm, renderer, trained.table)
+    new = new_row(backbone, renderer, lesson.config, trained, one.data, one.start, run_id)
     measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))

@@ -25,6 +25,9 @@ TRAINING: dict[str, Any] = {
     "patience": Annotated[int | None, typer.Option(help="Epochs without a better dev score.")],
     "dev_fraction": Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")],
     "seed": Annotated[int | None, typer.Option(help="Seed of everything random.")],
+    "calibrate": Annotated[
+        bool | None, typer.Option("--calibrate/--no-calibrate", help="Take off what is answered when nothing is asked.")
+    ],
     "dtype": Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")],
 }
 """Name of each option with its type, as `promptbank.cli.command` adds them to a command."""

@@ -184,7 +184,8 @@ def _identity(task: ServedTask) -> tuple[str, str, int, str]:
 
 
 def _closed(task: ServedTask, prompt: Prompt, scores: Mapping[str, float]) -> Prediction:
-    values = torch.tensor(list(scores.values()), dtype=torch.float64).softmax(0)
+    prior = task.renderer.policy.log_prior or {}
+    values = torch.tensor([s - prior.get(label, 0.0) for label, s in scores.items()], dtype=torch.float64).softmax(0)
     probabilities = dict(zip(scores, values.tolist(), strict=True))
     ranked = sorted(probabilities.values(), reverse=True)
     return Prediction(

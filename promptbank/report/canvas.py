@@ -1,7 +1,7 @@
 """What all plots share: paper, colours, words, and bytes that are the same each time.
 
-matplotlib (extra ``report``) is imported when a plot is made, without pyplot, so no window system and no state of other
-code is touched; the reader's own matplotlib settings decide nothing.
+matplotlib (extra ``experiments``) is imported when a plot is made, without pyplot, so no window system and no state of
+other code is touched; the reader's own matplotlib settings decide nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = [
     "COLOURS",
     "DASHES",
     "LINE",
+    "LISTED",
     "MARKERS",
     "QUIET",
     "WIDTH",
     "draw",
     "look",
-    "name_of",
     "pale",
     "upright",
     "words",
@@ -42,6 +42,9 @@ QUIET = "#57606a"
 
 WIDTH = 8.0
 """Inches; at 150 dots an inch a plot has 1,200 pixels, and text of 11 points is 15 pixels high on a page 800 wide."""
+
+LISTED = "listed"
+"""Label of what stands in the legend; `draw` writes the names there."""
 
 LINE = 0.23
 """Height of a line of text, in inches."""
@@ -85,7 +88,7 @@ def draw(
         y_label: with the unit.
         height: of the axes, in inches; the words around them get their own room.
         below: room for names that lean, in inches.
-        legend: names that `paint` gives as `name_of` says; one alone needs no legend, since the title names it.
+        legend: names of what `paint` labelled `LISTED`, in order; one alone needs none, the title names it.
 
     Raises:
         PromptBankError: matplotlib is not installed.
@@ -95,7 +98,7 @@ def draw(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as exc:
-        raise PromptBankError("plots need matplotlib; install it with: pip install 'promptbank[report]'") from exc
+        raise PromptBankError("plots need matplotlib; install it with: pip install 'promptbank[experiments]'") from exc
     title, x_label, y_label = words(title, 64), words(x_label, 64), upright(y_label, height)
     columns, room = _legend(legend)
     height += LINE * (1.6 * _lines(title) + _lines(x_label)) + below + room + 0.5
@@ -108,7 +111,9 @@ def draw(
         axes.set_ylabel(y_label)
         paint(figure, axes)
         if columns:
-            figure.legend(loc="outside lower center", ncols=columns)
+            drawn = figure.legend(loc="outside lower center", ncols=columns)
+            for text, name in zip(drawn.get_texts(), legend, strict=True):
+                text.set_text(_shown(name))  # as a label, a name that begins with "_" would be left out
         return _png(figure)
 
 
@@ -116,13 +121,13 @@ def _legend(names: Sequence[str]) -> tuple[int, float]:
     """Columns of a legend below the plot, where it hides nothing, and the inches that it takes; none for one name."""
     if len(names) < 2:
         return 0, 0.0
-    longest = max(len(line) for name in names for line in name_of(name).splitlines())
+    longest = max(len(line) for name in names for line in _shown(name).splitlines())
     columns = min(len(names), 3 if longest <= 22 else 2)
     rows = -(-len(names) // columns)
-    return columns, LINE * rows * max(_lines(name_of(name)) for name in names) + 0.2
+    return columns, LINE * rows * max(_lines(_shown(name)) for name in names) + 0.2
 
 
-def name_of(name: str) -> str:
+def _shown(name: str) -> str:
     """Return a name as the legend shows it."""
     return words(name, 38, lines=2)
 

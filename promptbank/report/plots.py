@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptbank.report.canvas import COLOURS, LINE, QUIET, draw, look, name_of, pale, words
+from promptbank.report.canvas import COLOURS, LINE, LISTED, QUIET, draw, look, pale, words
 from promptbank.report.cells import cell_text
 from promptbank.report.errors import ReportError
 from promptbank.report.matrix import heat_map
@@ -65,22 +65,22 @@ def curve_plot(
         if log_x:
             _log_axis(axes, places)
         axes.grid(axis="y")
-        for number, (name, points) in enumerate(series.items()):
-            _curve(axes, number, name, points)
-        for number, (name, level) in enumerate((levels or {}).items()):
+        for number, points in enumerate(series.values()):
+            _curve(axes, number, points)
+        for number, level in enumerate((levels or {}).values()):
             axes.axhline(
                 level,
                 color=QUIET,
                 linestyle=LEVELS[number % len(LEVELS)],
                 linewidth=1.4,
-                label=name_of(name),
+                label=LISTED,
                 zorder=1,
             )
 
     return draw(paint, title=title, x_label=x_label, y_label=y_label, height=3.6, legend=[*series, *(levels or {})])
 
 
-def _curve(axes: Axes, number: int, name: str, points: Mapping[float, Sequence[float]]) -> None:
+def _curve(axes: Axes, number: int, points: Mapping[float, Sequence[float]]) -> None:
     colour, marker, dashes = look(number)
     xs = sorted(points)
     found = [mean_sd(points[x]) for x in xs]
@@ -89,7 +89,7 @@ def _curve(axes: Axes, number: int, name: str, points: Mapping[float, Sequence[f
     axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
     single = [(x, y) for x in xs for y in points[x] if len(points[x]) > 1]
     axes.scatter([x for x, _ in single], [y for _, y in single], s=14, color=colour, alpha=0.45, linewidths=0)
-    axes.plot(xs, means, color=colour, linestyle=dashes, marker=marker, linewidth=2, label=name_of(name))
+    axes.plot(xs, means, color=colour, linestyle=dashes, marker=marker, linewidth=2, label=LISTED)
 
 
 def _log_axis(axes: Axes, places: Sequence[float]) -> None:
@@ -143,7 +143,7 @@ def bar_plot(
                     thick * 0.9,
                     values[metric],
                     COLOURS[number % len(COLOURS)],
-                    metric if not place else None,
+                    listed=not place,
                 )
         axes.axvline(0, color=QUIET, linewidth=1)
         axes.set_yticks(range(len(methods)), names)
@@ -154,10 +154,9 @@ def bar_plot(
     return draw(paint, title=title, x_label=value_label, y_label=method_label, height=height, legend=metrics)
 
 
-def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colour: str, metric: str | None) -> None:
+def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colour: str, *, listed: bool) -> None:
     found = mean_sd(values)
-    label = None if metric is None else name_of(metric)
-    axes.barh(middle, found.mean, height=thick, color=pale(colour), label=label)
+    axes.barh(middle, found.mean, height=thick, color=pale(colour), label=LISTED if listed else None)
     if found.sd is not None:
         axes.errorbar(found.mean, middle - 0.15 * thick, xerr=found.sd, color="black", capsize=3, linewidth=1.3)
         beside = [middle + 0.2 * thick] * len(values)

@@ -35,6 +35,9 @@ class TrainConfig(BaseModel):
     patience: int = Field(4, ge=1, description="epochs without a better dev score before stopping")
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
+    calibrate: bool = Field(
+        False, description="store log p of each label when nothing is asked, and take it off at inference"
+    )
     restarts: int = Field(
         1,
         ge=0,

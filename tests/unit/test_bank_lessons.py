@@ -1,11 +1,18 @@
 """Several tasks learnt in one run: each has its own row, and a kill anywhere costs none of them."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
 
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
+from promptbank.bank.select import served_task
+from promptbank.engine.predictor import Job, Predictor, ServedTask
+from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.errors import TrainingError
+from promptbank.forward import LanguageModel
+from promptbank.methods.calibration import CONTENT_FREE
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent, StepReport
 from store import DiskFullError, Store
@@ -89,3 +96,33 @@ def test_an_alias_of_ones_own_leaves_live_alone(fresh_store: Store, tmp_path: Pa
     folds = [Lesson(mood.card, mood.train, mood.dev, CONFIG, alias=f"fold-{n}", name=f"fold-{n}") for n in (0, 1)]
     learn_tasks(fresh_store, tiny_backbone("llama"), folds, home=tmp_path)
     assert [info.aliases for info in fresh_store.rows.list()] == [("fold-0",), ("fold-1",)]
+
+
+def test_a_calibrated_row_answers_evenly_when_nothing_is_asked(fresh_store: Store, tmp_path: Path) -> None:
+    mood = lessons()[0]
+    config = CONFIG.model_copy(update={"calibrate": True})
+    backbone = tiny_backbone("llama")
+    rows = [
+        learn_tasks(fresh_store, backbone, [Lesson(mood.card, mood.train, mood.dev, c)], home=tmp_path)[0].row
+        for c in (CONFIG, config)
+    ]
+    assert rows[0].data == rows[1].data
+    plain, calibrated = (served_task(fresh_store.rows.get(r.scope, r.version), r.version, backbone) for r in rows)
+    predictor = Predictor(LanguageModel(backbone.model))
+
+    def asked(task: ServedTask, text: str) -> dict[str, float]:
+        return predictor.predict([Job(task, {"sentence": text})])[0].probabilities
+
+    def raw(text: str) -> dict[str, float]:
+        prompt = plain.renderer.prompt({"sentence": text})
+        scores = score_forms(predictor.lm, plain.table, [Request(prompt.ids, 0, plain.renderer.forms)])[0]
+        return label_scores(plain.renderer.forms, scores)
+
+    # raw probabilities are averaged and normalised once, as in the authors' code
+    prior = {label: sum(math.exp(raw(text)[label]) for text in CONTENT_FREE) for label in ("positive", "negative")}
+    for text in ("profit rose", "bad"):
+        before, after = asked(plain, text), asked(calibrated, text)
+        weights = {label: before[label] / prior[label] for label in prior}
+        expected = {label: weight / sum(weights.values()) for label, weight in weights.items()}
+        assert after == pytest.approx(expected, abs=1e-4)
+    assert json.loads(rows[0].policy_json).keys() == {"bos_id", "eos_id", "answer_tokens"}

@@ -162,6 +162,14 @@ def test_a_curve_is_the_means_in_order_with_a_band_of_one_standard_deviation(mon
     assert sorted(map(tuple, axes.collections[1].get_offsets().tolist())) == [(2, 1), (2, 3)]
 
 
+def test_every_curve_and_level_is_in_the_legend_even_with_a_low_line_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    with drawn(monkeypatch) as found:
+        curve_plot({"_a": {1: [0.1]}, "b": {1: [0.2]}}, title="t", x_label="x", y_label="y", levels={"_c": 0.3})
+        bar_plot({"m": {"_a": [1.0], "b": [2.0]}}, title="t", value_label="v")
+    names = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in found]
+    assert names == [["_a", "b", "_c"], ["_a", "b"]]
+
+
 def test_ticks_of_a_logarithmic_axis_are_what_was_measured_and_do_not_touch(monkeypatch: pytest.MonkeyPatch) -> None:
     points = {x: [0.5] for x in (8, 16, 800, 820, 1000)}
     with drawn(monkeypatch) as found:
@@ -278,7 +286,7 @@ def test_a_matrix_too_large_to_read_is_refused() -> None:
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(PromptBankError, match=r"pip install 'promptbank\[report\]'"):
+    with pytest.raises(PromptBankError, match=r"pip install 'promptbank\[experiments\]'"):
         curves()
 
 

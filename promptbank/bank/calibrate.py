@@ -1,0 +1,36 @@
+"""Calibrated rows: what a tuned prompt answers when nothing is asked is taken off its answers (Zhao et al. 2021)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.forward import LanguageModel
+from promptbank.methods.calibration import CONTENT_FREE, prior_of
+from promptbank.render import Renderer
+
+__all__ = ["calibrated_renderer"]
+
+
+@torch.no_grad()
+def calibrated_renderer(lm: LanguageModel, renderer: Renderer, table: Tensor) -> Renderer:
+    """Return the renderer with log p_cf of each label in its policy.
+
+    Content-free inputs stand in every text field; the template's own words stay.
+
+    Args:
+        lm: the float32 backbone.
+        renderer: of a closed card.
+        table: the task's rows, (V, H).
+    """
+    scores = []
+    for text in CONTENT_FREE:
+        prompt = renderer.prompt(dict.fromkeys(renderer.card.fields, text))
+        found = score_forms(lm, table, [Request(prompt.ids, 0, renderer.forms)])[0]
+        scores.append(label_scores(renderer.forms, found))
+    log_prior = {label: math.log(p) for label, p in prior_of(scores).items()}
+    return renderer.with_policy(replace(renderer.policy, log_prior=log_prior))
