@@ -136,13 +136,14 @@ class Tuned(Learner):
             group["lr"] = lr
         with _autocast(self._config.dtype):
             loss = row_losses(self.lm, self._nothing, rows, None).mean()
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is {float(loss)}; try a lower --lr than {self._config.lr}")
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss is {value}; try a lower --lr than {self._config.lr}")
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.state.values(), self._config.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return value
 
 
 class PlainRenderer(Renderer):

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from promptbank.cli import compare as compare_command
 from promptbank.errors import ConfigError
@@ -153,7 +152,7 @@ def test_wrong_settings_are_refused_at_once(wrong: dict[str, Any], says: str) ->
 
 
 def test_too_few_rows_and_the_same_task_twice_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="99 of the 1. training rows of mood:en"):
+    with pytest.raises(ConfigError, match=r"99 of the 1. training rows of mood:en"):
         compared(tmp_path, Comparison(("prompt",), rows=99))
     with pytest.raises(ConfigError, match="mood:en cannot be learnt after itself"):
         compared(tmp_path, Comparison(("prompt",)), "mood", "mood")

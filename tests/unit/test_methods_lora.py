@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from promptbank.errors import TrainingError
 from promptbank.methods.lora import TARGETS, Lora, LoraLayer, lora_layers, merge
@@ -19,14 +20,15 @@ def logits(model: nn.Module) -> Tensor:
     return out
 
 
-def adapted(kind: Kind, *, seed: int = 0) -> nn.Module:
+def adapted(kind: Kind, *, seed: int = 0) -> PreTrainedModel:
     """A tiny model with LoRA in eval mode, B drawn so that it does something."""
     model = tiny_model(kind).eval()
     Lora().prepare(model, seed)
     generator = torch.Generator().manual_seed(1)
     for layer in lora_layers(model):
         layer.b.data.normal_(0.0, 0.1, generator=generator)
-    return model.eval()
+    model.eval()
+    return model
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -175,7 +176,7 @@ def test_shots_are_stored_as_text_and_tfidf_as_a_weight_for_each_word() -> None:
     tfidf.learn(card_of(), split)
     texts = [e.fields["sentence"].split() for e in (*split.train, *split.dev)]
     words = [[w.strip(",") for w in text if len(w.strip(",")) > 1] for text in texts]
-    pairs = {pair for text in words for pair in zip(text, text[1:], strict=False)}
+    pairs = {pair for text in words for pair in pairwise(text)}
     assert tfidf.size(card_of()).trainable == len({w for text in words for w in text}) + len(pairs) + 1  # an intercept
 
 
@@ -198,7 +199,7 @@ def test_full_fine_tuning_forgets_and_rows_do_not() -> None:
     stages: list[int] = []
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    tuned = sequential_full(backbone, lm, stream_of(), config, on_stage=lambda n, _fit, s: stages.append(len(s)))
+    tuned = sequential_full(backbone, lm, stream_of(), config, on_stage=lambda _n, _fit, s: stages.append(len(s)))
     assert stages == [1, 2]
     assert [len(row) for row in tuned] == [1, 2]
     assert tuned[0][0] > 0.8
@@ -208,7 +209,7 @@ def test_full_fine_tuning_forgets_and_rows_do_not() -> None:
 
 
 def test_a_second_row_leaves_the_first_ones_answers_to_the_bit() -> None:
-    backbone, learner = begun("ptuning.v1", "llama")
+    _, learner = begun("ptuning.v1", "llama")
     (first, split), (second, other) = stream_of()
     learner.learn(first, split)
     table = learner.tasks[("mood", "en")].table.clone()
