@@ -8,7 +8,7 @@ from typing import Any
 
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import InputError
-from tasks import Example, classification_report, data_sha256, exact_match
+from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, classification_report, data_sha256, exact_match
 
 __all__ = ["Evaluated", "evaluate"]
 
@@ -20,7 +20,8 @@ class Evaluated:
     """Scores of one task on one set.
 
     Attributes:
-        metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers.
+        metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers;
+            the scores of the format for open answers that have one.
         data_sha256: of the examples, gold answers included.
         predicted: label ids, or texts, in the examples' order.
     """
@@ -47,7 +48,9 @@ def evaluate(
 
     Raises:
         InputError: an example cannot be rendered; nothing is left out of a score.
+        DataError: a gold answer is not of the card's answer format.
     """
+    _check_gold(task.renderer.card, examples)
     predicted: list[str] = []
     truncated = 0
     for start in range(0, len(examples), BATCH_JOBS):
@@ -58,8 +61,7 @@ def evaluate(
             predicted.append(_answer(result))
             truncated += result.truncated > 0
         on_rows(len(predicted))
-    gold = [example.answer or "" for example in examples]
-    metrics = _metrics(task, gold, predicted) | ({"truncated": truncated} if truncated else {})
+    metrics = _metrics(task.renderer.card, examples, predicted) | ({"truncated": truncated} if truncated else {})
     return Evaluated(metrics, data_sha256(examples), tuple(predicted))
 
 
@@ -67,8 +69,22 @@ def _answer(prediction: Prediction) -> str:
     return prediction.text if prediction.text is not None else prediction.label or ""
 
 
-def _metrics(task: ServedTask, gold: list[str], predicted: list[str]) -> dict[str, Any]:
-    space = task.renderer.card.label_space
-    if space is None:
+def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
+    """Refuse unreadable gold answers before anything is predicted."""
+    if card.answer_format is None:
+        return
+    for example in examples:
+        try:
+            ANSWER_FORMATS[card.answer_format].check(card, example.answer or "")
+        except DataError as exc:
+            raise DataError(f"{example.source}: the answer is no {card.answer_format}: {exc}") from exc
+
+
+def _metrics(card: TaskCard, examples: Sequence[Example], predicted: list[str]) -> dict[str, Any]:
+    gold = [example.answer or "" for example in examples]
+    if card.answer_format is not None:
+        texts = [example.fields[card.text_field] for example in examples]
+        return dict(ANSWER_FORMATS[card.answer_format].scores(card, texts, gold, predicted))
+    if card.label_space is None:
         return {"n": len(gold), "exact_match": exact_match(gold, predicted)}
-    return classification_report(gold, predicted, tuple(space)).as_dict()
+    return classification_report(gold, predicted, tuple(card.label_space)).as_dict()

@@ -1,5 +1,7 @@
 """What a task is: cards and templates, examples, splits, metrics. Knows neither torch nor the other rooms."""
 
+from tasks.annotated import parse_annotation
+from tasks.answers import ANSWER_FORMATS, AnswerFormat
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.convert import Conversion, convert_fiqa
@@ -27,15 +29,19 @@ from tasks.examples import (
 )
 from tasks.hub import dataset_records
 from tasks.metrics import ClassificationReport, LabelScore, classification_report, exact_match
+from tasks.slot_metrics import IntentSlotReport, intent_slot_report
+from tasks.slots import IntentSlots, Slot, is_identifier, locate, parse_intent_slots, render_intent_slots
 from tasks.spec import TaskRef, is_lang, is_taskname, parse_spec
 from tasks.splits import DEV_SALT, FOLD_SALT, Split, crossval_split, fold_of, in_dev, label_shares, split_dev
 from tasks.template import Field, Segment, Text, VirtualBlock, scan_template
 
 __all__ = [
+    "ANSWER_FORMATS",
     "CONVERTERS",
     "DEFAULT_LANG",
     "DEV_SALT",
     "FOLD_SALT",
+    "AnswerFormat",
     "CardError",
     "ClassificationReport",
     "Conversion",
@@ -43,9 +49,12 @@ __all__ = [
     "Example",
     "Fault",
     "Field",
+    "IntentSlotReport",
+    "IntentSlots",
     "LabelScore",
     "Record",
     "Segment",
+    "Slot",
     "SpecError",
     "Split",
     "SplitError",
@@ -69,16 +78,22 @@ __all__ = [
     "fold_of",
     "gather_examples",
     "in_dev",
+    "intent_slot_report",
+    "is_identifier",
     "is_lang",
     "is_taskname",
     "label_shares",
+    "locate",
+    "parse_annotation",
     "parse_card",
+    "parse_intent_slots",
     "parse_spec",
     "pick_card",
     "raise_faults",
     "read_cards",
     "read_examples",
     "read_jsonl",
+    "render_intent_slots",
     "sample_path",
     "scan_template",
     "split_dev",

@@ -96,5 +96,6 @@ def _assistant(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
 
 
 def _record(taskname: str, number: str, text: str, label: str) -> dict[str, str]:
-    group = hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:16]
-    return {"taskname": taskname, "utterance": text, "label": label, "id": f"assistant-{number}", "group": group}
+    group, own = (hashlib.sha256(t.encode()).hexdigest() for t in (" ".join(text.casefold().split()), text))
+    row = f"assistant-{number}-{own[:8]}"  # an answer id stands for several texts
+    return {"taskname": taskname, "utterance": text, "label": label, "id": row, "group": group[:16]}

@@ -19,6 +19,8 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from tasks import parse_spec
 
+SHOWN = ("accuracy", "macro_f1", "intent_accuracy", "slot_f1", "exact_match")
+
 
 def train(
     settings: Settings,
@@ -54,7 +56,7 @@ def _report(learnt: Learnt, *, as_json: bool) -> None:
         say(note)
     for warning in learnt.warnings:
         say(f"warning: {warning}")
-    shown = {key: learnt.metrics[key] for key in ("accuracy", "macro_f1", "exact_match") if key in learnt.metrics}
+    shown = {key: learnt.metrics[key] for key in SHOWN if key in learnt.metrics}
     scores = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
     say(f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} rows, float32, stored row): {scores}")
     if as_json:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.generation import generate
+from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
 from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.errors import InputError
 from promptbank.forward import LanguageModel
@@ -93,11 +94,13 @@ class Predictor:
     Args:
         lm: the backbone.
         batch_tokens: most padded tokens of one batch; one longer prompt still runs alone.
+        constrained: whether open answers of a card with an answer format must follow it.
     """
 
-    def __init__(self, lm: LanguageModel, *, batch_tokens: int = 4096) -> None:
+    def __init__(self, lm: LanguageModel, *, batch_tokens: int = 4096, constrained: bool = True) -> None:
         self.lm = lm
         self._batch_tokens = batch_tokens
+        self._constrained = constrained
 
     def predict(self, jobs: Sequence[Job]) -> list[Prediction | InputError]:
         """Answer every job; a record that cannot be rendered yields its error in its place."""
@@ -148,6 +151,7 @@ class Predictor:
     def _generate(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction]:
         table, offsets = stack_tables([job.task for job in jobs])
         policy = jobs[0].task.renderer.policy
+        constraints = [constraint_of(j.task.renderer, j.fields) if self._constrained else None for j in jobs]
         answers = generate(
             self.lm,
             table,
@@ -155,10 +159,11 @@ class Predictor:
             offsets,
             eos_id=policy.eos_id,
             max_tokens=policy.answer_tokens,
+            constraints=constraints,
         )
         return [
-            Prediction(*_identity(job.task), text=job.task.renderer.text(ids), truncated=prompt.truncated)
-            for job, prompt, ids in zip(jobs, prompts, answers, strict=True)
+            Prediction(*_identity(job.task), text=_text(job.task, ids, constraint), truncated=prompt.truncated)
+            for job, prompt, ids, constraint in zip(jobs, prompts, answers, constraints, strict=True)
         ]
 
 
@@ -181,6 +186,12 @@ def stack_tables(tasks: Sequence[ServedTask]) -> tuple[Tensor, list[int]]:
 
 def _identity(task: ServedTask) -> tuple[str, str, int, str]:
     return task.taskname, task.lang, task.version, task.sha256
+
+
+def _text(task: ServedTask, ids: Sequence[int], constraint: Constraint | None) -> str:
+    """Decode an answer; one that was cut off under a constraint is closed."""
+    text, card = task.renderer.text(ids), task.renderer.card
+    return text if constraint is None or card.answer_format is None else GRAMMARS[card.answer_format].closed(card, text)
 
 
 def _closed(task: ServedTask, prompt: Prompt, scores: Mapping[str, float]) -> Prediction:

@@ -60,7 +60,7 @@ def run_continual(
     about = {
         **origin(backbone, lm, [stage.card for stage in stream.stages]),
         "stream": stream.name,
-        "contrast": contrast,
+        "contrast": dict(stream.contrast) if contrast else None,
         "stages": [_about(stage) for stage in stream.stages],
     }
     with open_ledger(home, "continual", about) as ledger:
@@ -76,7 +76,7 @@ def run_continual(
         results = {"tasks": [stage.name for stage in stream.stages], "bank": _bank_results(stream.stages, measured)}
         if contrast:
             on_stage("contrast: the same stream by full fine-tuning of a copy")
-            results["full"] = _contrast(ledger, backbone, lm, stream.stages, listener)
+            results["full"] = _contrast(ledger, backbone, lm, stream, listener)
         return ledger.finish(results)
 
 
@@ -133,11 +133,11 @@ def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]
 
 
 def _contrast(
-    ledger: Ledger, backbone: Backbone, lm: LanguageModel, stages: Sequence[Stage], listener: Listener
+    ledger: Ledger, backbone: Backbone, lm: LanguageModel, stream: Stream, listener: Listener
 ) -> dict[str, Any]:
     """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured."""
-    tuned = _TunedCopy(ledger.folder, backbone, lm, stages)
-    matrix = [ledger.cell(f"contrast-{i}", partial(tuned.after, i, listener))["scores"] for i in range(len(stages))]
+    tuned, count = _TunedCopy(ledger.folder, backbone, lm, stream), len(stream.stages)
+    matrix = [ledger.cell(f"contrast-{i}", partial(tuned.after, i, listener))["scores"] for i in range(count)]
     tuned.remove()
     about = {"method": CONTRAST, "config": tuned.config.model_dump(mode="json")}
     return {**about, "matrix": matrix, "scores": stream_scores(matrix).as_dict()}
@@ -146,9 +146,9 @@ def _contrast(
 class _TunedCopy:
     """A copy of the backbone that learns task after task; its weights are kept between tasks, for a killed command."""
 
-    def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stages: Sequence[Stage]) -> None:
-        self._folder, self._stages = folder, stages
-        self.config = stages[0].config.model_copy(update=dict(METHODS[CONTRAST].training))
+    def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
+        self._folder, self._stages = folder, stream.stages
+        self.config = stream.stages[0].config.model_copy(update={**METHODS[CONTRAST].training, **stream.contrast})
         self._begin = partial(METHODS[CONTRAST].begin, backbone, lm, self.config)
         self._learner: Tuned | None = None
 

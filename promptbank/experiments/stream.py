@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class _File(BaseModel):
 
     name: str
     config: dict[str, Any] = Field(default_factory=dict)
+    contrast: dict[str, Any] = Field(default_factory=dict)
     experience: list[_Entry] = Field(min_length=1)
 
 
@@ -69,10 +70,17 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Tasks in the order in which they are learnt."""
+    """Tasks in the order in which they are learnt.
+
+    Attributes:
+        name: of the stream.
+        stages: the tasks.
+        contrast: settings in which full fine-tuning differs from the first task's.
+    """
 
     name: str
     stages: tuple[Stage, ...]
+    contrast: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_stream(path: Path, store: Store) -> Stream:
@@ -81,7 +89,8 @@ def read_stream(path: Path, store: Store) -> Stream:
     Args:
         path: TOML with ``name``, settings of all trainings under ``[config]``, and an ``[[experience]]`` a task:
             ``task``, optionally ``card``, and ``data`` (of which fold ``fold`` of ``folds`` is the test part) or
-            ``train`` and ``test``; ``train_rows`` and ``test_rows`` keep nested hash samples; ``config``.
+            ``train`` and ``test``; ``train_rows`` and ``test_rows`` keep nested hash samples; ``config``. Settings of
+            the full fine-tuning beside it under ``[contrast]``.
         store: for the cards that were added to the bank.
 
     Raises:
@@ -95,11 +104,12 @@ def read_stream(path: Path, store: Store) -> Stream:
     except ValidationError as exc:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         raise ConfigError(f"the stream {path} is faulty: {'; '.join(faults)}") from exc
+    _config("contrast", {**found.config, **found.contrast})
     stages = tuple(_stage(entry, found.config, path.parent, store) for entry in found.experience)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ConfigError(f"the stream {path} has a task twice: {', '.join(names)}")
-    return Stream(found.name, stages)
+    return Stream(found.name, stages, found.contrast)
 
 
 def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store) -> Stage:
@@ -107,13 +117,17 @@ def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store)
     if card is not None and (folder / card).is_file():
         card = str(folder / card)
     chosen = chosen_card(store, entry.task, None, card)
-    try:
-        config = TrainConfig.model_validate({**shared, **entry.config})
-    except ValidationError as exc:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
-        raise ConfigError(f"settings of {entry.task}: {'; '.join(faults)}") from exc
+    config = _config(entry.task, {**shared, **entry.config})
     split = _split(entry, chosen, folder, config)
     return Stage(chosen, split, config)
+
+
+def _config(name: str, values: Mapping[str, Any]) -> TrainConfig:
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as exc:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+        raise ConfigError(f"settings of {name}: {'; '.join(faults)}") from exc
 
 
 def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:

@@ -13,7 +13,7 @@ import torch
 from promptbank.backbone import Backbone
 from promptbank.encoder import build_encoder
 from promptbank.engine.predictor import Predictor, ServedTask
-from promptbank.errors import UnknownTaskError
+from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import Fit, Learner, Method, Size
@@ -22,7 +22,7 @@ from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from promptbank.train.loop import train_prompts
 from promptbank.train.run import Plan
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.train.start import STARTS, start_ids, starting_rows
 from tasks import Example, Split, TaskCard
 
 __all__ = ["Prompt", "Rows"]
@@ -43,7 +43,16 @@ class Prompt(Method):
     training: ClassVar = {"restarts": 0}  # no other method gets a second chance after a collapse
 
     def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> Rows:
-        """Begin with an empty table."""
+        """Begin with an empty table.
+
+        Raises:
+            ConfigError: the prompt is to start from a row, and there is no bank here.
+        """
+        if config.init not in STARTS:
+            raise ConfigError(
+                f"a comparison has no bank to start from, so init {config.init!r} is not possible; "
+                f"take one of {', '.join(STARTS)}"
+            )
         return Rows(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
 
 

@@ -134,6 +134,7 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         """
         name = "two"
         config = {epochs = 3, dev_fraction = 0.2}
+        contrast = {lr = 0.00001}
         [[experience]]
         task = "sentiment-task:en"
         data = ["rows.jsonl"]
@@ -152,6 +153,7 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
     (tmp_path / "topics.jsonl").write_text("\n".join(topics))
     found = read_stream(tmp_path / "stream.toml", fresh_store)
     sentiment, topic = found.stages
+    assert found.contrast == {"lr": 0.00001}
     assert (sentiment.name, topic.name) == ("sentiment-task:en", "topic-task:en")
     assert len(sentiment.split.train) == 20
     assert (sentiment.config.epochs, topic.config.lr, topic.config.epochs) == (3, 0.001, 3)
@@ -165,6 +167,7 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         ("name = 'x'\nexperience = []", "at least 1"),
         ("name = 'x'\n[[experience]]\ntask = 'a'", "give either data"),
         ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\ncolour = 1", "colour"),
+        ("name = 'x'\ncontrast = {lr = 7}\n[[experience]]\ntask = 't'\ndata=['t']", "settings of contrast: lr"),
         ("name = ", "cannot be read"),
     ],
 )

@@ -1,5 +1,6 @@
 """Templates and cards: scanned by hand, every fault at once, with its place."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -153,6 +154,63 @@ def test_a_card_comes_back_from_its_canonical_json_in_order() -> None:
     assert back == card
     assert list(back.label_space or {}) == ["z", "a"]
     assert back.sha256 == card.sha256
+
+
+STRUCTURED = {
+    "taskname": "asks",
+    "prompt_template": "{text}<|VIRTUAL_PROMPT_0|>{label}",
+    "total_virtual_tokens": 4,
+    "virtual_token_splits": [4],
+    "answer_format": "intent_slots.v1",
+    "intents": ["ask", "tell"],
+    "slot_types": ["date"],
+}
+
+
+def test_an_open_card_may_say_what_its_answers_are() -> None:
+    card = parse_card(STRUCTURED)
+    assert (card.is_open, card.intents, card.slot_types, card.text_field) == (True, ("ask", "tell"), ("date",), "text")
+    assert parse_card(json.loads(card.canonical_json())) == card
+    two = {"prompt_template": "{a}{b}<|VIRTUAL_PROMPT_0|>{label}", "truncate_field": "b"}
+    assert parse_card(STRUCTURED | two).text_field == "b"
+
+
+def test_a_card_without_an_answer_format_keeps_the_hash_it_was_stored_under() -> None:
+    # canonical JSON as it was before the keys for answer formats came
+    stored = (
+        '{"answer_field": "label", "answer_only_loss": true, "description": "", "label_space": null, "lang": "en", '
+        '"phrases": {}, "prompt_template": "{text}<|VIRTUAL_PROMPT_0|> {label}", "taskname": "mood", '
+        '"total_virtual_tokens": 4, "truncate_field": null, "virtual_token_splits": [4]}'
+    )
+    card = parse_card({key: value for key, value in SOUND.items() if key != "label_space"})
+    assert card.canonical_json() == stored
+    assert card.sha256 == hashlib.sha256(stored.encode()).hexdigest()
+    assert {"answer_format", "intents", "slot_types"}.isdisjoint(card.plain())
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"answer_format": None}, {"intents": "is for cards", "slot_types": "is for cards"}),
+        ({"answer_format": "xml"}, {"answer_format": "unknown 'xml'; known: intent_slots.v1"}),
+        ({"label_space": {"a": ["a"]}}, {"answer_format": "is for open answers"}),
+        ({"intents": None, "slot_types": []}, {"intents": "name at least one", "slot_types": "name at least one"}),
+        ({"intents": ["a b", "c", "c"]}, {"intents.0": "'a b' is no identifier", "intents.2": "'c' stands above"}),
+        ({"slot_types": ["a", 7]}, {"slot_types.1": "string"}),
+        ({"slot_types": ["a("]}, {"slot_types.0": "'a(' is no identifier"}),
+        ({"prompt_template": "{a}{b}<|VIRTUAL_PROMPT_0|>{label}"}, {"truncate_field": "one of a, b"}),
+        (
+            {"answer_format": "xml", "intents": ["1"], "slot_types": ["2"], "lang": "x"},
+            {"answer_format": "unknown", "intents.0": "'1'", "slot_types.0": "'2'", "lang": "code"},
+        ),
+    ],
+)
+def test_every_fault_of_an_answer_format_is_told_at_once(changes: dict[str, object], found: dict[str, str]) -> None:
+    with pytest.raises(CardError) as caught:
+        parse_card(STRUCTURED | changes)
+    told = {fault.where: fault.message for fault in caught.value.faults}
+    assert told.keys() == found.keys()
+    assert all(says in told[where] for where, says in found.items())
 
 
 def test_the_template_hash_is_over_what_is_rendered() -> None:

@@ -27,7 +27,8 @@ def assistant(tmp_path: Path) -> list[Path]:
 def test_scenarios_are_labels_and_equal_texts_one_group(assistant: list[Path]) -> None:
     records = convert_scenarios(assistant).records
     assert [r["label"] for r in records] == [row["scenario"] for row in ASSISTANT]
-    assert [r["id"] for r in records] == [f"assistant-{row['answerid']}" for row in ASSISTANT]
+    assert [r["id"].rpartition("-")[0] for r in records] == [f"assistant-{row['answerid']}" for row in ASSISTANT]
+    assert len({r["id"] for r in records}) == len(ASSISTANT)
     assert records[0]["group"] == records[1]["group"] != records[2]["group"]
 
 

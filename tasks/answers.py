@@ -1,0 +1,46 @@
+"""Answer formats: what the open answers of a card are, by the name that its ``answer_format`` gives.
+
+A format reads answers and scores them; the inference engine has a grammar of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.slot_metrics import intent_slot_report
+from tasks.slots import parse_intent_slots
+
+if TYPE_CHECKING:
+    from tasks.card import TaskCard
+
+__all__ = ["ANSWER_FORMATS", "AnswerFormat", "IntentSlotsFormat"]
+
+
+class AnswerFormat(Protocol):
+    """One way to write structure as text."""
+
+    def check(self, card: TaskCard, answer: str) -> None:
+        """Raise `DataError` when an answer is not of this format."""
+
+    def scores(
+        self, card: TaskCard, texts: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
+    ) -> dict[str, float]:
+        """Return the scores of predicted answers about the given texts, by name."""
+
+
+class IntentSlotsFormat:
+    """Intents and slots as in `tasks.slots`, with the card's slot types."""
+
+    def check(self, card: TaskCard, answer: str) -> None:
+        """Raise `DataError` when an answer cannot be read."""
+        parse_intent_slots(answer, card.slot_types)
+
+    def scores(
+        self, card: TaskCard, texts: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
+    ) -> dict[str, float]:
+        """Return the fields of `IntentSlotReport`."""
+        return intent_slot_report(texts, gold, predicted, card.slot_types).as_dict()
+
+
+ANSWER_FORMATS: dict[str, AnswerFormat] = {"intent_slots.v1": IntentSlotsFormat()}

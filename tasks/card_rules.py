@@ -1,0 +1,184 @@
+"""The rules that a card is checked by, as a whole; each finds all its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tasks.answers import ANSWER_FORMATS
+from tasks.errors import Fault
+from tasks.slots import is_identifier
+from tasks.spec import is_lang, is_taskname
+from tasks.template import Field, VirtualBlock, places, scan_template
+
+if TYPE_CHECKING:
+    from tasks.card import TaskCard
+
+__all__ = ["RULES", "folded"]
+
+
+def _name_faults(card: TaskCard) -> Iterator[Fault]:
+    if not is_taskname(card.taskname):
+        yield Fault("taskname", None, f"{card.taskname!r} must not be empty or hold white space or any of : @ . / \\")
+
+
+def _lang_faults(card: TaskCard) -> Iterator[Fault]:
+    if not is_lang(card.lang):
+        yield Fault("lang", None, f"{card.lang!r} is no language code such as en or pt-BR")
+
+
+def _template_faults(card: TaskCard) -> Iterator[Fault]:
+    yield from scan_template(card.prompt_template)[1]
+
+
+def _blocks(card: TaskCard) -> list[int]:
+    return [s.index for s in card.segments if isinstance(s, VirtualBlock)]
+
+
+def _marker_faults(card: TaskCard) -> Iterator[Fault]:
+    found = _blocks(card)
+    if not found:
+        yield Fault("prompt_template", None, "has no <|VIRTUAL_PROMPT_0|> marker, so nothing could be learnt")
+    for index in sorted({i for i in found if found.count(i) > 1}):
+        second = places(card.prompt_template, VirtualBlock(index))[1]
+        yield Fault("prompt_template", second, f"marker {index} stands {found.count(index)} times; once is allowed")
+    wanted = range(len(set(found)))
+    for index in sorted(set(found) - set(wanted)):
+        says = f"marker {index}, but the markers must be numbered {list(wanted)}"
+        yield Fault("prompt_template", places(card.prompt_template, VirtualBlock(index))[0], says)
+
+
+def _split_faults(card: TaskCard) -> Iterator[Fault]:
+    if len(card.virtual_token_splits) != len(_blocks(card)):
+        says = f"{len(card.virtual_token_splits)} split(s) for {len(_blocks(card))} marker(s); give one for each marker"
+        yield Fault("virtual_token_splits", None, says)
+
+
+def _size_faults(card: TaskCard) -> Iterator[Fault]:
+    for index, size in enumerate(card.virtual_token_splits):
+        if size < 1:
+            says = f"{size} virtual tokens for marker {index}; each has at least 1"
+            yield Fault("virtual_token_splits", None, says)
+
+
+def _total_faults(card: TaskCard) -> Iterator[Fault]:
+    total = sum(card.virtual_token_splits)
+    if total != card.total_virtual_tokens:
+        yield Fault("total_virtual_tokens", None, f"{card.total_virtual_tokens}, but the splits add up to {total}")
+
+
+def _answer_faults(card: TaskCard) -> Iterator[Fault]:
+    answer = Field(card.answer_field)
+    found = places(card.prompt_template, answer)
+    shown = f"{{{card.answer_field}}}"
+    if not found:
+        yield Fault("prompt_template", None, f"does not hold the answer field {shown}")
+    elif len(found) > 1:
+        yield Fault("prompt_template", found[1], f"{shown} stands more than once")
+    elif card.segments[-1] != answer:
+        yield Fault("prompt_template", found[0], f"{shown} must be the last thing in it")
+
+
+def _field_faults(card: TaskCard) -> Iterator[Fault]:
+    if not card.fields:
+        yield Fault("prompt_template", None, "has no text field, so every record would look the same")
+    if card.truncate_field is not None and card.truncate_field not in card.fields:
+        says = f"{card.truncate_field!r} is no text field of the template; it has {', '.join(card.fields) or 'none'}"
+        yield Fault("truncate_field", None, says)
+
+
+def _label_faults(card: TaskCard) -> Iterator[Fault]:
+    if card.label_space is None:
+        return
+    if not card.label_space:
+        yield Fault("label_space", None, "is empty; leave it out for open answers")
+    owner: dict[str, str] = {}
+    for label, forms in card.label_space.items():
+        if not forms:
+            yield Fault(f"label_space.{label}", None, "has no form; give at least the one to be generated")
+        for text in dict.fromkeys(folded(t) for t in (label, *forms)):
+            if not text:
+                yield Fault(f"label_space.{label}", None, "an id or form is blank")
+            elif owner.setdefault(text, label) != label:
+                yield Fault(f"label_space.{label}", None, f"{text!r} also means {owner[text]!r}; a form has one label")
+
+
+def _format_faults(card: TaskCard) -> Iterator[Fault]:
+    if card.answer_format is None:
+        for key in ("intents", "slot_types"):
+            if getattr(card, key) is not None:
+                yield Fault(key, None, f"is for cards with an answer_format ({', '.join(ANSWER_FORMATS)})")
+        return
+    if card.answer_format not in ANSWER_FORMATS:
+        yield Fault("answer_format", None, f"unknown {card.answer_format!r}; known: {', '.join(ANSWER_FORMATS)}")
+    if card.label_space is not None:
+        yield Fault("answer_format", None, "is for open answers; leave out this key or label_space")
+    for key in ("intents", "slot_types"):
+        if not getattr(card, key):
+            yield Fault(key, None, f"answer_format {card.answer_format!r} needs it: name at least one")
+
+
+def _names_faults(card: TaskCard, key: str) -> Iterator[Fault]:
+    names: tuple[str, ...] = getattr(card, key) or ()
+    for index, name in enumerate(names):
+        if not is_identifier(name):
+            yield Fault(f"{key}.{index}", None, f"{name!r} is no identifier (letters, digits and '_', no digit first)")
+        elif name in names[:index]:
+            yield Fault(f"{key}.{index}", None, f"{name!r} stands above already")
+
+
+def _intent_faults(card: TaskCard) -> Iterator[Fault]:
+    yield from _names_faults(card, "intents")
+
+
+def _slot_type_faults(card: TaskCard) -> Iterator[Fault]:
+    yield from _names_faults(card, "slot_types")
+
+
+def _text_field_faults(card: TaskCard) -> Iterator[Fault]:
+    if card.answer_format is not None and card.truncate_field is None and len(card.fields) > 1:
+        says = f"the answers are about one text; name it in truncate_field, one of {', '.join(card.fields)}"
+        yield Fault("truncate_field", None, says)
+
+
+def _text_faults(card: TaskCard) -> Iterator[Fault]:
+    """Text that neither a database nor a hash can take: NUL and lone surrogates, wherever they stand."""
+    for key, value in card.__dict__.items():
+        for text in _texts(value) if key in type(card).model_fields else ():
+            wrong = next((n for n, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+            if wrong is not None:
+                yield Fault(key, wrong, f"{text[wrong]!a} is no text that can be stored; remove it")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+    elif isinstance(value, tuple):
+        yield from (text for part in value for text in _texts(part))
+
+
+Rule = Callable[["TaskCard"], Iterable[Fault]]
+RULES: tuple[tuple[set[str], Rule], ...] = (  # the keys that a rule looks at must be of the right type first
+    ({"taskname"}, _name_faults),
+    ({"lang"}, _lang_faults),
+    ({"prompt_template"}, _template_faults),
+    ({"prompt_template"}, _marker_faults),
+    ({"prompt_template", "virtual_token_splits"}, _split_faults),
+    ({"virtual_token_splits"}, _size_faults),
+    ({"virtual_token_splits", "total_virtual_tokens"}, _total_faults),
+    ({"prompt_template", "answer_field"}, _answer_faults),
+    ({"prompt_template", "answer_field", "truncate_field"}, _field_faults),
+    ({"label_space"}, _label_faults),
+    ({"answer_format", "intents", "slot_types", "label_space"}, _format_faults),
+    ({"intents"}, _intent_faults),
+    ({"slot_types"}, _slot_type_faults),
+    ({"prompt_template", "answer_field", "truncate_field", "answer_format"}, _text_field_faults),
+    (set(), _text_faults),
+)
+
+
+def folded(text: str) -> str:
+    """Return a label text as it is compared."""
+    return text.strip().casefold()

@@ -1,0 +1,199 @@
+r"""Intents and slots as text: the article's label ``"\nIntent: iot_coffee\nSlots: device_type(coffee machine)"``.
+
+There are no escapes, so that a language model learns plain text. What keeps it readable back is one rule: **a slot ends
+only where ``), <type>(`` follows, or at the end of the text**, where ``<type>`` is a known slot type, or any identifier
+when the types are not known. So a value may hold commas and parentheses, balanced or not; it must not be empty and must
+not itself hold ``), <type>(``. `render_intent_slots` refuses what could not be read back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tasks.errors import DataError
+
+__all__ = ["IntentSlots", "Slot", "is_identifier", "locate", "parse_intent_slots", "render_intent_slots"]
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
+_NEXT_SLOT = re.compile(rf"\), ({_IDENTIFIER.pattern})\(")
+_SPACE = re.compile(r"\s*")
+_NONE = "None"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot and its value.
+
+    Attributes:
+        type: an identifier such as "device_type".
+        value: the words of the utterance.
+        start: character offset of the value in the utterance; None when it was not looked for or not found.
+        end: offset after its last character.
+    """
+
+    type: str
+    value: str
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True)
+class IntentSlots:
+    """What a request wants: its intent, and its slots in the order of the text."""
+
+    intent: str
+    slots: tuple[Slot, ...] = ()
+
+
+def is_identifier(text: str) -> bool:
+    """Return whether a text can name an intent or a slot type: letters, digits and ``_``, no digit first."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def render_intent_slots(answer: IntentSlots, types: Collection[str] | None = None) -> str:
+    r"""Return the label text; offsets are not part of it.
+
+    Args:
+        answer: to be written.
+        types: the slot types of the card, if known; fewer values are ambiguous then.
+
+    Raises:
+        DataError: the text could not be read back: a name is no identifier or an unknown type, or a value is empty
+            or holds ``), <type>(``.
+
+    >>> render_intent_slots(IntentSlots("iot_coffee", (Slot("device_type", "coffee machine"),)))
+    '\nIntent: iot_coffee\nSlots: device_type(coffee machine)'
+    """
+    if not is_identifier(answer.intent):
+        raise DataError(f"intent {answer.intent!r} is no identifier (letters, digits and '_', no digit first)")
+    for slot in answer.slots:
+        _check(slot, types)
+    slots = ", ".join(f"{slot.type}({slot.value})" for slot in answer.slots)
+    return f"\nIntent: {answer.intent}\nSlots: {slots or _NONE}"
+
+
+def _check(slot: Slot, types: Collection[str] | None) -> None:
+    if not is_identifier(slot.type):
+        raise DataError(f"slot type {slot.type!r} is no identifier (letters, digits and '_', no digit first)")
+    if types is not None and slot.type not in types:
+        raise DataError(_unknown_type(slot.type, types))
+    if not slot.value:
+        raise DataError(f"slot {slot.type!r} has an empty value; leave the slot out")
+    inside = next(_borders(slot.value, 0, types), None)
+    if inside is not None:
+        raise DataError(f"the value {slot.value!r} of slot {slot.type!r} holds {inside[0]!r}, which starts a new slot")
+
+
+def parse_intent_slots(text: str, types: Collection[str] | None = None) -> IntentSlots:
+    r"""Read a label text back.
+
+    Args:
+        text: as `render_intent_slots` writes it; white space around its parts may differ.
+        types: the slot types of the card, if known.
+
+    Raises:
+        DataError: it is no such text; the message names the character where it stops to be one.
+
+    >>> parse_intent_slots("\nIntent: play\nSlots: song(yes (live), no), year(1973)").slots[0].value
+    'yes (live), no'
+    """
+    at = _expect(text, 0, "Intent:")
+    intent = _IDENTIFIER.match(text, at)
+    if intent is None:
+        raise _malformed(text, at, "an intent")
+    at = _expect(text, intent.end(), "Slots:")
+    end = len(text.rstrip())
+    slots = () if text[at:end] == _NONE else tuple(_slots(text[:end], at, types))
+    return IntentSlots(intent[0], slots)
+
+
+def _expect(text: str, at: int, word: str) -> int:
+    """Step over white space, a word and white space."""
+    start = _skip(text, at)
+    if not text.startswith(word, start):
+        raise _malformed(text, start, repr(word))
+    return _skip(text, start + len(word))
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _slots(text: str, at: int, types: Collection[str] | None) -> Iterator[Slot]:
+    going = True
+    while going:
+        name = _IDENTIFIER.match(text, at)
+        if name is None or not text.startswith("(", name.end()):
+            raise _malformed(text, at, "'None' or a slot such as 'date(today)'")
+        if types is not None and name[0] not in types:
+            raise DataError(f"character {at}: {_unknown_type(name[0], types)}")
+        start = name.end() + 1
+        border = next(_borders(text, start, types), None)
+        going = border is not None
+        stop, at = (border.start(), border.start(1)) if border else (len(text) - 1, len(text))
+        if stop < start or text[stop] != ")":
+            raise _malformed(text, len(text), f"')' after the value of {name[0]!r}")
+        if stop == start:
+            raise DataError(f"character {start}: slot {name[0]!r} has an empty value")
+        yield Slot(name[0], text[start:stop])
+
+
+def _borders(text: str, at: int, types: Collection[str] | None) -> Iterator[re.Match[str]]:
+    """Yield the places where one slot ends and the next one starts."""
+    found = _NEXT_SLOT.finditer(text, at)
+    return (border for border in found if types is None or border[1] in types)
+
+
+def _malformed(text: str, at: int, wanted: str) -> DataError:
+    here = repr(text[at : at + 20]) if at < len(text) else "the end"
+    return DataError(f"character {at}: {wanted} is needed, not {here}")
+
+
+def _unknown_type(name: str, types: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, types, n=3) or sorted(types)[:5]
+    return f"unknown slot type {name!r}; {len(types)} are known, such as {', '.join(near) or 'none'}"
+
+
+def locate(slots: Sequence[Slot], utterance: str) -> tuple[Slot, ...]:
+    """Find the slots' values in the utterance, exactly, each place used once.
+
+    Of several places the first one is taken that is not used yet; whole words go before parts of words, and places
+    after the slot before go before earlier ones. On the 37,008 annotated texts of the assistant set and of MASSIVE in
+    English and Swedish this finds the annotated place of 34,728 of 34,730 values.
+
+    Args:
+        slots: in the order of their text.
+        utterance: the text they speak of.
+
+    Returns:
+        The slots with offsets; None where the value does not stand in what is left of the utterance.
+
+    >>> [slot.start for slot in locate([Slot("a", "one"), Slot("b", "one"), Slot("c", "two")], "one or one")]
+    [0, 7, None]
+    """
+    used: list[tuple[int, int]] = []
+    placed: list[Slot] = []
+    for slot in slots:
+        free = [s for s in _places(slot.value, utterance) if all(s[1] <= a or b <= s[0] for a, b in used)]
+        after = used[-1][1] if used else 0
+        best = min(free, key=lambda s: (not _whole_words(utterance, *s), s[0] < after, s[0]), default=None)
+        used += [best] if best else []
+        placed.append(replace(slot, start=best and best[0], end=best and best[1]))
+    return tuple(placed)
+
+
+def _places(value: str, text: str) -> Iterator[tuple[int, int]]:
+    at = text.find(value) if value else -1
+    while at >= 0:
+        yield at, at + len(value)
+        at = text.find(value, at + 1)
+
+
+def _whole_words(text: str, start: int, end: int) -> bool:
+    """Return whether no word goes on over the borders of a span."""
+    starts = start == 0 or not (text[start - 1].isalnum() and text[start].isalnum())
+    return starts and (end == len(text) or not (text[end - 1].isalnum() and text[end].isalnum()))

@@ -1,0 +1,287 @@
+"""Constrained decoding: what an answer may be, on tiny random backbones; the oracle is the parser of the answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptbank.backbone import Backbone
+from promptbank.engine.generation import generate
+from promptbank.engine.grammar import GRAMMARS, chunks, constraint_of
+from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.errors import PromptBankError
+from promptbank.evaluate import evaluate
+from promptbank.forward import LanguageModel
+from promptbank.render import Policy, Renderer
+from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, parse_intent_slots
+from tests.tiny import KINDS, Kind, tiny_backbone
+from tests.worlds import card_of
+
+TEXT = "wake me (please), at five"
+BACKBONES = {kind: tiny_backbone(kind, window=2048) for kind in KINDS}
+
+
+def asks(template: str = "{utterance}<|VIRTUAL_PROMPT_0|>{label}", **keys: object) -> TaskCard:
+    raw = {
+        "taskname": "asks",
+        "label_space": None,
+        "truncate_field": None,
+        "answer_format": "intent_slots.v1",
+        "intents": ["alarm_set", "alarm_query", "väder"],
+        "slot_types": ["time", "date"],
+    }
+    return card_of(template, **raw | keys)
+
+
+def task_of(
+    card: TaskCard, backbone: Backbone = BACKBONES["llama"], *, seed: int = 0, answer_tokens: int = 96
+) -> ServedTask:
+    policy = Policy.of(backbone.tokenizer, answer_tokens=answer_tokens)
+    renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
+    table = torch.randn(card.total_virtual_tokens, backbone.hidden_size, generator=torch.Generator().manual_seed(seed))
+    return ServedTask(card.taskname, card.lang, 1, "0" * 64, renderer, table)
+
+
+def text_of(result: Prediction | Exception) -> str:
+    assert isinstance(result, Prediction)
+    assert result.text is not None
+    return result.text
+
+
+def allows(task: ServedTask, utterance: str, answer: str) -> bool:
+    """Whether every token of an answer, its end token included, is allowed where it stands."""
+    constraint = constraint_of(task.renderer, {"utterance": utterance})
+    assert constraint is not None
+    for token in task.renderer.answer(answer):
+        if token not in constraint.allowed():
+            return False
+        constraint.advance(token)
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "template", ["{utterance}<|VIRTUAL_PROMPT_0|>{label}", "{utterance}<|VIRTUAL_PROMPT_0|> \n {label}"]
+)
+@pytest.mark.parametrize(
+    ("slots", "allowed"),
+    [
+        ("None", True),
+        ("time(five)", True),
+        ("time(me (please), at), date(wake)", True),
+        ("time(please)", True),  # the parenthesis after it is the slot's, not the utterance's
+        ("time(please), date(at)", True),
+        ("time(please))", True),
+        ("time((please))", True),
+        ("", False),
+        ("time()", False),
+        ("time( five)", False),
+        ("time(fiv)", False),
+        ("time(ive)", False),
+        ("time(wake please)", False),
+        ("time(six)", False),
+        ("place(five)", False),
+        ("time(five), ", False),
+        ("time(five) date(me)", False),
+        ("None, time(five)", False),
+    ],
+)
+def test_allowed_is_what_the_format_and_the_utterance_allow(
+    kind: Kind, template: str, slots: str, allowed: bool
+) -> None:
+    task = task_of(asks(template), BACKBONES[kind])
+    assert allows(task, TEXT, f"\nIntent: väder\nSlots: {slots}") is allowed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["\nIntent: alarm\nSlots: None", "Intent: väder\nSlots: None", "\nIntent: väder\nSlots: None\n", "\nIntent: väder"],
+)
+def test_other_intents_and_other_text_are_not_allowed(answer: str) -> None:
+    assert not allows(task_of(asks()), TEXT, answer)
+
+
+def test_a_value_of_the_utterance_that_would_start_a_slot_is_not_allowed_as_a_value() -> None:
+    task = task_of(asks())
+    utterance = "say a), date( and stop"
+    assert allows(task, utterance, "\nIntent: väder\nSlots: time(say a), date(stop)")
+    assert allows(task, utterance, "\nIntent: väder\nSlots: time(a), date)")
+    assert not allows(task, utterance, "\nIntent: väder\nSlots: time(a), date()")  # would be read as an empty date
+
+
+@pytest.mark.parametrize("utterance", ["", "   ", "\n"])
+def test_an_empty_utterance_has_no_slots(utterance: str) -> None:
+    assert allows(task_of(asks()), utterance, "\nIntent: väder\nSlots: None")
+    assert not allows(task_of(asks()), utterance, f"\nIntent: väder\nSlots: time({utterance})")
+
+
+UTTERANCES = st.text(alphabet='ab (),"}\\\n', max_size=30) | st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20
+)
+
+
+@settings(max_examples=40)
+@given(UTTERANCES, st.integers(0, 50), st.sampled_from(KINDS), st.integers(40, 120))
+def test_a_constrained_answer_is_always_readable_and_grounded(
+    utterance: str, seed: int, kind: Kind, answer_tokens: int
+) -> None:
+    backbone = BACKBONES[kind]
+    task = task_of(asks(), backbone, seed=seed, answer_tokens=answer_tokens)
+    [result] = Predictor(LanguageModel(backbone.model)).predict([Job(task, {"utterance": utterance})])
+    read = parse_intent_slots(text_of(result), task.renderer.card.slot_types)
+    assert read.intent in (task.renderer.card.intents or ())
+    assert all(slot.value in utterance for slot in read.slots)
+
+
+def test_the_constraint_is_what_makes_it_readable_and_can_be_left_out() -> None:
+    backbone = BACKBONES["llama"]
+    job = Job(task_of(asks()), {"utterance": TEXT})
+    lm = LanguageModel(backbone.model)
+    with pytest.raises(DataError):
+        parse_intent_slots(text_of(Predictor(lm, constrained=False).predict([job])[0]))
+    parse_intent_slots(text_of(Predictor(lm).predict([job])[0]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_a_mixed_batch_answer_as_they_do_alone(kind: Kind) -> None:
+    backbone = BACKBONES[kind]
+    free = card_of("{sentence}<|VIRTUAL_PROMPT_0|> {label}", label_space=None, taskname="gist")
+    constrained = [task_of(asks(), backbone, seed=seed) for seed in (1, 2)]
+    jobs = [
+        Job(constrained[0], {"utterance": TEXT}),
+        Job(task_of(free, backbone, seed=3), {"sentence": "the company said"}),
+        Job(task_of(card_of(), backbone, seed=4), {"sentence": "the outlook is positive"}),
+        Job(constrained[1], {"utterance": "stop"}),
+    ]
+    predictor = Predictor(LanguageModel(backbone.model))
+    together = predictor.predict(jobs)
+    alone = [predictor.predict([job])[0] for job in jobs]
+    assert [getattr(p, "text", 0) for p in together] == [getattr(p, "text", 0) for p in alone]
+    assert [getattr(p, "label", 0) for p in together] == [getattr(p, "label", 0) for p in alone]
+
+
+def test_of_the_allowed_ids_the_most_probable_is_chosen() -> None:
+    class Fixed:
+        def __init__(self, script: list[list[int]]) -> None:
+            self.script = script
+            self.taken: list[int] = []
+
+        def allowed(self) -> torch.Tensor:
+            return torch.tensor(self.script[len(self.taken)])
+
+        def advance(self, token: int) -> None:
+            self.taken.append(token)
+
+    backbone = BACKBONES["llama"]
+    lm, table, prompt = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size), (5, 6, 7)
+    script = [[30, 40, 50], [9, 299], [1]]
+    constraint = Fixed(script)
+    kept, free = generate(lm, table, [prompt] * 2, [0, 0], eos_id=1, max_tokens=5, constraints=[constraint, None])
+    expected: list[int] = []
+    for ids in script:  # brute force over the whole sequence, no cache
+        logits = backbone.model(input_ids=torch.tensor([[*prompt, *expected]])).logits[0, -1]
+        expected.append(max(ids, key=lambda token: float(logits[token])))
+    assert kept == constraint.taken == expected
+    assert free == generate(lm, table, [prompt], [0], eos_id=1, max_tokens=5)[0]
+
+
+@pytest.mark.parametrize(
+    ("cut", "closed"),
+    [
+        ("", "\nIntent: alarm_set\nSlots: None"),
+        ("\nInt", "\nIntent: alarm_set\nSlots: None"),
+        ("\nIntent: alarm_q", "\nIntent: alarm_query\nSlots: None"),
+        ("\nIntent: väder\nSl", "\nIntent: väder\nSlots: None"),
+        ("\nIntent: väder\nSlots: ", "\nIntent: väder\nSlots: None"),
+        ("\nIntent: väder\nSlots: No", "\nIntent: väder\nSlots: None"),
+        ("\nIntent: väder\nSlots: time(wake", "\nIntent: väder\nSlots: None"),
+        ("\nIntent: väder\nSlots: time(me), da", "\nIntent: väder\nSlots: time(me)"),
+        ("\nIntent: väder\nSlots: time(me (please), date(at", "\nIntent: väder\nSlots: time(me (please)"),
+        ("\nIntent: väder\nSlots: time(me), date(five)", "\nIntent: väder\nSlots: time(me), date(five)"),
+        ("\nIntent: väder\nSlots: None", "\nIntent: väder\nSlots: None"),
+    ],
+)
+def test_an_answer_that_was_cut_off_is_closed_after_its_last_whole_slot(cut: str, closed: str) -> None:
+    assert GRAMMARS["intent_slots.v1"].closed(asks(), cut) == closed
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("wake  me, o'clock 6.30", ["wake", "  ", "me", ",", " ", "o", "'", "clock", " ", "6", ".", "30"]),
+        ("väck_mig", ["väck_mig"]),
+        ("明日 the", ["明", "日", " ", "the"]),
+        ("हिन्दी में", ["हिन्दी", " ", "में"]),  # marks belong to their words
+        ("", []),
+    ],
+)
+def test_pieces_are_words_where_there_are_spaces(text: str, pieces: list[str]) -> None:
+    assert chunks(text) == pieces
+    assert "".join(pieces) == text
+
+
+def test_every_answer_format_has_a_grammar() -> None:
+    assert GRAMMARS.keys() == ANSWER_FORMATS.keys()
+
+
+def test_a_card_without_an_answer_format_has_no_constraint() -> None:
+    task = task_of(card_of("{sentence}<|VIRTUAL_PROMPT_0|> {label}", label_space=None))
+    assert constraint_of(task.renderer, {"sentence": "x"}) is None
+
+
+def test_a_tokenizer_that_cannot_be_read_is_told_and_leaves_answers_free(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow:
+        pass
+
+    task = task_of(asks())
+    task.renderer.tokenizer = Slow()  # type: ignore[assignment]  # a tokenizer without a fast backend
+    with caplog.at_level(logging.WARNING):
+        assert constraint_of(task.renderer, {"utterance": "x"}) is None
+    assert "answers of Slow cannot be constrained" in caplog.text
+
+
+def test_a_grammar_that_cannot_be_made_is_an_error_that_names_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong:
+        def lark(self, card: TaskCard, text: str, lead: str) -> str:
+            return "start: nonsense"
+
+    monkeypatch.setitem(GRAMMARS, "intent_slots.v1", Wrong())
+    with pytest.raises(PromptBankError, match="no grammar can be made for an answer of asks:en"):
+        constraint_of(task_of(asks()).renderer, {"utterance": "x"})
+
+
+def example(number: int, utterance: str, answer: str) -> Example:
+    fields: Mapping[str, str] = {"utterance": utterance}
+    return Example(
+        id=str(number),
+        group=str(number),
+        taskname="asks",
+        lang="en",
+        fields=fields,
+        answer=answer,
+        source=f"m:{number}",
+    )
+
+
+def test_evaluation_scores_intents_and_slots() -> None:
+    task, lm = task_of(asks()), LanguageModel(BACKBONES["llama"].model)
+    said = text_of(Predictor(lm).predict([Job(task, {"utterance": TEXT})])[0])
+    gold = [example(0, TEXT, said), example(1, TEXT, re.sub("Intent: .*", "Intent: other", said))]
+    metrics = evaluate(Predictor(lm), task, gold).metrics
+    keys = "n intent_accuracy slot_precision slot_recall slot_f1 span_f1 exact_match grounded parsed"
+    assert list(metrics) == keys.split()
+    assert (metrics["n"], metrics["intent_accuracy"], metrics["exact_match"]) == (2, 0.5, 0.5)
+    assert (metrics["grounded"], metrics["parsed"]) == (1, 1)
+    assert evaluate(Predictor(lm, constrained=False), task, gold).metrics["parsed"] == 0
+
+
+def test_gold_that_cannot_be_read_is_refused_with_its_place() -> None:
+    task, lm = task_of(asks()), LanguageModel(BACKBONES["llama"].model)
+    with pytest.raises(DataError, match=r"m:1: the answer is no intent_slots.v1: character 0"):
+        evaluate(Predictor(lm), task, [example(0, TEXT, "\nIntent: a\nSlots: None"), example(1, TEXT, "positive")])
