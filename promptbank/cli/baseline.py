@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Common, Json, Lang, command
+from promptbank.cli.command import Common, Data, Json, Lang, Out, command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from promptbank.config import Settings
     from promptbank.experiments.baseline import BaselineSettings
 
@@ -25,9 +27,7 @@ def baseline(
     common: Common,
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
     lang: Lang = None,
-    data: Annotated[
-        list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")
-    ] = None,
+    data: Data = None,
     card: Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")] = None,
     folds: Annotated[int, typer.Option(help="Grouped folds, each the test part once.")] = 10,
     shots: Annotated[
@@ -42,6 +42,7 @@ def baseline(
     instruction: Annotated[
         bool, typer.Option("--instruction/--no-instruction", help="Begin prompts with the description and label words.")
     ] = True,
+    out: Out = None,
     json: Json = False,
 ) -> None:
     """Score a task without training a prompt: majority, TF-IDF, and the frozen backbone with shots in its prompt.
@@ -54,7 +55,7 @@ def baseline(
     from promptbank.experiments.baseline import BaselineSettings
 
     asked = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
-    _run(common.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), as_json=json)
+    _run(common.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), out, as_json=json)
 
 
 def _run(
@@ -63,6 +64,7 @@ def _run(
     data: Sequence[str] | None,
     asked: BaselineSettings,
     calibrate: Sequence[str],
+    out: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -70,8 +72,10 @@ def _run(
     from promptbank.bank.cards import chosen_card, examples_of
     from promptbank.cli.output import print_table, say
     from promptbank.cli.progress import bar
+    from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
     from promptbank.experiments.baseline import run_baseline
+    from promptbank.experiments.method_reports import baseline_report
 
     with opened_bank(settings) as (store, backbone):
         card = chosen_card(store, *named)
@@ -92,7 +96,7 @@ def _run(
     for warning in dict.fromkeys(w for method in methods for w in _warnings(method)):
         say(f"warning: {warning}")
     print_table(map(_line, methods), COLUMNS, as_json=as_json)
-    say(f"result: {result.path}")
+    write(baseline_report(read_result(result.path)), result.path, out)
 
 
 def _line(method: Mapping[str, Any]) -> dict[str, object]:

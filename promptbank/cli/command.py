@@ -19,12 +19,13 @@ import typer
 from promptbank.cli.training import TRAINING, TrainingOptions
 from promptbank.config import Origin, Settings, load_settings
 
-__all__ = ["CHECK_SAID_NO", "Common", "Data", "Json", "Lang", "command"]
+__all__ = ["CHECK_SAID_NO", "Common", "Data", "Json", "Lang", "Out", "command"]
 
 CHECK_SAID_NO = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
 Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY

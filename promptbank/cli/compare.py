@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, Lang, command
+from promptbank.cli.command import Common, Data, Json, Lang, Out, command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +51,7 @@ def compare(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="One fold of so many, by groups, is the test part.")] = 5,
     dev_fraction: Annotated[float, typer.Option(help="Share of the other folds' groups kept for dev.")] = 0.1,
+    out: Out = None,
     json: Json = False,
 ) -> None:
     """Compare methods on one task: score, cost, and what a second task makes each of them forget.
@@ -70,7 +71,7 @@ def compare(
     named = [(task, lang, data), *([(then, None, then_data)] if then is not None else [])]
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
-    _run(common.settings, named, comparison, (folds, dev_fraction), as_json=json)
+    _run(common.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
 
 
 def _rates(given: Sequence[str]) -> dict[str, float]:
@@ -90,14 +91,17 @@ def _run(
     named: Sequence[tuple[str, str | None, Sequence[str] | None]],
     comparison: Comparison,
     parts: tuple[int, float],
+    out: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Run the comparison and print its table."""
     from promptbank.cli.output import print_table, say
     from promptbank.cli.progress import bar
+    from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
     from promptbank.experiments.compare import run_compare
+    from promptbank.experiments.method_reports import compare_report
     from promptbank.forward import LanguageModel
 
     with opened_bank(settings) as (store, backbone):
@@ -115,17 +119,9 @@ def _run(
                     line, completed=order.index((name, seed)), description=f"{name}, seed {seed}"
                 ),
             )
-    for entry in compared.methods:
-        if "reason" in entry:
-            say(f"{entry['method']} could not run: {entry['reason']}")
     print_table([_line(entry, compared) for entry in compared.methods], COLUMNS, as_json=as_json)
-    _tell(compared.path)
-
-
-def _tell(path: Path) -> None:
-    from promptbank.cli.output import say
-
-    say(f"result: {path}; seconds and memory: {path.with_name('measured.json')}")
+    write(compare_report(read_result(compared.path), compared.measured), compared.path, out)
+    say(f"seconds and memory: {compared.path.with_name('measured.json')}")
 
 
 def _task(

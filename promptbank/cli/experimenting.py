@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from promptbank.backbone import Backbone
 from promptbank.bank.cards import chosen_card, examples_of
 from promptbank.cli.command import CHECK_SAID_NO
-from promptbank.cli.output import print_json, print_table, say
+from promptbank.cli.output import say
 from promptbank.cli.progress import TrainingProgress
+from promptbank.cli.reporting import tell
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
@@ -26,9 +26,6 @@ from promptbank.experiments.reports import continual_report, crossval_report, cu
 from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
 from promptbank.forward import LanguageModel
-from promptbank.report.cells import cell_text
-from promptbank.report.parts import Report, Table
-from promptbank.report.write import write_report
 from promptbank.train.config import TrainConfig
 from store import Store
 from tasks import Example, TaskCard, fold_of
@@ -93,7 +90,7 @@ def crossval(
             folds=folds,
             listener=bench.progress,
         )
-    _tell(path, lambda result: crossval_report(result, bench.examples), out, as_json=as_json)
+    tell(path, lambda result: crossval_report(result, bench.examples), out, as_json=as_json)
 
 
 def curve_plan(fractions: str, repeats: int, folds: int, starts: Sequence[str]) -> CurvePlan:
@@ -127,7 +124,7 @@ def curve(
             listener=bench.progress,
             starts=bench.store,
         )
-    _tell(path, curve_report, out, as_json=as_json)
+    tell(path, curve_report, out, as_json=as_json)
 
 
 def sweep(
@@ -149,7 +146,7 @@ def sweep(
         path = run_sweep(
             settings.home, bench.backbone, bench.lm, bench.card, examples, config, plan, listener=bench.progress
         )
-    _tell(path, sweep_report, out, as_json=as_json)
+    tell(path, sweep_report, out, as_json=as_json)
 
 
 def continual(settings: Settings, stream: Path, out: Path | None, *, contrast: bool, as_json: bool) -> None:
@@ -166,22 +163,7 @@ def continual(settings: Settings, stream: Path, out: Path | None, *, contrast: b
                 listener=progress,
                 on_stage=say,
             )
-    _tell(path, continual_report, out, as_json=as_json)
+    tell(path, continual_report, out, as_json=as_json)
     bank = json.loads(path.read_text(encoding="utf-8"))["results"]["bank"]
     if bank["answers_moved"] or bank["faults"]:
         raise typer.Exit(CHECK_SAID_NO)
-
-
-def _tell(path: Path, build: Callable[[Mapping[str, Any]], Report], out: Path | None, *, as_json: bool) -> None:
-    """Write the report of a result file, and print the report's first table."""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    report = build(result)
-    written = write_report(report, out or path.parent, result["kind"])
-    table = next(part for part in report.parts if isinstance(part, Table))
-    rows = [dict(zip(table.columns, map(cell_text, row), strict=True)) for row in table.rows]
-    if as_json:
-        print_json({"result": str(path), "report": [str(p) for p in written], "summary": report.summary, "table": rows})
-    else:
-        print_table(rows, table.columns, as_json=False)
-    say(f"result: {path}")
-    say(f"report: {', '.join(map(str, written))}")

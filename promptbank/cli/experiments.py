@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, Lang, command
+from promptbank.cli.command import Common, Data, Json, Lang, Out, command
 from promptbank.cli.training import TrainingOptions
 
 Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
 Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
 Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
 
 

@@ -28,9 +28,9 @@ from promptbank.render import Policy, Prompt, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevScore, DevSet
 from promptbank.train.listen import EpochReport, Listener, Silent, StepReport
-from promptbank.train.loop import _cpu_has_bfloat16
+from promptbank.train.loop import cpu_has_bfloat16
 from promptbank.train.rows import TrainRow, epoch_batches, row_losses
-from promptbank.train.run import Plan, Rendered, _schedule
+from promptbank.train.run import Plan, Rendered, schedule
 from tasks import Example, Split, TaskCard
 
 __all__ = ["PlainRenderer", "Tuned", "TuningMethod"]
@@ -125,7 +125,7 @@ class Tuned(Learner):
         self.lm.model.train()
         for number, batch in enumerate(batches):
             done, total = epoch * len(batches) + number, config.epochs * len(batches)
-            lr = config.lr * _schedule(done, total, config.warmup)
+            lr = config.lr * schedule(done, total, config.warmup)
             losses.append(self._step([rows[i] for i in batch], optimizer, lr))
             listener.on_step(StepReport(epoch + 1, done + 1, total, losses[-1], lr))
         self.lm.model.eval()
@@ -191,6 +191,6 @@ class _Best:
 
 def _autocast(dtype: str) -> contextlib.AbstractContextManager[object]:
     """Return bfloat16 forward passes, as `TrainConfig.dtype` asks for them."""
-    if dtype == "float32" or (dtype == "auto" and not _cpu_has_bfloat16()):
+    if dtype == "float32" or (dtype == "auto" and not cpu_has_bfloat16()):
         return contextlib.nullcontext()
     return torch.autocast("cpu", dtype=torch.bfloat16)

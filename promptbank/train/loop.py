@@ -25,7 +25,7 @@ from promptbank.train.rows import row_losses
 from promptbank.train.run import Plan, Rendered, Run, Trained
 from promptbank.train.start import embedding_scale
 
-__all__ = ["train_prompts", "training_copy"]
+__all__ = ["cpu_has_bfloat16", "train_prompts", "training_copy"]
 
 SHARED_ROWS = 256
 """Most rows of one forward and backward pass; a run with more has a pass of its own. The float32 logits of 256 rows
@@ -39,12 +39,13 @@ def training_copy(lm: LanguageModel, dtype: str) -> LanguageModel:
 
     A copy because autocast casts frozen weights again at every call (307 against 246 ms an example).
     """
-    if dtype == "float32" or (dtype == "auto" and not _cpu_has_bfloat16()):
+    if dtype == "float32" or (dtype == "auto" and not cpu_has_bfloat16()):
         return lm
     return LanguageModel(copy.deepcopy(lm.model).to(torch.bfloat16))
 
 
-def _cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16() -> bool:
+    """Whether bfloat16 is computed by the processor, and not emulated."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 
 

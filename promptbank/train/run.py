@@ -24,7 +24,7 @@ from promptbank.train.resume import Progress
 from promptbank.train.rows import TrainRow, epoch_batches, render_rows
 from tasks import Example
 
-__all__ = ["Plan", "Rendered", "Run", "Trained", "frozen_rows"]
+__all__ = ["Plan", "Rendered", "Run", "Trained", "frozen_rows", "schedule"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ class Run:
         if not math.isfinite(loss):
             name = f" of {self.plan.name}" if self.plan.name else ""
             raise TrainingError(f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {self.lr}")
-        lr = self.lr * _schedule(done, total, config.warmup)
+        lr = self.lr * schedule(done, total, config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), config.clip)
@@ -241,8 +241,8 @@ def frozen_rows(encoder: PromptEncoder) -> Tensor:
     return table
 
 
-def _schedule(step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up, then a cosine down to zero, as a share of the peak rate."""
+def schedule(step: int, steps: int, warmup: float) -> float:
+    """Return the share of the peak rate at a step: linear warm-up, then a cosine down to zero."""
     rising = max(1, round(steps * warmup))
     if step < rising:
         return (step + 1) / rising

@@ -245,7 +245,7 @@ def test_the_command_prints_a_line_a_method_and_names_the_result_file() -> None:
         ("icl", 0, "diag"),
         ("icl", 1, "diag"),
     ]
-    path = Path(result.stderr.split("result: ")[1].strip())
+    path = Path(result.stderr.split("result: ")[1].splitlines()[0])
     assert json.loads(path.read_text())["kind"] == "baseline"
     refused = asked("--calibrate", "nonsense")
     assert refused.exit_code == 1
