@@ -161,7 +161,9 @@ def record_evaluation(
             split=split,
             metrics_json=json.dumps(result.metrics),
             dtype=str(predictor.lm.dtype).removeprefix("torch."),
-            details_json=json.dumps({"threads": torch.get_num_threads()}),
+            details_json=json.dumps(
+                {"threads": torch.get_num_threads()} | ({} if predictor.constrained else {"constrained": False})
+            ),
         ),
     )
     return result

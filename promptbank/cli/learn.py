@@ -44,6 +44,9 @@ def evaluate(
     task: Annotated[str, typer.Option("--task", help="taskname[:lang][@version] of a frozen task.")],
     lang: Lang = None,
     data: Data = None,
+    constrained: Annotated[
+        bool, typer.Option("--constrained/--unconstrained", help="Hold open answers to the card's answer format.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Score a frozen task on labelled data, in float32 from its stored row.
@@ -54,4 +57,4 @@ def evaluate(
     """
     from promptbank.cli import learning
 
-    learning.evaluate(common.settings, task, lang, data, as_json=json)
+    learning.evaluate(common.settings, task, lang, data, constrained=constrained, as_json=json)

@@ -64,7 +64,15 @@ def _report(learnt: Learnt, *, as_json: bool) -> None:
         print_json(about | {"run": learnt.run_id, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics})
 
 
-def evaluate(settings: Settings, task: str, lang: str | None, data: Sequence[str] | None, *, as_json: bool) -> None:
+def evaluate(
+    settings: Settings,
+    task: str,
+    lang: str | None,
+    data: Sequence[str] | None,
+    *,
+    constrained: bool,
+    as_json: bool,
+) -> None:
     """Score a stored row, keep the score, print it."""
     with opened_bank(settings) as (store, backbone):
         row = select_row(store, parse_spec(task), backbone, lang=lang)
@@ -75,7 +83,7 @@ def evaluate(settings: Settings, task: str, lang: str | None, data: Sequence[str
             rows = progress.add_task("evaluating", total=len(found.examples))
             result = record_evaluation(
                 store,
-                Predictor(LanguageModel(backbone.model), batch_tokens=settings.batch_tokens),
+                Predictor(LanguageModel(backbone.model), batch_tokens=settings.batch_tokens, constrained=constrained),
                 row,
                 served,
                 found.examples,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import CHECK_SAID_NO, Common, Json, Lang, command
+from promptbank.cli.command import CHECK_SAID_NO, Common, Data, Json, Lang, command
 from promptbank.cli.output import print_json, print_table, say, write_text
 from promptbank.config import Settings, make_home
 
@@ -115,6 +115,49 @@ def add(common: Common, cards: Cards, json: Json = False) -> None:
         if json:
             print_json({"taskname": card.taskname, "lang": card.lang, "added": new, "sha256": card.sha256})
         say(f"{card.taskname}:{card.lang} " + ("added" if new else "was there already, the very same"))
+
+
+@command(app, "sample")
+def sample(
+    common: Common,
+    task: Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")],
+    data: Data = None,
+    lang: Lang = None,
+    per_class: Annotated[int | None, typer.Option(min=1, help="Rows of each label.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Share of all rows, instead.")] = None,
+    allow_short: Annotated[bool, typer.Option(help="Take what there is where a label has fewer rows.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSONL file to write; stdout if absent.")] = None,
+) -> None:
+    """Draw few rows: smaller samples are in larger ones, whatever the order of the file.
+
+    Example: promptbank tasks sample --task sentiment-task --per-class 4 --seed 7 --out few.jsonl
+    """
+    import json as js
+
+    from promptbank.bank.cards import chosen_card, examples_of
+    from promptbank.cli.session import opened_store
+    from tasks.sampling import few_per_label, first_share
+
+    if (per_class is None) == (fraction is None):
+        raise typer.BadParameter("give either --per-class or --fraction")
+    with opened_store(common.settings) as store:
+        card = chosen_card(store, task, lang, None)
+    found = examples_of(card, data, part="train")
+    if per_class is not None:
+        chosen = few_per_label(found.examples, per_class, seed=seed, allow_short=allow_short)
+    else:
+        chosen = first_share(found.examples, fraction or 0.0, seed=seed)
+    records = (
+        {"taskname": e.taskname, "lang": e.lang, **e.fields, card.answer_field: e.answer, "id": e.id, "group": e.group}
+        for e in chosen
+    )
+    text = "".join(js.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+    say(f"{len(chosen)} of {found.note}")
 
 
 @command(app, "convert")

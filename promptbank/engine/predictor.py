@@ -100,7 +100,7 @@ class Predictor:
     def __init__(self, lm: LanguageModel, *, batch_tokens: int = 4096, constrained: bool = True) -> None:
         self.lm = lm
         self._batch_tokens = batch_tokens
-        self._constrained = constrained
+        self.constrained = constrained
 
     def predict(self, jobs: Sequence[Job]) -> list[Prediction | InputError]:
         """Answer every job; a record that cannot be rendered yields its error in its place."""
@@ -151,7 +151,7 @@ class Predictor:
     def _generate(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction]:
         table, offsets = stack_tables([job.task for job in jobs])
         policy = jobs[0].task.renderer.policy
-        constraints = [constraint_of(j.task.renderer, j.fields) if self._constrained else None for j in jobs]
+        constraints = [constraint_of(j.task.renderer, j.fields) if self.constrained else None for j in jobs]
         answers = generate(
             self.lm,
             table,

@@ -38,7 +38,7 @@ def baseline_report(result: Result) -> Report:
         "By method",
         ["method", "accuracy", "sd over seeds", "macro-F1"],
         rows,
-        note="Mean over seeds; sample standard deviation over folds. ICL: the frozen backbone with shots in its prompt.",
+        note="Mean over seeds; standard deviation over folds. icl: the frozen backbone with shots in the prompt.",
     )
     plot = bar_plot(bars, title=f"Without training, {folds} folds", value_label="accuracy, one dot a fold")
     card = about["card"]

@@ -89,3 +89,26 @@ def test_a_training_can_start_from_the_nearest_row(learnt: Promptbank) -> None:
     assert result.exit_code == 0, result.output
     assert "loss on" in result.stderr
     assert "sentiment-task:en@1" in result.stderr
+
+
+def test_few_rows_are_drawn(promptbank: Promptbank) -> None:
+    few = promptbank("tasks", "sample", *TASK, "--per-class", "2", "--seed", "7", "--out", "few.jsonl")
+    assert few.exit_code == 0, few.output
+    rows = lines(Path("few.jsonl").read_text())
+    assert sorted(row["label"] for row in rows) == ["negative", "negative", "positive", "positive"]
+    more = lines(promptbank("tasks", "sample", *TASK, "--per-class", "4", "--seed", "7").stdout)
+    assert {row["id"] for row in rows} < {row["id"] for row in more}
+    assert len(lines(promptbank("tasks", "sample", *TASK, "--fraction", "0.5").stdout)) == 8
+    assert "label 'negative' has 8 rows" in error(promptbank("tasks", "sample", *TASK, "--per-class", "9"))
+    assert promptbank("tasks", "sample", *TASK).exit_code == 2
+
+
+def test_open_answers_are_scored_with_and_without_the_grammar(promptbank: Promptbank) -> None:
+    slot = ("--task", "intent_and_slot")
+    assert promptbank("train", *slot, "--epochs", "1", "--encoder", "embedding.v1").exit_code == 0
+    rows = [json.dumps({"utterance": f"play song {n}", "label": "\nIntent: play_music\nSlots: None"}) for n in range(2)]
+    Path("test.jsonl").write_text("\n".join(rows))
+    held = promptbank("evaluate", *slot, "--data", "test.jsonl", "--json")
+    free = promptbank("evaluate", *slot, "--data", "test.jsonl", "--unconstrained", "--json")
+    assert lines(held.stdout)[0]["parsed"] == lines(held.stdout)[0]["grounded"] == 1
+    assert lines(free.stdout)[0]["parsed"] < 1
