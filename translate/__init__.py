@@ -1,9 +1,42 @@
 """Labelled sets from one language into another, with labels, slots, numbers and names intact.
 
-So far this room holds its protocols only; engines, projection, checks and review come next.
+Records go in and come out (``records``); only their text is shown to an engine. The way through: ``pipeline``.
 """
 
-from translate.errors import TranslateError
-from translate.protocols import Engine, EngineInfo, Hypothesis, Memory, Segment
+from translate.errors import (
+    AlignError,
+    EngineError,
+    InventoryError,
+    PolicyError,
+    RecordError,
+    ReviewError,
+    TranslateError,
+)
+from translate.protocols import Aligner, Engine, EngineInfo, Hypothesis, Markers, Memory, Segment
+from translate.records import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash, tidy
 
-__all__ = ["Engine", "EngineInfo", "Hypothesis", "Memory", "Segment", "TranslateError"]
+__all__ = [
+    "AlignError",
+    "Aligner",
+    "ClassLabel",
+    "Engine",
+    "EngineError",
+    "EngineInfo",
+    "Frame",
+    "Hypothesis",
+    "IntentSlots",
+    "InventoryError",
+    "Label",
+    "Markers",
+    "Memory",
+    "PolicyError",
+    "Record",
+    "RecordError",
+    "ReviewError",
+    "Segment",
+    "Slot",
+    "Span",
+    "TranslateError",
+    "source_hash",
+    "tidy",
+]

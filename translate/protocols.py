@@ -1,4 +1,4 @@
-"""What an engine and a translation memory are, to the pipeline that will use them.
+"""What an engine and a translation memory are, to the pipeline that uses them.
 
 An engine built on the backbone lives in ``promptbank`` and the memory in ``store``; both satisfy these protocols
 without importing this room.
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["Engine", "EngineInfo", "Hypothesis", "Memory", "Segment"]
+__all__ = ["Aligner", "Engine", "EngineInfo", "Hypothesis", "Markers", "Memory", "Segment"]
+
+Markers = Literal["trained", "bracket", "none"]
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,20 @@ class EngineInfo:
     Attributes:
         engine_id: changes whenever its output may change (model hash, decoding options).
         langpairs: such as "en-sv".
-        markers: how spans can be marked in its input.
+        markers: how spans can be marked in its input: ``<s0> ... </s0>`` that it was trained with, square brackets that
+            it copies, or not at all.
         offline: whether it runs without a network.
     """
 
     engine_id: str
     langpairs: tuple[str, ...]
-    markers: Literal["trained", "bracket", "none"]
+    markers: Markers
     offline: bool
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One text to be translated, once for each engine."""
+    """One text to be translated once for each engine; equal texts of one mode share a key (``memory.segment_key``)."""
 
     key: str
     src: str
@@ -66,3 +69,10 @@ class Memory(Protocol):
 
     def remember(self, engine_id: str, found: Sequence[tuple[Segment, Hypothesis]]) -> None:
         """Keep translations, in one transaction."""
+
+
+class Aligner(Protocol):
+    """Anything that aligns the words of translations."""
+
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+        """Return, for each (source, target) text, the pairs of word numbers that translate each other."""

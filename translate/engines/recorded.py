@@ -1,0 +1,80 @@
+"""The engine of recorded translations: known outputs of any engine, from JSON lines; for tests and comparisons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from translate.errors import EngineError
+from translate.protocols import EngineInfo, Hypothesis, Markers, Segment
+
+__all__ = ["RecordedEngine", "load_recorded"]
+
+
+@dataclass(frozen=True)
+class RecordedEngine:
+    """Translates what was recorded, and nothing else.
+
+    Attributes:
+        name: of the engine that was recorded.
+        src: language of the texts.
+        tgt: language of the translations.
+        known: text as it is sent (marks included) -> translation.
+        markers: how spans were marked when it was recorded.
+    """
+
+    name: str
+    src: str
+    tgt: str
+    known: Mapping[str, Hypothesis]
+    markers: Markers = "bracket"
+
+    def info(self) -> EngineInfo:
+        """Say what this engine is; its id changes with any recorded translation."""
+        content = sorted((text, found.text, found.score) for text, found in self.known.items())
+        digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+        return EngineInfo(
+            f"recorded:{self.name}:{digest[:16]}", (f"{self.src}-{self.tgt}",), self.markers, offline=True
+        )
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        """Return the recorded translation of each segment.
+
+        Raises:
+            EngineError: a text was not recorded.
+        """
+        missing = [segment.text for segment in segments if segment.text not in self.known]
+        if missing:
+            said = f"{len(missing)} of {len(segments)} texts were never recorded, the first is {missing[0]!r}"
+            raise EngineError(f"engine recorded:{self.name}: {said}")
+        return [self.known[segment.text] for segment in segments]
+
+
+def load_recorded(path: Path, src: str, tgt: str, markers: Markers = "bracket") -> RecordedEngine:
+    """Load recorded translations: one object a line with "source", "target" and, if there is one, "score".
+
+    Raises:
+        EngineError: the file cannot be read, or a line is no such object.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise EngineError(f"{path} cannot be read: {exc}") from exc
+    return RecordedEngine(path.stem, src, tgt, dict(_read(lines, path)), markers)
+
+
+def _read(lines: Iterable[str], path: Path) -> Iterable[tuple[str, Hypothesis]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            source, target, score = row["source"], row["target"], row.get("score")
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise EngineError(f'{path} line {number} is no object with "source" and "target"') from exc
+        if not isinstance(source, str) or not isinstance(target, str):
+            raise EngineError(f'{path} line {number}: "source" and "target" are texts')
+        yield source, Hypothesis(target, None if score is None else float(score))

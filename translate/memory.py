@@ -1,0 +1,120 @@
+"""The translation memory: each segment is translated once per engine, in batches that are kept once they are done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from translate.errors import EngineError
+from translate.protocols import Engine, Hypothesis, Memory, Segment
+
+__all__ = ["DictMemory", "Step", "batches", "make_segment", "segment_key", "translate_segments"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a run of the engine is, in segments; ``recalled`` of them cost nothing."""
+
+    done: int
+    total: int
+    recalled: int
+
+
+class DictMemory:
+    """A memory that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Hypothesis] = {}
+
+    def recall(self, engine_id: str, keys: Sequence[str]) -> dict[str, Hypothesis]:
+        """Return what is known among the keys."""
+        return {key: self._known[engine_id, key] for key in keys if (engine_id, key) in self._known}
+
+    def remember(self, engine_id: str, found: Sequence[tuple[Segment, Hypothesis]]) -> None:
+        """Keep translations."""
+        self._known.update({(engine_id, segment.key): hypothesis for segment, hypothesis in found})
+
+
+def segment_key(src: str, tgt: str, mode: str, text: str) -> str:
+    """Return the sha256 of all that decides a translation but the engine, under whose id it is kept.
+
+    Args:
+        src: language of the text.
+        tgt: language wanted.
+        mode: how spans are marked ("plain", "bracket", "trained"); an engine may read a text differently in two modes.
+        text: as the engine gets it, marks included.
+    """
+    return hashlib.sha256(json.dumps([src, tgt, mode, text], ensure_ascii=False).encode()).hexdigest()
+
+
+def make_segment(src: str, tgt: str, mode: str, text: str) -> Segment:
+    """Return the segment of a text, with its key."""
+    return Segment(segment_key(src, tgt, mode, text), src, tgt, text)
+
+
+def batches(segments: Iterable[Segment], characters: int) -> Iterator[list[Segment]]:
+    """Cut distinct segments into batches of alike length.
+
+    The order depends on the segments alone: longest first, so that memory runs out at once or never, and by key among
+    equals.
+
+    Args:
+        segments: in any order, doubles allowed.
+        characters: at most so many in a batch, counted as its longest text times its size; a longer text goes alone.
+    """
+    distinct = {segment.key: segment for segment in segments}
+    batch: list[Segment] = []
+    for segment in sorted(distinct.values(), key=lambda s: (-len(s.text), s.key)):
+        if batch and len(batch[0].text) * (len(batch) + 1) > characters:
+            yield batch
+            batch = []
+        batch.append(segment)
+    if batch:
+        yield batch
+
+
+def translate_segments(
+    engine: Engine,
+    memory: Memory,
+    segments: Iterable[Segment],
+    *,
+    characters: int = 2000,
+    on_step: Callable[[Step], None] | None = None,
+) -> dict[str, Hypothesis]:
+    """Translate segments that the memory does not know, and remember them batch by batch.
+
+    A process that is killed loses at most the batch it was in.
+
+    Args:
+        engine: translates.
+        memory: asked first, told after every batch.
+        segments: doubles cost nothing.
+        characters: the size of a batch.
+        on_step: told after the recall and after every batch.
+
+    Returns:
+        Hypotheses by segment key.
+
+    Raises:
+        EngineError: the engine gave another number of translations than it was asked for.
+    """
+    wanted = {segment.key: segment for segment in segments}
+    engine_id = engine.info().engine_id
+    found = memory.recall(engine_id, sorted(wanted))
+    recalled = len(found)
+    tell = on_step or _nobody
+    tell(Step(recalled, len(wanted), recalled))
+    for batch in batches((s for key, s in wanted.items() if key not in found), characters):
+        hypotheses = engine.translate(batch)
+        if len(hypotheses) != len(batch):
+            raise EngineError(f"engine {engine_id!r} gave {len(hypotheses)} translations for {len(batch)} segments")
+        memory.remember(engine_id, list(zip(batch, hypotheses, strict=True)))
+        found |= {segment.key: hypothesis for segment, hypothesis in zip(batch, hypotheses, strict=True)}
+        tell(Step(len(found), len(wanted), recalled))
+    return found
+
+
+def _nobody(step: Step) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,100 @@
+"""What must survive a translation letter by letter: addresses, tickers, handles, names; and placeholders to make it so.
+
+Numbers and clock times are not protected but compared by value (``translate.values``): masking them hurts the grammar
+around them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "unmask"]
+
+PATTERNS: dict[str, re.Pattern[str]] = {
+    "url": re.compile(r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"),
+    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "ticker": re.compile(r"(?<![\w$])\$[A-Za-z][A-Za-z.]{0,5}(?<!\.)(?!\w)"),
+    "handle": re.compile(r"(?<![\w@])@\w{2,}"),
+    "hashtag": re.compile(r"(?<![\w#])#[^\W\d]\w+"),
+    "code": re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])[A-Z][\w-]*\w(?![\w-])"),  # A1GP, COVID-19, Q3
+}
+SUFFIX = r"(?=\W|$|[^\W\d]{1,2}(?!\w))"  # "Lloyds" in "Lloyds'", "Tesco" in "Tescos", "Tesco-butiken"
+
+
+@dataclass(frozen=True, order=True)
+class Protected:
+    """A protected stretch: character offsets, what it is, and the string itself."""
+
+    start: int
+    end: int
+    kind: str
+    string: str
+
+
+def find_protected(text: str, names: Iterable[str] = ()) -> tuple[Protected, ...]:
+    """Find what must survive, leftmost first, the longer one where two begin at one place.
+
+    Args:
+        text: of a record.
+        names: strings that are protected wherever they stand as words: targets, products, companies.
+
+    Returns:
+        Stretches in order, none overlapping another.
+
+    >>> [p.string for p in find_protected("$TSLA up, says @ann of Acme Ltd", ["Acme", "Acme Ltd"])]
+    ['$TSLA', '@ann', 'Acme Ltd']
+    """
+    found = [Protected(m.start(), m.end(), kind, m[0]) for kind, p in PATTERNS.items() for m in p.finditer(text)]
+    for name in sorted({n for n in names if n.strip()}):
+        found += [Protected(m.start(), m.end(), "name", m[0]) for m in _as_words(name).finditer(text)]
+    kept: list[Protected] = []
+    for one in sorted(found, key=lambda p: (p.start, -p.end, p.kind)):
+        if not kept or one.start >= kept[-1].end:
+            kept.append(one)
+    return tuple(kept)
+
+
+def is_kept(string: str, text: str) -> bool:
+    """Say whether a protected string stands in a translation, an inflected name included.
+
+    At most two letters may follow: a genitive ("Tescos") keeps the name, a new word ("Teslagate") does not.
+
+    >>> is_kept("Tesco", "Tescos vinst"), is_kept("Tesco", "Tescobutiken"), is_kept("Tesco", "företaget")
+    (True, False, False)
+    """
+    return re.search(rf"(?<!\w){re.escape(string)}{SUFFIX}", text) is not None
+
+
+def mask(text: str, protected: Sequence[Protected]) -> tuple[str, dict[str, str]]:
+    """Replace protected stretches by placeholders X0, X1, ... and return them with what they stand for.
+
+    A number that already stands in the text is passed over. Words of this form survive engines that rewrite names.
+    """
+    out, at, meaning = "", 0, {}
+    free = (f"X{n}" for n in range(10**6) if f"X{n}" not in text)
+    for one in protected:
+        placeholder = next(free)
+        meaning[placeholder] = one.string
+        out += text[at : one.start] + placeholder
+        at = one.end
+    return out + text[at:], meaning
+
+
+def unmask(text: str, meaning: Mapping[str, str]) -> str | None:
+    """Put the protected strings back; None unless every placeholder stands there exactly once."""
+    found = re.findall(r"(?<!\w)X\d+(?!\d)", text)
+    if sorted(found) != sorted(meaning):
+        return None
+    return re.sub(r"(?<!\w)X\d+(?!\d)", lambda m: meaning[m[0]], text)
+
+
+def read_names(lines: Iterable[str]) -> tuple[str, ...]:
+    """Read a list of protected names: one a line, ``#`` begins a comment line, order kept, doubles dropped."""
+    names = (line.strip() for line in lines)
+    return tuple(dict.fromkeys(name for name in names if name and not name.startswith("#")))
+
+
+def _as_words(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")

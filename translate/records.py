@@ -1,0 +1,222 @@
+"""What goes into a translation and comes out of it: a labelled row as typed, neutral data.
+
+A label is data, not text: only ``text`` is ever shown to an engine; ids, types and keys are not. ``promptbank`` makes
+these records from task rows and makes rows from them again; nothing here knows a task's format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from translate.errors import RecordError
+
+__all__ = [
+    "ClassLabel",
+    "Frame",
+    "IntentSlots",
+    "Label",
+    "Record",
+    "Slot",
+    "Span",
+    "slots_from_spans",
+    "source_hash",
+    "tidy",
+]
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A typed stretch of a text.
+
+    Attributes:
+        start: character offset, inclusive.
+        end: character offset, exclusive.
+        type: such as "date".
+    """
+
+    start: int
+    end: int
+    type: str
+
+    def of(self, text: str) -> str:
+        """Return the stretch itself.
+
+        >>> Span(4, 8, "house_place").of("the hall")
+        'hall'
+        """
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True)
+class ClassLabel:
+    """A label of a closed set, by its language-independent id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot of an intent label; ``span`` is an index into the record's spans, None when the text lacks it."""
+
+    type: str
+    value: str
+    span: int | None
+
+
+@dataclass(frozen=True)
+class IntentSlots:
+    """An intent with its slots, in the label's order."""
+
+    intent: str
+    slots: tuple[Slot, ...] = ()
+
+
+Label = ClassLabel | IntentSlots | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A phrase of the card around the text, translated once through the inventory and never by an engine.
+
+    Attributes:
+        template: such as "{sentence} Sentiment for {target}".
+        field: the placeholder where the record's text stands, such as "sentence".
+        values: the other placeholders with their values, such as (("target", "Acme"),); they are kept as they are.
+    """
+
+    template: str
+    field: str
+    values: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        found = sorted(PLACEHOLDER.findall(self.template))
+        wanted = sorted([self.field, *(name for name, _ in self.values)])
+        if found != wanted:
+            raise RecordError(f"the frame {self.template!r} has the placeholders {found}, its values are for {wanted}")
+
+    def render(self, text: str) -> str:
+        """Return the text in its frame; what stands in text or values is never expanded.
+
+        >>> Frame("{sentence} Sentiment for {target}", "sentence", (("target", "Acme"),)).render("Up {target}.")
+        'Up {target}. Sentiment for Acme'
+        """
+        values = {**dict(self.values), self.field: text}
+        return PLACEHOLDER.sub(lambda found: values[found[1]], self.template)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled row, in one language.
+
+    Every span lies in the text, none is empty and none overlaps another; a slot with a span has exactly that stretch
+    as its value. So the invariant "a slot's value is a substring of the text" holds by construction.
+
+    Attributes:
+        id: of the row, kept by the translation.
+        group: rows of one group never straddle a split; kept.
+        taskname: whose inventory section names the label.
+        text: natural language, the only thing an engine sees.
+        spans: typed stretches of the text, in order.
+        label: None for rows without one.
+        frame: the card's phrase around the text, if any.
+        protected: strings that must survive as they are, such as the target.
+        notes: what the reader found wrong with the source, such as "src_slot_not_in_text".
+    """
+
+    id: str
+    group: str
+    taskname: str
+    text: str
+    spans: tuple[Span, ...] = ()
+    label: Label = None
+    frame: Frame | None = None
+    protected: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        fault = _span_fault(self.text, self.spans) or _slot_fault(self)
+        if fault:
+            raise RecordError(f"record {self.id!r}: {fault}")
+
+    @property
+    def framed(self) -> str:
+        """The text as the row shows it, within its frame."""
+        return self.frame.render(self.text) if self.frame else self.text
+
+
+def slots_from_spans(text: str, spans: Sequence[Span]) -> tuple[Slot, ...]:
+    """Return one slot for each span, in their order."""
+    return tuple(Slot(span.type, span.of(text), index) for index, span in enumerate(spans))
+
+
+def source_hash(record: Record) -> str:
+    """Return the sha256 of what a record says: task, text, spans, label and frame, but not its id or group."""
+    said = [record.taskname, record.text, [[s.start, s.end, s.type] for s in record.spans], _plain(record.label)]
+    frame = [record.frame.template, record.frame.field, record.frame.values] if record.frame else None
+    return hashlib.sha256(json.dumps([said, frame], ensure_ascii=False).encode()).hexdigest()
+
+
+def tidy(record: Record) -> Record:
+    """Return the record in NFC, with runs of white space made one space; spans and slot values move along."""
+    cuts = sorted({0, len(record.text), *(at for span in record.spans for at in (span.start, span.end))})
+    text, moved = _tidied(record.text, cuts)
+    spans = tuple(_trimmed(text, Span(moved[s.start], moved[s.end], s.type)) for s in record.spans)
+    label = record.label
+    if isinstance(label, IntentSlots):
+        new = (s if s.span is None else replace(s, value=spans[s.span].of(text)) for s in label.slots)
+        label = replace(label, slots=tuple(new))
+    return replace(record, text=text, spans=spans, label=label)
+
+
+def _tidied(text: str, cuts: Iterable[int]) -> tuple[str, dict[int, int]]:
+    """Return the tidy text, and where each of the sorted offsets ``cuts`` went."""
+    out, moved = "", {0: 0}
+    for start, end in pairwise(cuts):
+        piece = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text[start:end]))
+        out += piece.lstrip(" ") if out.endswith(" ") or not out else piece
+        moved[end] = len(out)
+    out = out.rstrip(" ")
+    return out, {old: min(new, len(out)) for old, new in moved.items()}
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    """Return the span without white space at its ends."""
+    value = span.of(text)
+    start = span.start + len(value) - len(value.lstrip())
+    return replace(span, start=start, end=start + len(value.strip()))
+
+
+def _span_fault(text: str, spans: Sequence[Span]) -> str | None:
+    for span in spans:
+        if not 0 <= span.start < span.end <= len(text):
+            return f"the span {span.type} {span.start}:{span.end} is empty or outside a text of {len(text)} characters"
+    for before, after in pairwise(spans):
+        if after.start < before.end:
+            return f"the spans {before.type} and {after.type} overlap or are out of order at character {after.start}"
+    return None
+
+
+def _slot_fault(record: Record) -> str | None:
+    for slot in record.label.slots if isinstance(record.label, IntentSlots) else ():
+        if slot.span is None:
+            continue
+        if not 0 <= slot.span < len(record.spans):
+            return f"the slot {slot.type} names span {slot.span}; there are {len(record.spans)}"
+        span = record.spans[slot.span]
+        if (slot.type, slot.value) != (span.type, span.of(record.text)):
+            return f"the slot {slot.type}({slot.value}) is not its span {span.type}({span.of(record.text)})"
+    return None
+
+
+def _plain(label: Label) -> object:
+    if isinstance(label, IntentSlots):
+        return [label.intent, [[s.type, s.value, s.span] for s in label.slots]]
+    return label.id if label else None

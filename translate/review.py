@@ -1,0 +1,245 @@
+"""Review: which rows a person should look at, and what the person's decisions become.
+
+Nothing here knows a file format: ``review_csv`` is one way to show items and to read decisions, a web page may be
+another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from translate.checks import Policy, agreement
+from translate.errors import ReviewError
+from translate.outcome import Outcome, Override
+from translate.records import ClassLabel, IntentSlots, Label, Span, source_hash
+
+__all__ = [
+    "Answer",
+    "Choice",
+    "ReviewItem",
+    "annotate",
+    "dump_overrides",
+    "parse_annotated",
+    "parse_overrides",
+    "review_items",
+    "validated",
+]
+
+Choice = Literal["ok", "edit", "drop"]
+_RANK = {"drop": 0, "review": 1, "warn": 2, "info": 3}
+_ANNOTATION = re.compile(r"\[\s*([^\[\]:]+?)\s*:\s*([^\[\]]*?)\s*\]")
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """One row to look at.
+
+    Attributes:
+        source_hash: of the record; a decision holds for all rows that say the same.
+        row_id: of the record.
+        source: its text, spans as ``[type : value]``.
+        translation: the translated text, found spans likewise.
+        label: of the source.
+        flags: what the checks noticed, the worst first.
+        severity: of the worst.
+        agreement: mean chrF with other engines, 0 to 100; None without any.
+        others: what they say.
+        slot_types: that a decision must give a stretch each.
+        text: the translated text, and
+        spans: its found spans, in order; what "ok" keeps.
+    """
+
+    source_hash: str
+    row_id: str
+    source: str
+    translation: str
+    label: str
+    flags: tuple[str, ...]
+    severity: str
+    agreement: float | None
+    others: tuple[str, ...]
+    slot_types: tuple[str, ...]
+    text: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person wrote about one item, not yet validated; ``text`` has spans as ``[type : value]``."""
+
+    source_hash: str
+    decision: str
+    text: str = ""
+    note: str = ""
+
+
+def review_items(
+    outcomes: Iterable[Outcome], policy: Policy, statuses: Collection[str] = ("review",)
+) -> list[ReviewItem]:
+    """Return what a person should look at: the worst first, the least agreed on first among equals, each source once.
+
+    Args:
+        outcomes: of a run.
+        policy: that decided their status.
+        statuses: which to show.
+    """
+    items: dict[str, ReviewItem] = {}
+    for outcome in outcomes:
+        if outcome.status in statuses:
+            item = _item(outcome, policy)
+            items.setdefault(item.source_hash, item)
+    return sorted(items.values(), key=lambda i: (_RANK[i.severity], -len(i.flags), _or_last(i.agreement), i.row_id))
+
+
+def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[str, Override]:
+    """Make overrides of decisions, all of them or none.
+
+    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the row out; an empty decision leaves
+    the item open.
+
+    Args:
+        items: that were shown.
+        answers: what was decided.
+
+    Returns:
+        Overrides by source hash.
+
+    Raises:
+        ReviewError: unknown items or decisions, edits without text, brackets that do not parse, slot types that are not
+            the source's; all faults at once.
+    """
+    shown = {item.source_hash: item for item in items}
+    overrides: dict[str, Override] = {}
+    faults: list[str] = []
+    for answer in answers:
+        if not answer.decision.strip():
+            continue
+        try:
+            override = _override(shown, answer)
+        except ReviewError as exc:
+            faults += exc.faults
+        else:
+            overrides[override.source_hash] = override
+    if faults:
+        raise ReviewError("the review", faults)
+    return overrides
+
+
+def annotate(text: str, spans: Sequence[Span | None]) -> str:
+    """Return a text with its spans as ``[type : value]``.
+
+    >>> annotate("klockan nio", [Span(8, 11, "time")])
+    'klockan [time : nio]'
+    """
+    out, at = "", 0
+    for span in sorted(span for span in spans if span is not None):
+        out += f"{text[at : span.start]}[{span.type} : {span.of(text)}]"
+        at = span.end
+    return out + text[at:]
+
+
+def parse_annotated(annotated: str) -> tuple[str, tuple[Span, ...]]:
+    """Read a text with ``[type : value]`` spans.
+
+    Raises:
+        ReviewError: a bracket is left over, or a span is empty.
+
+    >>> parse_annotated("klockan [time : nio]")
+    ('klockan nio', (Span(start=8, end=11, type='time'),))
+    """
+    text, spans, at = "", [], 0
+    for found in _ANNOTATION.finditer(annotated):
+        text += annotated[at : found.start()]
+        spans.append(Span(len(text), len(text) + len(found[2]), found[1]))
+        text += found[2]
+        at = found.end()
+    text += annotated[at:]
+    if re.search(r"[\[\]]", text):
+        raise ReviewError("a text", [f"a bracket of {annotated!r} is none of [type : value]"])
+    if any(span.start == span.end for span in spans):
+        raise ReviewError("a text", [f"a span of {annotated!r} is empty"])
+    return text, tuple(spans)
+
+
+def dump_overrides(overrides: Mapping[str, Override]) -> str:
+    """Return overrides as JSON lines, in order of their hashes."""
+    return "".join(json.dumps(asdict(overrides[key]), ensure_ascii=False) + "\n" for key in sorted(overrides))
+
+
+def parse_overrides(text: str, source: str) -> dict[str, Override]:
+    """Read overrides from JSON lines; a later line of one source replaces an earlier one.
+
+    Raises:
+        ReviewError: a line is no override.
+    """
+    overrides: dict[str, Override] = {}
+    faults: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            override = Override(**{**row, "spans": tuple(Span(**span) for span in row["spans"])})
+        except (ValueError, TypeError, KeyError) as exc:
+            faults.append(f"line {number}: {exc}")
+        else:
+            overrides[override.source_hash] = override
+    if faults:
+        raise ReviewError(source, faults)
+    return overrides
+
+
+def _item(outcome: Outcome, policy: Policy) -> ReviewItem:
+    flags = sorted(outcome.flags, key=lambda flag: _RANK[policy.severity(flag)])
+    return ReviewItem(
+        source_hash=source_hash(outcome.source),
+        row_id=outcome.source.id,
+        source=annotate(outcome.source.text, outcome.source.spans),
+        translation=annotate(outcome.text, outcome.spans),
+        label=_said(outcome.source.label),
+        flags=tuple(f"{flag.name}: {flag.evidence}" for flag in flags),
+        severity=policy.severity(flags[0]) if flags else "info",
+        agreement=agreement(outcome.text, outcome.others),
+        others=outcome.others,
+        slot_types=tuple(span.type for span in outcome.source.spans),
+        text=outcome.text,
+        spans=tuple(sorted(span for span in outcome.spans if span is not None)),
+    )
+
+
+def _said(label: Label) -> str:
+    if isinstance(label, IntentSlots):
+        return f"{label.intent}: {', '.join(f'{s.type}({s.value})' for s in label.slots) or 'no slots'}"
+    return label.id if isinstance(label, ClassLabel) else ""
+
+
+def _or_last(agreed: float | None) -> float:
+    return 101.0 if agreed is None else agreed
+
+
+def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
+    item, decision = shown.get(answer.source_hash), answer.decision.strip().casefold()
+    if item is None:
+        raise ReviewError("a decision", [f"no item has the source hash {answer.source_hash[:12]!r}..."])
+    if decision not in get_args(Choice):
+        said = f"row {item.row_id}: the decision {answer.decision!r} is none of {', '.join(get_args(Choice))}"
+        raise ReviewError("a decision", [said])
+    if decision == "drop":
+        return Override(item.source_hash, drop=True, note=answer.note)
+    text, spans = (item.text, item.spans) if decision == "ok" else parse_annotated(answer.text.strip())
+    faults = [f"row {item.row_id}: {fault}" for fault in _edit_faults(item, text, spans)]
+    if faults:
+        raise ReviewError("a decision", faults)
+    return Override(item.source_hash, text=text, spans=spans, note=answer.note)
+
+
+def _edit_faults(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str]:
+    if not text.strip():
+        return ["there is no text; write one, or decide drop"]
+    wanted, given = Counter(item.slot_types), Counter(span.type for span in spans)
+    missing, extra = sorted((wanted - given).elements()), sorted((given - wanted).elements())
+    faults = [f"no stretch is marked as {', '.join(missing)}; write [type : value]"] if missing else []
+    return faults + ([f"{', '.join(extra)} is marked once too often or is no slot of the source"] if extra else [])

@@ -1,0 +1,57 @@
+"""Values that a translation must keep: numbers, money, percentages, clock times and dates, compared by what they say.
+
+A language is a module with a ``GRAMMAR``; one without degrades to digits, and the comparison says so.
+"""
+
+from __future__ import annotations
+
+from translate.values import en, sv
+from translate.values.compare import Comparison, agree, compare
+from translate.values.digits import digits_grammar
+from translate.values.grammar import Grammar
+from translate.values.mention import Mention, Reading
+
+__all__ = [
+    "GRAMMARS",
+    "Comparison",
+    "Grammar",
+    "Mention",
+    "Reading",
+    "agree",
+    "compare",
+    "compare_texts",
+    "read_values",
+]
+
+GRAMMARS: dict[str, Grammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
+
+
+def read_values(text: str, lang: str) -> tuple[Mention, ...]:
+    """Return the values a text says, from left to right; numbers in digits only where the language has no module."""
+    return (GRAMMARS.get(lang) or digits_grammar(lang)).read(text)
+
+
+def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> Comparison:
+    """Compare the values of a text and its translation.
+
+    Args:
+        source: the text.
+        target: its translation.
+        src: language code of the text.
+        tgt: language code of the translation.
+        lenient: whether bare numbers may agree as clock times (a slot known to be a time).
+
+    Returns:
+        The comparison; of digits only, with a note, when a language has no module.
+
+    >>> compare_texts("nine am on friday", "nio på fredag", src="en", tgt="sv").compatible
+    True
+    >>> compare_texts("ten am", "tio på kvällen", src="en", tgt="sv").reasons()
+    ("the source says 10:00 ('ten am')", "the target says 22:00 ('tio på kvällen')")
+    """
+    unknown = [lang for lang in (src, tgt) if lang not in GRAMMARS]
+    if not unknown:
+        return compare(read_values(source, src), read_values(target, tgt), lenient=lenient)
+    note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
+    grammar = digits_grammar(tgt)
+    return compare(grammar.read(source), grammar.read(target), note=note)

@@ -1,0 +1,143 @@
+"""Numbers, percentages and money in digits and words: what languages share, told by a table of each one's habits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from translate.values.cardinals import CardinalWords
+from translate.values.grammar import words_of
+from translate.values.mention import Mention, Reading, clock_readings, number
+
+__all__ = ["Amounts", "Digits"]
+
+SIGNS = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
+CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "CHF")}
+
+
+@dataclass(frozen=True)
+class Digits:
+    """How a language writes numbers in digits.
+
+    Attributes:
+        group: regular expression of what separates thousands.
+        point: regular expression of the decimal separator.
+        ordinal: regular expression of the ending that makes an ordinal.
+    """
+
+    group: str
+    point: str
+    ordinal: str
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """A number in digits: its grouped or plain whole part, its decimals."""
+        whole = rf"(?P<grouped>\d{{1,3}}(?:(?:{self.group})\d{{3}})+(?!\d))|(?P<plain>\d+)"
+        part = rf"(?:(?:{self.point})(?P<part>\d+)(?![.,:]?\d))"
+        return re.compile(rf"(?:(?:{whole}){part}?|\.(?P<bare>\d+))(?:{self.ordinal})?", re.IGNORECASE)
+
+    def values(self, match: re.Match[str]) -> list[Decimal]:
+        """Return the values of a match: two where a separator may be either, "1.200" with groups by point."""
+        if match["bare"]:
+            return [Decimal(f"0.{match['bare']}")]
+        whole = re.sub(r"\D", "", match["grouped"] or match["plain"])
+        values = [Decimal(f"{whole}.{match['part']}" if match["part"] else whole)]
+        either = match["grouped"] and not match["part"] and re.fullmatch(rf"\d+(?:{self.point})\d+", match["grouped"])
+        return [*values, Decimal(re.sub(r"\D", ".", match["grouped"]))] if either else values
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """The rule for plain numbers, percentages and money of one language.
+
+    Attributes:
+        digits: how numbers are written in digits.
+        spoken: how in words.
+        scales: words and abbreviations behind a number that multiply it.
+        half: regular expression of "and a half" behind a number.
+        percent: words for percent.
+        currencies: words for currencies, with their codes.
+        scaled_currencies: abbreviations that are both ("mkr").
+    """
+
+    digits: Digits
+    spoken: CardinalWords | None
+    scales: Mapping[str, Decimal]
+    half: str
+    percent: tuple[str, ...]
+    currencies: Mapping[str, str]
+    scaled_currencies: Mapping[str, tuple[Decimal, str]]
+
+    def __call__(self, text: str, at: int) -> Mention | None:
+        """Read the amount that begins at a character offset."""
+        sign = self._sign.match(text, at)
+        start = sign.end() if sign else at
+        found = self._number(text, start)
+        if found is None:
+            return None
+        values, end, weak = found
+        half = self._half.match(text, end)
+        if half:
+            values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
+        scale = self._scale.match(text, end)
+        if scale:
+            values = [value * self.scales[scale[1].casefold()] for value in values]
+            end, weak = scale.end(), False
+        return self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
+
+    def _number(self, text: str, at: int) -> tuple[list[Decimal], int, bool] | None:
+        digits = self.digits.pattern.match(text, at)
+        if digits:
+            return self.digits.values(digits), digits.end(), False
+        spoken = self.spoken.read(text, at) if self.spoken else None
+        return ([Decimal(spoken.value)], spoken.end, spoken.weak) if spoken else None
+
+    def _with_unit(self, text: str, place: tuple[int, int], values: list[Decimal], sign: str, *, weak: bool) -> Mention:
+        at, end = place
+        unit = None if sign else self._unit.match(text, end)
+        name = unit[1].casefold() if unit else sign
+        end = unit.end() if unit else end
+        plain = frozenset(map(number, values))
+        if not name:
+            clocks = frozenset().union(*map(_maybe_clock, values))
+            return Mention(at, end, text[at:end], plain, clocks, weak)
+        if name in ("%", *self.percent):
+            return Mention(at, end, text[at:end], frozenset(Reading("percent", v) for v in values), plain)
+        times, code = self.scaled_currencies.get(name, (Decimal(1), self._currencies.get(name, "")))
+        return Mention(at, end, text[at:end], frozenset(Reading("money", v * times, code) for v in values), plain)
+
+    @cached_property
+    def _currencies(self) -> Mapping[str, str]:
+        return {**SIGNS, **CODES, **self.currencies}
+
+    @cached_property
+    def _sign(self) -> re.Pattern[str]:
+        return re.compile(rf"({words_of([*SIGNS, *CODES])})\s?(?=[\d.])", re.IGNORECASE)
+
+    @cached_property
+    def _half(self) -> re.Pattern[str]:
+        return re.compile(rf"\s+{self.half}(?!\w)", re.IGNORECASE)
+
+    @cached_property
+    def _scale(self) -> re.Pattern[str]:
+        return re.compile(rf"[\s-]?({words_of(self.scales)})(?!\w|\.\w)", re.IGNORECASE)
+
+    @cached_property
+    def _unit(self) -> re.Pattern[str]:
+        words = words_of([*self.percent, *self.scaled_currencies, *self._currencies])
+        return re.compile(rf"[\s-]?(%|(?:{words})(?!\w))", re.IGNORECASE)
+
+
+def _maybe_clock(value: Decimal) -> frozenset[Reading]:
+    """Return what a bare number says as a clock time: "nine" is 9:00, "930" and "9.30" are 9:30."""
+    if value != value.to_integral_value():
+        hour, minute = divmod(int(value * 100), 100)
+        exact = value * 100 == int(value * 100)
+        return clock_readings(hour, minute) if exact and hour < 24 and minute < 60 else frozenset()
+    if value <= 24:
+        return clock_readings(int(value))
+    hour, minute = divmod(int(value), 100)
+    return clock_readings(hour, minute) if 100 <= value < 2400 and minute < 60 else frozenset()

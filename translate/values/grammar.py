@@ -1,0 +1,78 @@
+"""A value grammar: the rules by which one language says values, and the scan that applies them.
+
+Rules are tried wherever a word or number begins; the longest mention wins and the scan goes on behind it. A language is
+a module with one ``Grammar``; what languages share is in ``translate.values.amounts``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from translate.values.mention import Mention, Reading
+
+__all__ = ["Grammar", "Rule", "numbered", "phrase_rule", "words_of"]
+
+Rule = Callable[[str, int], Mention | None]
+
+_BEGIN = re.compile(r"(?<!\w)(?=\w)|[$€£¥](?=\s?\d)|(?<![\w.])\.(?=\d)")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """How one language says values.
+
+    Attributes:
+        lang: its code.
+        rules: of two rules that read equally far, the earlier one counts.
+    """
+
+    lang: str
+    rules: tuple[Rule, ...]
+
+    def read(self, text: str) -> tuple[Mention, ...]:
+        """Return the values a text says, from left to right."""
+        return tuple(self._scan(text))
+
+    def _scan(self, text: str) -> Iterator[Mention]:
+        at = 0
+        while begin := _BEGIN.search(text, at):
+            found = [mention for rule in self.rules if (mention := rule(text, begin.start()))]
+            at = begin.start() + 1
+            if found:
+                best = max(found, key=lambda mention: mention.end)
+                yield best
+                at = best.end
+
+
+def phrase_rule(pattern: str, read: Callable[[re.Match[str]], Iterable[Reading]], *, weak: bool = False) -> Rule:
+    """Return the rule of one regular expression (case ignored, whole words) whose match ``read`` reads.
+
+    Args:
+        pattern: of the phrase, from its first character.
+        read: gives the readings; none when the match says no value.
+        weak: whether the phrase is also used without any value.
+    """
+    compiled = re.compile(rf"(?:{pattern})(?!\w)", re.IGNORECASE)
+
+    def rule(text: str, at: int) -> Mention | None:
+        match = compiled.match(text, at)
+        readings = frozenset(read(match)) if match else frozenset()
+        return Mention(at, match.end(), match[0], readings, weak=weak) if match and readings else None
+
+    return rule
+
+
+def words_of(table: Iterable[str]) -> str:
+    """Return the alternatives of a regular expression for some words, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(set(table), key=lambda word: (-len(word), word)))
+
+
+def numbered(words: str, start: int = 0) -> dict[str, int]:
+    """Return words with their numbers, counted from ``start``.
+
+    >>> numbered("zero one")
+    {'zero': 0, 'one': 1}
+    """
+    return {word: n for n, word in enumerate(words.split(), start)}

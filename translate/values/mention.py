@@ -1,0 +1,97 @@
+"""A mention: a stretch of text that says a number, an amount, a clock time or a date, with all its readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+__all__ = ["Kind", "Mention", "Reading", "clock_readings", "number"]
+
+Kind = Literal["number", "money", "percent", "clock", "weekday", "day", "date", "month", "week", "year", "weekend"]
+DAY = 24 * 60
+_NAMES = {"weekday": ("", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value that a mention may have.
+
+    Attributes:
+        kind: what it is.
+        value: a number or amount as it is; minutes since midnight of a clock; 1 (Monday) to 7; days from today;
+            month * 100 + day of a date, month * 100 of a month; weeks, weekends, months or years from now.
+        unit: the currency of money.
+    """
+
+    kind: Kind
+    value: Decimal
+    unit: str = ""
+
+    def __str__(self) -> str:
+        whole = int(self.value)
+        if self.kind == "clock":
+            return f"{whole // 60:02}:{whole % 60:02}"
+        if self.kind == "weekday":
+            return _NAMES["weekday"][whole]
+        if self.kind in ("date", "month"):
+            return f"month {whole // 100}" + (f" day {whole % 100}" if whole % 100 else "")
+        if self.kind in ("day", "week", "weekend", "year"):
+            return f"{self.kind} {whole:+}"
+        return f"{self.value.normalize():f}" + {"percent": " %", "money": f" {self.unit}"}.get(self.kind, "")
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A stretch of text with its readings.
+
+    Attributes:
+        start: character offset, inclusive.
+        end: character offset, exclusive.
+        text: the stretch.
+        readings: what it says, one of these.
+        loose: what it may say beside, when its partner is explicit: "nine" may be 09:00, "$5" may be 5.
+        weak: also used without any value ("one", "second", "may"); it may lack a partner.
+    """
+
+    start: int
+    end: int
+    text: str
+    readings: frozenset[Reading]
+    loose: frozenset[Reading] = frozenset()
+    weak: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its first reading, in alphabetical order; all readings of a mention are mostly of one kind."""
+        return min(reading.kind for reading in self.readings)
+
+    def __str__(self) -> str:
+        return f"{'|'.join(sorted(map(str, self.readings)))} ({self.text!r})"
+
+
+def number(value: Decimal | int) -> Reading:
+    """Return a plain number as a reading."""
+    return Reading("number", Decimal(value))
+
+
+def clock_readings(hour: int, minute: int = 0, hours: Iterable[int] | None = None) -> frozenset[Reading]:
+    """Return the clock times that an hour and minute may mean.
+
+    Args:
+        hour: 0 to 24; up to 12 it may mean either half of the day.
+        minute: 0 to 59, or negative for minutes to the hour.
+        hours: the hours (0 to 23) that a part of the day leaves open; None for all.
+
+    Returns:
+        No reading when the hour is none of that part of the day, taken literally then.
+
+    >>> sorted(map(str, clock_readings(9)))
+    ['09:00', '21:00']
+    >>> sorted(map(str, clock_readings(10, -30, hours=range(12))))
+    ['09:30']
+    """
+    may = {hour % 12, hour % 12 + 12} if hour <= 12 else {hour % 24}
+    kept = {h for h in may if hours is None or h in hours} or may
+    return frozenset(Reading("clock", Decimal((h * 60 + minute) % DAY)) for h in kept)
