@@ -13,6 +13,7 @@ ROOMS = ("promptbank/", "tasks/", "store/", "translate/")
 UNTOLD = ("__init__.py", "py.typed", "script.py.mako")
 FOLDERS = {
     "samples/": "labelled rows that ship with the cards",
+    "inventories/": "decisions about labels that ship, a file a language",
     "variants/": "other templates of the same tasknames",
 }
 REST = {
