@@ -1,0 +1,78 @@
+"""Where a training starts: the nearest row is the one with the lowest loss on dev rows, found by trying all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from promptbank.bank.learn import Lesson, learn_tasks
+from promptbank.bank.select import frozen_tasks, served_task
+from promptbank.bank.start import find_start
+from promptbank.errors import UnknownTaskError
+from promptbank.forward import LanguageModel
+from promptbank.train.config import TrainConfig
+from promptbank.train.dev import DevSet
+from promptbank.train.rows import render_rows
+from promptbank.train.start import start_ids, starting_rows
+from store import Store
+from tests.tiny import tiny_backbone
+from tests.worlds import card_of, examples_of, renderer_of
+
+CONFIG = TrainConfig(epochs=3, batch_size=4, lr=0.05, dtype="float32", restarts=0)
+BACKBONE = tiny_backbone("llama")
+LM = LanguageModel(BACKBONE.model)
+EXAMPLES = examples_of(12)
+
+
+def start_of(store: Store, init: str, splits: tuple[int, ...] = (4,)):
+    renderer = renderer_of(BACKBONE, card_of(splits=splits))
+    return find_start(store, BACKBONE, LM, renderer, CONFIG.model_copy(update={"init": init}), EXAMPLES[8:])
+
+
+def learn(store: Store, home: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        config = CONFIG.model_copy(update={"seed": seed})
+        lesson = Lesson(card_of(taskname=name), examples_of(8, taskname=name), EXAMPLES[8:], config)
+        learn_tasks(store, BACKBONE, [lesson], home=home, lm=LM)
+
+
+def test_the_nearest_row_is_that_of_the_lowest_loss(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path, "tone", "gist", "mood")
+    renderer = renderer_of(BACKBONE, card_of())
+    dev = DevSet(LM, renderer, EXAMPLES[8:], render_rows(renderer, EXAMPLES[8:]), None)
+    ids = start_ids("text", renderer, vocabulary=LM.vocabulary, seed=0)
+    tables = {"text": starting_rows(LM, ids)}
+    for info in frozen_tasks(fresh_store, BACKBONE.fingerprint):
+        row = fresh_store.rows.get(info.scope, info.version)
+        tables[info.scope.taskname] = served_task(row, row.version, BACKBONE).table
+    losses = {name: dev.score(table).loss for name, table in tables.items()}
+    best = min(losses, key=losses.__getitem__)
+    found = start_of(fresh_store, "nearest")
+    assert torch.equal(found.table, tables[best])
+    assert found.parent == (1 if best == "mood" else None)
+    assert f"starts from {best}" in found.note
+    for name, loss in losses.items():
+        assert name in found.note
+        assert f"{loss:.3f}" in found.note
+
+
+def test_in_an_empty_bank_the_text_is_nearest(fresh_store: Store) -> None:
+    found = start_of(fresh_store, "nearest")
+    assert torch.equal(found.table, start_of(fresh_store, "text").table)
+    assert found.parent is None
+
+
+@pytest.mark.parametrize(("virtual_tokens", "expected"), [(3, [0, 1, 2]), (4, [0, 1, 2, 3]), (6, [0, 1, 2, 3, 0, 1])])
+def test_rows_are_cut_or_repeated_to_the_number_that_is_needed(
+    fresh_store: Store, tmp_path: Path, virtual_tokens: int, expected: list[int]
+) -> None:
+    learn(fresh_store, tmp_path, "tone")
+    info = fresh_store.rows.list()[0]
+    row = fresh_store.rows.get(info.scope, 1)
+    table = served_task(row, 1, BACKBONE).table
+    assert torch.equal(start_of(fresh_store, "from:tone", (virtual_tokens,)).table, table[expected])
+
+
+def test_a_row_that_is_not_there_cannot_be_started_from(fresh_store: Store) -> None:
+    with pytest.raises(UnknownTaskError, match="tone"):
+        start_of(fresh_store, "from:tone")
