@@ -24,6 +24,7 @@ TRAINING: dict[str, Any] = {
     "lr": Annotated[float | None, typer.Option(help="Peak learning rate.")],
     "patience": Annotated[int | None, typer.Option(help="Epochs without a better dev score.")],
     "dev_fraction": Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")],
+    "restarts": Annotated[int | None, typer.Option(help="Times to begin again when all answers are the same.")],
     "seed": Annotated[int | None, typer.Option(help="Seed of everything random.")],
     "calibrate": Annotated[
         bool | None, typer.Option("--calibrate/--no-calibrate", help="Take off what is answered when nothing is asked.")
