@@ -1,0 +1,167 @@
+"""CTranslate2 int8 against transformers' `generate`: the same Marian, texts, beam and threads.
+
+Without `--model` the weights are random: such a model hardly ever ends a translation, so both run to the same limit,
+which is twice the length of the text and then some; the characters that each made are in the report. They take turns,
+so that a machine that drifts hits both alike.
+
+Example: python -m benchmarks.translation_speed --texts 64 --rounds 3 --out docs/results/translation-speed.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import ctranslate2
+import torch
+import transformers
+
+from tasks import builtin_card, read_examples, sample_path
+from translate import Segment
+from translate.engines.ct2 import Ct2Engine
+from translate.engines.marian import MarianEngine
+from translate.nmt.conversion import convert_marian
+from translate.nmt.decoding import Decoding
+from translate.nmt.model import build_marian, load_marian, parameters, save_marian
+from translate.nmt.pieces import Pieces, train_pieces
+from translate.nmt.sizes import MarianSizes
+
+WANTED = 4.0
+"""How many times faster CTranslate2 int8 is to be."""
+
+PAIR = ("en", "sv")
+
+
+def main() -> int:
+    """Race, report, and return 1 when CTranslate2 is not as fast as wanted."""
+    args = _arguments()
+    torch.set_num_threads(args.threads)
+    before = os.getloadavg()
+    texts = _texts(args.texts)
+    decoding = Decoding(beam=args.beam, batch_tokens=args.batch_tokens)
+    with tempfile.TemporaryDirectory() as room:
+        folder = args.model or random_model(Path(room, "model"), texts)
+        report = race(folder, texts, Path(room), decoding=decoding, rounds=args.rounds, threads=args.threads)
+    report |= {"model": "trained" if args.model else "random weights", "load": args.load}
+    report |= {"load_average": {"before": before, "after": os.getloadavg()}}
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(report))
+    if report["ratio"] < WANTED:
+        print(f"CTranslate2 is {report['ratio']:.1f} times as fast, wanted: {WANTED:g}", file=sys.stderr)
+    return 0 if report["ratio"] >= WANTED else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=128, help="to translate (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="each arm's turns (%(default)s)")
+    parser.add_argument("--beam", type=int, default=4, help="(%(default)s)")
+    parser.add_argument("--batch-tokens", type=int, help="source tokens at once; what suits each engine without")
+    parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--model", type=Path, help="folder of a trained Marian; random weights without")
+    parser.add_argument("--load", default="not stated", help="what else the machine was doing, for the report")
+    parser.add_argument("--out", type=Path, help="JSON file of the raw figures")
+    args = parser.parse_args()
+    if args.out and not args.out.parent.is_dir():
+        parser.error(f"--out {args.out}: there is no folder {args.out.parent}; make it first")
+    return args
+
+
+def _texts(count: int) -> list[str]:
+    """Sentences of the shipped sample, over and over, each with a number so that none is the same."""
+    card = builtin_card("sentiment-task", "en")
+    sample = sample_path(card, "train")
+    if sample is None:
+        raise SystemExit("this installation lacks the shipped sample of sentiment-task; install promptbank again")
+    rows = [example.fields["sentence"] for example in read_examples([sample], card)]
+    return [f"{rows[n % len(rows)]} {n}" for n in range(count)]
+
+
+def random_model(folder: Path, texts: Sequence[str]) -> Path:
+    """Save a Marian of the default sizes with random weights; its vocabulary is filled up with words nobody uses."""
+    learnt, sizes = train_pieces(texts, 1_000), MarianSizes()
+    known = [piece for piece in learnt.vocabulary if piece != "<pad>"]
+    words = [*known, *(f"unused{n}" for n in range(len(known), sizes.vocabulary)), "<pad>"]
+    pieces = Pieces(learnt.source, learnt.target, {word: index for index, word in enumerate(words)})
+    save_marian(build_marian(sizes, pieces), pieces, PAIR, folder)
+    return folder
+
+
+def race(
+    folder: Path, texts: Sequence[str], room: Path, *, decoding: Decoding, rounds: int, threads: int
+) -> dict[str, Any]:
+    """Translate the texts with both engines in turn.
+
+    Args:
+        folder: of the Marian.
+        texts: to translate.
+        room: for the conversion.
+        decoding: of both.
+        rounds: turns of each.
+        threads: of each.
+
+    Returns:
+        Sizes, versions, source words a second of each turn, and the ratio of the medians.
+    """
+    convert_marian(folder, room / "ct2", texts[:10])
+    theirs = MarianEngine(str(folder), PAIR, decoding=decoding)
+    ours = Ct2Engine(room / "ct2", PAIR, decoding=decoding, threads=threads)
+    segments = [Segment(str(n), *PAIR, text) for n, text in enumerate(texts)]
+    words = sum(len(text.split()) for text in texts)
+    speeds: dict[str, list[float]] = {"transformers float32": [], "CTranslate2 int8": []}
+    made: dict[str, int] = {}
+    for _ in range(rounds):
+        for name, engine in zip(speeds, (theirs, ours), strict=True):
+            start = time.perf_counter()
+            found = engine.translate(segments)
+            speeds[name].append(words / (time.perf_counter() - start))
+            made[name] = sum(len(one.text) for one in found)
+    first, second = (statistics.median(values) for values in speeds.values())
+    return {
+        "texts": len(texts),
+        "source_words": words,
+        "parameters": parameters(load_marian(folder)),
+        "decoding": str(decoding),
+        "threads": threads,
+        "words_per_second": speeds,
+        "characters_made": made,
+        "ratio": second / first,
+        "wanted_ratio": WANTED,
+        "versions": {
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "ctranslate2": ctranslate2.__version__,
+        },
+        "machine": platform.machine(),
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the report for people."""
+    lines = [
+        f"{report['texts']} texts, {report['source_words']} words, {report['parameters'] / 1e6:.1f} M parameters "
+        f"({report['model']}), {report['decoding']}, {report['threads']} thread(s); other load: {report['load']}",
+        f"{'':<24}{'words/s: min':>14}{'median':>9}{'max':>9}{'characters made':>18}",
+    ]
+    for name, values in report["words_per_second"].items():
+        spread = f"{min(values):>14.1f}{statistics.median(values):>9.1f}{max(values):>9.1f}"
+        lines.append(f"{name:<24}{spread}{report['characters_made'][name]:>18}")
+    return "\n".join(
+        [*lines, f"CTranslate2 is {report['ratio']:.1f} times as fast; wanted: {report['wanted_ratio']:g}"]
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

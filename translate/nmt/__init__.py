@@ -1,0 +1,5 @@
+"""Our own translation models: a Marian from scratch, trained on pairs of sentences, saved as a Hugging Face folder.
+
+Nothing here imports torch but ``model``, ``loop``, ``resume`` and ``training``; the engines share ``pieces``,
+``decoding`` and ``hub``.
+"""
