@@ -16,7 +16,20 @@ __all__ = ["build_app", "main"]
 
 def build_app() -> typer.Typer:
     """Put the commands together."""
-    from promptbank.cli import backbone, bank, baseline, compare, config, db, experiments, learn, predict, serve, tasks
+    from promptbank.cli import (
+        backbone,
+        bank,
+        baseline,
+        compare,
+        config,
+        db,
+        experiments,
+        learn,
+        mt,
+        predict,
+        serve,
+        tasks,
+    )
 
     app = typer.Typer(
         name="promptbank",
@@ -29,7 +42,14 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for module in (learn, predict, serve, experiments, baseline, compare):
         module.register(app)
-    for name, group in (("tasks", tasks), ("bank", bank), ("backbone", backbone), ("db", db), ("config", config)):
+    for name, group in (
+        ("tasks", tasks),
+        ("bank", bank),
+        ("backbone", backbone),
+        ("mt", mt),
+        ("db", db),
+        ("config", config),
+    ):
         app.add_typer(group.app, name=name)
     return app
 

@@ -1,0 +1,159 @@
+"""A trained translator as a folder: what was learnt (``update.safetensors``), of which backbone (``translator.json``).
+
+The update goes on a backbone that is on the machine already, so a low-rank one is 15 MB in bfloat16.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from promptbank.backbone import Backbone
+from promptbank.errors import BackboneMismatchError, TrainingError
+from promptbank.forward import LanguageModel
+from promptbank.mt.methods import Update, learnt, load_learnt, update_of
+from promptbank.mt.rows import Languages
+
+__all__ = ["WEIGHTS", "Translator", "backbone_name", "load_translator", "merged", "prepared", "save_translator"]
+
+WEIGHTS, FACTS = "update.safetensors", "translator.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Translator:
+    """A translator, ready to be run.
+
+    Attributes:
+        lm: the backbone with the update merged into a copy.
+        languages: what it translates.
+        weights_sha256: of the update's file.
+        backbone: tokenizer and facts.
+    """
+
+    lm: LanguageModel
+    languages: Languages
+    weights_sha256: str
+    backbone: Backbone
+
+
+def prepared(backbone: Backbone, update: Update) -> nn.Module:
+    """Return a private float32 copy of the backbone in which the update's parameters learn."""
+    model: nn.Module = copy.deepcopy(backbone.model)
+    model = model.float()
+    model.requires_grad_(False)
+    update.prepare(model)
+    return model.eval()
+
+
+def merged(model: nn.Module, backbone: Backbone, update: Update, dtype: torch.dtype) -> LanguageModel:
+    """Return a plain copy of a learning model that computes the same, up to its dtype."""
+    plain = prepared(backbone, update)
+    load_learnt(plain, {name: p.detach().cpu() for name, p in learnt(model).items()})
+    update.merge(plain)
+    plain.requires_grad_(False)
+    return LanguageModel(plain.to(dtype))
+
+
+def save_translator(
+    folder: Path,
+    model: nn.Module,
+    backbone: Backbone,
+    update: Update,
+    *,
+    languages: Languages,
+    facts: dict[str, Any],
+    dtype: torch.dtype = torch.bfloat16,
+) -> Path:
+    """Write what was learnt; the facts last, so a folder that has them is whole.
+
+    Args:
+        folder: made if it is not there.
+        model: a prepared and learnt copy.
+        backbone: the one it is a copy of.
+        update: what of it learnt.
+        languages: what it translates.
+        facts: of its training, kept beside it.
+        dtype: of the stored numbers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FACTS).unlink(missing_ok=True)
+    tensors = {name: p.detach().cpu().to(dtype).contiguous() for name, p in learnt(model).items()}
+    temporary = folder / f"{WEIGHTS}.tmp"
+    save_file(tensors, temporary)
+    os.replace(temporary, folder / WEIGHTS)
+    stored = {
+        "langpair": str(languages),
+        "update": update.as_dict(),
+        "backbone": backbone.name,
+        "fingerprint": backbone.fingerprint,
+        "tokenizer_sha256": backbone.tokenizer_sha256,
+        "weights_sha256": _sha256(folder / WEIGHTS),
+        "training": facts,
+    }
+    temporary = folder / f"{FACTS}.tmp"
+    temporary.write_text(json.dumps(stored, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / FACTS)
+    return folder
+
+
+def backbone_name(folder: Path) -> str:
+    """Return the name of the backbone that a translator's update goes on.
+
+    Raises:
+        TrainingError: the folder holds no translator.
+    """
+    return str(_facts(folder)["backbone"])
+
+
+def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch.float32) -> Translator:
+    """Put a stored update on its backbone, in a copy.
+
+    Raises:
+        TrainingError: the folder holds no translator, or its weights are not those that were written.
+        BackboneMismatchError: it was trained on another backbone or tokenizer.
+    """
+    facts = _facts(folder)
+    if (facts["fingerprint"], facts["tokenizer_sha256"]) != (backbone.fingerprint, backbone.tokenizer_sha256):
+        raise BackboneMismatchError(
+            f"the translator {folder} is an update of {facts['backbone']} ({facts['fingerprint'][:12]}), not of "
+            f"{backbone.name} ({backbone.fingerprint[:12]}); load that one with --backbone"
+        )
+    if _sha256(folder / WEIGHTS) != facts["weights_sha256"]:
+        raise TrainingError(f"{folder / WEIGHTS} is not the file that was written; fetch or train the translator again")
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except SafetensorError as exc:
+        raise TrainingError(f"{folder / WEIGHTS} is damaged ({exc}); fetch or train the translator again") from exc
+    update = update_of(facts["update"])
+    model = prepared(backbone, update)
+    load_learnt(model, tensors)
+    update.merge(model)
+    model.requires_grad_(False)
+    lm = LanguageModel(model.to(dtype))
+    return Translator(lm, Languages.parse(facts["langpair"]), str(facts["weights_sha256"]), backbone)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise TrainingError(f"{folder} holds no translator ({exc}); train one with `promptbank mt train`") from exc
+    return facts
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise TrainingError(f"{path} cannot be read ({exc.strerror}); fetch or train the translator again") from exc

@@ -1,0 +1,115 @@
+"""What a training of a translator is told, and what it tells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from safetensors.torch import load
+from torch import Tensor
+
+from promptbank.backbone import Backbone
+from promptbank.errors import TrainingError
+from promptbank.mt.curve import EvalSet, Evaluation
+from promptbank.mt.methods import Update
+from promptbank.mt.model import WEIGHTS
+from promptbank.mt.rows import PairRow, Wording
+from promptbank.mt.settings import MtSettings
+
+__all__ = ["Listener", "MtPlan", "MtStep", "identity_of", "start_numbers"]
+
+
+@dataclass(frozen=True)
+class MtStep:
+    """One optimizer step.
+
+    Attributes:
+        step: steps that are done.
+        steps: of the whole run.
+        loss: in nats a token.
+        lr: of this step.
+        tokens: real tokens of it.
+        seconds: that it took.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    tokens: int
+    seconds: float
+
+
+class Listener(Protocol):
+    """Who hears of a training's progress."""
+
+    def on_step(self, report: MtStep) -> None:
+        """Hear of a step."""
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Hear of an evaluation."""
+
+
+@dataclass(frozen=True, eq=False)
+class MtPlan:
+    """What is learnt, from what, and where it is kept.
+
+    Attributes:
+        update: what of the backbone learns.
+        wording: languages and prompt.
+        train: rows that are learnt.
+        dev: rows of the dev loss; may be empty.
+        corpus_sha256: of the training pairs.
+        sets: translated and scored at every evaluation.
+        settings: of the training.
+        out: folder of ``checkpoints/``, ``curve.jsonl`` and ``model/``.
+        start: learnt numbers to start from, of the same update, by name.
+    """
+
+    update: Update
+    wording: Wording
+    train: Sequence[PairRow]
+    dev: Sequence[PairRow]
+    corpus_sha256: str
+    sets: Sequence[EvalSet]
+    settings: MtSettings
+    out: Path
+    start: Path | None = None
+
+
+def start_numbers(folder: Path) -> dict[str, Tensor]:
+    """Read the learnt numbers of a stored translator.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    return load(_weights(folder))
+
+
+def identity_of(backbone: Backbone, plan: MtPlan) -> str:
+    """Return a hash over all that decides the result.
+
+    Raises:
+        TrainingError: there is no translator to start from.
+    """
+    start = None if plan.start is None else _digest(plan.start)
+    said = [
+        backbone.fingerprint, plan.corpus_sha256, plan.update.as_dict(), plan.settings.deciding(),
+        str(plan.wording.languages), len(plan.train), start,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(_weights(folder)).hexdigest()
+
+
+def _weights(folder: Path) -> bytes:
+    try:
+        return (folder / WEIGHTS).read_bytes()
+    except OSError as exc:
+        raise TrainingError(f"{folder} holds no translator to start from ({exc.strerror}); name its folder") from exc

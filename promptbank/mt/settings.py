@@ -1,0 +1,101 @@
+"""How a translator is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from promptbank.errors import TrainingError
+
+__all__ = ["SCHEDULES", "MtSettings", "rate"]
+
+
+def _linear(done: float) -> float:
+    return 1 - done
+
+
+def _cosine(done: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+SCHEDULES: Mapping[str, Callable[[float], float]] = {"linear": _linear, "cosine": _cosine}
+"""Shares of the peak rate after the warm-up, by the share of the steps that is done."""
+
+
+@dataclass(frozen=True)
+class MtSettings:
+    """Settings of one training; all but the last group decide the result.
+
+    Attributes:
+        steps: optimizer steps; the decay ends with them.
+        tokens: padded tokens of a batch.
+        accumulate: batches of a step.
+        lr: peak learning rate.
+        warmup: steps of linear warm-up.
+        schedule: a key of `SCHEDULES`.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient.
+        seed: of the order of pairs.
+        sample: words drawn for each batch beside those of the corpus; 0 computes the loss over all
+            words, as dev losses always are.
+        dtype: "auto", "bfloat16" or "float32": of forward passes; master weights are float32.
+        average: last evaluations of which the weights are averaged at the end; 1 keeps the last alone.
+        every: steps between evaluations, which are also where weights are kept to be averaged.
+        checkpoint_seconds: between checkpoints.
+        eval_rows: sentences of each evaluation set that are translated.
+        device: "cpu" or "cuda".
+    """
+
+    steps: int = 4000
+    tokens: int = 1500
+    accumulate: int = 1
+    lr: float = 2e-4
+    warmup: int = 100
+    schedule: str = "cosine"
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    seed: int = 0
+    sample: int = 8192
+    dtype: str = "auto"
+    average: int = 1
+    every: int = 250
+    checkpoint_seconds: float = 900.0
+    eval_rows: int = 100
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        least = {
+            "steps": 1,
+            "tokens": 16,
+            "accumulate": 1,
+            "average": 1,
+            "every": 1,
+            "eval_rows": 0,
+            "sample": 0,
+            "warmup": 0,
+        }
+        faults = [
+            f"{name} is {getattr(self, name)}, at least {n}" for name, n in least.items() if getattr(self, name) < n
+        ]
+        faults += [f"{name} is {getattr(self, name)}, above 0" for name in ("lr", "clip") if getattr(self, name) <= 0]
+        if self.schedule not in SCHEDULES:
+            faults.append(f"schedule is {self.schedule!r}, one of {', '.join(SCHEDULES)}")
+        if self.dtype not in ("auto", "bfloat16", "float32"):
+            faults.append(f"dtype is {self.dtype!r}, one of auto, bfloat16, float32")
+        if faults:
+            raise TrainingError("settings of the translator: " + "; ".join(faults))
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide the result."""
+        free = {"checkpoint_seconds", "eval_rows", "device"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
+
+
+def rate(settings: MtSettings, step: int) -> float:
+    """Return the learning rate of a step, counted from 0."""
+    if step < settings.warmup:
+        return settings.lr * (step + 1) / settings.warmup
+    done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+    return settings.lr * SCHEDULES[settings.schedule](done)

@@ -1,0 +1,201 @@
+"""The tuned backbone as an engine: its id, its errors, its folder; scores; the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from promptbank.errors import BackboneMismatchError, TrainingError
+from promptbank.mt.decode import Decoding
+from promptbank.mt.engine import BackboneTranslator, open_engine
+from promptbank.mt.methods import FullUpdate, LowRankUpdate
+from promptbank.mt.model import load_translator, prepared, save_translator
+from promptbank.mt.rows import Languages
+from promptbank.mt.score import score_texts
+from tests.tiny import tiny_backbone
+from translate import Engine, EngineError
+from translate.memory import make_segment
+
+EN_SV = Languages("en", "sv")
+
+
+def stored(path: Path, *, seed: int = 0) -> Path:
+    backbone = tiny_backbone("llama")
+    model = prepared(backbone, FullUpdate())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.01 * seed)
+    return save_translator(path, model, backbone, FullUpdate(), languages=EN_SV, facts={})
+
+
+def opened(path: Path, **decoding: int) -> BackboneTranslator:
+    return open_engine(path, tiny_backbone("llama"), decoding=Decoding(extra=4, **decoding))  # type: ignore[arg-type]
+
+
+def test_results_are_in_the_order_of_the_segments_whatever_the_batches(tmp_path: Path) -> None:
+    folder = stored(tmp_path)
+    texts = ["the year", "a label of hope for the company and for the outlook", "bad", "sales fell"]
+    segments = [make_segment("en", "sv", "plain", text) for text in texts]
+    engine: Engine = opened(folder)
+    together = engine.translate(segments)
+    alone = [opened(folder, batch_tokens=1).translate([segment])[0] for segment in segments]
+    assert [h.text for h in together] == [h.text for h in alone]
+    assert [h.score for h in together] == pytest.approx([h.score for h in alone], abs=1e-4)
+    assert engine.translate([]) == []
+
+
+def test_an_engine_id_changes_with_all_that_moves_its_output_and_nothing_else(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "a")
+    engine = opened(folder)
+    info = engine.info()
+    assert (info.langpairs, info.markers, info.offline) == (("en-sv",), "bracket", True)
+    assert opened(folder, batch_tokens=7).info() == info
+    other = open_engine(folder, tiny_backbone("llama"), decoding=Decoding(extra=4), dtype=torch.bfloat16)
+    ids = {info.engine_id, opened(folder, beam=2).info().engine_id, other.info().engine_id}
+    ids.add(opened(stored(tmp_path / "b", seed=1)).info().engine_id)
+    assert len(ids) == 4
+
+
+def test_another_language_pair_and_a_text_over_the_window_are_errors(tmp_path: Path) -> None:
+    engine = opened(stored(tmp_path))
+    with pytest.raises(EngineError, match="translates en-sv, not sv-en"):
+        engine.translate([make_segment("sv", "en", "plain", "hej")])
+    with pytest.raises(EngineError, match="of a window of 256; split it into sentences"):
+        engine.translate([make_segment("en", "sv", "plain", "word " * 100)])
+
+
+def test_a_translator_goes_on_its_own_backbone_alone(tmp_path: Path) -> None:
+    folder = stored(tmp_path)
+    with pytest.raises(BackboneMismatchError, match="update of tiny-llama"):
+        load_translator(folder, tiny_backbone("llama", seed=1))
+
+
+def test_a_changed_or_absent_translator_is_an_error(tmp_path: Path) -> None:
+    folder = stored(tmp_path)
+    weights = folder / "update.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-2] + b"xx")
+    with pytest.raises(TrainingError, match="not the file that was written"):
+        load_translator(folder, tiny_backbone("llama"))
+    weights.unlink()
+    with pytest.raises(TrainingError, match="cannot be read"):
+        load_translator(folder, tiny_backbone("llama"))
+    with pytest.raises(TrainingError, match="holds no translator"):
+        load_translator(tmp_path / "x", tiny_backbone("llama"))
+
+
+def test_a_low_rank_update_of_nothing_is_the_backbone(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    update = LowRankUpdate(rank=2)
+    save_translator(tmp_path, prepared(backbone, update), backbone, update, languages=EN_SV, facts={})
+    lm = load_translator(tmp_path, backbone).lm
+    assert all(torch.equal(t, lm.model.state_dict()[name]) for name, t in backbone.model.state_dict().items())
+
+
+def test_scores_are_sacrebleus_with_their_signatures() -> None:
+    same = score_texts(["Hej du glada värld."], ["Hej du glada värld."])
+    assert (same.chrf2, same.bleu) == (pytest.approx(100), pytest.approx(100))
+    assert "nc:6|nw:0" in same.chrf2_signature
+    assert "tok:13a" in same.bleu_signature
+    assert score_texts(["xyz"], ["Hej."]).chrf2 == 0
+
+
+@pytest.fixture
+def mt(home: Path) -> object:
+    """The `mt` commands, in this process."""
+    from promptbank.cli.mt import app
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), prog_name="promptbank mt")
+
+    return run
+
+
+def write_pairs(path: Path, count: int, offset: int = 0) -> None:
+    lines = (f"Tom bought bread {n} times.\tTom köpte bröd {n} gånger.\tshop\n" for n in range(offset, offset + count))
+    path.write_text("".join(lines))
+
+
+def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: ignore[no-untyped-def]
+    write_pairs(Path("pairs.tsv"), 60)
+    write_pairs(Path("dev.tsv"), 4, offset=58)
+    built = mt("corpus", "build", "--data", "pairs.tsv", "--held-out", "dev.tsv", "--entity", "0", "--json")
+    assert built.exit_code == 0, built.stderr
+    manifest = json.loads(built.stdout)
+    assert manifest["dropped"] == {"shop": {"evaluation": 2}}
+    assert manifest["pairs"]["dev"] == 5
+    assert json.loads(mt("corpus", "stats", "--json").stdout) == manifest
+    trained = mt(
+        "train", "--steps", "4", "--every", "2", "--tokens", "200", "--set", "dev.tsv", "--eval-rows", "2",
+        "--method", "lora", "--rank", "2", "--threads", "1",
+    )  # fmt: skip
+    assert trained.exit_code == 0, trained.stderr
+    assert "after 4 steps" in trained.stderr
+    assert len((home / "mt" / "en-sv-lora" / "curve.jsonl").read_text().splitlines()) == 3
+    scored = mt("score", "--engine", "en-sv-lora", "--set", "dev.tsv", "--out", "found", "--json")
+    assert scored.exit_code == 0, scored.stderr
+    row = json.loads(scored.stdout)
+    assert (row["set"], row["rows"]) == ("dev", 4)
+    assert len(Path("found/dev.txt").read_text().split("\n")) == 5
+
+
+def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
+    Path("a.tsv").write_text("Open %s\tÖppna %s\nSave it.\tSpara den.\nSave it.\tSpara den.\n")
+    done = mt("corpus", "filter", "--data", "ui=a.tsv", "--out", "kept.jsonl", "--dropped", "not.jsonl", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout) == {"source": "ui", "read": 3, "kept": 1, "placeholder": 1, "duplicate": 1}
+    assert [json.loads(line)["src"] for line in Path("kept.jsonl").read_text().splitlines()] == ["Save it."]
+    reasons = [json.loads(line)["reason"] for line in Path("not.jsonl").read_text().splitlines()]
+    assert sorted(reasons) == ["duplicate", "placeholder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "--corpus", "none"), "holds no finished corpus"),
+        (("train", "--arch", "x"), "--arch is 'x'; known: backbone"),
+        (("train", "--steps", "0"), "steps is 0"),
+        (("score", "--engine", "none", "--set", "a.tsv"), "holds no translator"),
+        (("corpus", "build", "--data", "a.tsv", "--langpair", "en"), "--langpair is 'en'"),
+        (("corpus", "build", "--data", "a.tsv", "--cap", "x"), "'x' is no source with a number"),
+        (("corpus", "build", "--data", "a.tsv"), "a.tsv cannot be read as pairs"),
+    ],
+)
+def test_a_wrong_call_is_one_line_that_helps(mt, arguments: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+    done = mt(*arguments)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_request_to_end_the_process_saves_and_the_same_command_goes_on(mt, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from promptbank.cli import translating
+    from promptbank.mt.plan import MtStep
+
+    write_pairs(Path("pairs.tsv"), 60)
+    assert mt("corpus", "build", "--data", "pairs.tsv").exit_code == 0
+    call = ("train", "--steps", "4", "--every", "4", "--tokens", "200", "--threads", "1")
+    plain = translating.TrainingLog.on_step
+    steps: list[int] = []
+
+    def told(self: translating.TrainingLog, report: MtStep) -> None:
+        steps.append(report.step)
+        plain(self, replace(report))
+        if steps == [1, 2]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(translating.TrainingLog, "on_step", told)
+    before = signal.getsignal(signal.SIGTERM)
+    stopped = mt(*call)
+    assert stopped.exit_code == 130
+    assert "the same command goes on from here" in stopped.stderr
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert mt(*call).exit_code == 0
+    assert steps == [1, 2, 3, 4]

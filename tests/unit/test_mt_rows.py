@@ -1,0 +1,135 @@
+"""Pairs as ids, batches by tokens, and the loss over a frozen head."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from promptbank.errors import TrainingError
+from promptbank.forward import LanguageModel
+from promptbank.mt.loss import FrozenHead, SampledHead, answer_loss
+from promptbank.mt.rows import Languages, PairRow, Wording, render_pairs, token_batches
+from promptbank.render import encode_plain
+from tests.tiny import KINDS, SPECIAL, Kind, tiny_backbone
+
+EN_SV = Languages("en", "sv")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prompt_is_the_template_with_the_start_token_and_the_answer_ends(kind: Kind) -> None:
+    backbone = tiny_backbone(kind)
+    wording = Wording(backbone.tokenizer, EN_SV)
+    row = wording.row("the year", "good")
+    start = [] if kind == "gpt2" else [SPECIAL.index("<bos>")]
+    assert list(row.prompt) == start + encode_plain(backbone.tokenizer, "English: the year\nSwedish:")
+    assert list(row.answer) == [*encode_plain(backbone.tokenizer, " good"), backbone.eos_id]
+    assert wording.text(row.answer) == "good"
+    assert wording.text((*row.answer, *row.prompt)) == "good"
+
+
+def test_text_can_neither_end_the_line_nor_become_structure() -> None:
+    backbone = tiny_backbone("llama")
+    wording = Wording(backbone.tokenizer, EN_SV)
+    assert wording.prompt("one\n two") == wording.prompt("one two")
+    ids = wording.prompt("a <eos> {text} b")
+    assert backbone.eos_id not in ids
+    assert "<eos> {text} b" in backbone.tokenizer.decode(list(ids[1:]))
+
+
+def test_an_unknown_language_stands_for_itself() -> None:
+    wording = Wording(tiny_backbone("llama").tokenizer, Languages.parse("en-xx"))
+    assert wording.template == "English: {text}\nxx:"
+
+
+@pytest.mark.parametrize("langpair", ["en", "en-", "-sv", "sv-sv"])
+def test_no_language_pair_is_refused(langpair: str) -> None:
+    with pytest.raises(TrainingError, match="no language pair"):
+        Languages.parse(langpair)
+
+
+def test_rows_over_the_window_are_left_out_and_none_left_is_an_error() -> None:
+    wording = Wording(tiny_backbone("llama").tokenizer, EN_SV)
+    short, long = ("a", "b"), ("a " * 60, "b " * 60)
+    limit = len(wording.row(*short).ids)
+    assert render_pairs(wording, [short, long], window=limit) == [wording.row(*short)]
+    with pytest.raises(TrainingError, match="none of 1 pairs"):
+        render_pairs(wording, [long], window=limit)
+
+
+def test_batches_hold_every_row_once_and_no_more_padded_tokens_than_allowed() -> None:
+    lengths = [3 + (7 * n) % 40 for n in range(500)]
+    batches = token_batches(lengths, 100, seed=3, epoch=1)
+    assert sorted(i for batch in batches for i in batch) == list(range(500))
+    assert all(len(batch) * max(lengths[i] for i in batch) <= 100 for batch in batches)
+    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_batches_depend_on_seed_and_epoch_alone() -> None:
+    lengths = [3 + n % 9 for n in range(200)]
+    once = token_batches(lengths, 50, seed=0, epoch=0)
+    assert token_batches(lengths, 50, seed=0, epoch=0) == once
+    assert token_batches(lengths, 50, seed=0, epoch=1) != once
+    assert token_batches(lengths, 50, seed=1, epoch=0) != once
+
+
+def test_a_row_over_the_limit_is_a_batch_of_its_own() -> None:
+    assert sorted(token_batches([5, 99, 5], 20, seed=0, epoch=0)) in ([[0, 2], [1]], [[1], [2, 0]])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_the_frozen_head_gives_the_loss_and_slope_of_cross_entropy(rows: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(8, 50).requires_grad_(False)
+    hidden = torch.randn(7, 8, generator=generator, requires_grad=True)
+    targets = torch.randint(50, (7,), generator=generator)
+    expected = functional.cross_entropy(layer(hidden), targets, reduction="sum")
+    (slope,) = torch.autograd.grad(3 * expected, hidden)
+    head = FrozenHead.of(layer, torch.float32)
+    head.rows = rows
+    ours = head.nll(hidden, targets)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(torch.autograd.grad(3 * ours, hidden)[0], slope)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_that_of_the_answers_alone_whatever_else_is_in_the_batch(kind: Kind) -> None:
+    backbone = tiny_backbone(kind)
+    lm = LanguageModel(backbone.model)
+    wording = Wording(backbone.tokenizer, EN_SV)
+    rows = [wording.row("the year is good", "hope"), wording.row("bad", "a heavy blow for the company")]
+    loss, tokens = answer_loss(lm, FrozenHead.of(lm.head, torch.float32), rows)
+    assert tokens == sum(len(row.answer) for row in rows)
+    assert float(loss) == pytest.approx(sum(by_hand(lm, row) for row in rows), rel=1e-4)
+
+
+@torch.no_grad()
+def by_hand(lm: LanguageModel, row: PairRow) -> float:
+    """The model's own logits of one row, without a batch."""
+    logits = lm.model(input_ids=torch.tensor([row.ids])).logits[0].log_softmax(-1)
+    return -sum(float(logits[t - 1, row.ids[t]]) for t in range(len(row.prompt), len(row.ids)))
+
+
+def test_a_sample_of_all_other_words_is_the_whole_head() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(8, 50).requires_grad_(False)
+    full = FrozenHead.of(layer, torch.float32)
+    hidden, targets = torch.randn(7, 8), torch.tensor([3, 9, 9, 40, 3, 0, 49])
+    drawn = SampledHead(full, targets.tolist(), 1000).draw(0)
+    assert drawn.weight.shape == (50, 8)
+    torch.testing.assert_close(drawn.nll(hidden, targets), full.nll(hidden, targets))
+
+
+def test_a_sample_estimates_the_partition_function_without_bias() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(8, 400).requires_grad_(False)
+    full = FrozenHead.of(layer, torch.float32)
+    hidden, target = torch.randn(1, 8), torch.tensor([7])
+    head = SampledHead(full, [7, 11], 40)
+    logit = float(layer(hidden)[0, 7])
+    # exp(nll + logit) is the partition function
+    drawn = [float((head.draw(seed).nll(hidden, target) + logit).exp()) for seed in range(400)]
+    assert sum(drawn) / 400 == pytest.approx(float(layer(hidden).exp().sum()), rel=0.02)
+    assert len({round(z, 3) for z in drawn}) > 390
+    assert torch.equal(head.draw(5).weight, head.draw(5).weight)

@@ -1,0 +1,142 @@
+"""Pairs made from pairs: headlines, other names and numbers, spans in square brackets.
+
+Financial headlines come in Title Case, name companies that no corpus has, and end without a full stop; a small model
+that never saw the like translates names and lower-cases tickers. Spans in brackets teach it to carry marks
+(EasyProject, Chen et al., Findings of ACL 2023).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from translate.corpus_pairs import Pair, draw, is_sentence
+from translate.corpus_settings import CorpusSettings
+
+__all__ = ["AUGMENTATIONS", "augment"]
+
+_SMALL = frozenset(re.findall(r"\w+", "a an and as at but by for from in into nor of on or the to vs with"))
+_TOKEN = re.compile(r"(?<![\w$#.,:/-])(?:[A-ZÅÄÖ][A-Za-zÅÄÖåäö]{2,}|\d{1,4})(?![\w:/%-]|[.,]\d)")
+_STARTS = (
+    *("Ald", "Bren", "Cal", "Dor", "Elm", "Fal", "Gran", "Hal", "Ing", "Jor", "Kel", "Lum", "Mar", "Nor", "Or", "Pel"),
+    *("Quin", "Ros", "Sol", "Tor", "Ul", "Vel", "Wes", "Xan", "Yor", "Zen"),
+)
+_MIDDLES = ("", "a", "e", "i", "o", "ara", "eno", "iva", "ora", "und")
+_ENDS = (
+    "bank",
+    "bridge",
+    "co",
+    "corp",
+    "dale",
+    "fin",
+    "gen",
+    "line",
+    "med",
+    "net",
+    "nova",
+    "ridge",
+    "soft",
+    "tech",
+    "ton",
+    "works",
+)
+_TAILS = ("", "", "", " Group", " plc", " Inc", " AB", " Holdings", " Oil", " Bank")
+
+
+class Augmentation(Protocol):
+    """Makes another pair from a plain one, or none."""
+
+    def __call__(self, pair: Pair, settings: CorpusSettings) -> Pair | None:
+        """Return the new pair, its kind not set yet."""
+
+
+def augment(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
+    """Yield the plain pair itself, then what the augmentations make of it."""
+    yield replace(pair, spans=(), marked=None)
+    for kind, make in AUGMENTATIONS.items():
+        made = make(pair, settings)
+        if made is not None:
+            yield replace(made, kind=kind, spans=(), marked=None)
+
+
+def headline(pair: Pair, settings: CorpusSettings) -> Pair | None:
+    """Write a sentence as a headline: the source in Title Case, both without their full stop.
+
+    A translation keeps its sentence case, as headlines have it in Swedish and most languages.
+    """
+    words = pair.src.split()
+    fits = is_sentence(pair.src) and len(words) <= 16 and pair.src.endswith(".") and pair.tgt.endswith(".")
+    if not fits or pair.src.count(".") > 1 or draw(pair, "title", settings.seed) >= settings.title:
+        return None
+    titled = [word if n and word in _SMALL else word[:1].upper() + word[1:] for n, word in enumerate(words)]
+    return replace(pair, src=" ".join(titled)[:-1], tgt=pair.tgt[:-1])
+
+
+def other_entity(pair: Pair, settings: CorpusSettings) -> Pair | None:
+    """Put an invented ticker, name or number where a name or number stands verbatim, once, on both sides."""
+    shared = _shared(pair)
+    if not shared or draw(pair, "entity", settings.seed) >= settings.entity:
+        return None
+    # drawn from the pair, for the same corpus in every run
+    random_source = random.Random(str(draw(pair, "entity which", settings.seed)))  # noqa: S311 - no secret
+    old = random_source.choice(shared)
+    src, tgt = _number(random_source) if old.isdigit() else _name(random_source)
+    return replace(pair, src=_put(pair.src, old, src), tgt=_put(pair.tgt, old, tgt))
+
+
+def marked_spans(pair: Pair, settings: CorpusSettings) -> Pair | None:
+    """Put spans that translate each other in brackets: those that the source marks, or one verbatim word."""
+    if "[" in pair.src + pair.tgt:
+        return None
+    chance = draw(pair, "marker", settings.seed)
+    if pair.marked:
+        return replace(pair, src=pair.marked[0], tgt=pair.marked[1]) if chance < settings.marker else None
+    shared = _shared(pair)
+    if not shared or chance >= settings.marker / 4:
+        return None
+    word = shared[0]
+    return replace(pair, src=_put(pair.src, word, f"[{word}]"), tgt=_put(pair.tgt, word, f"[{word}]"))
+
+
+AUGMENTATIONS: Mapping[str, Augmentation] = {
+    "title.v1": headline,
+    "entity.v1": other_entity,
+    "marker.v1": marked_spans,
+}
+"""The augmentations by the kind that their pairs are given."""
+
+
+def _shared(pair: Pair) -> list[str]:
+    """Return the names and numbers that stand once on each side, in the source's order.
+
+    A name is a capitalised word that is not all capitals; "1999" may be a year, which is as good a number.
+    """
+    src, tgt = _TOKEN.findall(pair.src), _TOKEN.findall(pair.tgt)
+    return [t for t in src if src.count(t) == tgt.count(t) == 1 and not (t.isalpha() and t.isupper())]
+
+
+def _put(text: str, old: str, new: str) -> str:
+    return _TOKEN.sub(lambda found: new if found[0] == old else found[0], text)
+
+
+def _number(random_source: random.Random) -> tuple[str, str]:
+    """Return a number for both sides; a fraction has a decimal comma in the translation, as most of Europe has it."""
+    whole = str(random_source.randrange(2, 10 ** random_source.randrange(1, 5)))
+    if len(whole) > 3 or random_source.random() < 0.6:
+        return whole, whole
+    tenths = str(random_source.randrange(1, 10))
+    return f"{whole}.{tenths}", f"{whole},{tenths}"
+
+
+def _name(random_source: random.Random) -> tuple[str, str]:
+    """Return an invented ticker or company, the same for both sides."""
+    if random_source.random() < 0.3:
+        letters = random_source.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=random_source.randrange(2, 6))
+        ticker = "$" + "".join(letters)
+        return ticker, ticker
+    parts = (random_source.choice(options) for options in (_STARTS, _MIDDLES, _ENDS, _TAILS))
+    name = "".join(parts)
+    return name, name
