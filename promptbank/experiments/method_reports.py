@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
+from promptbank.experiments.reports import timing_table
 from promptbank.report.parts import Cell, Figure, Report, Table
 from promptbank.report.plots import Dot, bar_plot, scatter_plot
 from tasks.statistics import MeanSd
@@ -45,8 +46,8 @@ def baseline_report(result: Result) -> Report:
     return Report(
         f"Baselines of {card['taskname']}:{card['lang']}",
         f"{about['rows']} rows in {folds} folds by group. {said}",
-        {**about, "timings": result["timings"]},
-        [table, Figure("methods", "By method", plot, alt=said)],
+        dict(about),
+        [table, Figure("methods", "By method", plot, alt=said), timing_table(result)],
     )
 
 
@@ -89,12 +90,12 @@ def compare_report(result: Result, measured: Mapping[str, Result]) -> Report:
         y_label=f"score, {about['seeds']} seeds",
         log_x=True,
     )
-    parts.append(Figure("size", "Score by size", plot, alt=said))
+    parts += [Figure("size", "Score by size", plot, alt=said), timing_table(result)]
     card = about["cards"][0]
     return Report(
         f"Methods on {card['taskname']}:{card['lang']}",
         said,
-        {**about, "timings": result["timings"]},
+        dict(about),
         parts,
         falls_short=[f"{entry['method']} could not run: {entry['reason']}" for entry in methods if "reason" in entry],
     )

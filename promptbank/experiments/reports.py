@@ -10,7 +10,7 @@ from promptbank.report.plots import Dot, bar_plot, curve_plot, heat_map, scatter
 from tasks import Example
 from tasks.statistics import bootstrap_interval, mean_sd, paired_bootstrap
 
-__all__ = ["continual_report", "crossval_report", "curve_report", "sweep_report"]
+__all__ = ["continual_report", "crossval_report", "curve_report", "sweep_report", "timing_table"]
 
 METRICS = ("accuracy", "macro_f1")
 NAMES = {"ptuned": "p-tuned", "tfidf": "TF-IDF + logistic regression", "majority": "majority"}
@@ -32,11 +32,11 @@ def crossval_report(result: Result, examples: Sequence[Example]) -> Report:
     card = about["cards"][0]
     parts: list[Part] = [_method_table(scores), _fold_table(results["ptuned"], metrics), *_paired(folds, examples)]
     plot = bar_plot(scores, title=f"{about['folds']} folds", value_label="score, one dot a fold")
-    parts.append(Figure("folds", "By method", plot, alt=_spoken(scores)))
+    parts += [Figure("folds", "By method", plot, alt=_spoken(scores)), timing_table(result)]
     return Report(
         f"Cross-validation of {card['taskname']}:{card['lang']}",
         f"{about['rows']} rows in {about['folds']} folds by group. {_spoken(scores)}",
-        {**about, "timings": result["timings"]},
+        dict(about),
         parts,
         falls_short=_warnings(results["ptuned"]),
     )
@@ -122,8 +122,8 @@ def sweep_report(result: Result) -> Report:
         "Sweep of settings",
         f"{len(rungs[0])} settings on {about['rows']} rows; best on the last rung: {said}, accuracy "
         f"{best['accuracy']:.4f} over the inner folds.",
-        {**about, "timings": result["timings"]},
-        [*tables, placements, figure],
+        dict(about),
+        [*tables, placements, figure, timing_table(result)],
     )
 
 
@@ -184,8 +184,13 @@ def curve_report(result: Result) -> Report:
     table = Table(
         "Accuracy", columns, rows, note="Mean and sample standard deviation over repeats, each with its own fold."
     )
-    about = {**about, "timings": result["timings"]}
-    return Report("Learning curve", said, about, [table, Figure("curve", "Accuracy by training rows", plot, alt=said)])
+    about = dict(about)
+    return Report(
+        "Learning curve",
+        said,
+        about,
+        [table, Figure("curve", "Accuracy by training rows", plot, alt=said), timing_table(result)],
+    )
 
 
 def continual_report(result: Result) -> Report:
@@ -209,8 +214,8 @@ def continual_report(result: Result) -> Report:
         f"Stream: {about['stream']}",
         f"{len(names)} tasks one after the other. Forgetting of the bank: {results['bank']['scores']['forgetting']:g}."
         + (f" Of full fine-tuning: {results['full']['scores']['forgetting']:.4f}." if "full" in results else ""),
-        {**about, "timings": result["timings"]},
-        [table, Prose("Proof", proof), *parts, _final(results)],
+        dict(about),
+        [table, Prose("Proof", proof), *parts, _final(results), timing_table(result)],
         falls_short=[*moved, *faults],
     )
 
@@ -238,3 +243,14 @@ def _final(results: Result) -> Table:
         if isinstance(value, float) and key != "majority_share"
     ]
     return Table("Metrics of the bank after the last task", ["task", "metric", "value"], rows)
+
+
+def timing_table(result: Result) -> Table:
+    """Show what each part of an experiment took, and what the machine was doing when it was done."""
+    rows: list[list[Cell]] = [
+        [name, t["seconds"], t["cpu_seconds"], t["threads"], t["cores"], ", ".join(map(str, t["load_average"]))]
+        for name, t in result["timings"].items()
+    ]
+    columns = ["part", "seconds", "processor seconds", "threads", "cores", "load average after it (1, 5, 15 minutes)"]
+    note = "A part that was killed and gone on with counts from its last start. Timings are no part of the result."
+    return Table("Time", columns, rows, note=note)

@@ -68,11 +68,15 @@ def test_a_sweep_tells_quality_and_time_by_placement() -> None:
         "init": [],
         "lr": [],
     }
-    timings = {"training-rung0-after-0-0": {"seconds": 30.0}, "training-rung0-before-2-0": {"seconds": 50.0}}
+    machine = {"cpu_seconds": 9.0, "threads": 1, "cores": 2, "load_average": [1.0, 0.5, 0.2]}
+    timings = {"training-rung0-after-0-0": {"seconds": 30.0, **machine}}
+    timings["training-rung0-before-2-0"] = {"seconds": 50.0, **machine}
     result = {"about": {**ABOUT, "space": space}, "timings": timings, "results": {"rungs": rungs}, "kind": "sweep"}
     found = table(sweep_report(result), "Placement: quality and time").rows
     assert [(row[0], row[1], row[2], row[4]) for row in found] == [("after", 2, 0.8, 15.0), ("before", 1, 0.7, 50.0)]
     assert table(sweep_report(result), "Rung 2").rows[0][5] == 0.9
+    taken = table(sweep_report(result), "Time").rows
+    assert list(taken[0]) == ["training-rung0-after-0-0", 30.0, 9.0, 1, 2, "1.0, 0.5, 0.2"]
 
 
 def test_a_curve_is_told_by_share() -> None:
