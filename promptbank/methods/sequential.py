@@ -8,45 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
 from promptbank.evaluate import Evaluated
-from promptbank.forward import LanguageModel
 from promptbank.methods.learner import Fit, Learner, score_of
-from promptbank.methods.registry import METHODS
-from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from tasks import Split, TaskCard
 
-__all__ = ["OnStage", "learn_stream", "sequential_full"]
+__all__ = ["OnStage", "learn_stream"]
 
 OnStage = Callable[[int, Fit, Sequence[Evaluated]], None]
 """Hears of a learnt task: its number from 0, how learning went, and the scores of tasks 0 to that number."""
-
-
-def sequential_full(
-    backbone: Backbone,
-    lm: LanguageModel,
-    stream: Sequence[tuple[TaskCard, Split]],
-    config: TrainConfig,
-    *,
-    method: str = "full.v1",
-    listener: Listener | None = None,
-    on_stage: OnStage = lambda *_: None,
-) -> list[list[float]]:
-    """Fine-tune one private copy of the backbone on every task in turn; see `learn_stream`.
-
-    Args:
-        backbone: tokenizer and window.
-        lm: its forward passes; never changed.
-        stream: the tasks in order.
-        config: of every task; ``lr`` is taken as it is, so give one for fine-tuning (5e-5, not a prompt's 5e-3).
-        method: another one of `METHODS`, such as "lora.v1" for one adapter that goes on learning.
-        listener: hears of progress.
-        on_stage: hears of every task.
-    """
-    learner = METHODS[method].begin(backbone, lm, config)
-    return learn_stream(learner, stream, listener=listener, on_stage=on_stage)
 
 
 def learn_stream(

@@ -14,7 +14,7 @@ from promptbank.errors import ConfigError, InputError, TrainingError, UnknownTas
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import Learner, score_of
 from promptbank.methods.registry import METHODS, method_name
-from promptbank.methods.sequential import learn_stream, sequential_full
+from promptbank.methods.sequential import learn_stream
 from promptbank.methods.tuning import Tuned
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent, StepReport
@@ -199,7 +199,8 @@ def test_full_fine_tuning_forgets_and_rows_do_not() -> None:
     stages: list[int] = []
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    tuned = sequential_full(backbone, lm, stream_of(), config, on_stage=lambda _n, _fit, s: stages.append(len(s)))
+    learner = METHODS["full.v1"].begin(backbone, lm, config)
+    tuned = learn_stream(learner, stream_of(), on_stage=lambda _n, _fit, s: stages.append(len(s)))
     assert stages == [1, 2]
     assert [len(row) for row in tuned] == [1, 2]
     assert tuned[0][0] > 0.8
