@@ -148,6 +148,15 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path, number)
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT raises, as it does in a terminal: what is started in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_signal_acts_as_it_always_did():
     with stop_on_signal() as stop:
         assert not stop()
