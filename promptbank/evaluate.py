@@ -10,7 +10,7 @@ from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import InputError
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, classification_report, data_sha256, exact_match
 
-__all__ = ["Evaluated", "evaluate"]
+__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers"]
 
 BATCH_JOBS = 64
 
@@ -50,18 +50,34 @@ def evaluate(
         InputError: an example cannot be rendered; nothing is left out of a score.
         DataError: a gold answer is not of the card's answer format.
     """
+    return score_answers(task.renderer.card, examples, answer_examples(predictor, task, examples, on_rows=on_rows))
+
+
+def answer_examples(
+    predictor: Predictor,
+    task: ServedTask,
+    examples: Sequence[Example],
+    *,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> list[Prediction]:
+    """Predict every example; see `evaluate`."""
     _check_gold(task.renderer.card, examples)
-    predicted: list[str] = []
-    truncated = 0
+    answers: list[Prediction] = []
     for start in range(0, len(examples), BATCH_JOBS):
         batch = examples[start : start + BATCH_JOBS]
         for example, result in zip(batch, predictor.predict([Job(task, e.fields) for e in batch]), strict=True):
             if isinstance(result, InputError):
                 raise InputError(f"{example.source}: {result}") from result
-            predicted.append(_answer(result))
-            truncated += result.truncated > 0
-        on_rows(len(predicted))
-    metrics = _metrics(task.renderer.card, examples, predicted) | ({"truncated": truncated} if truncated else {})
+            answers.append(result)
+        on_rows(len(answers))
+    return answers
+
+
+def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> Evaluated:
+    """Compare answers with the gold ones of the same examples."""
+    predicted = [_answer(answer) for answer in answers]
+    truncated = sum(answer.truncated > 0 for answer in answers)
+    metrics = _metrics(card, examples, predicted) | ({"truncated": truncated} if truncated else {})
     return Evaluated(metrics, data_sha256(examples), tuple(predicted))
 
 

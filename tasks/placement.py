@@ -7,9 +7,14 @@ from collections.abc import Callable
 
 from tasks.card import TaskCard, parse_card
 
-__all__ = ["PLACEMENTS", "place_virtual_tokens"]
+__all__ = ["PLACEMENTS", "place_virtual_tokens", "plain_template"]
 
 _MARKER = re.compile(r"<\|VIRTUAL_PROMPT_\d+\|>")
+
+
+def plain_template(card: TaskCard) -> str:
+    """Return the card's template without its virtual-token markers."""
+    return _MARKER.sub("", card.prompt_template)
 
 
 def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard:
@@ -28,7 +33,7 @@ def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard
     >>> place_virtual_tokens(builtin_card("sentiment-task"), 4, "around").prompt_template
     '<|VIRTUAL_PROMPT_0|>{sentence}<|VIRTUAL_PROMPT_1|> {label}'
     """
-    text = _MARKER.sub("", card.prompt_template)
+    text = plain_template(card)
     answer = f"{{{card.answer_field}}}"
     before = text.removesuffix(answer)
     body = before.rstrip()

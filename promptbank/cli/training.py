@@ -46,19 +46,12 @@ class TrainingOptions:
         Raises:
             ConfigError: all faults at once.
         """
-        from pydantic import ValidationError
-
-        from promptbank.errors import ConfigError
-        from promptbank.train.config import TrainConfig  # imports torch
+        from promptbank.train.config import checked_config  # imports torch
 
         options = dict(self.given)
         values = {**defaults, **_run_file(options.pop("run_file"))}
         values |= {name: value for name, value in options.items() if value is not None}
-        try:
-            return TrainConfig.model_validate(values)
-        except ValidationError as exc:
-            faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
-            raise ConfigError("; ".join(faults)) from exc
+        return checked_config(values)
 
 
 def _run_file(path: object) -> dict[str, object]:

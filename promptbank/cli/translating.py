@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,6 +17,7 @@ from promptbank.config import Settings
 from promptbank.errors import ConfigError
 from translate.corpus_folder import read_corpus, read_manifest
 from translate.corpus_pairs import read_pairs
+from translate.nmt.signals import stop_on_signal
 
 if TYPE_CHECKING:
     from promptbank.backbone import Backbone
@@ -121,7 +120,7 @@ def _train_backbone(settings: Settings, asked: TrainAsked, wanted: MtSettings) -
     out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method}"
     backbone = the_backbone(settings)
     plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
-    with _stop_requests() as should_stop, TrainingLog(wanted.steps) as log:
+    with stop_on_signal() as should_stop, TrainingLog(wanted.steps) as log:
         say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
         return train_translator(backbone, plan, log, should_stop)
 
@@ -166,25 +165,6 @@ def _update(asked: TrainAsked) -> Update:
     if asked.method == "lora":
         return LowRankUpdate(rank=asked.rank, alpha=2.0 * asked.rank)
     raise ConfigError(f"--method is {asked.method!r}; full or lora")
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Take SIGTERM and SIGINT as requests to stop after the step; a second one acts as it always does."""
-    asked: list[int] = []
-    before: dict[signal.Signals, Any] = {}
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    for kind in (signal.SIGTERM, signal.SIGINT):
-        before[kind] = signal.signal(kind, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
 
 
 class TrainingLog:

@@ -17,10 +17,11 @@ from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, InputError
+from promptbank.experiments.classical import CLASSICAL
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.forward import LanguageModel
 from promptbank.methods.calibration import CALIBRATIONS, CONTENT_FREE, calibrated, calibration_of, prior_of
-from promptbank.methods.classic import Majority, TfidfLogistic, label_ids
+from promptbank.methods.classic import TfidfLogistic, label_ids
 from promptbank.methods.icl import SEPARATOR, InContext, draw_shots
 from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
 
@@ -261,11 +262,8 @@ class _Run:
 def _classic(card: TaskCard, split: Split) -> dict[str, dict[str, str]]:
     """Make a cell: predictions by method and example id. TF-IDF needs no dev rows, so one learns from them too."""
     known = (*split.train, *split.dev)
-    fitted: dict[str, Majority | TfidfLogistic] = {
-        "majority": Majority.fit(card, known),
-        "tfidf": TfidfLogistic.fit(card, known),
-        "tfidf_train": TfidfLogistic.fit(card, split.train),
-    }
+    fitted = {name: method.fit(card, known) for name, method in CLASSICAL.items()}
+    fitted["tfidf_train"] = TfidfLogistic.fit(card, split.train)
     return {
         name: dict(zip([e.id for e in split.test], method.predict(split.test), strict=True))
         for name, method in fitted.items()

@@ -14,8 +14,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from pydantic import ValidationError
-
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, PromptBankError
 from promptbank.evaluate import Evaluated
@@ -26,7 +24,7 @@ from promptbank.forward import LanguageModel
 from promptbank.methods.learner import Fit
 from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.sequential import learn_stream
-from promptbank.train.config import TrainConfig
+from promptbank.train.config import TrainConfig, checked_config
 from promptbank.train.listen import Listener
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
@@ -71,11 +69,7 @@ class Comparison:
     def config(self, name: str, seed: int) -> TrainConfig:
         """Return the settings of one run of a method."""
         lr = {"lr": self.lrs[name]} if name in self.lrs else {}
-        try:
-            return TrainConfig.model_validate({**METHODS[name].training, **self.training, **lr, "seed": seed})
-        except ValidationError as exc:
-            faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
-            raise ConfigError(f"settings of {name}: {'; '.join(faults)}") from exc
+        return checked_config({**METHODS[name].training, **self.training, **lr, "seed": seed}, of=name)
 
     def runs(self) -> Iterator[tuple[str, int]]:
         """Yield every method with every seed."""

@@ -7,14 +7,15 @@ test part, so the spread is that of rows to learn from and of rows to answer. TF
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.experiments.classical import classical_cell
-from promptbank.experiments.ledger import open_ledger
+from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import TOGETHER, Trial, origin, run_trials
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
@@ -87,31 +88,44 @@ def run_curve(
         "together": TOGETHER,
     }
     with open_ledger(home, "curve", about) as ledger:
-        points = []
-        for fraction in sorted(plan.fractions):
-            splits = [_reduced(examples, plan.folds, r, fraction, config.dev_fraction) for r in range(plan.repeats)]
-            classical = [
-                ledger.cell(f"classical-{fraction:g}-{r}", classical_cell(card, split))
-                for r, split in enumerate(splits)
-            ]
-            point: dict[str, Any] = {
-                "fraction": fraction,
-                "rows": [len(split.train) for split in splits],
-                "dev_rows": [len(split.dev) for split in splits],
-                "tfidf": [cell["tfidf"]["test"]["accuracy"] for cell in classical],
-                "majority": [cell["majority"]["test"]["accuracy"] for cell in classical],
-                "ptuned": {},
-            }
-            for init in inits:
-                trials = [
-                    Trial(f"{fraction:g}-{_safe(init)}-{r}", card, split, _longer(config, split, init, r))
-                    for r, split in enumerate(splits)
-                ]
-                done = run_trials(ledger, backbone, lm, trials, listener=listener, starts=starts)
-                point["ptuned"][init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
-                point.setdefault("macro_f1", {})[init] = [done[t.name]["test"]["macro_f1"] for t in trials]
-            points.append(point)
-        return ledger.finish({"points": points})
+        run = partial(run_trials, ledger, backbone, lm, listener=listener, starts=starts)
+        point = partial(_point, ledger, card, examples, config, plan, inits, run)
+        return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
+
+
+def _point(
+    ledger: Ledger,
+    card: TaskCard,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    plan: CurvePlan,
+    inits: Sequence[str],
+    run: Callable[[Sequence[Trial]], dict[str, dict[str, Any]]],
+    fraction: float,
+) -> dict[str, Any]:
+    """Learn and score one fraction, in every repeat and from every start."""
+    splits = [_reduced(examples, plan.folds, r, fraction, config.dev_fraction) for r in range(plan.repeats)]
+    classical = [
+        ledger.cell(f"classical-{fraction:g}-{r}", classical_cell(card, split)) for r, split in enumerate(splits)
+    ]
+    point: dict[str, Any] = {
+        "fraction": fraction,
+        "rows": [len(split.train) for split in splits],
+        "dev_rows": [len(split.dev) for split in splits],
+        "tfidf": [cell["tfidf"]["test"]["accuracy"] for cell in classical],
+        "majority": [cell["majority"]["test"]["accuracy"] for cell in classical],
+        "ptuned": {},
+        "macro_f1": {},
+    }
+    for init in inits:
+        trials = [
+            Trial(f"{fraction:g}-{_safe(init)}-{r}", card, split, _longer(config, split, init, r))
+            for r, split in enumerate(splits)
+        ]
+        done = run(trials)
+        point["ptuned"][init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
+        point["macro_f1"][init] = [done[trial.name]["test"]["macro_f1"] for trial in trials]
+    return point
 
 
 def _safe(init: str) -> str:

@@ -20,18 +20,16 @@ import torch
 from promptbank.backbone import load_backbone
 from promptbank.bank.select import select_row, served_task
 from promptbank.bank.verify import verify_bank, verify_logits
-from promptbank.engine.predictor import Job, Prediction, Predictor
+from promptbank.engine.predictor import Prediction, Predictor
 from promptbank.errors import TrainingError
-from promptbank.evaluate import evaluate
+from promptbank.evaluate import answer_examples, score_answers
 from promptbank.experiments.ledger import write_json
 from promptbank.forward import LanguageModel
+from promptbank.methods.learner import score_of
 from store import Store, TamperedRowError, open_store
 from tasks import Example, parse_spec
 
 __all__ = ["measure", "measure_in_new_process"]
-
-SCORES = ("accuracy", "intent_accuracy", "exact_match")
-"""The score of a task: the first of these that its metrics have."""
 
 
 def measure_in_new_process(
@@ -95,13 +93,13 @@ def _measured(
         return {"score": 0.0, "metrics": {}, "answers_sha256": "", "fault": str(exc)}
     task = served_task(row, row.version, backbone)
     examples = [Example(**example) for example in rows]
-    metrics = evaluate(predictor, task, examples).metrics
-    answers = predictor.predict([Job(task, e.fields) for e in examples])
+    answers = answer_examples(predictor, task, examples)
+    evaluated = score_answers(task.renderer.card, examples, answers)
     return {
-        "score": next(metrics[key] for key in SCORES if key in metrics),
-        "metrics": metrics,
+        "score": score_of(evaluated),
+        "metrics": evaluated.metrics,
         "row_sha256": row.sha256,
-        "answers_sha256": _digest([a for a in answers if isinstance(a, Prediction)]),
+        "answers_sha256": _digest(answers),
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from promptbank.bank.cards import chosen_card, examples_of
 from promptbank.errors import ConfigError
-from promptbank.train.config import TrainConfig
+from promptbank.train.config import TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, split_dev
 from tasks.sampling import first_rows
@@ -104,7 +104,7 @@ def read_stream(path: Path, store: Store) -> Stream:
     except ValidationError as exc:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         raise ConfigError(f"the stream {path} is faulty: {'; '.join(faults)}") from exc
-    _config("contrast", {**found.config, **found.contrast})
+    checked_config({**found.config, **found.contrast}, of="contrast")
     stages = tuple(_stage(entry, found.config, path.parent, store) for entry in found.experience)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
@@ -117,17 +117,9 @@ def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store)
     if card is not None and (folder / card).is_file():
         card = str(folder / card)
     chosen = chosen_card(store, entry.task, None, card)
-    config = _config(entry.task, {**shared, **entry.config})
+    config = checked_config({**shared, **entry.config}, of=entry.task)
     split = _split(entry, chosen, folder, config)
     return Stage(chosen, split, config)
-
-
-def _config(name: str, values: Mapping[str, Any]) -> TrainConfig:
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as exc:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
-        raise ConfigError(f"settings of {name}: {'; '.join(faults)}") from exc
 
 
 def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:

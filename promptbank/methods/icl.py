@@ -10,7 +10,6 @@ The beginning up to the record is the same for all records, so its keys and valu
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +25,9 @@ from promptbank.forward import LanguageModel, prefill
 from promptbank.methods.calibration import CONTENT_FREE
 from promptbank.methods.classic import label_ids
 from promptbank.render import Form, Policy, Renderer, encode_plain
-from tasks import Example, TaskCard, VirtualBlock
+from tasks import Example, TaskCard
+from tasks.placement import plain_template
+from tasks.sampling import sample_key
 
 __all__ = ["SEPARATOR", "InContext", "Scored", "draw_shots", "plain_card"]
 
@@ -72,7 +73,7 @@ def draw_shots(examples: Sequence[Example], count: int, seed: int) -> list[Examp
     """
     if count > len(examples):
         raise ConfigError(f"{count} shots cannot be drawn from {len(examples)} training rows; ask for fewer")
-    keys = {e.id: hashlib.sha256(f"{seed}\0{e.id}".encode()).digest() for e in examples}
+    keys = {e.id: sample_key(seed, e.id) for e in examples}
     seen: Counter[str | None] = Counter()
     rounds: dict[str, int] = {}
     for example in sorted(examples, key=lambda e: keys[e.id]):
@@ -83,11 +84,7 @@ def draw_shots(examples: Sequence[Example], count: int, seed: int) -> list[Examp
 
 def plain_card(card: TaskCard) -> TaskCard:
     """Return a card with the same words and no virtual tokens; good for rendering, not for learning."""
-    template = card.prompt_template
-    for segment in card.segments:
-        if isinstance(segment, VirtualBlock):
-            template = template.replace(f"<|VIRTUAL_PROMPT_{segment.index}|>", "")
-    changed = {"prompt_template": template, "total_virtual_tokens": 0, "virtual_token_splits": ()}
+    changed = {"prompt_template": plain_template(card), "total_virtual_tokens": 0, "virtual_token_splits": ()}
     return TaskCard.model_validate(card.model_dump() | changed)
 
 

@@ -7,20 +7,18 @@ writing one has the other. They are removed when the training has ended.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from promptbank.errors import TrainingError
 from promptbank.mt.methods import learnt, load_learnt
+from promptbank.train.resume import optimizer_tensors, restore_optimizer, write_tensors
 
 __all__ = ["Checkpoints", "Position", "mean_of"]
 
@@ -65,11 +63,10 @@ class Checkpoints:
     def save(self, model: nn.Module, optimizer: AdamW, position: Position) -> Path:
         """Write the present state, and remove the oldest."""
         tensors = {f"weight.{name}": p.detach().contiguous() for name, p in learnt(model).items()}
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        tensors |= optimizer_tensors(optimizer)
         metadata = {"identity": self._identity, "position": json.dumps(asdict(position))}
         path = self.folder / f"step-{position.step:08d}.safetensors"
-        _write(path, tensors, metadata)
+        write_tensors(path, tensors, metadata)
         for old in self._files()[: -self._keep]:
             old.unlink()
         return path
@@ -93,7 +90,7 @@ class Checkpoints:
                     "name another --out"
                 )
             load_learnt(model, _below(tensors, "weight."))
-            _restore_optimizer(optimizer, _below(tensors, "optimizer."))
+            restore_optimizer(optimizer, tensors)
             return Position(**json.loads(metadata["position"]))
         if faults:
             raise TrainingError(f"no checkpoint in {self.folder} can be read ({'; '.join(faults)}); remove the folder")
@@ -101,7 +98,7 @@ class Checkpoints:
 
     def remember(self, model: nn.Module, position: Position, count: int) -> None:
         """Keep the present weights to be averaged, of the last ``count`` evaluations."""
-        _write(self._kept(position.step), {n: p.detach().contiguous() for n, p in learnt(model).items()}, {})
+        write_tensors(self._kept(position.step), {n: p.detach().contiguous() for n, p in learnt(model).items()}, {})
         position.kept = [*(step for step in position.kept if step != position.step), position.step]
         while len(position.kept) > count:
             position.kept.pop(0)
@@ -145,15 +142,6 @@ def mean_of(several: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(dict(tensors), temporary, metadata=metadata)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - no mapping
@@ -161,11 +149,3 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def _restore_optimizer(optimizer: AdamW, tensors: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

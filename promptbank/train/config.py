@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from promptbank.encoder import ENCODERS
+from promptbank.errors import ConfigError
 from promptbank.render import MAX_OPEN_ANSWER_TOKENS
 
-__all__ = ["TrainConfig"]
+__all__ = ["TrainConfig", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
@@ -70,3 +72,20 @@ class TrainConfig(BaseModel):
             known = ", ".join((*INITS, NEAREST, "from:taskname[:lang][@version]"))
             raise ValueError(f"unknown init {value!r}; known: {known}")
         return value
+
+
+def checked_config(values: Mapping[str, object], *, of: str = "") -> TrainConfig:
+    """Check settings that a person gave.
+
+    Args:
+        values: by name; the defaults stand for the others.
+        of: what they are settings of, for the message.
+
+    Raises:
+        ConfigError: all faults at once.
+    """
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError as exc:
+        faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
+        raise ConfigError((f"settings of {of}: " if of else "") + "; ".join(faults)) from exc

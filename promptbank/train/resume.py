@@ -22,7 +22,7 @@ from torch.optim import AdamW, Optimizer
 from promptbank.encoder import PromptEncoder
 from promptbank.errors import TrainingError
 
-__all__ = ["Progress", "load_resume", "save_resume"]
+__all__ = ["Progress", "load_resume", "optimizer_tensors", "restore_optimizer", "save_resume", "write_tensors"]
 
 
 @dataclass
@@ -59,9 +59,14 @@ def save_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
     """Write the state of all runs atomically."""
     tensors = {f"{n}.{name}": tensor for n, run in enumerate(runs) for name, tensor in _tensors(run).items()}
     progress = json.dumps([vars(run.progress) for run in runs])
+    write_tensors(path, tensors, {"identity": identity, "progress": progress})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a whole safetensors file, flushed to the disk, or none of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"identity": identity, "progress": progress})
+    save_file(dict(tensors), temporary, metadata=metadata)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -69,8 +74,7 @@ def save_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
 
 def _tensors(run: Resumable) -> dict[str, Tensor]:
     tensors = {f"encoder.{name}": t.contiguous() for name, t in run.encoder.state_dict().items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    tensors |= optimizer_tensors(run.optimizer)
     return tensors if run.best is None else {**tensors, "best": run.best}
 
 
@@ -95,10 +99,17 @@ def load_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
         run.progress, run.best = Progress(**progress), own.get("best")
         encoder = {name.removeprefix("encoder."): t for name, t in own.items() if name.startswith("encoder.")}
         run.encoder.load_state_dict(encoder)
-        _restore_optimizer(run.optimizer, own)
+        restore_optimizer(run.optimizer, own)
 
 
-def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return an optimizer's state as tensors named ``optimizer.<parameter>.<name>``."""
+    states = optimizer.state_dict()["state"].items()
+    return {f"optimizer.{index}.{name}": value for index, state in states for name, value in state.items()}
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Undo `optimizer_tensors` in place; tensors of other names are not looked at."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

@@ -16,27 +16,14 @@ from promptbank.experiments.ledger import open_ledger
 from promptbank.experiments.trials import Trial, run_trials
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent, StepReport
+from promptbank.train.listen import Silent
 from store import open_store
 from tasks import Split, crossval_split
 from tests.tiny import tiny_backbone
+from tests.unit.test_train_population import KillAt, Killed
 from tests.worlds import card_of, examples_of
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
-
-
-class Killed(Exception):
-    pass
-
-
-class KillAt(Silent):
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def on_step(self, report: StepReport) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
