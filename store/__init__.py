@@ -23,6 +23,7 @@ from store.errors import (
     UnknownVersionError,
 )
 from store.migrate import migrate, schema_state
+from store.overrides import OverrideStore
 from store.records import (
     AliasMove,
     Evaluation,
@@ -35,6 +36,7 @@ from store.records import (
     Scope,
     StoredCard,
 )
+from store.segments import SegmentStore, StoredEngine, StoredSegment
 
 __all__ = [
     "AliasMove",
@@ -47,6 +49,7 @@ __all__ = [
     "NewRow",
     "NoEarlierVersionError",
     "NotFoundError",
+    "OverrideStore",
     "Row",
     "RowInfo",
     "Run",
@@ -54,10 +57,13 @@ __all__ = [
     "SchemaError",
     "SchemaState",
     "Scope",
+    "SegmentStore",
     "Store",
     "StoreError",
     "StoreUnavailableError",
     "StoredCard",
+    "StoredEngine",
+    "StoredSegment",
     "TamperedRowError",
     "UnknownAliasError",
     "UnknownRowError",

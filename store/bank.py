@@ -15,8 +15,10 @@ from store.database import Database, current_revision
 from store.errors import SchemaError
 from store.evaluations import EvaluationRepository
 from store.migrate import refuse_newer, state_of, upgrade
+from store.overrides import OverrideStore
 from store.rows import RowRepository
 from store.runs import RunRepository
+from store.segments import SegmentStore
 
 
 class Store:
@@ -28,6 +30,8 @@ class Store:
         evaluations: measurements of rows.
         cards: task cards that users added.
         runs: training runs and their metrics.
+        segments: the translation memory: what engines made of texts.
+        overrides: what people decided about sources, above every engine.
     """
 
     def __init__(self, database: Database) -> None:
@@ -37,6 +41,8 @@ class Store:
         self.evaluations = EvaluationRepository(database)
         self.cards = CardRepository(database)
         self.runs = RunRepository(database)
+        self.segments = SegmentStore(database)
+        self.overrides = OverrideStore(database)
 
     @property
     def url(self) -> str:

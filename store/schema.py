@@ -2,6 +2,9 @@
 
 `prompt_row`, `evaluation`, `alias_history` and `card` are insert-only (see `triggers.py`). An alias refers to a row by
 (taskname, lang, fingerprint, version), so the database itself refuses one that points out of its scope.
+
+`segment` and `override` belong to translation. No trigger guards them: a segment can be translated again, and a person
+may think again.
 """
 
 from datetime import UTC, datetime
@@ -171,6 +174,32 @@ run_metric = Table(
     Column("value", Float(53)),  # NULL stands for NaN, which SQLite cannot hold
     PrimaryKeyConstraint("run_id", "step", "name", name="pk_run_metric"),
     ForeignKeyConstraint(["run_id"], ["run.run_id"], name="fk_run_metric_run"),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("engine_id", Text, nullable=False),
+    Column("segment_key", Text, nullable=False),
+    Column("src", Text, nullable=False),
+    Column("tgt", Text, nullable=False),
+    Column("source_text", Text, nullable=False),
+    Column("target_text", Text, nullable=False),
+    Column("score", Float(53)),  # NULL: the engine gives none
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("engine_id", "segment_key", name="pk_segment"),
+)
+
+override = Table(
+    "override",
+    metadata,
+    Column("src", Text, nullable=False),
+    Column("tgt", Text, nullable=False),
+    Column("source_sha256", Text, nullable=False),
+    Column("payload_json", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),  # of the first decision
+    Column("updated_at", UtcDateTime, nullable=False),  # of the one that counts
+    PrimaryKeyConstraint("src", "tgt", "source_sha256", name="pk_override"),
 )
 
 revision = Table(

@@ -7,14 +7,17 @@ aligned along with them (31 s on one core).
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from translate.errors import AlignError
+from translate.memory import make_segment
+from translate.protocols import Aligner, Hypothesis, Memory
 
-__all__ = ["EflomalAligner", "links_of"]
+__all__ = ["EflomalAligner", "RememberedAligner", "links_of"]
 
 
 class EflomalAligner:
@@ -49,6 +52,35 @@ class EflomalAligner:
             aligner.align(*sides, links_filename_fwd=str(forward), links_filename_rev=str(back))
             lines = zip(*(path.read_text().split("\n")[len(self._corpus) :] for path in (forward, back)), strict=True)
             return [sorted({*links_of(f), *links_of(b)}) for (f, b), _ in zip(lines, pairs, strict=False)]
+
+
+class RememberedAligner:
+    """Keeps links in a memory, so that a second run has the very same ones; satisfies ``Aligner``.
+
+    Args:
+        aligner: asked for what is not known.
+        memory: of segments; the links of a pair are kept as the translation of its two texts.
+        name: of the aligner and its corpus, as an engine's id.
+    """
+
+    def __init__(self, aligner: Aligner, memory: Memory, name: str) -> None:
+        self._aligner, self._memory, self._name = aligner, memory, name
+
+    def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+        """Return the links of each pair; see the aligner's own."""
+        segments = [make_segment("", "", "links", json.dumps(pair, ensure_ascii=False)) for pair in pairs]
+        known = self._memory.recall(self._name, [segment.key for segment in segments])
+        missing = {s.key: (s, pair) for s, pair in zip(segments, pairs, strict=True) if s.key not in known}
+        links = self._aligner.align([pair for _, pair in missing.values()])
+        made = [(s, Hypothesis(_pharaoh(found))) for (s, _), found in zip(missing.values(), links, strict=True)]
+        if made:
+            self._memory.remember(self._name, made)
+        known |= {segment.key: hypothesis for segment, hypothesis in made}
+        return [links_of(known[segment.key].text) for segment in segments]
+
+
+def _pharaoh(links: Sequence[tuple[int, int]]) -> str:
+    return " ".join(f"{i}-{j}" for i, j in links)
 
 
 def links_of(line: str) -> list[tuple[int, int]]:

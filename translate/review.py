@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from translate.checks import Policy, agreement
 from translate.errors import ReviewError
@@ -23,14 +23,17 @@ __all__ = [
     "Choice",
     "ReviewItem",
     "annotate",
+    "dump_items",
     "dump_overrides",
     "parse_annotated",
+    "parse_items",
     "parse_overrides",
     "review_items",
     "validated",
 ]
 
 Choice = Literal["ok", "edit", "drop"]
+Made = TypeVar("Made")
 _RANK = {"drop": 0, "review": 1, "warn": 2, "info": 3}
 _ANNOTATION = re.compile(r"\[\s*([^\[\]:]+?)\s*:\s*([^\[\]]*?)\s*\]")
 
@@ -177,19 +180,44 @@ def parse_overrides(text: str, source: str) -> dict[str, Override]:
     Raises:
         ReviewError: a line is no override.
     """
-    overrides: dict[str, Override] = {}
+    found = _parsed(text, source, lambda row: Override(**{**row, "spans": _spans(row)}))
+    return {override.source_hash: override for override in found}
+
+
+def dump_items(items: Iterable[ReviewItem]) -> str:
+    """Return items as JSON lines, in their order."""
+    return "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in items)
+
+
+def parse_items(text: str, source: str) -> list[ReviewItem]:
+    """Read items from JSON lines.
+
+    Raises:
+        ReviewError: a line is no item.
+    """
+    return _parsed(text, source, _item_of)
+
+
+def _item_of(row: Mapping[str, Any]) -> ReviewItem:
+    lists = {name: tuple(row[name]) for name in ("flags", "others", "slot_types")}
+    return ReviewItem(**{**row, **lists, "spans": _spans(row)})
+
+
+def _spans(row: Mapping[str, Any]) -> tuple[Span, ...]:
+    return tuple(Span(**span) for span in row["spans"])
+
+
+def _parsed(text: str, source: str, make: Callable[[Mapping[str, Any]], Made]) -> list[Made]:
+    made: list[Made] = []
     faults: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            row = json.loads(line)
-            override = Override(**{**row, "spans": tuple(Span(**span) for span in row["spans"])})
+            made.append(make(json.loads(line)))
         except (ValueError, TypeError, KeyError) as exc:
             faults.append(f"line {number}: {exc}")
-        else:
-            overrides[override.source_hash] = override
     if faults:
         raise ReviewError(source, faults)
-    return overrides
+    return made
 
 
 def _item(outcome: Outcome, policy: Policy) -> ReviewItem:

@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
         predict,
         serve,
         tasks,
+        translate,
     )
 
     app = typer.Typer(
@@ -40,7 +41,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (learn, predict, serve, experiments, baseline, compare):
+    for module in (learn, predict, serve, translate, experiments, baseline, compare):
         module.register(app)
     for name, group in (
         ("tasks", tasks),

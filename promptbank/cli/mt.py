@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from promptbank.cli import mt_sets
 from promptbank.cli.command import Common, Json, command
 
-app = typer.Typer(help="Translation models of our own.", no_args_is_help=True)
+app = typer.Typer(help="Translation: engines and models, labels, review.", no_args_is_help=True)
 corpus = typer.Typer(help="The pairs of sentences they learn from.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+mt_sets.register(app)
 
 Pair = Annotated[str, typer.Option("--langpair", help="Source and target language.")]
 Files = Annotated[
@@ -122,7 +124,7 @@ def train(
 
     Example: promptbank mt train --arch backbone --method full --corpus en-sv --steps 4000 --threads 1
     """
-    from promptbank.cli import translating
+    from promptbank.cli import translators
     from promptbank.mt.settings import MtSettings
 
     settings = MtSettings(
@@ -130,8 +132,8 @@ def train(
         every=every, eval_rows=eval_rows, checkpoint_seconds=60 * checkpoint_minutes, dtype=dtype, device=device,
         seed=seed, sample=sample,
     )  # fmt: skip
-    asked = translating.TrainAsked(arch, method, rank, corpus, out, start, sets or [])
-    translating.train(common.settings, asked, settings)
+    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, sets or [])
+    translators.train(common.settings, asked, settings)
 
 
 @command(app, "score")
@@ -149,7 +151,7 @@ def score(
 
     Example: promptbank mt score --engine en-sv-full --set flores-dev.en-sv.tsv
     """
-    from promptbank.cli import translating
+    from promptbank.cli import translators
 
-    asked = translating.ScoreAsked(engine, sets, beam, rows, dtype, out)
-    translating.score(common.settings, asked, as_json=json)
+    asked = translators.ScoreAsked(engine, sets, beam, rows, dtype, out)
+    translators.score(common.settings, asked, as_json=json)

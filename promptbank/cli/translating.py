@@ -1,225 +1,255 @@
-"""What `mt train` and `mt score` do, once their options are read."""
+"""What ``promptbank translate`` does, once its options are read."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
-import typer
-
-from promptbank.cli.corpora import columns, corpus_folder, languages
-from promptbank.cli.output import print_table, say, write_text
+from promptbank.bank.cards import chosen_card, known_cards
+from promptbank.cli.output import print_json, print_table, say, write_text
+from promptbank.cli.progress import bar
+from promptbank.cli.session import opened_store
 from promptbank.config import Settings
-from promptbank.errors import ConfigError
-from translate.corpus_folder import read_corpus, read_manifest
-from translate.corpus_pairs import read_pairs
-from translate.nmt.signals import stop_on_signal
+from promptbank.errors import InputError
+from promptbank.translation.align import chosen_aligner
+from promptbank.translation.cards import undecided_words
+from promptbank.translation.engines import Asked, choose_engine, open_engine
+from promptbank.translation.labels import proposed
+from promptbank.translation.memory import BankMemory, kept_overrides
+from promptbank.translation.reporting import write_translation_report
+from promptbank.translation.rows import read_rows
+from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
+from store import Store
+from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
+from translate import Engine, Memory
+from translate.checks import STATUSES, Policy
+from translate.inventory import Inventory
+from translate.inventory_file import load_inventory, shipped_inventory
+from translate.memory import Step, make_segment, translate_segments
+from translate.pipeline import Setup
+from translate.policy_file import load_policy
+from translate.protect import read_names
 
-if TYPE_CHECKING:
-    from promptbank.backbone import Backbone
-    from promptbank.mt.curve import EvalSet, Evaluation
-    from promptbank.mt.methods import Update
-    from promptbank.mt.plan import MtStep
-    from promptbank.mt.settings import MtSettings
+__all__ = ["TranslateAsked", "the_engine", "translate_lines", "translate_sets"]
 
-__all__ = ["ScoreAsked", "TrainAsked", "score", "train"]
-
-STOPPED = 130
-"""Exit code of a training that was told to stop, as after Ctrl-C."""
-
-LOG_STEPS = 20
-"""Steps of one progress line where no terminal shows a bar."""
-
-
-@dataclass(frozen=True)
-class TrainAsked:
-    """What `mt train` was asked for besides the settings of the training; see its options."""
-
-    arch: str
-    method: str
-    rank: int
-    corpus: str
-    out: Path | None
-    start: Path | None
-    sets: Sequence[Path]
+STATUS = "status.json"
 
 
 @dataclass(frozen=True)
-class ScoreAsked:
-    """What `mt score` was asked for; see its options."""
+class TranslateAsked:
+    """What ``translate`` was asked for; see its options."""
 
+    src: str
+    tgt: str
     engine: str
-    sets: Sequence[Path]
-    beam: int
-    rows: int | None
-    dtype: str
-    out: Path | None
+    beam: int | None = None
+    others: tuple[str, ...] = ()
+    task: str | None = None
+    data: tuple[str, ...] = ()
+    card: str | None = None
+    labels: Path | None = None
+    names: Path | None = None
+    policy: Path | None = None
+    only: str = ",".join(STATUSES[:-1])
+    align: str = "auto"
+
+    def of_engine(self, settings: Settings) -> Asked:
+        """Return what an engine is wanted for."""
+        return Asked(self.src, self.tgt, self.beam, settings)
 
 
-def train(settings: Settings, asked: TrainAsked, wanted: MtSettings) -> None:
-    """Train a translator, or go on with it."""
-    if asked.arch not in ARCHITECTURES:
-        raise ConfigError(f"--arch is {asked.arch!r}; known: {', '.join(ARCHITECTURES)}")
-    folder = ARCHITECTURES[asked.arch](settings, asked, wanted)
-    if folder is None:
-        say("stopped, and saved; the same command goes on from here")
-        raise typer.Exit(STOPPED)
-    say(f"translator: {folder}")
+def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> None:
+    """Translate plain text, a line each, to stdout; empty lines stay."""
+    try:
+        text = sys.stdin.read() if str(lines) == "-" else lines.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{lines} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
+    texts = [" ".join(line.split()) for line in text.splitlines()]
+    engine = the_engine(settings, asked)
+    with opened_store(settings) as store, _progress(None) as on_step:
+        segments = [make_segment(asked.src, asked.tgt, "plain", line) for line in texts if line]
+        found = translate_segments(engine, BankMemory(store), segments, on_step=on_step)
+    for line in texts:
+        said = found[make_segment(asked.src, asked.tgt, "plain", line).key].text if line else ""
+        sys.stdout.write(" ".join(said.split()) + "\n")
 
 
-def score(settings: Settings, asked: ScoreAsked, *, as_json: bool) -> None:
-    """Score a trained translator."""
-    from dataclasses import replace
-
-    import torch
-
-    from promptbank.cli.progress import bar
-    from promptbank.cli.session import the_backbone
-    from promptbank.mt.decode import Decoding
-    from promptbank.mt.engine import translate_texts
-    from promptbank.mt.model import backbone_name, load_translator
-    from promptbank.mt.rows import Wording
-    from promptbank.mt.score import score_texts
-
-    if asked.dtype not in ("float32", "bfloat16"):
-        raise ConfigError(f"--dtype is {asked.dtype!r}; float32 or bfloat16")
-    folder = _model_folder(settings, asked.engine)
-    backbone = the_backbone(replace(settings, backbone=backbone_name(folder)))
-    translator = load_translator(folder, backbone, getattr(torch, asked.dtype))
-    wording, rows = Wording(backbone.tokenizer, translator.languages), []
-    for chosen in _sets(asked.sets, str(translator.languages), asked.rows):
-        with bar() as progress:
-            line = progress.add_task(chosen.name, total=len(chosen.texts))
-            found = translate_texts(
-                translator.lm,
-                wording,
-                chosen.texts,
-                Decoding(beam=asked.beam),
-                window=backbone.window,
-                on_texts=lambda done, line=line, progress=progress: progress.update(line, completed=done),  # type: ignore[misc]
+def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_json: bool) -> None:
+    """Translate labelled sets into a folder."""
+    only = _statuses(asked.only)
+    policy = load_policy(asked.policy) if asked.policy else Policy()
+    names = _names(asked.names)
+    with opened_store(settings) as store, locked(out):
+        sources = _sources(store, asked)
+        overrides = kept_overrides(store, asked.src, asked.tgt)
+        if waiting := unapplied(out, overrides):
+            raise InputError(
+                f"{out / 'review.csv'} holds {waiting} decision(s) that are not applied and would be lost; first "
+                f"`promptbank mt review apply {out / 'review.csv'}`, or move the file away"
             )
-        texts = [hypothesis.text for hypothesis in found]
-        if asked.out:
-            asked.out.mkdir(parents=True, exist_ok=True)
-            write_text(asked.out / f"{chosen.name}.txt", "".join(f"{text}\n" for text in texts))
-        rows.append({"set": chosen.name, **score_texts(texts, chosen.references).as_dict()})
-    print_table(rows, columns(rows), as_json=as_json)
+        engine, memory = the_engine(settings, asked), BankMemory(store)
+        others = tuple(the_engine(settings, replace(asked, engine=name)) for name in asked.others)
+        inventory = _inventory(asked, out, sources, engine, memory)
+        setup = Setup(
+            inventory,
+            policy,
+            names,
+            chosen_aligner(asked.align, settings, memory, f"{asked.src}-{asked.tgt}"),
+            others,
+            overrides,
+        )
+        with _progress(out / STATUS) as on_step:
+            cards = known_cards(store)
+            done = translate_sources(sources, engine, memory, setup, known=cards, only=only, on_step=on_step)
+        paths = [*write_translated(done, out), *write_translation_report(done, out)]
+    _tell(done, paths, out, as_json=as_json)
 
 
-def _train_backbone(settings: Settings, asked: TrainAsked, wanted: MtSettings) -> Path | None:
-    from promptbank.cli.session import the_backbone
-    from promptbank.mt.train import train_translator
-
-    folder = corpus_folder(settings, asked.corpus)
-    manifest = read_manifest(folder)
-    update = _update(asked)
-    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method}"
-    backbone = the_backbone(settings)
-    plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
-    with stop_on_signal() as should_stop, TrainingLog(wanted.steps) as log:
-        say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
-        return train_translator(backbone, plan, log, should_stop)
+def the_engine(settings: Settings, asked: TranslateAsked) -> Engine:
+    """Choose and load an engine; says which and why."""
+    wanted = asked.of_engine(settings)
+    offer = choose_engine(asked.engine, wanted)
+    say(f"engine {offer.engine} ({offer.way}): {offer.why}")
+    return open_engine(offer, wanted)
 
 
-ARCHITECTURES: Mapping[str, Callable[[Settings, TrainAsked, Any], Path | None]] = {"backbone": _train_backbone}
-"""What `--arch` names."""
+def _statuses(only: str) -> list[str]:
+    found = [status.strip() for status in only.split(",") if status.strip()]
+    allowed = STATUSES[:-1]
+    if not found or (unknown := [status for status in found if status not in allowed]):
+        raise InputError(
+            f"--only is {only!r}; give some of {', '.join(allowed)}" + (f", not {unknown}" if found else "")
+        )
+    return found
 
 
-def _plan(
-    backbone: Backbone,
-    folder: Path,
-    manifest: Mapping[str, Any],
-    update: Update,
-    asked: TrainAsked,
-    wanted: MtSettings,
-    out: Path,
-) -> Any:
-    from promptbank.mt.plan import MtPlan
-    from promptbank.mt.rows import Languages, Wording, render_pairs
-
-    wording = Wording(backbone.tokenizer, Languages.parse(manifest["langpair"]))
-    window = min(backbone.window, wanted.tokens)
-    parts = {part: [(pair.src, pair.tgt) for pair in read_corpus(folder, part)] for part in ("train", "dev")}
-    return MtPlan(
-        update=update,
-        wording=wording,
-        train=render_pairs(wording, parts["train"], window=window),
-        dev=render_pairs(wording, parts["dev"], window=window) if parts["dev"] else [],
-        corpus_sha256=manifest["sha256"]["train"],
-        sets=_sets(asked.sets, manifest["langpair"], None),
-        settings=wanted,
-        out=out,
-        start=asked.start,
-    )
+def _names(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        return read_names(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"--names {path} cannot be read: {exc}; give a UTF-8 file, a name a line") from exc
 
 
-def _update(asked: TrainAsked) -> Update:
-    from promptbank.mt.methods import FullUpdate, LowRankUpdate
-
-    if asked.method == "full":
-        return FullUpdate()
-    if asked.method == "lora":
-        return LowRankUpdate(rank=asked.rank, alpha=2.0 * asked.rank)
-    raise ConfigError(f"--method is {asked.method!r}; full or lora")
-
-
-class TrainingLog:
-    """Tells of a training on stderr: a bar on a terminal, a line every 20 steps in a log."""
-
-    def __init__(self, steps: int) -> None:
-        from promptbank.cli.progress import bar
-
-        self._progress = bar() if sys.stderr.isatty() else None
-        self._line = self._progress.add_task("training", total=steps) if self._progress else None
-        self._recent: list[MtStep] = []
-
-    def __enter__(self) -> TrainingLog:
-        """Start drawing."""
-        if self._progress:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Stop drawing."""
-        if self._progress:
-            self._progress.stop()
-
-    def on_step(self, report: MtStep) -> None:
-        """Tell of the last steps: loss, seconds a step, tokens a second, time left."""
-        self._recent = [*self._recent[-(LOG_STEPS - 1) :], report]
-        seconds = sum(r.seconds for r in self._recent) / len(self._recent)
-        loss = sum(r.loss for r in self._recent) / len(self._recent)
-        speed = sum(r.tokens for r in self._recent) / sum(r.seconds for r in self._recent)
-        said = f"loss {loss:.3f}, {seconds:.2f} s a step, {speed:.0f} tokens/s"
-        if self._progress and self._line is not None:
-            self._progress.update(self._line, completed=report.step, description=said)
-        elif report.step % LOG_STEPS == 0:
-            left = (report.steps - report.step) * seconds / 3600
-            say(f"step {report.step}/{report.steps}: {said}, lr {report.lr:.1e}, {left:.1f} h left")
-
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Tell of an evaluation."""
-        scores = "".join(f", {name} chrF2 {value:.1f}" for name, value in evaluation.chrf2.items())
-        dev = "" if evaluation.dev_loss is None else f", dev loss {evaluation.dev_loss:.3f}"
-        averaged = " (averaged weights)" if evaluation.averaged else ""
-        say(f"after {evaluation.step} steps{averaged}: {evaluation.tokens} tokens{dev}{scores}")
+def _sources(store: Store, asked: TranslateAsked) -> list[Source]:
+    """Read the files that were asked for, or the shipped samples."""
+    if asked.data:
+        return [_source(store, asked, spec) for spec in asked.data]
+    cards = [chosen_card(store, asked.task, asked.src, asked.card)] if asked.task or asked.card else _sampled(asked.src)
+    parts = [(card, path) for card in cards for part in ("train", "test") if (path := sample_path(card, part))]
+    if not parts:
+        raise InputError(f"no samples are shipped for {asked.task or asked.src}; give labelled rows with --data")
+    say(f"no --data given: translating the shipped samples of {', '.join(card.taskname for card in cards)}")
+    return [Source(p.name, card, read_rows(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
 
 
-def _sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
-    """Read evaluation sets; a set is named as its file, up to the first dot."""
-    from promptbank.mt.curve import EvalSet
-
-    found = {path.name.partition(".")[0]: list(read_pairs(path, *languages(langpair)))[:rows] for path in paths}
-    return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
+def _sampled(lang: str) -> list[TaskCard]:
+    return [card for card in builtin_cards() if card.lang == lang and sample_path(card, "train")]
 
 
-def _model_folder(settings: Settings, name: str) -> Path:
-    """Return the folder of a translator, given by path or by name, with or without ``model`` at its end."""
-    places = [Path(name), Path(name) / "model", settings.home / "mt" / name / "model"]
-    return next((place for place in places if (place / "translator.json").is_file()), places[-1])
+def _source(store: Store, asked: TranslateAsked, spec: str) -> Source:
+    """Read one file or dataset; its rows name the task where the command does not."""
+    path = Path(spec)
+    is_file = path.is_file() or spec.endswith((".jsonl", ".json"))
+    lines = list(read_jsonl(spec) if is_file else dataset_records(spec, part="train"))
+    task = asked.task or (None if asked.card else _task_of(lines, spec))
+    card = chosen_card(store, task, asked.src, asked.card)
+    if card.lang != asked.src:
+        raise InputError(f"the card {card.taskname}:{card.lang} is not in --src {asked.src}; give it with --card")
+    return Source(path.name if is_file else f"{path.name}.jsonl", card, read_rows(lines, card, name=spec))
+
+
+def _task_of(lines: Sequence[Record | DataError], spec: str) -> str:
+    found = sorted({str(line.data.get("taskname", "")) for line in lines if isinstance(line, Record)})
+    if len(found) != 1 or not found[0]:
+        said = f"name {len(found)} tasks" if len(found) > 1 else "name no task"
+        raise InputError(f"the rows of {spec} {said}; say which one they are of with --task")
+    return found[0]
+
+
+def _inventory(
+    asked: TranslateAsked, out: Path, sources: Sequence[Source], engine: Engine, memory: Memory
+) -> Inventory:
+    """Return the labels' decisions; what is undecided is proposed by the engine and kept beside the files."""
+    own = out / f"labels.{asked.tgt}.toml"
+    chosen = asked.labels or (own if own.is_file() else None)
+    inventory = load_inventory(chosen) if chosen else shipped_inventory(asked.src, asked.tgt)
+    if (inventory.src, inventory.tgt) != (asked.src, asked.tgt):
+        raise InputError(f"{chosen} decides {inventory.src}-{inventory.tgt}, not {asked.src}-{asked.tgt}")
+    cards = list({source.card.sha256: source.card for source in sources}.values())
+    if undecided := [words for card in cards for words in undecided_words(card, inventory)]:
+        inventory = proposed(cards, inventory, engine, memory)
+        out.mkdir(parents=True, exist_ok=True)
+        said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
+        say(f"{len(undecided)} label(s) and phrase(s) without a decision ({said}): proposed; approve them in {own}")
+    return inventory
+
+
+@contextmanager
+def _progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
+    """Show the engine's progress on stderr, and keep it in a file for `mt status`."""
+    with bar() as shown:
+        line = shown.add_task("translating", total=None)
+        sums = Rounds()
+
+        def on_step(step: Step) -> None:
+            sums.add(step)
+            shown.update(line, completed=sums.done, total=sums.total)
+            if status:
+                write_text(status, json.dumps(sums.plain()) + "\n")
+
+        yield on_step
+
+
+class Rounds:
+    """Sums the steps of a run's rounds: marked, plain, with placeholders, values alone."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._before = self._now = Step(0, 0, 0)
+
+    def add(self, step: Step) -> None:
+        """Take a step in; a round that is done is followed by a new one."""
+        if self._now.done == self._now.total:
+            self._before = self._sum()
+        self._now = step
+
+    @property
+    def done(self) -> int:
+        """Segments that are translated, so far."""
+        return self._sum().done
+
+    @property
+    def total(self) -> int:
+        """Segments of the rounds that have begun."""
+        return self._sum().total
+
+    def plain(self) -> dict[str, float | None]:
+        """Return the figures; seconds left are those of the round."""
+        step, seconds = self._sum(), time.monotonic() - self._began
+        fresh = step.done - step.recalled
+        left = round((step.total - step.done) * seconds / fresh, 1) if fresh else None
+        return {**vars(step), "seconds": round(seconds, 1), "seconds_left": left}
+
+    def _sum(self) -> Step:
+        return Step(
+            *(old + new for old, new in zip(vars(self._before).values(), vars(self._now).values(), strict=True))
+        )
+
+
+def _tell(done: Translated, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    counts = done.counts()
+    if as_json:
+        print_json({"out": str(out), **counts, "files": [path.name for path in paths]})
+        return
+    print_table([counts], tuple(counts), as_json=False)
+    say(f"{counts['written']} of {counts['rows']} rows written to {out}; look at review.csv and report.html there")
+    for card in done.made_cards:
+        task = f"{card.taskname}:{card.lang}"
+        say(f"{task} is a new card: train it with --card {out / 'cards.jsonl'}, or keep it with `tasks add`")

@@ -5,10 +5,12 @@ The update goes on a backbone that is on the machine already, so a low-rank one 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from promptbank.backbone import Backbone
 from promptbank.errors import BackboneMismatchError, TrainingError
@@ -24,7 +26,20 @@ from promptbank.forward import LanguageModel
 from promptbank.mt.methods import Update, learnt, load_learnt, update_of
 from promptbank.mt.rows import Languages
 
-__all__ = ["WEIGHTS", "Translator", "backbone_name", "load_translator", "merged", "prepared", "save_translator"]
+__all__ = [
+    "WEIGHTS",
+    "StoredUpdate",
+    "Translator",
+    "backbone_name",
+    "describe",
+    "langpair_of",
+    "load_translator",
+    "merged",
+    "prepared",
+    "read_update",
+    "save_translator",
+    "write_translator",
+]
 
 WEIGHTS, FACTS = "update.safetensors", "translator.json"
 
@@ -44,6 +59,21 @@ class Translator:
     languages: Languages
     weights_sha256: str
     backbone: Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class StoredUpdate:
+    """What a translator's folder holds, checked against its backbone.
+
+    Attributes:
+        update: the kind.
+        tensors: its numbers as stored, by name.
+        facts: of ``translator.json``.
+    """
+
+    update: Update
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
 
 
 def prepared(backbone: Backbone, update: Update) -> nn.Module:
@@ -85,24 +115,46 @@ def save_translator(
         facts: of its training, kept beside it.
         dtype: of the stored numbers.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FACTS).unlink(missing_ok=True)
     tensors = {name: p.detach().cpu().to(dtype).contiguous() for name, p in learnt(model).items()}
-    temporary = folder / f"{WEIGHTS}.tmp"
-    save_file(tensors, temporary)
-    os.replace(temporary, folder / WEIGHTS)
+    with _renamed(_cleared(folder) / WEIGHTS) as temporary:
+        save_file(tensors, temporary)
+    sha256 = _sha256(folder / WEIGHTS)
+    with _renamed(folder / FACTS) as temporary:
+        temporary.write_text(describe(backbone, update, sha256, languages=languages, facts=facts), encoding="utf-8")
+    return folder
+
+
+def describe(
+    backbone: Backbone, update: Update, weights_sha256: str, *, languages: Languages, facts: dict[str, Any], **more: Any
+) -> str:
+    """Return the text of ``translator.json``; see `save_translator`.
+
+    Args:
+        backbone: the one that the update goes on.
+        update: its kind.
+        weights_sha256: of the update's file.
+        languages: what it translates.
+        facts: of its training.
+        more: further facts, by name.
+    """
     stored = {
         "langpair": str(languages),
         "update": update.as_dict(),
         "backbone": backbone.name,
         "fingerprint": backbone.fingerprint,
         "tokenizer_sha256": backbone.tokenizer_sha256,
-        "weights_sha256": _sha256(folder / WEIGHTS),
+        "weights_sha256": weights_sha256,
         "training": facts,
+        **more,
     }
-    temporary = folder / f"{FACTS}.tmp"
-    temporary.write_text(json.dumps(stored, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / FACTS)
+    return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_translator(folder: Path, weights: bytes, description: str) -> Path:
+    """Write the files of a translator as they are; the description last."""
+    for path, content in ((_cleared(folder) / WEIGHTS, weights), (folder / FACTS, description.encode())):
+        with _renamed(path) as temporary:
+            temporary.write_bytes(content)
     return folder
 
 
@@ -115,8 +167,33 @@ def backbone_name(folder: Path) -> str:
     return str(_facts(folder)["backbone"])
 
 
+def langpair_of(folder: Path) -> str:
+    """Return what a translator translates, such as "en-sv".
+
+    Raises:
+        TrainingError: the folder holds no translator.
+    """
+    return str(_facts(folder)["langpair"])
+
+
 def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch.float32) -> Translator:
     """Put a stored update on its backbone, in a copy.
+
+    Raises:
+        TrainingError: the folder holds no translator, or its weights are not those that were written.
+        BackboneMismatchError: it was trained on another backbone or tokenizer.
+    """
+    stored = read_update(folder, backbone)
+    model = prepared(backbone, stored.update)
+    stored.update.load(model, stored.tensors)
+    stored.update.merge(model)
+    model.requires_grad_(False)
+    lm = LanguageModel(model.to(dtype))
+    return Translator(lm, Languages.parse(stored.facts["langpair"]), str(stored.facts["weights_sha256"]), backbone)
+
+
+def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
+    """Read a stored update and check that it is whole and of this backbone.
 
     Raises:
         TrainingError: the folder holds no translator, or its weights are not those that were written.
@@ -134,13 +211,22 @@ def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as exc:
         raise TrainingError(f"{folder / WEIGHTS} is damaged ({exc}); fetch or train the translator again") from exc
-    update = update_of(facts["update"])
-    model = prepared(backbone, update)
-    load_learnt(model, tensors)
-    update.merge(model)
-    model.requires_grad_(False)
-    lm = LanguageModel(model.to(dtype))
-    return Translator(lm, Languages.parse(facts["langpair"]), str(facts["weights_sha256"]), backbone)
+    return StoredUpdate(update_of(facts["update"]), tensors, facts)
+
+
+def _cleared(folder: Path) -> Path:
+    """Make the folder, without facts: what has them is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FACTS).unlink(missing_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """Give another name to write to, which becomes the path when all is written."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    yield temporary
+    os.replace(temporary, path)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

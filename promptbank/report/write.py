@@ -12,7 +12,7 @@ from promptbank.report.markdown import figure_file, markdown
 from promptbank.report.page import page
 from promptbank.report.parts import Report, check_name
 
-__all__ = ["write_report"]
+__all__ = ["write_files", "write_report"]
 
 
 def write_report(report: Report, folder: Path, name: str) -> list[Path]:
@@ -36,8 +36,7 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
     contents = {f"{name}.md": markdown(report, name).encode(), f"{name}.html": page(report).encode()}
     contents |= {figure_file(name, figure): figure.png for figure in report.figures}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_all(folder, contents)
+        write_files(folder, contents)
     except OSError as exc:
         raise ReportError(
             f"report {name!r} cannot be written to {folder} ({exc.strerror}); name another folder"
@@ -45,7 +44,13 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
     return [folder / file for file in contents]
 
 
-def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files by name into a folder that is made if it is not there; all of them are on the disk before any counts.
+
+    Raises:
+        OSError: one cannot be written; none has changed then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     places = {folder / f"{file}.tmp{os.getpid()}": folder / file for file in contents}
     try:
         for temporary, content in zip(places, contents.values(), strict=True):

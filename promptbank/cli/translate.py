@@ -1,0 +1,80 @@
+"""``promptbank translate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptbank.cli.command import Common, Data, Json, command
+
+__all__ = ["register"]
+
+Src = Annotated[str, typer.Option("--src", help="Source language.")]
+Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="auto, a name of `mt engines`, a folder, a hub id, recorded:FILE or copy.")
+]
+Beam = Annotated[
+    int | None, typer.Option(min=1, help="Hypotheses kept for each text; 1 is greedy. Default: the engine's own.")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Decisions about labels. Default: labels.<tgt>.toml of --out, then the shipped one."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "translate")(translate)
+
+
+def translate(
+    common: Common,
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    task: Annotated[
+        str | None, typer.Option(help="taskname of the rows. Default: what the rows or the samples say.")
+    ] = None,
+    data: Data = None,
+    lines: Annotated[
+        Path | None, typer.Option(help="Translate plain text instead, a line each, to stdout; - is stdin.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the translated files; translated/<tgt> if absent.")
+    ] = None,
+    card: Annotated[str | None, typer.Option(help="Card file of the source task, or a built-in variant.")] = None,
+    engine: EngineName = "auto",
+    beam: Beam = None,
+    others: Annotated[
+        list[str] | None, typer.Option("--compare", help="Further engine, only to compare with; repeatable.")
+    ] = None,
+    labels: Labels = None,
+    names: Annotated[Path | None, typer.Option(help="File of names that stay as they are, a line each.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="TOML file: what each flag means.")] = None,
+    only: Annotated[
+        str, typer.Option(help="Statuses of the rows that are written, commas between.")
+    ] = "ok,warn,review",
+    align: Annotated[
+        str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")
+    ] = "auto",
+    json: Json = False,
+) -> None:
+    """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
+
+    One file for each file, with the same name, order, ids and groups. Beside them: provenance.jsonl, review.csv,
+    report.md and report.html. A killed run goes on when the same command is given again; what was translated once is
+    not translated again. Without --data the shipped samples are translated.
+
+    Example: promptbank translate --src en --tgt sv
+    """
+    from promptbank.cli import translating
+
+    asked = translating.TranslateAsked(
+        src, tgt, engine, beam, tuple(others or ()), task, tuple(data or ()), card, labels, names, policy, only, align
+    )
+    if lines is not None:
+        translating.translate_lines(common.settings, asked, lines)
+    else:
+        translating.translate_sets(common.settings, asked, out or Path("translated") / tgt, as_json=json)

@@ -1,0 +1,1 @@
+"""Labelled sets of tasks through `translate` and back: rows and cards, engines, memory, files."""

@@ -1,0 +1,268 @@
+"""Which engine translates a pair: ways in a fixed order, each says what it has on this machine and why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+from promptbank.config import Settings
+from promptbank.errors import ConfigError
+from translate import Engine, EngineError
+
+__all__ = ["Asked", "Offer", "choose_engine", "offers", "open_engine"]
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an engine is wanted for.
+
+    Attributes:
+        src: source language.
+        tgt: target language.
+        beam: hypotheses kept for each text, where the engine searches; None for its own choice.
+        settings: home, backbone, threads.
+    """
+
+    src: str
+    tgt: str
+    beam: int | None
+    settings: Settings
+
+    @property
+    def langpair(self) -> str:
+        """Such as "en-sv"."""
+        return f"{self.src}-{self.tgt}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An engine that could be had.
+
+    Attributes:
+        engine: what ``--engine`` calls it.
+        way: the kind.
+        available: whether it runs here, for the pair.
+        why: in words.
+        open: loads it.
+    """
+
+    engine: str
+    way: str
+    available: bool
+    why: str
+    open: Callable[[], Engine]
+
+
+class Way(Protocol):
+    """A kind of engine."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:
+        """Yield what can be found without being named, the best first."""
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Return the engine that a name means; None where it is none of this kind."""
+
+
+def offers(asked: Asked) -> list[Offer]:
+    """Return every engine that can be found for a pair, in the order of ``--engine auto``."""
+    return [offer for way in WAYS for offer in way.offers(asked)]
+
+
+def choose_engine(name: str, asked: Asked) -> Offer:
+    """Return the engine that a name means, or the first that runs here for "auto".
+
+    Raises:
+        EngineError: none translates the pair here, or the name means none; the message says how to get one.
+    """
+    found = offers(asked)
+    if name == "auto":
+        for offer in found:
+            if offer.available:
+                return offer
+        raise EngineError(f"no engine here translates {asked.langpair}: {_reasons(found)}. {_help(asked)}")
+    chosen = next(filter(None, (way.named(name, asked) for way in WAYS)), None)
+    if chosen is None:
+        raise EngineError(f"--engine {name!r} is no engine here ({_names(found)}). {_help(asked)}")
+    if not chosen.available:
+        raise EngineError(f"--engine {name!r} cannot be used: {chosen.why}")
+    return chosen
+
+
+def open_engine(offer: Offer, asked: Asked) -> Engine:
+    """Load an engine and make sure that it translates the pair.
+
+    Raises:
+        EngineError: it cannot be loaded, or translates other pairs.
+    """
+    engine = offer.open()
+    info = engine.info()
+    if asked.langpair not in info.langpairs:
+        raise EngineError(f"engine {offer.engine!r} translates {', '.join(info.langpairs)}, not {asked.langpair}")
+    return engine
+
+
+def _reasons(found: Sequence[Offer]) -> str:
+    return "; ".join(f"{offer.engine}: {offer.why}" for offer in found) or "nothing is installed"
+
+
+def _names(found: Sequence[Offer]) -> str:
+    return ", ".join(["auto", "copy", "recorded:FILE", *(offer.engine for offer in found)])
+
+
+def _help(asked: Asked) -> str:
+    pair = asked.langpair
+    return (
+        f"Ways to get one: train it (`promptbank mt corpus build --langpair {pair} --data PAIRS.tsv`, then `promptbank "
+        f"mt train --corpus {pair}`); give a CTranslate2, Marian or OPUS-MT folder or hub id with --engine; install "
+        "Apertium with a package for the pair; give known translations with --engine recorded:FILE"
+    )
+
+
+class TranslatorWay:
+    """The backbone, tuned by `promptbank mt train --arch backbone`: in the home, or shipped in ``translate/models``."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:
+        """Yield the newest of the home first, then the shipped one."""
+        home = asked.settings.home / "mt"
+        own = [folder.parent.parent for folder in home.glob("*/model/translator.json")]
+        for folder in sorted(own, key=lambda folder: -(folder / "model" / "translator.json").stat().st_mtime):
+            if _langpair(folder / "model") == asked.langpair:
+                yield self._offer(folder.name, folder / "model", "trained here", asked)
+        shipped = Path(str(files("translate"))) / "models" / asked.langpair
+        if (shipped / "translator.json").is_file():
+            yield self._offer(asked.langpair, shipped, "comes with promptbank", asked)
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take a folder's path, or the name of one in the home."""
+        for folder in (Path(name), Path(name) / "model", asked.settings.home / "mt" / name / "model"):
+            if (folder / "translator.json").is_file():
+                return self._offer(name, folder, "named", asked)
+        return next((offer for offer in self.offers(asked) if offer.engine == name), None)
+
+    def _offer(self, name: str, folder: Path, why: str, asked: Asked) -> Offer:
+        return Offer(name, "backbone", True, f"{why}, runs on the backbone offline", lambda: _translator(folder, asked))
+
+
+def _langpair(folder: Path) -> str:
+    from promptbank.mt.model import langpair_of
+
+    return langpair_of(folder)
+
+
+def _translator(folder: Path, asked: Asked) -> Engine:
+    from dataclasses import replace
+
+    import torch
+
+    from promptbank.backbone import load_backbone
+    from promptbank.mt.decode import Decoding
+    from promptbank.mt.engine import open_engine as open_translator
+    from promptbank.mt.model import backbone_name
+
+    settings = replace(asked.settings, backbone=backbone_name(folder))
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    backbone = load_backbone(settings.backbone, home=settings.home)
+    return open_translator(folder, backbone, decoding=Decoding(beam=asked.beam or 1))
+
+
+class FolderWay:
+    """A folder of CTranslate2 (OPUS-MT, Argos) or of Marian, by its path."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:  # noqa: ARG002 - a folder must be named
+        """Yield nothing: a folder does not say what it translates."""
+        return iter(())
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take a folder with a model in it."""
+        folder = Path(name)
+        if not folder.is_dir():
+            return None
+        if any(folder.rglob("model.bin")):
+            return Offer(name, "ctranslate2", True, "a CTranslate2 folder", lambda: _ct2(folder, asked))
+        return Offer(name, "marian", True, "a Marian folder", lambda: _marian(name, asked))
+
+
+class HubWay:
+    """A Marian of the Hugging Face hub, by its id."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:  # noqa: ARG002 - a model must be named
+        """Yield nothing: nothing is fetched unasked."""
+        return iter(())
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take ``owner/name``."""
+        if not HUB_ID.fullmatch(name):
+            return None
+        return Offer(name, "marian", True, "a model of the hub", lambda: _marian(name, asked))
+
+
+def _ct2(folder: Path, asked: Asked) -> Engine:
+    from translate.engines.ct2 import Ct2Engine
+    from translate.nmt.decoding import Decoding
+
+    decoding = Decoding(beam=asked.beam or 4)
+    return Ct2Engine(folder, (asked.src, asked.tgt), decoding=decoding, threads=asked.settings.threads)
+
+
+def _marian(ref: str, asked: Asked) -> Engine:
+    from translate.engines.marian import MarianEngine
+    from translate.nmt.decoding import Decoding
+
+    return MarianEngine(ref, (asked.src, asked.tgt), decoding=Decoding(beam=asked.beam or 4))
+
+
+class ApertiumWay:
+    """Apertium, if the system has it."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:
+        """Yield it, with the reason where it does not know the pair."""
+        from translate.engines.apertium import ApertiumEngine, apertium_pairs
+
+        try:
+            pairs = apertium_pairs()
+        except EngineError as exc:
+            yield Offer("apertium", "apertium", False, str(exc), _never)
+            return
+        if asked.langpair in pairs:
+            said, knows = f"has {pairs[asked.langpair]}, rule-based, offline", True
+        else:
+            said, knows = f"translates {', '.join(sorted(pairs)) or 'nothing'}, not {asked.langpair}", False
+        yield Offer("apertium", "apertium", knows, said, lambda: ApertiumEngine((asked.src, asked.tgt)))
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take its name."""
+        return next(self.offers(asked)) if name == "apertium" else None
+
+
+class PlainWay:
+    """Engines that translate nothing: what was recorded, and the copying floor that checks must tell apart."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:  # noqa: ARG002 - neither is ever chosen unasked
+        """Yield nothing."""
+        return iter(())
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take ``copy`` or ``recorded:FILE``."""
+        from translate.engines import CopyEngine, load_recorded
+
+        if name == "copy":
+            return Offer(name, "copy", True, "copies", lambda: CopyEngine(asked.src, asked.tgt))
+        if name.startswith("recorded:"):
+            path = Path(name.removeprefix("recorded:"))
+            return Offer(name, "recorded", True, "recorded", lambda: load_recorded(path, asked.src, asked.tgt))
+        return None
+
+
+WAYS: tuple[Way, ...] = (TranslatorWay(), ApertiumWay(), FolderWay(), PlainWay(), HubWay())
+"""All kinds, the preferred ones first."""
+
+
+def _never() -> Engine:
+    raise ConfigError("this engine is not available")

@@ -1,0 +1,218 @@
+"""One run of a translation: files of tasks in, the same files in another language out, and what to review."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from promptbank.errors import InputError
+from promptbank.report.write import write_files
+from promptbank.translation.cards import target_card
+from promptbank.translation.rows import SourceRow, translated_row
+from tasks import TaskCard
+from translate import Engine, Memory
+from translate.checks import Status
+from translate.inventory import Inventory
+from translate.inventory_file import dump_inventory
+from translate.memory import Step
+from translate.outcome import Outcome, provenance
+from translate.pipeline import Setup, translate_records
+from translate.review import dump_items, review_items
+from translate.review_csv import read_answers, write_items
+
+__all__ = ["Source", "Translated", "locked", "translate_sources", "unapplied", "write_translated"]
+
+REVIEW, ITEMS = "review.csv", "review.jsonl"
+WRITTEN: tuple[Status, ...] = ("ok", "warn", "review")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of one task.
+
+    Attributes:
+        name: of the file, kept.
+        card: the task in the source language.
+        rows: of the file.
+    """
+
+    name: str
+    card: TaskCard
+    rows: Sequence[SourceRow]
+
+
+@dataclass(frozen=True)
+class TranslatedFile:
+    """What became of a file.
+
+    Attributes:
+        source: the file.
+        card: the task in the target language.
+        outcomes: for each row, those of its records.
+        emitted: for each row, whether it stands in the translated file.
+        text: of that file, JSON lines.
+    """
+
+    source: Source
+    card: TaskCard
+    outcomes: Sequence[Sequence[Outcome]]
+    emitted: Sequence[bool]
+    text: str
+
+
+@dataclass(frozen=True)
+class Translated:
+    """What became of a set.
+
+    Attributes:
+        files: in the order of the sources.
+        setup: of the run.
+        made_cards: cards that neither promptbank nor the bank has, and that go beside the files.
+    """
+
+    files: Sequence[TranslatedFile]
+    setup: Setup
+    made_cards: Sequence[TaskCard]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """All outcomes in order."""
+        return [outcome for file in self.files for row in file.outcomes for outcome in row]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are, are written, and have each status."""
+        statuses = Counter(_worst(row) for file in self.files for row in file.outcomes)
+        rows = sum(len(file.source.rows) for file in self.files)
+        written = sum(sum(file.emitted) for file in self.files)
+        return {"rows": rows, "written": written, **{status: statuses[status] for status in (*WRITTEN, "drop")}}
+
+
+def translate_sources(
+    sources: Sequence[Source],
+    engine: Engine,
+    memory: Memory,
+    setup: Setup,
+    *,
+    known: Sequence[TaskCard] = (),
+    only: Collection[str] = WRITTEN,
+    on_step: Callable[[Step], None] | None = None,
+) -> Translated:
+    """Translate files together, so that no text that stands in several goes through the engine twice.
+
+    Args:
+        sources: the files.
+        engine: translates the pair.
+        memory: what was translated before.
+        setup: labels, policy, names.
+        known: cards of the target language; a task without one gets a card from the labels.
+        only: statuses of the rows that are written; a row without a translation never is.
+        on_step: told of the engine's progress.
+
+    Raises:
+        TranslateError: see `translate_records`.
+        InputError: a row does not fit its target card.
+    """
+    cards = _target_cards(sources, setup.inventory, known)
+    records = [record for source in sources for row in source.rows for record in row.records]
+    outcomes = iter(translate_records(records, engine, memory, setup, on_step=on_step))
+    files = [
+        _file(source, cards[source.card.taskname], [[next(outcomes) for _ in row.records] for row in source.rows], only)
+        for source in sources
+    ]
+    made = [card for card in cards.values() if card not in known]
+    return Translated(files, setup, made)
+
+
+def write_translated(translated: Translated, out: Path) -> list[Path]:
+    """Write the translated files, ``provenance.jsonl``, ``review.csv`` and what `mt review apply` needs to read it;
+    cards and labels where they are new.
+
+    Raises:
+        InputError: the folder cannot be written, or two sources have one name.
+    """
+    setup = translated.setup
+    items = review_items(translated.outcomes, setup.policy)
+    contents = {file.source.name: file.text for file in translated.files}
+    if len(contents) < len(translated.files):
+        raise InputError("two source files have the same name; translate them into folders of their own")
+    contents["provenance.jsonl"] = "".join(_lines(_provenance(translated)))
+    contents[REVIEW] = write_items(items)
+    contents[ITEMS] = dump_items(items)
+    contents[f"labels.{setup.inventory.tgt}.toml"] = dump_inventory(setup.inventory)
+    if translated.made_cards:
+        contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
+    try:
+        write_files(out, {name: text.encode() for name, text in contents.items()})
+    except OSError as exc:
+        raise InputError(f"{out} cannot be written ({exc.strerror}); choose another --out") from exc
+    return [out / name for name in contents]
+
+
+def unapplied(out: Path, overrides: Mapping[str, object]) -> int:
+    """Return how many decisions in the folder's review file nobody has applied yet; a new run would wipe them out."""
+    path = out / REVIEW
+    if not path.is_file():
+        return 0
+    answers = read_answers(path.read_text(encoding="utf-8"), str(path))
+    return sum(bool(answer.decision.strip()) and answer.source_hash not in overrides for answer in answers)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a folder for this process alone.
+
+    Raises:
+        InputError: another process writes it, or it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / ".lock", timeout=0):
+            yield
+    except Timeout as exc:
+        raise InputError(f"{out} is being written by another process; wait for it or choose another --out") from exc
+    except OSError as exc:
+        raise InputError(f"{out} cannot be used ({exc.strerror}); choose another --out") from exc
+
+
+def _target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
+    """Return each task's card in the target language: the known one (the last, as the bank's win), or a new one."""
+    there = {card.taskname: card for card in known if card.lang == inventory.tgt}
+    return {s.card.taskname: there.get(s.card.taskname) or target_card(s.card, inventory) for s in sources}
+
+
+def _file(source: Source, card: TaskCard, outcomes: list[list[Outcome]], only: Collection[str]) -> TranslatedFile:
+    rows, emitted = [], []
+    for row, found in zip(source.rows, outcomes, strict=True):
+        targets = [outcome.target for outcome in found if outcome.target is not None]
+        whole = len(targets) == len(found) and _worst(found) in only
+        emitted.append(whole)
+        if whole:
+            rows.append(translated_row(row, targets, next((o.label_text for o in found if o.label_text), ""), card))
+    return TranslatedFile(source, card, outcomes, emitted, "".join(_lines(rows)))
+
+
+def _worst(outcomes: Sequence[Outcome]) -> str:
+    order = (*WRITTEN, "drop")
+    return max((outcome.status for outcome in outcomes), key=order.index, default="ok")
+
+
+def _provenance(translated: Translated) -> Iterator[dict[str, object]]:
+    for file in translated.files:
+        for row, outcomes, emitted in zip(file.source.rows, file.outcomes, file.emitted, strict=True):
+            for outcome in outcomes:
+                where = {
+                    "file": file.source.name,
+                    "line": int(row.example.source.rpartition(":")[2]),
+                    "written": emitted,
+                }
+                yield {**where, **provenance(outcome)}
+
+
+def _lines(rows: Iterator[Mapping[str, object]] | Sequence[Mapping[str, object]]) -> Iterator[str]:
+    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

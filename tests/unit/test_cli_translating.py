@@ -1,0 +1,151 @@
+"""What `promptbank translate` and its neighbours do with files, errors and progress."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from promptbank.cli import build_app
+from promptbank.cli.translating import Rounds
+from translate.memory import Step
+
+ROWS = [
+    {"taskname": "sentiment-task", "sentence": "Sales rose. Sentiment for Acme", "label": "positive", "id": "1"},
+    {"taskname": "sentiment-task", "sentence": "Sales fell.", "label": "negative", "id": "2"},
+]
+KNOWN = {"Sales rose.": "Försäljningen steg.", "Sales fell.": "Försäljningen föll."}
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTBANK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    known = ({"source": source, "target": target} for source, target in KNOWN.items())
+    (tmp_path / "known.jsonl").write_text("".join(json.dumps(row) + "\n" for row in known))
+
+
+def cli(*arguments: str, stdin: str | None = None) -> tuple[int, str, str]:
+    found = CliRunner().invoke(build_app(), arguments, input=stdin)
+    return found.exit_code, found.stdout, found.stderr
+
+
+def translated(*more: str) -> tuple[int, str, str]:
+    return cli("translate", "--data", "rows.jsonl", "--engine", "recorded:known.jsonl", "--out", "sv", *more)
+
+
+def test_a_set_is_translated_into_a_folder(tmp_path: Path) -> None:
+    code, out, err = translated("--json")
+    assert code == 0, err
+    assert {k: v for k, v in json.loads(out).items() if k in ("rows", "written")} == {"rows": 2, "written": 2}
+    rows = [json.loads(line) for line in (tmp_path / "sv" / "rows.jsonl").read_text().splitlines()]
+    assert [(r["sentence"], r["label"]) for r in rows] == [
+        ("Försäljningen steg. Känslan för Acme", "positiv"),
+        ("Försäljningen föll.", "negativ"),
+    ]
+    assert (tmp_path / "sv" / "report.html").is_file()
+
+
+def test_lines_go_through_in_order_and_empty_ones_stay() -> None:
+    arguments = ("translate", "--engine", "recorded:known.jsonl", "--lines", "-")
+    code, out, err = cli(*arguments, stdin="Sales fell.\n\nSales   rose.\n")
+    assert (code, out) == (0, "Försäljningen föll.\n\nFörsäljningen steg.\n"), err
+
+
+def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_path: Path) -> None:
+    arguments = ("translate", "--tgt", "nb", "--engine", "copy", "--data", "rows.jsonl", "--out", "nb")
+    assert "proposed" in cli(*arguments)[2]
+    labels = tmp_path / "nb" / "labels.nb.toml"
+    labels.write_text(labels.read_text().replace('target = "positive"', 'target = "positiv"'))
+    code, _, err = cli(*arguments)
+    assert (code, "proposed" in err) == (0, False)
+    assert json.loads((tmp_path / "nb" / "rows.jsonl").read_text().splitlines()[0])["label"] == "positiv"
+    assert json.loads((tmp_path / "nb" / "cards.jsonl").read_text())["label_space"]["positive"] == ["positiv"]
+
+
+def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "copy.jsonl").write_text(json.dumps({"sentence": "all went badly wrong for us", "label": "negative"}))
+    arguments = ("translate", "--task", "sentiment-task", "--data", "copy.jsonl", "--engine", "copy", "--out", "sv")
+    assert cli(*arguments)[0] == 0
+    review = tmp_path / "sv" / "review.csv"
+    (shown,) = csv.DictReader(io.StringIO(review.read_text(), newline=""))
+    with review.open("w", newline="") as file:
+        writer = csv.DictWriter(file, shown.keys())
+        writer.writeheader()
+        writer.writerow({**shown, "decision": "drop"})
+    code, _, err = cli(*arguments)
+    assert (code, "mt review apply" in err) == (1, True)
+    code, out, err = cli("mt", "review", "apply", str(review), "--json")
+    assert (code, json.loads(out)) == (0, {"applied": 1, "dropped": 1}), err
+    code, out, err = cli(*arguments, "--json")
+    assert (code, json.loads(out)["written"]) == (0, 0), err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--only", "good"), "give some of ok, warn, review"),
+        (("--engine", "copy", "--data", "nowhere.jsonl"), "nowhere.jsonl"),
+        (("--engine", "copy", "--names", "nowhere.txt"), "--names nowhere.txt"),
+        (("--engine", "copy", "--policy", "nowhere.toml"), "nowhere.toml"),
+        (("--engine", "copy", "--labels", "nowhere.toml"), "nowhere.toml"),
+        (("--engine", "nothing"), "no engine here"),
+        (("--tgt", "tlh"), "Ways to get one"),
+        (("--src", "fr", "--engine", "copy"), "give labelled rows with --data"),
+        (("--engine", "copy", "--align", "nowhere", "--data", "rows.jsonl"), "no corpus"),
+        (("--lines", "nowhere.txt"), "nowhere.txt"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_that_says_what_to_do(arguments: tuple[str, ...], said: str) -> None:
+    code, _, err = cli("translate", *arguments)
+    assert code == 1
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_policy_s_faults_name_what_exists(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('[severities]\nnonsense = "warn"\n')
+    code, _, err = translated("--policy", "policy.toml")
+    assert (code, "left_words" in err) == (1, True), err
+    (tmp_path / "policy.toml").write_text("[limits]\nlow_scores = -1\n")
+    assert "low_score" in translated("--policy", "policy.toml")[2]
+    (tmp_path / "policy.toml").write_text("[limits]\nlength_z = 0.0001\n")
+    code, out, err = translated("--policy", "policy.toml", "--json")
+    assert (code, json.loads(out)["review"]) == (0, 2), err
+
+
+def test_rows_of_two_tasks_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "two.jsonl").write_text(json.dumps(ROWS[0]) + "\n" + json.dumps({**ROWS[1], "taskname": "other"}))
+    assert "name 2 tasks" in cli("translate", "--data", "two.jsonl", "--engine", "copy")[2]
+
+
+def test_status_tells_of_a_run_and_of_the_memory(tmp_path: Path) -> None:
+    translated()
+    code, out, _ = cli("mt", "status", "sv")
+    assert (code, json.loads(out)["done"]) == (0, json.loads(out)["total"])
+    code, out, _ = cli("mt", "status", "--json")
+    assert json.loads(out)["segments"] == 2
+    assert cli("mt", "status", str(tmp_path))[0] == 1
+
+
+def test_labels_are_checked_with_all_their_faults(tmp_path: Path) -> None:
+    path = tmp_path / "labels.sv.toml"
+    path.write_text('src = "en"\ntgt = "sv"\n[label.t.a]\ntarget = "x"\n[label.t.b]\ntarget = "x"\n[intent.c]\n')
+    code, _, err = cli("mt", "labels", "check", str(path))
+    assert code == 3
+    assert "one form has one meaning" in err
+    assert "no target" in err
+    code, _, err = cli("mt", "labels", "init", "--engine", "copy", "--tgt", "nb", "--out", str(tmp_path / "l.toml"))
+    assert (code, "wait for" in err) == (0, True)
+    assert cli("mt", "labels", "check", str(tmp_path / "l.toml"))[0] == 0
+
+
+def test_rounds_are_added_up() -> None:
+    rounds = Rounds()
+    for step in (Step(1, 4, 1), Step(4, 4, 1), Step(0, 2, 0), Step(2, 2, 0), Step(0, 0, 0)):
+        rounds.add(step)
+    assert (rounds.done, rounds.total) == (6, 6)
+    assert rounds.plain()["recalled"] == 1

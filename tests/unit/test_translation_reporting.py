@@ -1,0 +1,171 @@
+"""The report of a translation: its figures are those of the files, its texts stay at home unless asked for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptbank.report.errors import ReportError
+from promptbank.report.parts import Figure, Report, Table
+from promptbank.translation import reporting
+from promptbank.translation.reporting import pick_samples, summary_of, translation_report, write_translation_report
+from promptbank.translation.rows import read_rows
+from promptbank.translation.run import Source, Translated, translate_sources
+from tasks import Record as Line
+from tasks import TaskCard, builtin_card, builtin_cards
+from translate import Engine
+from translate.bootstrap import EvalSet, paired, score_against_references
+from translate.engines import CopyEngine, RecordedEngine
+from translate.inventory_file import shipped_inventory
+from translate.memory import DictMemory
+from translate.pipeline import Setup
+from translate.protocols import Hypothesis
+
+SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
+MOODS = [
+    {"sentence": f"{text} Sentiment for Acme", "label": label, "target": "Acme", "id": str(n), "group": str(n)}
+    for n, (text, label) in enumerate(
+        [
+            ("Acme has had a very good year", "positive"),
+            ("Acme lost 5 percent on friday", "negative"),
+            ("Acme <b>rose</b> | again", "positive"),
+        ]
+    )
+]
+ALARMS = [
+    {"utterance": "wake me on sunday", "label": "\nIntent: alarm_set\nSlots: date(sunday)", "id": "a", "group": "a"}
+]
+SWEDISH = {
+    "Acme has had a very good year": "Acme har haft ett mycket bra år",
+    "Acme lost 5 percent on friday": "Acme tappade 6 procent på fredagen",
+    "Acme <b>rose</b> | again": "Acme <b>steg</b> | igen",
+    "wake me on [sunday]": "väck mig på [söndag]",
+}
+ENGINE = RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in SWEDISH.items()})
+
+
+@pytest.fixture(autouse=True)
+def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take seconds, so only tests that ask for them by this fixture's name draw them."""
+    if "pictures" in request.function.__code__.co_varnames:
+        pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
+    else:
+        monkeypatch.setattr(reporting, "find_spec", lambda _: None)
+
+
+def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
+    return Source(
+        name, card, read_rows([Line(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name)
+    )
+
+
+def run(engine: Engine = ENGINE, only: tuple[str, ...] = ("ok", "warn", "review")) -> Translated:
+    sources = [source("moods.jsonl", MOODS, SENTIMENT), source("alarms.jsonl", ALARMS, SLOTS)]
+    setup = Setup(shipped_inventory("en", "sv"))
+    return translate_sources(sources, engine, DictMemory(), setup, known=builtin_cards(), only=only)
+
+
+def rows_of(report: Report, title: str) -> dict[Any, list[Any]]:
+    found = next(part for part in report.parts if isinstance(part, Table) and part.title == title)
+    return {row[0]: list(row[1:]) for row in found.rows}
+
+
+def test_the_tables_hold_the_figures_of_the_run() -> None:
+    report = translation_report(summary_of(run()))
+    rows = rows_of(report, "Rows")
+    assert (rows["rows"], rows["written"], rows["status review"]) == ([4, 1.0], [4, 1.0], [1, 0.25])
+    assert (rows["sent bracket"], rows["sent plain"]) == ([1, 0.25], [3, 0.75])
+    assert rows_of(report, "Flags")["percent_mismatch"] == ["review", 1, 0.25]
+    texts = rows_of(report, "Texts")
+    assert texts["translations with the percent values of their source"] == [0, 1, 0.0]
+    assert texts["translations with the date values of their source"] == [2, 2, 1.0]
+    assert texts["protected strings kept"] == [3, 3, 1.0]
+    assert texts["source texts in several files"] == [0, 4, 0.0]
+    assert rows_of(report, "Labels of sentiment-task")["positive"] == [2, pytest.approx(2 / 3), 2, pytest.approx(2 / 3)]
+    assert rows_of(report, "By intent") == {"alarm_set": [1, 1, 1.0]}
+    assert rows_of(report, "By slot type") == {"date": [1, 1, 1.0], "any": [1, 1, 1.0]}
+
+
+def test_rows_that_are_not_written_and_values_that_changed_come_first() -> None:
+    report = translation_report(summary_of(run(only=("ok", "warn"))))
+    assert report.falls_short[0] == "1 of 4 rows are not written."
+    assert "1 of 1 translations say other percent values than their source." in report.falls_short
+    assert rows_of(report, "Labels of sentiment-task")["negative"] == [1, pytest.approx(1 / 3), 0, 0.0]
+
+
+def test_a_copying_engine_falls_short() -> None:
+    copied, good = (translation_report(summary_of(run(engine))) for engine in (CopyEngine("en", "sv"), ENGINE))
+    assert rows_of(copied, "Texts")["words of the source left as they are"][2] == 1.0
+    assert any("look like en" in text for text in copied.falls_short)
+    assert not any("look like en" in text for text in good.falls_short)
+
+
+def test_the_pictures_show_status_flags_and_labels_with_their_numbers(pictures: None) -> None:
+    figures = {f.name: f for f in translation_report(summary_of(run())).parts if isinstance(f, Figure)}
+    assert list(figures) == ["status", "flags", "labels-1", "labels-2"]
+    assert "review 1" in figures["status"].alt
+    assert "percent_mismatch 1" in figures["flags"].alt
+    assert "alarm_set 1.000, 1.000" in figures["labels-1"].alt
+    assert "positive 0.667, 0.667" in figures["labels-2"].alt
+
+
+def test_without_matplotlib_the_report_has_no_pictures_and_says_so() -> None:
+    report = translation_report(summary_of(run()))
+    assert report.figures == []
+    assert "matplotlib is not installed" in report.summary
+
+
+def test_references_and_engines_have_their_tables() -> None:
+    translated = run()
+    references = score_against_references(translated.outcomes, {"a": ("väck mig söndag", {"date": ["söndag"]})})
+    texts = ["väck mig på söndag", "hej på dig min vän"]
+    engines = paired([EvalSet("dev", texts, {"human": texts, "copy": ["wake me", "hello"]})], resamples=20)
+    report = translation_report(summary_of(translated), references=references, engine_scores=engines)
+    assert rows_of(report, "Slot values against human translations")["any"] == [1, 1, 1.0, 1, 1.0]
+    assert rows_of(report, "Against human translations")["chrF2"][0] == references.chrf2
+    table = next(part for part in report.parts if isinstance(part, Table) and part.title == "Engines")
+    assert [(row[0], row[2], row[6]) for row in table.rows][:2] == [
+        ("human", "chrF2", "human"),
+        ("copy", "chrF2", "human"),
+    ]
+    assert "seed:12345" in table.note
+
+
+def test_samples_are_the_same_rows_each_time_and_the_worst_are_flagged() -> None:
+    translated = run()
+    first = pick_samples(translated.outcomes, translated.setup.policy, count=2)
+    again = pick_samples(translated.outcomes[::-1], translated.setup.policy, count=2)
+    assert {i.row_id for i in first.random} == {i.row_id for i in again.random}
+    assert len(first.random) == 2
+    assert first.worst[0].row_id == "1"
+    assert all(item.flags for item in first.worst)
+
+
+def test_texts_are_shown_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    paths = write_translation_report(run(), tmp_path / "home")
+    assert [path.name for path in paths[:3]] == ["report.json", "report.md", "report.html"]
+    assert "Acme har haft ett mycket bra år" in (tmp_path / "home" / "report.md").read_text()
+    page = (tmp_path / "home" / "report.html").read_text()
+    assert "&lt;b&gt;steg&lt;/b&gt;" in page
+    assert "<b>steg" not in page
+    for path in write_translation_report(run(), tmp_path / "public", with_samples=False):
+        assert b"bra \xc3\xa5r" not in path.read_bytes()
+
+
+def test_the_json_file_holds_the_figures_and_equal_runs_write_equal_bytes(tmp_path: Path, pictures: None) -> None:
+    references = {"a": ("väck mig söndag", {"date": ["söndag"]})}
+    one, other = (write_translation_report(run(), tmp_path / name, references=references) for name in "ab")
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+    content = json.loads(one[0].read_text())
+    assert content["format"] == "promptbank.translation.v1"
+    assert content["summary"] == summary_of(run()).as_dict()
+    assert content["summary"]["emitted"] == {"count": 4, "of": 4, "share": 1.0}
+    assert content["references"]["slots"]["exact"] == {"count": 1, "of": 1, "share": 1.0}
+    assert content["engine_scores"] == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ReportError, match="name another folder"):
+        write_translation_report(run(), tmp_path / "file")
