@@ -19,6 +19,9 @@ StoreError                      base of all; catch this at the border
 
 from collections.abc import Sequence
 
+TOLD = 20
+"""Faults that a message names; `InvalidRecordError.faults` has them all."""
+
 
 class StoreError(Exception):
     """Base of every error that leaves the store."""
@@ -29,7 +32,8 @@ class InvalidRecordError(StoreError):
 
     def __init__(self, what: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(f"{what} was not stored: {'; '.join(self.faults)}")
+        more = f"; and {len(self.faults) - TOLD} more" if len(self.faults) > TOLD else ""
+        super().__init__(f"{what} was not stored: {'; '.join(self.faults[:TOLD])}{more}")
 
 
 class InvalidRowError(InvalidRecordError):

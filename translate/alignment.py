@@ -61,14 +61,15 @@ class RememberedAligner:
         aligner: asked for what is not known.
         memory: of segments; the links of a pair are kept as the translation of its two texts.
         name: of the aligner and its corpus, as an engine's id.
+        langpair: source and target language.
     """
 
-    def __init__(self, aligner: Aligner, memory: Memory, name: str) -> None:
-        self._aligner, self._memory, self._name = aligner, memory, name
+    def __init__(self, aligner: Aligner, memory: Memory, name: str, langpair: tuple[str, str]) -> None:
+        self._aligner, self._memory, self._name, self._langpair = aligner, memory, name, langpair
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
         """Return the links of each pair; see the aligner's own."""
-        segments = [make_segment("", "", "links", json.dumps(pair, ensure_ascii=False)) for pair in pairs]
+        segments = [make_segment(*self._langpair, "links", json.dumps(pair, ensure_ascii=False)) for pair in pairs]
         known = self._memory.recall(self._name, [segment.key for segment in segments])
         missing = {s.key: (s, pair) for s, pair in zip(segments, pairs, strict=True) if s.key not in known}
         links = self._aligner.align([pair for _, pair in missing.values()])

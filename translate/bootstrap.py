@@ -19,6 +19,7 @@ from sacrebleu.significance import PairedTest, Result
 
 from translate.errors import EngineError, TranslateError
 from translate.outcome import Outcome
+from translate.scores import score_texts
 from translate.text_figures import Share, plain
 
 __all__ = [
@@ -161,15 +162,14 @@ def score_against_references(outcomes: Sequence[Outcome], references: Mapping[st
     rows = [(outcome, *references[outcome.source.id]) for outcome in outcomes if outcome.source.id in references]
     if not rows:
         raise TranslateError(f"none of the {len(references)} references is of a row of the run; their keys are row ids")
-    chrf, bleu = CHRF(), BLEU()
-    texts, humans = [outcome.text for outcome, _, _ in rows], [[text for _, text, _ in rows]]
+    score = score_texts([outcome.text for outcome, _, _ in rows], [text for _, text, _ in rows])
     slots = _slot_scores((found, wanted) for outcome, _, wanted in rows for found in [_slot_values(outcome)])
     return ReferenceScores(
         rows=Share(len(rows), len(outcomes)),
-        chrf2=chrf.corpus_score(texts, humans).score,
-        bleu=bleu.corpus_score(texts, humans).score,
-        chrf2_signature=str(chrf.get_signature()),
-        bleu_signature=str(bleu.get_signature()),
+        chrf2=score.chrf2,
+        bleu=score.bleu,
+        chrf2_signature=score.chrf2_signature,
+        bleu_signature=score.bleu_signature,
         slots=_total(slots.values()),
         slot_types=slots,
     )

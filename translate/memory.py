@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from translate.errors import EngineError
 from translate.protocols import Engine, Hypothesis, Memory, Segment
@@ -106,14 +107,25 @@ def translate_segments(
     recalled = len(found)
     tell = on_step or _nobody
     tell(Step(recalled, len(wanted), recalled))
-    for batch in batches((s for key, s in wanted.items() if key not in found), characters):
+    # cut before the known ones are left out: a run that goes on has the very batches of one that was never killed,
+    # and a model may answer a little differently among other neighbours
+    for whole in batches(wanted.values(), characters):
+        batch = [segment for segment in whole if segment.key not in found]
+        if not batch:
+            continue
         hypotheses = engine.translate(batch)
         if len(hypotheses) != len(batch):
             raise EngineError(f"engine {engine_id!r} gave {len(hypotheses)} translations for {len(batch)} segments")
-        memory.remember(engine_id, list(zip(batch, hypotheses, strict=True)))
-        found |= {segment.key: hypothesis for segment, hypothesis in zip(batch, hypotheses, strict=True)}
+        made = [(segment, _storable(hypothesis)) for segment, hypothesis in zip(batch, hypotheses, strict=True)]
+        memory.remember(engine_id, made)
+        found |= {segment.key: hypothesis for segment, hypothesis in made}
         tell(Step(len(found), len(wanted), recalled))
     return found
+
+
+def _storable(hypothesis: Hypothesis) -> Hypothesis:
+    """Put the replacement character, which a check flags, where a model wrote what no database keeps."""
+    return replace(hypothesis, text=re.sub("[\0\ud800-\udfff]", "\ufffd", hypothesis.text))
 
 
 def _nobody(step: Step) -> None:

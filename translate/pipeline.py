@@ -18,7 +18,7 @@ from translate.memory import Step, make_segment, translate_segments
 from translate.outcome import Mode, Outcome, Override, assemble, label_text, override_spans, undecided
 from translate.projection import Sentence, Wanted, order_marked, project
 from translate.protect import find_protected, is_kept, mask, unmask
-from translate.protocols import Aligner, Engine, Hypothesis, Memory
+from translate.protocols import Aligner, Engine, Hypothesis, Memory, Segment
 from translate.records import Record, Span, source_hash, tidy
 
 __all__ = ["Setup", "translate_records"]
@@ -34,6 +34,7 @@ class Setup:
         names: strings that are protected in every record.
         aligner: finds words that translate each other, for spans that came back without marks; None for none.
         others: engines whose translations are only compared.
+        back: engine of the way back, whose result is compared with the source; None for none.
         overrides: what people decided, by source hash.
         characters: size of a batch.
     """
@@ -43,6 +44,7 @@ class Setup:
     names: tuple[str, ...] = ()
     aligner: Aligner | None = None
     others: tuple[Engine, ...] = ()
+    back: Engine | None = None
     overrides: Mapping[str, Override] = field(default_factory=dict)
     characters: int = 2000
 
@@ -94,10 +96,10 @@ class _Run:
         self._info = engine.info()
         setup.policy.checked(FLAGS)
         self._src, self._tgt = setup.inventory.src, setup.inventory.tgt
-        for one in (self._info, *(other.info() for other in setup.others)):
-            if f"{self._src}-{self._tgt}" not in one.langpairs:
-                knows = ", ".join(one.langpairs) or "no pair"
-                raise EngineError(f"engine {one.engine_id!r} translates {knows}, not {self._src}-{self._tgt}")
+        for one in (engine, *setup.others):
+            _needs(one, self._src, self._tgt)
+        if setup.back:
+            _needs(setup.back, self._tgt, self._src)
 
     def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
         """Translate what no person has decided, and put all outcomes in order."""
@@ -142,8 +144,20 @@ class _Run:
 
     def _translated(self, engine: Engine, texts: Iterable[tuple[str, str]]) -> dict[str, Hypothesis]:
         segments = [make_segment(self._src, self._tgt, mode, text) for mode, text in texts]
+        return self._asked(engine, segments)
+
+    def _asked(self, engine: Engine, segments: Sequence[Segment]) -> dict[str, Hypothesis]:
         size = self._setup.characters
         return translate_segments(engine, self._memory, segments, characters=size, on_step=self._on_step)
+
+    def _back(self, trials: Sequence[_Trial]) -> list[str | None]:
+        """Return each translation translated back; None where there is nothing or nobody to do it."""
+        engine = self._setup.back
+        if engine is None:
+            return [None] * len(trials)
+        segments = [make_segment(self._tgt, self._src, "plain", trial.text) for trial in trials]
+        found = self._asked(engine, [s for s in segments if s.text])
+        return [found[s.key].text if s.text else None for s in segments]
 
     def _read(self, trial: _Trial, hypothesis: Hypothesis) -> _Trial:
         """Take a hypothesis apart as its mode wants it."""
@@ -194,6 +208,7 @@ class _Run:
     def _judged(self, trials: Sequence[_Trial]) -> list[Outcome]:
         projected = self._projected(trials)
         others = [self._translated(one, [("plain", t.record.text) for t in trials]) for one in self._setup.others]
+        backs = self._back(trials)
         made = []
         for i, trial in enumerate(trials):
             marked = tuple(Span(*at, s.type) for at, s in zip(trial.stretches or (), trial.record.spans, strict=False))
@@ -207,6 +222,7 @@ class _Run:
                 mark_fault=trial.fault,
                 score=trial.score,
                 others=tuple(found[key].text for found in others),
+                back=backs[i],
                 undecided=undecided(trial.record, self._setup.inventory),
                 limits=self._setup.policy.limits,
             )
@@ -247,6 +263,14 @@ class _Run:
             engine_id="",
             segment_key="",
         )
+
+
+def _needs(engine: Engine, src: str, tgt: str) -> None:
+    """Refuse an engine of other pairs."""
+    info = engine.info()
+    if f"{src}-{tgt}" not in info.langpairs:
+        knows = ", ".join(info.langpairs) or "no pair"
+        raise EngineError(f"engine {info.engine_id!r} translates {knows}, not {src}-{tgt}")
 
 
 def _prepared(record: Record, setup: Setup) -> Record:

@@ -93,8 +93,10 @@ def stats(
 @command(app, "train")
 def train(
     common: Common,
-    arch: Annotated[str, typer.Option(help="backbone: the GPT that prompts use.")] = "backbone",
-    method: Annotated[str, typer.Option(help="full: all layers; lora: a low-rank addition.")] = "full",
+    arch: Annotated[
+        str, typer.Option(help="backbone: the GPT that prompts use; marian: a small model from scratch.")
+    ] = "backbone",
+    method: Annotated[str, typer.Option(help="Of backbone. full: all layers; lora: a low-rank addition.")] = "full",
     rank: Annotated[int, typer.Option(min=1, help="Of lora.")] = 32,
     corpus: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder.")] = "en-sv",
     out: Annotated[
@@ -102,56 +104,69 @@ def train(
     ] = None,
     start: Annotated[Path | None, typer.Option(help="A trained translator of the same method to go on from.")] = None,
     sets: Sets = None,
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 4000,
-    tokens: Annotated[int, typer.Option(help="Padded tokens of a batch.")] = 1500,
-    accumulate: Annotated[int, typer.Option(help="Batches of a step.")] = 1,
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
-    warmup: Annotated[int, typer.Option(help="Steps of linear warm-up.")] = 100,
-    schedule: Annotated[str, typer.Option(help="linear or cosine, down to zero at the last step.")] = "cosine",
-    average: Annotated[int, typer.Option(help="Last evaluations whose weights are averaged.")] = 1,
-    every: Annotated[int, typer.Option(help="Steps between evaluations.")] = 250,
-    eval_rows: Annotated[int, typer.Option(help="Sentences of each set that are translated then.")] = 100,
-    checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints.")] = 15.0,
-    sample: Annotated[int, typer.Option(help="Words drawn a batch beside those of the corpus; 0: all words.")] = 8192,
-    dtype: Annotated[str, typer.Option(help="auto, bfloat16 or float32, of forward passes.")] = "auto",
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000; marian 20000.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch. Default: 1500; marian 3000.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches of a step. Default: 1.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: 2e-4; marian 1e-3.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Steps of linear warm-up. Default: 100; marian 1000.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="linear or cosine, down to zero. Default: cosine; marian inverse-sqrt.v1.")
+    ] = None,
+    average: Annotated[
+        int | None, typer.Option(help="Last evaluations whose weights are averaged. Default: 1, the last alone.")
+    ] = None,
+    every: Annotated[int | None, typer.Option(help="Steps between evaluations. Default: 250; marian 500.")] = None,
+    eval_rows: Annotated[
+        int | None, typer.Option(help="Sentences of each set that are translated then. Default: 100.")
+    ] = None,
+    checkpoint_minutes: Annotated[float | None, typer.Option(help="Between checkpoints. Default: 15.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Words drawn a batch beside the corpus's; 0: all words. Default: 8192.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="auto, bfloat16 or float32, of forward passes. Default: auto.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    seed: Annotated[int, typer.Option(help="Of the order of pairs.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the order of pairs; of marian's weights too.")] = 0,
 ) -> None:
-    """Teach a copy of the backbone to translate; stop it at any time, the same command goes on with the same bits.
+    """Train a translator; stop it at any time, the same command goes on with the same bits.
 
-    The curve is in <out>/curve.jsonl, the translator in <out>/model. On SIGTERM or Ctrl-C the state is saved; the exit
-    code is then 130.
+    backbone: a private copy of the GPT learns it. marian: a small encoder-decoder learns it from scratch, and is
+    converted for CTranslate2 where that gives the very same tokens. The curve is in <out>/curve.jsonl, the translator
+    in <out>/model. On SIGTERM or Ctrl-C the state is saved; the exit code is then 130.
 
     Example: promptbank mt train --arch backbone --method full --corpus en-sv --steps 4000 --threads 1
     """
     from promptbank.cli import translators
-    from promptbank.mt.settings import MtSettings
 
-    settings = MtSettings(
-        steps=steps, tokens=tokens, accumulate=accumulate, lr=lr, warmup=warmup, schedule=schedule, average=average,
-        every=every, eval_rows=eval_rows, checkpoint_seconds=60 * checkpoint_minutes, dtype=dtype, device=device,
-        seed=seed, sample=sample,
-    )  # fmt: skip
-    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, sets or [])
-    translators.train(common.settings, asked, settings)
+    options = {
+        "steps": steps, "tokens": tokens, "accumulate": accumulate, "lr": lr, "warmup": warmup, "schedule": schedule,
+        "average": average, "every": every, "eval_rows": eval_rows, "checkpoint_minutes": checkpoint_minutes,
+        "sample": sample, "dtype": dtype, "seed": seed, "device": device,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, sets or [], given)
+    translators.train(common.settings, asked)
 
 
-@command(app, "score")
-def score(
+@command(app, "pack")
+def pack(
     common: Common,
-    sets: Annotated[list[Path], typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")],
     engine: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder that `mt train` made.")] = "en-sv-full",
-    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept for each sentence; 1 is greedy.")] = 1,
-    rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each set.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    out: Annotated[Path | None, typer.Option(help="Folder for the translations, a line each.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make; <home>/mt/<engine>-packed/model if absent.")] = None,
+    megabytes: Annotated[float, typer.Option(help="Most of both files together, in millions of bytes.")] = 20.0,
+    coding: Annotated[str, typer.Option(help="sign.v1, int4.v1, int8.v1 or bf16.v1.")] = "sign.v1",
+    rank: Annotated[
+        int | None, typer.Option(min=1, help="Write a start for `mt train --method lora` of this rank instead.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Translate evaluation sets and print chrF2 and BLEU with their sacrebleu signatures.
+    """Pack a trained translator into some megabytes: of each layer's change what matters most a byte, in few bits.
 
-    Example: promptbank mt score --engine en-sv-full --set flores-dev.en-sv.tsv
+    With --rank: the start of a low-rank training that repairs what truncation loses.
+
+    Example: promptbank mt pack --engine en-sv-full --megabytes 20
     """
     from promptbank.cli import translators
 
-    asked = translators.ScoreAsked(engine, sets, beam, rows, dtype, out)
-    translators.score(common.settings, asked, as_json=json)
+    translators.pack(common.settings, engine, out, round(1e6 * megabytes), coding, rank, as_json=json)

@@ -1,4 +1,4 @@
-"""``promptbank mt engines|labels|review|status``: what goes with ``promptbank translate``."""
+"""``promptbank mt engines|score|labels|review|status``: what goes with ``promptbank translate``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ LabelFile = Annotated[Path, typer.Argument(help="labels.<lang>.toml")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "engines")(engines)
+    command(app, "score")(score)
     command(app, "status")(status)
     app.add_typer(labels, name="labels")
     app.add_typer(review, name="review")
@@ -48,6 +49,32 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
         for offer in found
     ]
     print_table(rows, ("engine", "kind", "available", "auto", "why"), as_json=json)
+
+
+def score(
+    common: Common,
+    sets: Annotated[list[Path], typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")],
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    engine: Annotated[
+        list[str] | None, typer.Option(help="As for translate; repeatable, compared with the first. Default: auto.")
+    ] = None,
+    beam: Beam = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each set.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the translations and a report.")] = None,
+    json: Json = False,
+) -> None:
+    """Score engines on evaluation sets: chrF2 and BLEU with signatures, 95 % intervals, paired bootstrap.
+
+    What an engine has translated once is not translated again.
+
+    Example: promptbank mt score --engine apertium --engine copy --tgt gl --set flores-dev.en-gl.tsv
+    """
+    from promptbank.cli import scoring
+    from promptbank.cli.translating import TranslateAsked
+
+    asked = TranslateAsked(src, tgt, "", beam)
+    scoring.score(common.settings, asked, engine or ["auto"], sets, rows, out, as_json=json)
 
 
 @command(labels, "init")

@@ -50,6 +50,9 @@ def translate(
     others: Annotated[
         list[str] | None, typer.Option("--compare", help="Further engine, only to compare with; repeatable.")
     ] = None,
+    back: Annotated[
+        str | None, typer.Option("--back", help="Engine of the way back; its result is compared with the source.")
+    ] = None,
     labels: Labels = None,
     names: Annotated[Path | None, typer.Option(help="File of names that stay as they are, a line each.")] = None,
     policy: Annotated[Path | None, typer.Option(help="TOML file: what each flag means.")] = None,
@@ -59,6 +62,10 @@ def translate(
     align: Annotated[
         str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")
     ] = "auto",
+    references: Annotated[
+        list[Path] | None,
+        typer.Option("--references", help="JSONL of people's translations, same ids, to score against; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
@@ -72,7 +79,21 @@ def translate(
     from promptbank.cli import translating
 
     asked = translating.TranslateAsked(
-        src, tgt, engine, beam, tuple(others or ()), task, tuple(data or ()), card, labels, names, policy, only, align
+        src,
+        tgt,
+        engine,
+        beam,
+        tuple(others or ()),
+        task,
+        tuple(data or ()),
+        card,
+        labels,
+        names,
+        policy,
+        only,
+        align,
+        tuple(references or ()),
+        back,
     )
     if lines is not None:
         translating.translate_lines(common.settings, asked, lines)

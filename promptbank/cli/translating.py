@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from promptbank.translation.cards import undecided_words
 from promptbank.translation.engines import Asked, choose_engine, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, kept_overrides
+from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
@@ -31,11 +32,12 @@ from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
 from translate.inventory_file import load_inventory, shipped_inventory
 from translate.memory import Step, make_segment, translate_segments
+from translate.outcome import Override
 from translate.pipeline import Setup
 from translate.policy_file import load_policy
 from translate.protect import read_names
 
-__all__ = ["TranslateAsked", "the_engine", "translate_lines", "translate_sets"]
+__all__ = ["TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
 
 STATUS = "status.json"
 
@@ -57,6 +59,8 @@ class TranslateAsked:
     policy: Path | None = None
     only: str = ",".join(STATUSES[:-1])
     align: str = "auto"
+    references: tuple[Path, ...] = ()
+    back: str | None = None
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
@@ -71,7 +75,7 @@ def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> N
         raise InputError(f"{lines} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
     texts = [" ".join(line.split()) for line in text.splitlines()]
     engine = the_engine(settings, asked)
-    with opened_store(settings) as store, _progress(None) as on_step:
+    with opened_store(settings) as store, progress(None) as on_step:
         segments = [make_segment(asked.src, asked.tgt, "plain", line) for line in texts if line]
         found = translate_segments(engine, BankMemory(store), segments, on_step=on_step)
     for line in texts:
@@ -87,27 +91,31 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
     with opened_store(settings) as store, locked(out):
         sources = _sources(store, asked)
         overrides = kept_overrides(store, asked.src, asked.tgt)
-        if waiting := unapplied(out, overrides):
-            raise InputError(
-                f"{out / 'review.csv'} holds {waiting} decision(s) that are not applied and would be lost; first "
-                f"`promptbank mt review apply {out / 'review.csv'}`, or move the file away"
-            )
+        _refuse_to_overwrite(out, overrides)
         engine, memory = the_engine(settings, asked), BankMemory(store)
-        others = tuple(the_engine(settings, replace(asked, engine=name)) for name in asked.others)
-        inventory = _inventory(asked, out, sources, engine, memory)
         setup = Setup(
-            inventory,
+            _inventory(asked, out, sources, engine, memory),
             policy,
             names,
-            chosen_aligner(asked.align, settings, memory, f"{asked.src}-{asked.tgt}"),
-            others,
-            overrides,
+            chosen_aligner(asked.align, settings, memory, asked.src, asked.tgt),
+            others=tuple(the_engine(settings, replace(asked, engine=name)) for name in asked.others),
+            back=_back(settings, asked),
+            overrides=overrides,
         )
-        with _progress(out / STATUS) as on_step:
+        with progress(out / STATUS) as on_step:
             cards = known_cards(store)
             done = translate_sources(sources, engine, memory, setup, known=cards, only=only, on_step=on_step)
-        paths = [*write_translated(done, out), *write_translation_report(done, out)]
+        humans = read_references(asked.references, done)
+        paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
     _tell(done, paths, out, as_json=as_json)
+
+
+def _refuse_to_overwrite(out: Path, overrides: Mapping[str, Override]) -> None:
+    if waiting := unapplied(out, overrides):
+        raise InputError(
+            f"{out / 'review.csv'} holds {waiting} decision(s) that are not applied and would be lost; first "
+            f"`promptbank mt review apply {out / 'review.csv'}`, or move the file away"
+        )
 
 
 def the_engine(settings: Settings, asked: TranslateAsked) -> Engine:
@@ -116,6 +124,13 @@ def the_engine(settings: Settings, asked: TranslateAsked) -> Engine:
     offer = choose_engine(asked.engine, wanted)
     say(f"engine {offer.engine} ({offer.way}): {offer.why}")
     return open_engine(offer, wanted)
+
+
+def _back(settings: Settings, asked: TranslateAsked) -> Engine | None:
+    """Load the engine of the way back, if one is wanted."""
+    if asked.back is None:
+        return None
+    return the_engine(settings, replace(asked, engine=asked.back, src=asked.tgt, tgt=asked.src))
 
 
 def _statuses(only: str) -> list[str]:
@@ -192,7 +207,7 @@ def _inventory(
 
 
 @contextmanager
-def _progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
+def progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
     """Show the engine's progress on stderr, and keep it in a file for `mt status`."""
     with bar() as shown:
         line = shown.add_task("translating", total=None)
@@ -200,7 +215,8 @@ def _progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
 
         def on_step(step: Step) -> None:
             sums.add(step)
-            shown.update(line, completed=sums.done, total=sums.total)
+            said = f"translating, {sums.rate:.1f} segments/s" if sums.rate else "translating"
+            shown.update(line, completed=sums.done, total=sums.total, description=said)
             if status:
                 write_text(status, json.dumps(sums.plain()) + "\n")
 
@@ -230,11 +246,16 @@ class Rounds:
         """Segments of the rounds that have begun."""
         return self._sum().total
 
+    @property
+    def rate(self) -> float:
+        """Segments a second that the engine translates."""
+        step = self._sum()
+        return (step.done - step.recalled) / max(time.monotonic() - self._began, 1e-9)
+
     def plain(self) -> dict[str, float | None]:
         """Return the figures; seconds left are those of the round."""
         step, seconds = self._sum(), time.monotonic() - self._began
-        fresh = step.done - step.recalled
-        left = round((step.total - step.done) * seconds / fresh, 1) if fresh else None
+        left = round((step.total - step.done) / self.rate, 1) if self.rate else None
         return {**vars(step), "seconds": round(seconds, 1), "seconds_left": left}
 
     def _sum(self) -> Step:

@@ -1,4 +1,4 @@
-"""What `mt train` and `mt score` do, once their options are read."""
+"""What `mt train` and `mt pack` do, once their options are read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from promptbank.cli.corpora import columns, corpus_folder, languages
-from promptbank.cli.output import print_table, say, write_text
+from promptbank.cli.corpora import corpus_folder, languages
+from promptbank.cli.output import print_json, say
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
 from translate.corpus_folder import read_corpus, read_manifest
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from promptbank.mt.methods import Update
     from promptbank.mt.plan import MtStep
     from promptbank.mt.settings import MtSettings
+    from translate.nmt.curve import Point
 
-__all__ = ["ScoreAsked", "TrainAsked", "score", "train"]
+__all__ = ["TrainAsked", "pack", "read_sets", "train"]
 
 STOPPED = 130
 """Exit code of a training that was told to stop, as after Ctrl-C."""
@@ -46,74 +47,55 @@ class TrainAsked:
     out: Path | None
     start: Path | None
     sets: Sequence[Path]
+    settings: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class ScoreAsked:
-    """What `mt score` was asked for; see its options."""
-
-    engine: str
-    sets: Sequence[Path]
-    beam: int
-    rows: int | None
-    dtype: str
-    out: Path | None
-
-
-def train(settings: Settings, asked: TrainAsked, wanted: MtSettings) -> None:
+def train(settings: Settings, asked: TrainAsked) -> None:
     """Train a translator, or go on with it."""
     if asked.arch not in ARCHITECTURES:
         raise ConfigError(f"--arch is {asked.arch!r}; known: {', '.join(ARCHITECTURES)}")
-    folder = ARCHITECTURES[asked.arch](settings, asked, wanted)
+    folder = ARCHITECTURES[asked.arch](settings, asked)
     if folder is None:
         say("stopped, and saved; the same command goes on from here")
         raise typer.Exit(STOPPED)
     say(f"translator: {folder}")
 
 
-def score(settings: Settings, asked: ScoreAsked, *, as_json: bool) -> None:
-    """Score a trained translator."""
+def pack(
+    settings: Settings, engine: str, out: Path | None, max_bytes: int, coding: str, rank: int | None, *, as_json: bool
+) -> None:
+    """Write a translator small, or as the start of a low-rank training."""
     from dataclasses import replace
 
-    import torch
-
-    from promptbank.cli.progress import bar
     from promptbank.cli.session import the_backbone
-    from promptbank.mt.decode import Decoding
-    from promptbank.mt.engine import translate_texts
-    from promptbank.mt.model import backbone_name, load_translator
-    from promptbank.mt.rows import Wording
-    from promptbank.mt.score import score_texts
+    from promptbank.mt.model import backbone_name
+    from promptbank.mt.pack import as_low_rank, pack_translator
+    from promptbank.translation.engines import translator_folder
 
-    if asked.dtype not in ("float32", "bfloat16"):
-        raise ConfigError(f"--dtype is {asked.dtype!r}; float32 or bfloat16")
-    folder = _model_folder(settings, asked.engine)
-    backbone = the_backbone(replace(settings, backbone=backbone_name(folder)))
-    translator = load_translator(folder, backbone, getattr(torch, asked.dtype))
-    wording, rows = Wording(backbone.tokenizer, translator.languages), []
-    for chosen in _sets(asked.sets, str(translator.languages), asked.rows):
-        with bar() as progress:
-            line = progress.add_task(chosen.name, total=len(chosen.texts))
-            found = translate_texts(
-                translator.lm,
-                wording,
-                chosen.texts,
-                Decoding(beam=asked.beam),
-                window=backbone.window,
-                on_texts=lambda done, line=line, progress=progress: progress.update(line, completed=done),  # type: ignore[misc]
-            )
-        texts = [hypothesis.text for hypothesis in found]
-        if asked.out:
-            asked.out.mkdir(parents=True, exist_ok=True)
-            write_text(asked.out / f"{chosen.name}.txt", "".join(f"{text}\n" for text in texts))
-        rows.append({"set": chosen.name, **score_texts(texts, chosen.references).as_dict()})
-    print_table(rows, columns(rows), as_json=as_json)
+    source = translator_folder(engine, settings.home)
+    if source is None:
+        raise ConfigError(f"--engine {engine!r} is no translator in {settings.home / 'mt'} and no folder of one")
+    name = Path(engine).name + ("-packed" if rank is None else f"-rank{rank}")
+    target = out or settings.home / "mt" / name / "model"
+    backbone = the_backbone(replace(settings, backbone=backbone_name(source)))
+    if rank is not None:
+        say(f"start of a low-rank training: {as_low_rank(source, backbone, target, rank=rank)}")
+        return
+    done = pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding)
+    if as_json:
+        print_json({"folder": str(done.folder), "bytes": done.total_bytes, "kept": done.kept})
+    say(f"{done.folder}: {done.total_bytes} bytes, {done.kept:.1%} of the change's energy; score it with `mt score`")
 
 
-def _train_backbone(settings: Settings, asked: TrainAsked, wanted: MtSettings) -> Path | None:
+def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     from promptbank.cli.session import the_backbone
+    from promptbank.mt.settings import MtSettings
     from promptbank.mt.train import train_translator
 
+    given = dict(asked.settings)
+    if "checkpoint_minutes" in given:
+        given["checkpoint_seconds"] = 60 * given.pop("checkpoint_minutes")
+    wanted = MtSettings(**given)
     folder = corpus_folder(settings, asked.corpus)
     manifest = read_manifest(folder)
     update = _update(asked)
@@ -125,7 +107,65 @@ def _train_backbone(settings: Settings, asked: TrainAsked, wanted: MtSettings) -
         return train_translator(backbone, plan, log, should_stop)
 
 
-ARCHITECTURES: Mapping[str, Callable[[Settings, TrainAsked, Any], Path | None]] = {"backbone": _train_backbone}
+MARIAN = {"steps": "steps", "tokens": "batch_tokens", "lr": "lr", "warmup": "warmup", "schedule": "schedule",
+          "every": "check_every", "seed": "seed", "device": ""}  # fmt: skip
+"""Options that a Marian takes, and what its settings call them."""
+
+PARITY_SENTENCES = 100
+"""A conversion for CTranslate2 must give the very same tokens on so many."""
+
+
+def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
+    import torch
+
+    from translate.nmt.sizes import TrainSettings
+    from translate.nmt.training import Job, train_marian
+
+    if strange := sorted(set(asked.settings) - set(MARIAN)):
+        raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
+    if asked.start or asked.sets:
+        raise ConfigError("--arch marian takes neither --start nor --set; score it with `promptbank mt score`")
+    wanted = TrainSettings(**{MARIAN[name]: value for name, value in asked.settings.items() if MARIAN[name]})
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    folder = corpus_folder(settings, asked.corpus)
+    manifest = read_manifest(folder)
+    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-marian"
+    learn, dev = ([(pair.src, pair.tgt) for pair in read_corpus(folder, part)] for part in ("train", "dev"))
+    job = Job(languages(manifest["langpair"]), learn, dev, settings=wanted, device=asked.settings["device"])
+    with stop_on_signal() as should_stop:
+        say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
+        done = train_marian(job, out, on_point=_say_point, stop=should_stop)
+    if done.model:
+        say(_converted(done.model, out / "ct2", [src for src, _ in dev or learn]))
+    return done.model
+
+
+def _say_point(point: Point) -> None:
+    dev = "" if point.dev_loss is None else f", dev loss {point.dev_loss:.3f}"
+    say(f"step {point.step}: loss {point.loss:.3f}{dev}, {point.tokens_per_second:.0f} tokens/s, lr {point.lr:.1e}")
+
+
+def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
+    """Convert a Marian for CTranslate2, if that is installed and agrees; return what to say about it."""
+    from translate.nmt.conversion import convert_marian
+    from translate.nmt.errors import NmtError
+
+    if out.is_dir():
+        return f"CTranslate2: {out} is there already"
+    try:
+        parity = convert_marian(model, out, texts[:PARITY_SENTENCES])
+    except NmtError as exc:
+        return f"not converted for CTranslate2: {exc}"
+    return f"CTranslate2: {out}, {parity.bytes} bytes; {parity.sentences} sentences alike in float32, " + (
+        f"{parity.quantised_same} in int8"
+    )
+
+
+ARCHITECTURES: Mapping[str, Callable[[Settings, TrainAsked], Path | None]] = {
+    "backbone": _train_backbone,
+    "marian": _train_marian,
+}
 """What `--arch` names."""
 
 
@@ -150,7 +190,7 @@ def _plan(
         train=render_pairs(wording, parts["train"], window=window),
         dev=render_pairs(wording, parts["dev"], window=window) if parts["dev"] else [],
         corpus_sha256=manifest["sha256"]["train"],
-        sets=_sets(asked.sets, manifest["langpair"], None),
+        sets=read_sets(asked.sets, manifest["langpair"], None),
         settings=wanted,
         out=out,
         start=asked.start,
@@ -211,15 +251,9 @@ class TrainingLog:
         say(f"after {evaluation.step} steps{averaged}: {evaluation.tokens} tokens{dev}{scores}")
 
 
-def _sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
+def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
     """Read evaluation sets; a set is named as its file, up to the first dot."""
     from promptbank.mt.curve import EvalSet
 
     found = {path.name.partition(".")[0]: list(read_pairs(path, *languages(langpair)))[:rows] for path in paths}
     return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
-
-
-def _model_folder(settings: Settings, name: str) -> Path:
-    """Return the folder of a translator, given by path or by name, with or without ``model`` at its end."""
-    places = [Path(name), Path(name) / "model", settings.home / "mt" / name / "model"]
-    return next((place for place in places if (place / "translator.json").is_file()), places[-1])

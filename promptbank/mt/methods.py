@@ -1,4 +1,4 @@
-"""What of the backbone learns to translate: all of its layers, or a low-rank addition to them; and either, packed small.
+"""What of the backbone learns to translate: all layers, or a low-rank addition to them; and either of them packed.
 
 The vocabulary tables stay frozen in both: 168 of 268 million parameters of gemma-3-270m, and the same words in either
 language.

@@ -125,7 +125,7 @@ def save_translator(
 
 
 def describe(
-    backbone: Backbone, update: Update, weights_sha256: str, *, languages: Languages, facts: dict[str, Any], **more: Any
+    backbone: Backbone, update: Update, weights_sha256: str, *, languages: Languages, facts: dict[str, Any]
 ) -> str:
     """Return the text of ``translator.json``; see `save_translator`.
 
@@ -135,7 +135,6 @@ def describe(
         weights_sha256: of the update's file.
         languages: what it translates.
         facts: of its training.
-        more: further facts, by name.
     """
     stored = {
         "langpair": str(languages),
@@ -145,7 +144,6 @@ def describe(
         "tokenizer_sha256": backbone.tokenizer_sha256,
         "weights_sha256": weights_sha256,
         "training": facts,
-        **more,
     }
     return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
 

@@ -32,9 +32,9 @@ from promptbank.mt.methods import learnt, load_learnt
 from promptbank.mt.model import merged, prepared, save_translator
 from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numbers
 from promptbank.mt.rows import PairRow, token_batches
-from promptbank.mt.score import score_texts
 from promptbank.mt.settings import MtSettings, rate
 from promptbank.train.loop import cpu_has_bfloat16
+from translate.scores import score_texts
 
 __all__ = ["train_translator"]
 

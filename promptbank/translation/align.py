@@ -14,29 +14,30 @@ from translate.corpus_folder import read_corpus, read_manifest
 __all__ = ["chosen_aligner"]
 
 
-def chosen_aligner(name: str, settings: Settings, memory: Memory, langpair: str) -> Aligner | None:
+def chosen_aligner(name: str, settings: Settings, memory: Memory, src: str, tgt: str) -> Aligner | None:
     """Return what aligns words, if anything does.
 
     Args:
         name: a corpus below ``<home>/mt``; "auto" for that of the pair, if eflomal and it are there; "none".
         settings: home.
         memory: keeps links, since eflomal gives others each time.
-        langpair: such as "en-sv".
+        src: source language.
+        tgt: target language.
 
     Raises:
         ConfigError: a corpus was named that is not there, or eflomal is not installed.
     """
-    corpus = settings.home / "mt" / (langpair if name == "auto" else name) / "corpus"
+    corpus = settings.home / "mt" / (f"{src}-{tgt}" if name == "auto" else name) / "corpus"
     missing = [] if (corpus / "manifest.json").is_file() else [f"no corpus {corpus}"]
     missing += [] if find_spec("eflomal") else ["eflomal is not installed: pip install 'promptbank[align]'"]
     if name == "none" or (name == "auto" and missing):
         return None
     if missing:
         raise ConfigError(f"--align {name}: {'; '.join(missing)}")
-    return _remembered(corpus, memory)
+    return _remembered(corpus, memory, (src, tgt))
 
 
-def _remembered(corpus: Path, memory: Memory) -> Aligner:
+def _remembered(corpus: Path, memory: Memory, langpair: tuple[str, str]) -> Aligner:
     digest = read_manifest(corpus)["sha256"]["train"]
     pairs = [(pair.src, pair.tgt) for pair in read_corpus(corpus, "train")]
-    return RememberedAligner(EflomalAligner(pairs), memory, f"eflomal:{digest}")
+    return RememberedAligner(EflomalAligner(pairs), memory, f"eflomal:{digest}", langpair)

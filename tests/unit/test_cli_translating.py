@@ -149,3 +149,25 @@ def test_rounds_are_added_up() -> None:
         rounds.add(step)
     assert (rounds.done, rounds.total) == (6, 6)
     assert rounds.plain()["recalled"] == 1
+
+
+def test_a_run_is_scored_against_people_s_translations(tmp_path: Path) -> None:
+    people = [
+        {
+            "taskname": "sentiment-task",
+            "sentence": "Försäljningen steg. Känslan för Acme",
+            "label": "positiv",
+            "id": "1",
+        },
+        {"taskname": "sentiment-task", "sentence": "Den sjönk.", "label": "negativ", "id": "2"},
+    ]
+    (tmp_path / "sv.jsonl").write_text("".join(json.dumps(row) + "\n" for row in people))
+    assert translated("--references", "sv.jsonl")[0] == 0
+    found = json.loads((tmp_path / "sv" / "report.json").read_text())["references"]
+    from sacrebleu.metrics.chrf import CHRF
+
+    wanted = CHRF().corpus_score(list(KNOWN.values()), [["Försäljningen steg.", "Den sjönk."]]).score
+    assert found["chrf2"] == pytest.approx(wanted)
+    (tmp_path / "sv.jsonl").write_text(json.dumps({**people[0], "taskname": "other"}))
+    code, _, err = translated("--references", "sv.jsonl")
+    assert (code, "one of sentiment-task is needed" in err) == (1, True)

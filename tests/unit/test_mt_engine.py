@@ -18,10 +18,10 @@ from promptbank.mt.engine import BackboneTranslator, open_engine
 from promptbank.mt.methods import FullUpdate, LowRankUpdate
 from promptbank.mt.model import load_translator, prepared, save_translator
 from promptbank.mt.rows import Languages
-from promptbank.mt.score import score_texts
 from tests.tiny import tiny_backbone
 from translate import Engine, EngineError
 from translate.memory import make_segment
+from translate.scores import score_texts
 
 EN_SV = Languages("en", "sv")
 
@@ -140,9 +140,33 @@ def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: 
     assert len((home / "mt" / "en-sv-lora" / "curve.jsonl").read_text().splitlines()) == 3
     scored = mt("score", "--engine", "en-sv-lora", "--set", "dev.tsv", "--out", "found", "--json")
     assert scored.exit_code == 0, scored.stderr
-    row = json.loads(scored.stdout)
-    assert (row["set"], row["rows"]) == ("dev", 4)
-    assert len(Path("found/dev.txt").read_text().split("\n")) == 5
+    rows = [json.loads(line) for line in scored.stdout.splitlines()]
+    assert [(row["set"], row["engine"], row["metric"], row["rows"]) for row in rows] == [
+        ("dev", "en-sv-lora", "chrF2", 4),
+        ("dev", "en-sv-lora", "BLEU", 4),
+    ]
+    assert len(Path("found/dev.en-sv-lora.txt").read_text().split("\n")) == 5
+    assert Path("found/scores.html").is_file()
+    assert json.loads(mt("engines", "--json").stdout.splitlines()[0])["auto"] == "*"
+    packed = mt("pack", "--engine", "en-sv-lora", "--megabytes", "0.5", "--coding", "int8.v1", "--json")
+    assert packed.exit_code == 0, packed.stderr
+    assert json.loads(packed.stdout)["bytes"] <= 500_000
+    assert mt("score", "--engine", "en-sv-lora-packed", "--set", "dev.tsv").exit_code == 0
+    assert "no translator" in mt("pack", "--engine", "nothing").stderr
+
+
+def test_a_marian_goes_from_pairs_to_an_engine(mt, home: Path) -> None:  # type: ignore[no-untyped-def]
+    write_pairs(Path("pairs.tsv"), 60)
+    assert mt("corpus", "build", "--data", "pairs.tsv", "--entity", "0").exit_code == 0
+    call = ("train", "--arch", "marian", "--steps", "2", "--tokens", "200", "--warmup", "1", "--every", "1")
+    trained = mt(*call, "--threads", "1")
+    assert trained.exit_code == 0, trained.stderr
+    assert "step 2" in trained.stderr
+    (offer, *_) = [json.loads(line) for line in mt("engines", "--json").stdout.splitlines()]
+    assert (offer["engine"], offer["auto"]) == ("en-sv-marian", "*")
+    write_pairs(Path("dev.tsv"), 2)
+    scored = mt("score", "--set", "dev.tsv", "--beam", "1", "--json")
+    assert scored.exit_code == 0, scored.stderr
 
 
 def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
@@ -159,9 +183,10 @@ def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
     ("arguments", "said"),
     [
         (("train", "--corpus", "none"), "holds no finished corpus"),
-        (("train", "--arch", "x"), "--arch is 'x'; known: backbone"),
+        (("train", "--arch", "x"), "--arch is 'x'; known: backbone, marian"),
+        (("train", "--arch", "marian", "--average", "2"), "--arch marian does not take average"),
         (("train", "--steps", "0"), "steps is 0"),
-        (("score", "--engine", "none", "--set", "a.tsv"), "holds no translator"),
+        (("score", "--engine", "none", "--set", "a.tsv"), "a.tsv cannot be read as pairs"),
         (("corpus", "build", "--data", "a.tsv", "--langpair", "en"), "--langpair is 'en'"),
         (("corpus", "build", "--data", "a.tsv", "--cap", "x"), "'x' is no source with a number"),
         (("corpus", "build", "--data", "a.tsv"), "a.tsv cannot be read as pairs"),

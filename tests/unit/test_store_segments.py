@@ -302,3 +302,11 @@ def test_a_bank_of_the_first_schema_says_what_to_do(old_url: str) -> None:
         return
     with pytest.raises(SchemaError, match=r"the schema is 0001, but \d+ is needed; run `promptbank db migrate"):
         open_store(old_url)
+
+
+def test_a_message_names_so_many_faults_and_the_error_has_all() -> None:
+    error = InvalidRecordError("a batch", [f"fault {n}" for n in range(30)])
+    assert len(error.faults) == 30
+    assert "fault 19" in str(error)
+    assert "fault 20" not in str(error)
+    assert str(error).endswith("; and 10 more")

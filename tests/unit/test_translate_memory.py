@@ -1,5 +1,7 @@
 """The memory: nothing is translated twice, a kill loses at most a batch, order and batches depend on texts alone."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +102,26 @@ def test_batches_hold_each_text_once_within_the_size_in_any_order(
     assert list(batches(segments(*shuffled), size)) == made
     assert sorted(s.text for batch in made for s in batch) == sorted(set(texts))
     assert all(len(batch) == 1 or max(len(s.text) for s in batch) * len(batch) <= size for batch in made)
+
+
+def test_what_no_database_keeps_becomes_a_sign_that_a_check_flags() -> None:
+    class Odd:
+        def info(self) -> EngineInfo:
+            return EngineInfo("odd", ("en-sv",), "none", offline=True)
+
+        def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+            return [Hypothesis("a\0b\ud800c") for _ in segments]
+
+    segment = make_segment("en", "sv", "plain", "x")
+    assert translate_segments(Odd(), DictMemory(), [segment])[segment.key].text == "a\ufffdb\ufffdc"
+
+
+def test_a_run_that_goes_on_has_the_batches_of_one_that_was_never_killed() -> None:
+    texts = segments(*(f"text number {n}" for n in range(40)))
+    whole, broken, memory = Counting(), Counting(dies_after=3), DictMemory()
+    translate_segments(whole, DictMemory(), texts, characters=100)
+    with pytest.raises(KeyboardInterrupt):
+        translate_segments(broken, memory, texts, characters=100)
+    again = Counting()
+    translate_segments(again, memory, texts, characters=100)
+    assert broken.asked + again.asked == whole.asked

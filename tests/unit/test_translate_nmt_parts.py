@@ -1,7 +1,5 @@
 """Pairs, pieces, batches, schedules and sizes."""
 
-import gzip
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +11,6 @@ from translate.nmt.batches import epoch_batches
 from translate.nmt.decoding import Decoding, groups, in_groups
 from translate.nmt.errors import NmtError
 from translate.nmt.hub import resolve_marian
-from translate.nmt.pairs import read_pairs
 from translate.nmt.pieces import Pieces, load_pieces, train_pieces
 from translate.nmt.schedule import learning_rate_share
 from translate.nmt.sizes import MarianSizes, TrainSettings
@@ -25,36 +22,6 @@ TEXTS = ["the red house is here", "det röda huset är här", "wake me up at nin
 @pytest.fixture(scope="module")
 def pieces():
     return train_pieces(TEXTS, 400)
-
-
-@pytest.mark.parametrize(("name", "opened"), [("a.tsv", open), ("a.tsv.gz", gzip.open)])
-def test_tsv_gives_its_first_two_columns(tmp_path, name, opened):
-    with opened(tmp_path / name, "wt", encoding="utf-8") as file:
-        file.write('a "b"\tä\tcatalogs\n\n c \t d\n')
-    assert list(read_pairs(tmp_path / name)) == [('a "b"', "ä"), ("c", "d")]
-
-
-def test_jsonl_gives_src_and_tgt(tmp_path):
-    (tmp_path / "a.jsonl").write_text(json.dumps({"src": "a\u2028b", "tgt": "ä", "id": 1}) + "\n")
-    assert list(read_pairs(tmp_path / "a.jsonl")) == [("a\u2028b", "ä")]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.tsv", "a\tb\nonly one\n", "line 2 holds no pair"),
-        ("a.tsv", "a\t \n", "line 1 holds no pair"),
-        ("a.jsonl", '{"src": "a"}\n', "line 1 holds no pair"),
-        ("a.jsonl", "[1]\n", "line 1 holds no pair"),
-        ("a.jsonl", "{\n", "line 1 holds no pair"),
-        ("a.tsv.gz", "not gzip", "cannot be read"),
-        ("a.csv", "a,b", "pairs are read from"),
-    ],
-)
-def test_what_is_no_pair_is_an_error(tmp_path, name, content, said):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(NmtError, match=said):
-        list(read_pairs(tmp_path / name))
 
 
 def test_marians_layout(pieces):

@@ -280,3 +280,21 @@ def test_a_faulty_recording_names_the_line(tmp_path: Path, line: str) -> None:
 def test_a_text_that_was_never_recorded_is_named() -> None:
     with pytest.raises(EngineError, match="never recorded, the first is 'new'"):
         translate_records([replace(HEADLINE, text="new")], recorded(), DictMemory(), SETUP)
+
+
+def test_a_translation_that_does_not_lead_home_is_flagged() -> None:
+    class Back(CopyEngine):
+        """Knows one sentence's way back."""
+
+        def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+            known = {"Resultatet steg kraftigt.": "Profit rose sharply."}
+            return [Hypothesis(known.get(s.text, "something else entirely")) for s in segments]
+
+    texts = ["Profit rose sharply.", "The plant in Lund was closed."]
+    records = [Record(str(n), str(n), "t", text) for n, text in enumerate(texts)]
+    known = {texts[0]: Hypothesis("Resultatet steg kraftigt."), texts[1]: Hypothesis("Fabriken i Lund stängdes.")}
+    engine = RecordedEngine("r", "en", "sv", known)
+    found = translate_records(records, engine, DictMemory(), replace(SETUP, back=Back("sv", "en")))
+    assert [any(flag.name == "back_translation" for flag in one.flags) for one in found] == [False, True]
+    with pytest.raises(EngineError, match="not sv-en"):
+        translate_records(records, engine, DictMemory(), replace(SETUP, back=CopyEngine("en", "sv")))

@@ -195,7 +195,7 @@ def test_an_engine_of_another_pair_is_refused(tmp_path: Path) -> None:
         choose_engine("nothing-of-this-name", asked)
 
 
-def test_links_are_kept_so_that_a_second_run_has_the_same() -> None:
+def test_links_are_kept_so_that_a_second_run_has_the_same(tmp_path: Path) -> None:
     class Moody:
         """Gives other links each time, as a sampler without a seed does."""
 
@@ -205,8 +205,10 @@ def test_links_are_kept_so_that_a_second_run_has_the_same() -> None:
             self.calls += bool(pairs)
             return [[(0, self.calls)] for _ in pairs]
 
-    moody, memory = Moody(), DictMemory()
-    first = RememberedAligner(moody, memory, "moody").align([("a", "b"), ("c", "d")])
-    again = RememberedAligner(moody, memory, "moody").align([("c", "d"), ("a", "b"), ("e", "f")])
+    moody = Moody()
+    with open_store(f"sqlite:///{tmp_path}/bank.db") as store:
+        memory = BankMemory(store)
+        first = RememberedAligner(moody, memory, "moody", ("en", "sv")).align([("a", "b"), ("c", "d")])
+        again = RememberedAligner(moody, memory, "moody", ("en", "sv")).align([("c", "d"), ("a", "b"), ("e", "f")])
     assert first == [[(0, 1)], [(0, 1)]]
     assert again == [[(0, 1)], [(0, 1)], [(0, 2)]]

@@ -21,11 +21,13 @@ from translate.nmt.curve import Curve, Point
 from translate.nmt.errors import NmtError
 from translate.nmt.loop import Trainer
 from translate.nmt.model import build_marian, save_marian
-from translate.nmt.pairs import Pair
 from translate.nmt.pieces import PIECE_FILES, Pieces, load_pieces, train_pieces
 from translate.nmt.sizes import MarianSizes, TrainSettings
 
-__all__ = ["Job", "Outcome", "train_marian"]
+__all__ = ["Job", "Outcome", "Pair", "train_marian"]
+
+Pair = tuple[str, str]
+"""Source and target text."""
 
 
 @dataclass(frozen=True)

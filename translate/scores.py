@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["MtScore", "score_texts"]
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+__all__ = ["CorpusScore", "score_texts"]
 
 
 @dataclass(frozen=True)
-class MtScore:
+class CorpusScore:
     """Corpus scores from 0 to 100, with what makes them comparable.
 
     Attributes:
@@ -32,17 +35,14 @@ class MtScore:
         return {**asdict(self), "chrf2": round(self.chrf2, 2), "bleu": round(self.bleu, 2)}
 
 
-def score_texts(hypotheses: Sequence[str], references: Sequence[str]) -> MtScore:
+def score_texts(hypotheses: Sequence[str], references: Sequence[str]) -> CorpusScore:
     """Score translations.
 
     Args:
         hypotheses: one for each reference.
         references: human translations.
     """
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
     chrf, bleu = CHRF(), BLEU()
     first = chrf.corpus_score(list(hypotheses), [list(references)])
     second = bleu.corpus_score(list(hypotheses), [list(references)])
-    return MtScore(first.score, second.score, len(hypotheses), str(chrf.get_signature()), str(bleu.get_signature()))
+    return CorpusScore(first.score, second.score, len(hypotheses), str(chrf.get_signature()), str(bleu.get_signature()))

@@ -1,0 +1,77 @@
+"""What ``mt score`` does, once its options are read: engines on evaluation sets, compared pair by pair."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from promptbank.cli.output import print_table, say, write_text
+from promptbank.cli.session import opened_store
+from promptbank.cli.translating import TranslateAsked, progress, the_engine
+from promptbank.cli.translators import read_sets
+from promptbank.config import Settings
+from promptbank.errors import ConfigError
+from promptbank.mt.curve import EvalSet
+from promptbank.report.parts import Report
+from promptbank.report.write import write_report
+from promptbank.translation.memory import BankMemory
+from promptbank.translation.report_parts import engine_table
+from translate import Engine, Memory
+from translate.bootstrap import EngineScore, paired
+from translate.bootstrap import EvalSet as Translations
+from translate.memory import make_segment, translate_segments
+
+__all__ = ["score"]
+
+COLUMNS = ("set", "engine", "metric", "rows", "score", "low", "high", "p", "signature")
+
+
+def score(
+    settings: Settings, asked: TranslateAsked, engines: Sequence[str], sets: Sequence[Path], rows: int | None,
+    out: Path | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Translate evaluation sets with each engine and score them; the first engine is what others are compared with."""
+    if len(set(engines)) < len(engines):
+        raise ConfigError(f"--engine names one engine twice: {', '.join(engines)}")
+    chosen = read_sets(sets, f"{asked.src}-{asked.tgt}", rows)
+    with opened_store(settings) as store:
+        memory = BankMemory(store)
+        opened = {name: the_engine(settings, replace(asked, engine=name)) for name in engines}
+        found = [
+            Translations(one.name, one.references, {n: _texts(one, e, memory, asked) for n, e in opened.items()})
+            for one in chosen
+        ]
+    scores = paired(found, baseline=engines[0])
+    if out:
+        _write(out, found, scores)
+    print_table([_row(one) for one in scores], COLUMNS, as_json=as_json)
+
+
+def _texts(chosen: EvalSet, engine: Engine, memory: Memory, asked: TranslateAsked) -> list[str]:
+    segments = [make_segment(asked.src, asked.tgt, "plain", text) for text in chosen.texts]
+    with progress(None) as on_step:
+        found = translate_segments(engine, memory, segments, on_step=on_step)
+    return [" ".join(found[segment.key].text.split()) for segment in segments]
+
+
+def _row(one: EngineScore) -> Mapping[str, object]:
+    plain = {key: round(value, 2) if isinstance(value, float) else value for key, value in one.as_dict().items()}
+    return {**plain, "set": one.set_name, "p": one.p}
+
+
+def _write(out: Path, found: Sequence[Translations], scores: Sequence[EngineScore]) -> None:
+    """Write the translations, a line each, and the table as a report."""
+    out.mkdir(parents=True, exist_ok=True)
+    for one in found:
+        for engine, texts in one.hypotheses.items():
+            name = f"{one.name}.{re.sub(r'[^A-Za-z0-9.-]+', '_', engine)}.txt"
+            write_text(out / name, "".join(f"{text}\n" for text in texts))
+    report = Report(
+        "Engines on evaluation sets",
+        "Corpus scores by sacrebleu; intervals and p by paired bootstrap resampling against the first engine.",
+        {"sets": ", ".join(one.name for one in found), "engines": ", ".join(found[0].hypotheses)},
+        [engine_table(scores)],
+    )
+    say(f"report: {write_report(report, out, 'scores')[0]}")

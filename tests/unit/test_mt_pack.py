@@ -1,0 +1,414 @@
+"""Packing a translator: what is kept, how many bytes it takes, what is refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from promptbank.backbone import Backbone
+from promptbank.errors import BackboneMismatchError, TrainingError
+from promptbank.mt.changes import input_moments
+from promptbank.mt.coding import CODINGS, coding_of
+from promptbank.mt.factorise import WEIGHTINGS, DenseChange, LowRankChange, allocate, weighting_of
+from promptbank.mt.methods import (
+    FullUpdate,
+    LowRankUpdate,
+    PackedUpdate,
+    Update,
+    learnt,
+    linear_layers,
+    matrix_of,
+    update_of,
+)
+from promptbank.mt.model import load_translator, prepared, save_translator
+from promptbank.mt.pack import MAX_BYTES, as_low_rank, pack_translator
+from promptbank.mt.rows import Languages
+from tests.tiny import KINDS, Kind, tiny_backbone
+
+EN_SV = Languages("en", "sv")
+PAIRS = [(f"the {a} {b}", f"{b} {a}en") for a in ("year", "text", "tone") for b in ("is", "rose", "of", "said")]
+IDS = torch.tensor([[2, 40, 50, 60, 70, 80, 90, 100]])
+FILES = ("update.safetensors", "translator.json")
+
+
+def tuned(folder: Path, backbone: Backbone, update: Update, *, by: float = 0.05, rows: int | None = None) -> Path:
+    """A translator of which every learnt number moved at random; only the first rows of matrices if asked."""
+    model = prepared(backbone, update)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in learnt(model).values():
+            noise = by * torch.randn(parameter.shape, generator=generator)
+            parameter[:rows] += noise[:rows]
+    return save_translator(folder, model, backbone, update, languages=EN_SV, facts={"a": 1}, dtype=torch.float32)
+
+
+def matrices(folder: Path, backbone: Backbone) -> dict[str, Tensor]:
+    """The layers' weights of a loaded translator, (out, in)."""
+    model = load_translator(folder, backbone).lm.model
+    return {name: matrix_of(layer).clone() for name, layer in linear_layers(model).items()}
+
+
+def changes(folder: Path, backbone: Backbone) -> dict[str, Tensor]:
+    before = linear_layers(backbone.model)
+    return {name: matrix - matrix_of(before[name]) for name, matrix in matrices(folder, backbone).items()}
+
+
+def logits(folder: Path, backbone: Backbone) -> Tensor:
+    found: Tensor = load_translator(folder, backbone).lm.model(input_ids=IDS).logits
+    return found
+
+
+def size(folder: Path) -> int:
+    return sum((folder / name).stat().st_size for name in FILES)
+
+
+# the numbers
+
+
+@pytest.mark.parametrize("name", CODINGS)
+@pytest.mark.parametrize(("outputs", "inputs"), [(5, 7), (8, 16), (3, 9)])
+def test_a_coding_takes_the_bytes_it_says_and_gives_the_shape_back(name: str, outputs: int, inputs: int) -> None:
+    coding = coding_of(name)
+    b, a = torch.randn(outputs, 3), torch.randn(3, inputs)
+    stored, rough = coding.encode(b, a), coding.rough(b @ a)
+    assert sum(t.nbytes for t in stored.values()) == 3 * coding.component_bytes(outputs, inputs)
+    assert sum(t.nbytes for t in rough.values()) == coding.rough_bytes(outputs, inputs)
+    assert set(stored) | set(rough) == set(coding.names)
+    assert coding.decode(rough | stored, outputs, inputs).shape == (outputs, inputs)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("int8.v1", 127), ("int4.v1", 7)])
+def test_integers_are_off_by_half_a_step_at_most(name: str, steps: int) -> None:
+    b, eye = torch.randn(9, 1), torch.ones(1, 1)
+    decoded = coding_of(name).decode(coding_of(name).encode(b, eye), 9, 1)
+    assert (decoded - b).abs().max() <= b.abs().max() / steps / 2 * (1 + 1e-5)
+    assert torch.isclose(decoded.abs().max(), b.abs().max())  # the largest is exact
+
+
+def test_signs_are_the_least_squares_with_one_size_for_each_output() -> None:
+    change = torch.tensor([[1.0, -3.0, 2.0], [-4.0, 0.5, 0.5]])
+    decoded = coding_of("sign.v1").decode(coding_of("sign.v1").rough(change), 2, 3)
+    expected = torch.tensor([[2.0, -2.0, 2.0], [-5 / 3, 5 / 3, 5 / 3]])  # by hand
+    torch.testing.assert_close(decoded, expected, rtol=2**-8, atol=0)
+
+
+def test_zeros_stay_zeros() -> None:
+    for coding in CODINGS.values():
+        stored = coding.rough(torch.zeros(4, 6)) | coding.encode(torch.zeros(4, 2), torch.zeros(2, 6))
+        assert torch.equal(coding.decode(stored, 4, 6), torch.zeros(4, 6))
+
+
+def test_a_name_that_is_not_known_says_which_are() -> None:
+    with pytest.raises(TrainingError, match=r"unknown coding 'int3'.*bf16\.v1, int8\.v1, int4\.v1, sign\.v1"):
+        coding_of("int3")
+    with pytest.raises(TrainingError, match=r"unknown weighting 'x'.*plain\.v1"):
+        weighting_of("x")
+
+
+# the components
+
+
+def moment_of(width: int) -> Tensor:
+    """The second moment of inputs that are correlated and of very different sizes."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(400, width, generator=generator) @ torch.randn(width, width, generator=generator)
+    inputs *= torch.logspace(-1, 0.5, width)
+    return inputs.T @ inputs / 400
+
+
+def weighted_error(change: Tensor, rank: int, weighting: str, moment: Tensor) -> float:
+    """||(D - B A) C^1/2||^2 as the trace of E C E^T."""
+    b, a = DenseChange(change).spectrum(WEIGHTINGS[weighting].roots(moment)).factors(rank)
+    missed = (change - b @ a).double()
+    return float((missed @ moment.double() @ missed.T).trace())
+
+
+@pytest.mark.parametrize("rank", [1, 4, 9])
+def test_a_plain_error_is_the_tail_of_the_singular_values(rank: int) -> None:
+    change = torch.randn(12, 9)
+    tail = torch.linalg.svdvals(change.double())[rank:].square().sum()
+    assert weighted_error(change, rank, "plain.v1", torch.eye(9)) == pytest.approx(float(tail), rel=1e-4, abs=1e-9)
+
+
+def test_a_weighted_error_is_the_tail_of_its_spectrum_and_the_least_there_is() -> None:
+    change, moment = torch.randn(12, 9), moment_of(9)
+    root = torch.linalg.cholesky(moment.double())  # another root of C: the singular values are the same
+    for rank in (1, 3, 6):
+        least = float(torch.linalg.svdvals(change.double() @ root)[rank:].square().sum())
+        plain, diagonal, full = (weighted_error(change, rank, name, moment) for name in WEIGHTINGS)
+        assert full == pytest.approx(least, rel=0.05)  # the ridge costs the rest
+        assert least * 0.9999 <= full < min(plain, diagonal)
+        assert diagonal < plain
+
+
+def test_factors_are_decomposed_without_their_product() -> None:
+    b, a, moment = torch.randn(12, 3), torch.randn(3, 9), moment_of(9)
+    for weighting in WEIGHTINGS.values():
+        roots = weighting.roots(moment)
+        low, dense = LowRankChange(b, a).spectrum(roots), DenseChange(b @ a).spectrum(roots)
+        assert low.values.shape == (3,)
+        torch.testing.assert_close(low.values, dense.values[:3], rtol=1e-4, atol=1e-4)
+        whole_b, whole_a = low.factors(3)
+        torch.testing.assert_close(whole_b @ whole_a, b @ a, rtol=1e-3, atol=1e-3)
+
+
+# which layers get how many
+
+
+def best(gains: dict[str, Tensor], each: dict[str, int], budget: int) -> float:
+    """The most that any ranks within the budget are worth."""
+    worth = [
+        sum(float(gains[name][:rank].sum()) for name, rank in zip(gains, ranks, strict=True))
+        for ranks in itertools.product(*(range(len(g) + 1) for g in gains.values()))
+        if sum(rank * each[name] for name, rank in zip(gains, ranks, strict=True)) <= budget
+    ]
+    return max(worth)
+
+
+@pytest.mark.parametrize("budget", range(0, 70, 10))
+def test_ranks_are_the_best_of_all_where_components_cost_the_same(budget: int) -> None:
+    gains = {name: torch.rand(4).sort(descending=True).values for name in "abc"}
+    ranks = allocate(gains, dict.fromkeys(gains, 10), budget)
+    assert sum(ranks.values()) == min(12, budget // 10)
+    found = sum(float(gains[name][:rank].sum()) for name, rank in ranks.items())
+    assert found == pytest.approx(best(gains, dict.fromkeys(gains, 10), budget))
+
+
+@pytest.mark.parametrize("budget", range(0, 90, 7))
+def test_ranks_lose_less_than_a_component_where_components_differ(budget: int) -> None:
+    gains = {name: torch.rand(4).sort(descending=True).values for name in "abc"}
+    each = {"a": 3, "b": 7, "c": 11}
+    ranks = allocate(gains, each, budget)
+    assert sum(each[name] * rank for name, rank in ranks.items()) <= budget
+    found = sum(float(gains[name][:rank].sum()) for name, rank in ranks.items())
+    assert found > best(gains, each, budget) - max(float(g[0]) for g in gains.values())
+
+
+def test_worthless_components_are_left_out() -> None:
+    gains = {"a": torch.tensor([2.0, 0.0]), "b": torch.tensor([0.0, 0.0])}
+    assert allocate(gains, {"a": 1, "b": 1}, 100) == {"a": 1, "b": 0}
+
+
+# the package
+
+TOLERANCE = {"bf16.v1": 0.02, "int8.v1": 0.05}
+"""Of logits of about 30: the rounding of 8 bits, through two layers."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("coding", TOLERANCE)
+def test_a_package_of_full_rank_computes_what_the_source_did(tmp_path: Path, kind: Kind, coding: str) -> None:
+    backbone = tiny_backbone(kind)
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    report = pack_translator(source, backbone, tmp_path / "b", coding=coding)
+    wanted, before = logits(source, backbone), backbone.model(input_ids=IDS).logits
+    assert (logits(report.folder, backbone) - wanted).norm() < TOLERANCE[coding] * (wanted - before).norm()
+    assert report.kept > 0.999
+    assert {layer.rank for layer in report.layers.values()} >= {32}
+    assert load_translator(report.folder, backbone).languages == EN_SV
+
+
+def test_norms_and_biases_are_stored_whole_and_what_did_not_change_is_not(tmp_path: Path) -> None:
+    backbone = tiny_backbone("gpt2")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    report = pack_translator(source, backbone, tmp_path / "b", max_bytes=60_000)
+    stored, trained = load_file(report.folder / FILES[0]), load_file(source / FILES[0])
+    vectors = {name for name, tensor in trained.items() if tensor.ndim == 1}
+    assert set(report.whole) == vectors
+    assert all(torch.equal(stored[name], trained[name]) for name in vectors)
+    still = tuned(tmp_path / "c", backbone, FullUpdate(), by=0.0)
+    assert load_file(pack_translator(still, backbone, tmp_path / "d").folder / FILES[0]) == {}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_limit_is_kept_and_used(tmp_path: Path, coding: str) -> None:
+    backbone = tiny_backbone("gemma3")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    kept = []
+    for limit in (14_000, 20_000, 27_001):
+        report = pack_translator(source, backbone, tmp_path / str(limit), max_bytes=limit, coding=coding)
+        assert report.total_bytes == size(report.folder) <= limit
+        assert report.weights_bytes == (report.folder / FILES[0]).stat().st_size
+        dearest = CODINGS[coding].component_bytes(64, 32)
+        assert limit - report.total_bytes < dearest + 64 or report.kept > 0.97  # 64: padding and digits
+        kept.append(report.kept)
+    assert kept == sorted(kept)
+    assert kept[0] < kept[-1]
+
+
+def test_what_is_reported_is_what_the_loaded_package_lost(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    report = pack_translator(source, backbone, tmp_path / "b", max_bytes=20_000, calibration=PAIRS)
+    wanted, found = changes(source, backbone), changes(report.folder, backbone)
+    moments = input_moments(load_translator(source, backbone).lm.model, [_ids(backbone, *pair) for pair in PAIRS])
+    missed = total = 0.0
+    for name, layer in report.layers.items():
+        error = wanted[name] - found[name]
+        assert layer.kept == pytest.approx(1 - float(error.square().sum() / wanted[name].square().sum()), abs=1e-3)
+        shares = [float((e @ moments[name] @ e.T).trace()) for e in (error, wanted[name])]
+        assert layer.kept_weighted == pytest.approx(1 - shares[0] / shares[1], abs=1e-3)
+        missed, total = missed + float(error.square().sum()), total + float(wanted[name].square().sum())
+    assert report.kept == pytest.approx(1 - missed / total, abs=1e-3)
+
+
+def _ids(backbone: Backbone, src: str, tgt: str) -> tuple[int, ...]:
+    from promptbank.mt.rows import Wording
+
+    return Wording(backbone.tokenizer, EN_SV).row(src, tgt).ids
+
+
+def test_calibration_keeps_more_of_what_layers_put_out(tmp_path: Path) -> None:
+    backbone = tiny_backbone("gemma3")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    kept = {}
+    for name in WEIGHTINGS:
+        report = pack_translator(
+            source, backbone, tmp_path / name, max_bytes=20_000, calibration=PAIRS, weighting=name, coding="bf16.v1"
+        )
+        kept[name] = sum(layer.kept_weighted for layer in report.layers.values()) / len(report.layers)
+    assert kept["inputs.v1"] > kept["diagonal.v1"] > kept["plain.v1"]
+
+
+def test_moments_are_those_of_the_inputs() -> None:
+    model = tiny_backbone("llama").model
+    layer = model.model.layers[1].mlp.down_proj
+    seen: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][0]))
+    moments = input_moments(model, [(2, 40, 50), (2, 60)])
+    hook.remove()
+    inputs = torch.cat(seen)  # (5, in)
+    assert inputs.shape[0] == 5
+    torch.testing.assert_close(moments["model.layers.1.mlp.down_proj.weight"], inputs.T @ inputs / 5)
+    assert "lm_head.weight" not in moments
+
+
+def test_a_low_rank_translator_is_packed_by_its_own_factors(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, LowRankUpdate(rank=3, alpha=12))
+    report = pack_translator(
+        source, backbone, tmp_path / "b", coding="bf16.v1", calibration=PAIRS, weighting="inputs.v1"
+    )
+    assert {layer.rank for layer in report.layers.values()} == {3}
+    assert report.whole == ()
+    wanted, found = changes(source, backbone), changes(report.folder, backbone)
+    for name, change in wanted.items():
+        assert (found[name] - change).norm() < 0.01 * change.norm()
+
+
+def test_the_same_input_makes_the_same_file(tmp_path: Path) -> None:
+    source = tuned(tmp_path / "a", tiny_backbone("llama"), FullUpdate())
+    for name in "bc":
+        pack_translator(
+            source,
+            tiny_backbone("llama"),
+            tmp_path / name,
+            max_bytes=20_000,
+            calibration=PAIRS,
+            weighting="inputs.v1",
+        )
+    for file in FILES:
+        assert (tmp_path / "b" / file).read_bytes() == (tmp_path / "c" / file).read_bytes()
+
+
+def test_what_cannot_fit_is_an_error_that_writes_nothing(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    for limit in (0, 500, 1_700):
+        with pytest.raises(TrainingError, match="raise max_bytes"):
+            pack_translator(source, backbone, tmp_path / "b", max_bytes=limit)
+    with pytest.raises(TrainingError, match="name another folder"):
+        pack_translator(source, backbone, source)
+    with pytest.raises(TrainingError, match=r"'inputs\.v1' needs calibration pairs"):
+        pack_translator(source, backbone, tmp_path / "b", weighting="inputs.v1")
+    assert not (tmp_path / "b").exists()
+    assert load_translator(source, backbone)
+
+
+def test_a_damaged_package_or_another_backbone_is_refused(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    folder = pack_translator(tuned(tmp_path / "a", backbone, FullUpdate()), backbone, tmp_path / "b").folder
+    with pytest.raises(BackboneMismatchError, match="is an update of tiny-llama"):
+        load_translator(folder, tiny_backbone("llama", seed=1))
+    with pytest.raises(TrainingError, match=r"'packed\.v1' cannot be factorised; possible: full\.v1, lora\.v1"):
+        pack_translator(folder, backbone, tmp_path / "c")
+    weights = bytearray((folder / FILES[0]).read_bytes())
+    weights[-1] ^= 1
+    (folder / FILES[0]).write_bytes(weights)
+    with pytest.raises(TrainingError, match="is not the file that was written"):
+        load_translator(folder, backbone)
+
+
+def test_tensors_of_another_coding_or_model_are_refused() -> None:
+    backbone = tiny_backbone("llama")
+    name = "model.layers.0.mlp.up_proj.weight"
+    for strange in ({f"{name}.c": torch.zeros(1)}, {f"{name}.sign": torch.zeros(1)}, {"model.x": torch.zeros(1)}):
+        with pytest.raises(TrainingError, match="the packed update holds"):
+            PackedUpdate("int8.v1").load(prepared(backbone, PackedUpdate()), strange)
+
+
+def test_a_packed_update_is_stored_by_its_coding(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    facts = json.loads((pack_translator(source, backbone, tmp_path / "b").folder / FILES[1]).read_text())
+    assert facts["update"] == {"method": "packed.v1", "coding": "int8.v1"}
+    assert update_of(facts["update"]) == PackedUpdate("int8.v1")
+    assert facts["training"]["a"] == 1
+    assert facts["training"]["packed"]["max_bytes"] == MAX_BYTES
+
+
+# low-rank training goes on from it
+
+
+@pytest.mark.parametrize(("rank", "alpha"), [(4, None), (4, 3.0), (40, 10.0)])
+def test_a_low_rank_start_is_the_best_of_its_rank(tmp_path: Path, rank: int, alpha: float | None) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    folder = as_low_rank(source, backbone, tmp_path / "b", rank=rank, alpha=alpha)
+    facts = json.loads((folder / FILES[1]).read_text())
+    assert facts["update"] == {"method": "lora.v1", "rank": rank, "alpha": alpha or 2.0 * rank}
+    wanted, merged = changes(source, backbone), changes(folder, backbone)
+    stored = load_file(folder / FILES[0])
+    scale = facts["update"]["alpha"] / rank
+    for name, change in wanted.items():
+        layer = name.removesuffix(".weight")
+        product = scale * stored[f"{layer}.b"] @ stored[f"{layer}.a"]
+        torch.testing.assert_close(merged[name], product, rtol=0, atol=1e-5)
+        left, values, right = torch.linalg.svd(change, full_matrices=False)
+        torch.testing.assert_close(product, (left[:, :rank] * values[:rank]) @ right[:rank], rtol=0, atol=1e-5)
+
+
+def test_a_low_rank_training_starts_where_the_factors_are(tmp_path: Path) -> None:
+    from promptbank.mt.methods import load_learnt
+    from promptbank.mt.plan import start_numbers
+
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate(), rows=2)  # of rank 2; norms change as well
+    folder = as_low_rank(source, backbone, tmp_path / "b", rank=2)
+    model = prepared(backbone, LowRankUpdate(rank=2, alpha=4.0))
+    load_learnt(model, start_numbers(folder))
+    with torch.no_grad():
+        torch.testing.assert_close(model(input_ids=IDS).logits, logits(folder, backbone), rtol=1e-4, atol=1e-3)
+    for name, change in changes(source, backbone).items():
+        torch.testing.assert_close(changes(folder, backbone)[name], change, rtol=0, atol=1e-5)
+
+
+def test_a_backbone_without_linear_layers_has_no_low_rank_start(tmp_path: Path) -> None:
+    backbone = tiny_backbone("gpt2")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    with pytest.raises(TrainingError, match="has no linear layers"):
+        as_low_rank(source, backbone, tmp_path / "b", rank=2)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_whole_parameter_of_another_shape_is_refused() -> None:
+    backbone = tiny_backbone("llama")
+    wrong = {"model.norm.weight": torch.zeros(3)}
+    with pytest.raises(TrainingError, match=r"holds 'model\.norm\.weight'"):
+        PackedUpdate().load(prepared(backbone, PackedUpdate()), wrong)
