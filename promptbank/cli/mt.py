@@ -103,6 +103,9 @@ def train(
         Path | None, typer.Option(help="Folder of the run; <home>/mt/<langpair>-<method> if absent.")
     ] = None,
     start: Annotated[Path | None, typer.Option(help="A trained translator of the same method to go on from.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Write what a run under way has learnt as a translator here, and end.")
+    ] = None,
     sets: Sets = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000; marian 20000.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch. Default: 1500; marian 3000.")] = None,
@@ -145,7 +148,7 @@ def train(
         "sample": sample, "dtype": dtype, "seed": seed, "device": device,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
-    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, sets or [], given)
+    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, snapshot, sets or [], given)
     translators.train(common.settings, asked)
 
 

@@ -46,6 +46,7 @@ class TrainAsked:
     corpus: str
     out: Path | None
     start: Path | None
+    snapshot: Path | None
     sets: Sequence[Path]
     settings: Mapping[str, Any]
 
@@ -102,6 +103,10 @@ def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method}"
     backbone = the_backbone(settings)
     plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
+    if asked.snapshot:
+        from promptbank.mt.snapshot import snapshot_translator
+
+        return snapshot_translator(backbone, plan, asked.snapshot)
     with stop_on_signal() as should_stop, TrainingLog(wanted.steps) as log:
         say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
         return train_translator(backbone, plan, log, should_stop)
@@ -123,8 +128,8 @@ def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
 
     if strange := sorted(set(asked.settings) - set(MARIAN)):
         raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
-    if asked.start or asked.sets:
-        raise ConfigError("--arch marian takes neither --start nor --set; score it with `promptbank mt score`")
+    if asked.start or asked.sets or asked.snapshot:
+        raise ConfigError("--arch marian takes none of --start, --set, --snapshot; score it with `promptbank mt score`")
     wanted = TrainSettings(**{MARIAN[name]: value for name, value in asked.settings.items() if MARIAN[name]})
     if settings.threads:
         torch.set_num_threads(settings.threads)

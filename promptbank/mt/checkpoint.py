@@ -75,8 +75,26 @@ class Checkpoints:
         """Read the newest checkpoint that is whole into the model and the optimizer; None when there is none.
 
         Raises:
+            TrainingError: see `newest`.
+        """
+        found = self._newest()
+        if found is None:
+            return None
+        tensors, position = found
+        load_learnt(model, _below(tensors, "weight."))
+        restore_optimizer(optimizer, tensors)
+        return position
+
+    def newest(self) -> tuple[dict[str, Tensor], Position] | None:
+        """Return the weights of the newest checkpoint that is whole, and where it stands; None when there is none.
+
+        Raises:
             TrainingError: it belongs to another run, or none of several can be read.
         """
+        found = self._newest()
+        return None if found is None else (_below(found[0], "weight."), found[1])
+
+    def _newest(self) -> tuple[dict[str, Tensor], Position] | None:
         faults = []
         for path in reversed(self._files()):
             try:
@@ -89,12 +107,14 @@ class Checkpoints:
                     f"{path} belongs to a run with another corpus, backbone or settings; give the same ones again, or "
                     "name another --out"
                 )
-            load_learnt(model, _below(tensors, "weight."))
-            restore_optimizer(optimizer, tensors)
-            return Position(**json.loads(metadata["position"]))
+            return tensors, Position(**json.loads(metadata["position"]))
         if faults:
             raise TrainingError(f"no checkpoint in {self.folder} can be read ({'; '.join(faults)}); remove the folder")
         return None
+
+    def kept(self, step: int) -> dict[str, Tensor]:
+        """Return the weights that were kept at a step."""
+        return _read(self._kept(step))[0]
 
     def remember(self, model: nn.Module, position: Position, count: int) -> None:
         """Keep the present weights to be averaged, of the last ``count`` evaluations."""
@@ -112,7 +132,7 @@ class Checkpoints:
 
     def average(self, model: nn.Module, position: Position) -> None:
         """Write the mean of the kept weights into the model."""
-        load_learnt(model, mean_of([_read(self._kept(step))[0] for step in position.kept]))
+        load_learnt(model, mean_of([self.kept(step) for step in position.kept]))
 
     def clear(self) -> None:
         """Remove everything."""

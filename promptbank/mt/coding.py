@@ -135,9 +135,9 @@ class Sign(Int4):
     """One bit for each number of the change, a scale for each output, and what they miss as 4-bit factors.
 
     The signs are those of BitDelta (Liu et al. 2024, arXiv 2402.10193), with the mean of ``|change|`` in the place of a
-    distilled scale, which is the one of least squared error. They keep 2/pi of a Gaussian change, whatever its rank; that
-    of a full tuning is of nearly full rank. Dev losses after 261 steps (backbone 2.515, unpacked 1.790; 48 pairs), in 18
-    MB: int8.v1 1.930, int4.v1 1.802, sign.v1 1.795; in 13.5 MB sign.v1 1.761.
+    distilled scale, which is the one of least squared error. They keep 2/pi of a Gaussian change, whatever its rank,
+    and that of a full tuning is nearly full. Dev losses after 261 steps (backbone 2.515, unpacked 1.790; 48 pairs): in
+    18 MB int8.v1 1.930, int4.v1 1.802, sign.v1 1.795; in 13.5 MB sign.v1 1.761.
     """
 
     names = (*Int4.names, "sign", "scale")

@@ -113,9 +113,12 @@ def save_translator(
         update: what of it learnt.
         languages: what it translates.
         facts: of its training, kept beside it.
-        dtype: of the stored numbers.
+        dtype: of the stored matrices; vectors stay float32: a norm of 15 moves by 0.002, bfloat16 steps by 0.06.
     """
-    tensors = {name: p.detach().cpu().to(dtype).contiguous() for name, p in learnt(model).items()}
+    tensors = {
+        name: p.detach().cpu().to(dtype if p.ndim > 1 else torch.float32).contiguous()
+        for name, p in learnt(model).items()
+    }
     with _renamed(_cleared(folder) / WEIGHTS) as temporary:
         save_file(tensors, temporary)
     sha256 = _sha256(folder / WEIGHTS)

@@ -92,8 +92,8 @@ def pack_translator(
         target: made if it is not there; another folder than the source.
         max_bytes: most bytes of the target's files together.
         calibration: pairs on which layers' inputs are measured, for the weighting and the report.
-        coding: a key of ``CODINGS``; "sign.v1" is the best for a full tuning (see `promptbank.mt.coding`), the others
-            keep a low-rank one as it is.
+        coding: a key of ``CODINGS``; "sign.v1" or "int4.v1" for a full tuning (see `promptbank.mt.coding` for what they
+            lose), "int8.v1" or "bf16.v1" for a low-rank one.
         weighting: a key of ``WEIGHTINGS``; all but "plain.v1" need calibration pairs.
 
     Raises:

@@ -23,6 +23,7 @@ from promptbank.mt.model import merged, prepared
 from promptbank.mt.plan import MtPlan, MtStep
 from promptbank.mt.rows import Languages, Wording, render_pairs
 from promptbank.mt.settings import MtSettings, rate
+from promptbank.mt.snapshot import snapshot_translator
 from promptbank.mt.train import train_translator
 from tests.tiny import KINDS, Kind, tiny_backbone
 from translate.memory import make_segment
@@ -326,3 +327,30 @@ def test_the_copy_that_learns_is_private() -> None:
             parameter.zero_()
     assert LanguageModel(backbone.model).embedding.weight.any()
     assert not any(p.requires_grad for p in backbone.model.parameters())
+
+
+def test_a_run_under_way_can_be_tried_and_goes_on_as_if_nobody_had(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    settings = replace(SETTINGS, average=2, checkpoint_seconds=0.0)
+    plan = plan_of(backbone, tmp_path / "run", FullUpdate(), settings)
+    with pytest.raises(TrainingError, match="no checkpoint yet"):
+        snapshot_translator(backbone, plan, tmp_path / "try")
+    assert train_translator(backbone, plan, Heard(), after(9)) is None
+    folder = tmp_path / "run" / "checkpoints"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    kept = [load_file(path) for path in folder.glob("kept-*")]
+    newest = load_file(sorted(folder.glob("step-*"))[-1])
+    snapshot_translator(backbone, plan, tmp_path / "try")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    name = "model.layers.0.mlp.up_proj.weight"
+    states = [*(tensors[name] for tensors in kept), newest[f"weight.{name}"]]
+    distinct = torch.unique(torch.stack(states), dim=0)
+    stored = load_file(tmp_path / "try" / "update.safetensors")[name]
+    assert torch.equal(stored, distinct.double().mean(0).float().bfloat16())
+    assert translated(backbone, tmp_path / "try")
+
+
+def translated(backbone: Backbone, folder: Path) -> str:
+    """What a stored translator makes of a word."""
+    engine = open_engine(folder, backbone)
+    return engine.translate([make_segment("en", "sv", "plain", "the text")])[0].text or "nothing"

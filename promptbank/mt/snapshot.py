@@ -1,0 +1,43 @@
+"""A training under way as a translator: what it has learnt so far can be tried, and packed, before it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptbank.backbone import Backbone
+from promptbank.errors import TrainingError
+from promptbank.mt.checkpoint import Checkpoints, mean_of
+from promptbank.mt.methods import load_learnt
+from promptbank.mt.model import prepared, save_translator
+from promptbank.mt.plan import MtPlan, identity_of
+
+__all__ = ["snapshot_translator"]
+
+
+def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
+    """Write the mean of the weights that a run has kept and of its newest checkpoint; the run stays as it is.
+
+    Args:
+        backbone: of the run.
+        plan: of the run.
+        folder: of the translator.
+
+    Raises:
+        TrainingError: the run has no checkpoint yet, or it belongs to another run.
+    """
+    identity = identity_of(backbone, plan)
+    checkpoints = Checkpoints(plan.out / "checkpoints", identity)
+    found = checkpoints.newest()
+    if found is None:
+        raise TrainingError(f"{plan.out} has no checkpoint yet; they come every 15 minutes and on SIGTERM")
+    tensors, position = found
+    steps = sorted({*position.kept, position.step})
+    kept = [checkpoints.kept(step) for step in position.kept if step != position.step]
+    model = prepared(backbone, plan.update)
+    load_learnt(model, mean_of([*kept, tensors]))
+    facts = {
+        "identity": identity, "corpus_sha256": plan.corpus_sha256, "pairs": len(plan.train),
+        "settings": plan.settings.deciding(), "snapshot_of_steps": steps, "tokens": position.tokens,
+        "seconds": round(position.seconds),
+    }  # fmt: skip
+    return save_translator(folder, model, backbone, plan.update, languages=plan.wording.languages, facts=facts)
