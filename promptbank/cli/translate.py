@@ -14,7 +14,10 @@ __all__ = ["register"]
 Src = Annotated[str, typer.Option("--src", help="Source language.")]
 Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
 EngineName = Annotated[
-    str, typer.Option("--engine", help="auto, a name of `mt engines`, a folder, a hub id, recorded:FILE or copy.")
+    str,
+    typer.Option(
+        "--engine", help="auto, a name of `mt engines`, a folder, a hub id, task:NAME, recorded:FILE or copy."
+    ),
 ]
 Beam = Annotated[
     int | None, typer.Option(min=1, help="Hypotheses kept for each text; 1 is greedy. Default: the engine's own.")

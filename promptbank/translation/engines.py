@@ -113,7 +113,7 @@ def _reasons(found: Sequence[Offer]) -> str:
 
 
 def _names(found: Sequence[Offer]) -> str:
-    return ", ".join(["auto", "copy", "recorded:FILE", *(offer.engine for offer in found)])
+    return ", ".join(["auto", "copy", "recorded:FILE", "task:NAME", *(offer.engine for offer in found)])
 
 
 def _help(asked: Asked) -> str:
@@ -276,6 +276,36 @@ class ApertiumWay:
         return next(self.offers(asked)) if name == "apertium" else None
 
 
+class TaskWay:
+    """A frozen task of the bank that answers a text with its translation."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:  # noqa: ARG002 - a card does not say what its answers are
+        """Yield nothing."""
+        return iter(())
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take ``task:taskname[:lang][@version]``."""
+        if not name.startswith("task:"):
+            return None
+        return Offer(name, "task", True, "a prompt of the bank", lambda: _task(name.removeprefix("task:"), asked))
+
+
+def _task(name: str, asked: Asked) -> Engine:
+    import torch
+
+    from promptbank.backbone import load_backbone
+    from promptbank.bank.desk import Desk
+    from promptbank.translation.prompt_engine import PromptTranslator
+    from store import open_store
+
+    settings = asked.settings
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    backbone = load_backbone(settings.backbone, home=settings.home)
+    desk = Desk(open_store(settings.db), backbone, batch_tokens=settings.batch_tokens)
+    return PromptTranslator(desk, name, (asked.src, asked.tgt))
+
+
 class PlainWay:
     """Engines that translate nothing: what was recorded, and the copying floor that checks must tell apart."""
 
@@ -295,7 +325,7 @@ class PlainWay:
         return None
 
 
-WAYS: tuple[Way, ...] = (TranslatorWay(), MarianWay(), ApertiumWay(), FolderWay(), PlainWay(), HubWay())
+WAYS: tuple[Way, ...] = (TranslatorWay(), MarianWay(), ApertiumWay(), TaskWay(), FolderWay(), PlainWay(), HubWay())
 """All kinds, the preferred ones first."""
 
 
