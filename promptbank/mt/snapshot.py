@@ -15,7 +15,7 @@ __all__ = ["snapshot_translator"]
 
 
 def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
-    """Write the mean of the weights that a run has kept and of its newest checkpoint; the run stays as it is.
+    """Write the mean of a run's newest checkpoint and of what it has kept in its second half; the run stays as it is.
 
     Args:
         backbone: of the run.
@@ -31,13 +31,13 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
     if found is None:
         raise TrainingError(f"{plan.out} has no checkpoint yet; they come every 15 minutes and on SIGTERM")
     tensors, position = found
-    steps = sorted({*position.kept, position.step})
-    kept = [checkpoints.kept(step) for step in position.kept if step != position.step]
+    late = [step for step in position.kept if position.step / 2 <= step < position.step]
+    kept = [checkpoints.kept(step) for step in late]
     model = prepared(backbone, plan.update)
     load_learnt(model, mean_of([*kept, tensors]))
     facts = {
         "identity": identity, "corpus_sha256": plan.corpus_sha256, "pairs": len(plan.train),
-        "settings": plan.settings.deciding(), "snapshot_of_steps": steps, "tokens": position.tokens,
+        "settings": plan.settings.deciding(), "snapshot_of_steps": [*late, position.step], "tokens": position.tokens,
         "seconds": round(position.seconds),
     }  # fmt: skip
     return save_translator(folder, model, backbone, plan.update, languages=plan.wording.languages, facts=facts)

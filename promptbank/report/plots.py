@@ -109,7 +109,7 @@ def bar_plot(
 ) -> bytes:
     """Draw bars from zero: for each method one for each metric, with its spread, its single values and its number.
 
-    Bars lie, so that names of methods can be long.
+    Bars lie, so that names of methods can be long. A single whole number is written as one.
 
     Args:
         methods: for each method's name and metric the values (one for each fold, say); every method has every metric.
@@ -162,6 +162,6 @@ def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colou
         beside = [middle + 0.2 * thick] * len(values)
         axes.scatter(values, beside, s=14, color=colour, edgecolors="black", linewidths=0.4, zorder=3)
     axes.annotate(
-        cell_text(found), (1, middle), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+        cell_text(values[0] if len(values) == 1 else found), (1, middle), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
         va="center", fontsize=10, annotation_clip=False,
     )  # fmt: skip

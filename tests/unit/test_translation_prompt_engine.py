@@ -41,7 +41,9 @@ def test_a_closed_task_is_no_translator(learnt) -> None:  # type: ignore[no-unty
     assert "error" in learnt("translate", "--engine", "task:nothing", "--lines", "-", stdin="a\n").stderr
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("translate-*.jsonl")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").glob("translate-*.jsonl")), ids=lambda path: path.name
+)
 def test_the_shipped_card_is_sound(path: Path) -> None:
     from tasks import read_cards
 
