@@ -28,7 +28,7 @@ def sequence_logprob(lm: LanguageModel, prompt: tuple[int, ...], ids: tuple[int,
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_beam_of_one_is_the_greedy_loop(kind: Kind) -> None:
     lm = lm_of(kind)
-    how = Decoding(beam=1, ratio=0, extra=12)
+    how = Decoding(beam=1, ratio=0, extra=12, once=0)
     eos = 77 if kind == "gpt2" else 1
     ours = decode(lm, PROMPTS, eos, how)
     theirs = generate(lm, torch.zeros(1, lm.hidden_size), PROMPTS, [0] * 4, eos_id=eos, max_tokens=12)
@@ -91,3 +91,22 @@ def test_batches_by_length_hold_every_row_and_their_limit() -> None:
     assert batches[0] == [5]
     assert sorted(i for batch in batches for i in batch) == list(range(7))
     assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 40 for batch in batches)
+
+
+@pytest.mark.parametrize("beam", [1, 2])
+def test_no_run_of_tokens_stands_twice_unless_the_prompt_has_it(beam: int) -> None:
+    lm = lm_of("llama", seed=3)
+    free = decode(lm, PROMPTS, 1, Decoding(beam=beam, ratio=0, extra=40, once=0))
+    held = decode(lm, PROMPTS, 1, Decoding(beam=beam, ratio=0, extra=40, once=2))
+    assert any(repeated(found.ids, 2) for found in free), "a random model must loop for this to mean anything"
+    assert [repeated(found.ids, 2) for found in held] == [set()] * len(PROMPTS)
+    loop = min(run for found in free for run in repeated(found.ids, 2))
+    prompt = (*PROMPTS[0], *loop)
+    (found,) = decode(lm, [prompt], 1, Decoding(beam=beam, ratio=0, extra=40, once=2))
+    assert repeated(found.ids, 2) <= {prompt[n : n + 2] for n in range(len(prompt) - 1)}
+
+
+def repeated(ids: tuple[int, ...], size: int) -> set[tuple[int, ...]]:
+    """Runs that stand at least twice."""
+    runs = [ids[n : n + size] for n in range(len(ids) - size + 1)]
+    return {run for run in runs if runs.count(run) > 1}
