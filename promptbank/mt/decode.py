@@ -26,9 +26,9 @@ class Decoding:
         beam: hypotheses kept for each sentence.
         ratio: most tokens of a translation, as a multiple of its prompt's.
         extra: and so many more.
-        once: so many tokens in a row stand in a translation once, unless they stand in its prompt; 0 lets them repeat. It
-            breaks loops of a greedy search: of 150 headlines, by a translator of 500 steps, 11 were flagged for length or
-            repetition instead of 15; chrF2 on 40 FLORES sentences stayed at 43.2.
+        once: so many tokens in a row stand in a translation once, unless they stand in its prompt; 0 lets them
+            repeat. It breaks loops of a greedy search: of 150 headlines, by a translator of 500 steps, 11 were flagged
+            for length or repetition instead of 15; chrF2 on 40 FLORES sentences stayed at 43.2.
         batch_tokens: padded prompt tokens of a batch, times the beam.
     """
 

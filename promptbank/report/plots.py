@@ -161,7 +161,8 @@ def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colou
         axes.errorbar(found.mean, middle - 0.15 * thick, xerr=found.sd, color="black", capsize=3, linewidth=1.3)
         beside = [middle + 0.2 * thick] * len(values)
         axes.scatter(values, beside, s=14, color=colour, edgecolors="black", linewidths=0.4, zorder=3)
+    said = cell_text(values[0] if len(values) == 1 else found)
     axes.annotate(
-        cell_text(values[0] if len(values) == 1 else found), (1, middle), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+        said, (1, middle), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
         va="center", fontsize=10, annotation_clip=False,
     )  # fmt: skip
