@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import Grammar, numbered, phrase_rule, words_of
+from translate.values.grammar import Grammar, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 
 __all__ = ["GRAMMAR"]
@@ -136,14 +136,6 @@ CLOCKS = (
 )
 
 
-def _century(found: re.Match[str]) -> Iterable[Reading]:
-    """Read "twenty seventeen" as the year 2017, or the clock time 20:17."""
-    years = _below(100)
-    high, low = years[found["high"].casefold()], years[found["low"].casefold()]
-    clock = clock_readings(high, low) if high <= 24 and low < 60 else ()
-    return [Reading("number", Decimal(high * 100 + low)), *clock]
-
-
 def _named_century(found: re.Match[str]) -> Iterable[Reading]:
     """Read "18th century" as the years 1700 that other languages name it by, or as 18."""
     digits = re.match(r"\d+", found["nth"])
@@ -151,8 +143,6 @@ def _named_century(found: re.Match[str]) -> Iterable[Reading]:
     return [Reading("number", Decimal(nth)), Reading("number", Decimal(nth * 100 - 100))]
 
 
-TWO_DIGITS = words_of(word for word, n in _below(100).items() if n >= 10 and not word.isdigit())
-HIGH = words_of(word for word, n in MINUTES.items() if n in (17, 18, 19, 20) and not word.isdigit())
 WEEKDAYS = numbered("monday tuesday wednesday thursday friday saturday sunday", 1)
 MONTHS = numbered("january february march april may june july august september october november december", 1)
 MONTHS |= {word[:3]: n for word, n in MONTHS.items() if n != 5} | {"sept": 9}
@@ -164,7 +154,7 @@ DAYS = {word: n for word, n in _below(32).items() if not word.isdigit() and n} |
 }
 NTH = words_of(word for word in DAYS if word.endswith(("st", "nd", "rd", "th")))
 YEARS = (
-    phrase_rule(rf"(?P<high>{HIGH}) (?P<low>{TWO_DIGITS})", _century),
+    paired_digits(_below(100)),
     phrase_rule(rf"(?P<nth>[12]?\d(?:st|nd|rd|th)|{NTH})[\s-]centur(?:y|ies)", _named_century),
 )
 WEAK_MONTHS = frozenset({"may", "march", *(name for name in MONTHS if len(name) <= 3)})  # also verbs and names

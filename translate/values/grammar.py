@@ -7,12 +7,12 @@ a module with one ``Grammar``; what languages share is in ``translate.values.amo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from translate.values.mention import Mention, Reading
+from translate.values.mention import Mention, Reading, clock_readings, number
 
-__all__ = ["Grammar", "Rule", "numbered", "phrase_rule", "words_of"]
+__all__ = ["Grammar", "Rule", "numbered", "paired_digits", "phrase_rule", "words_of"]
 
 Rule = Callable[[str, int], Mention | None]
 
@@ -62,6 +62,23 @@ def phrase_rule(pattern: str, read: Callable[[re.Match[str]], Iterable[Reading]]
         return Mention(at, match.end(), match[0], readings, weak=weak) if match and readings else None
 
     return rule
+
+
+def paired_digits(below_100: Mapping[str, int]) -> Rule:
+    """Return the rule that reads "twenty seventeen" as the year 2017, or the clock time 20:17.
+
+    Args:
+        below_100: words of the language for 0 to 99.
+    """
+
+    def read(found: re.Match[str]) -> Iterable[Reading]:
+        high, low = (below_100[found[part].casefold()] for part in ("high", "low"))
+        clock = clock_readings(high, low) if high <= 24 and low < 60 else ()
+        return [number(high * 100 + low), *clock]
+
+    words = {word: n for word, n in below_100.items() if not word.isdigit()}
+    high, low = (words_of(w for w, n in words.items() if n in span) for span in (range(17, 21), range(10, 100)))
+    return phrase_rule(rf"(?P<high>{high}) (?P<low>{low})", read)
 
 
 def words_of(table: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import Grammar, numbered, phrase_rule, words_of
+from translate.values.grammar import Grammar, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 
 __all__ = ["GRAMMAR"]
@@ -167,16 +167,6 @@ CLOCKS = (
 )
 
 
-def _century(found: re.Match[str]) -> Iterable[Reading]:
-    """Read "tjugo sjutton" as the year 2017, or the clock time 20:17."""
-    years = _below(100)
-    high, low = years[found["high"].casefold()], years[found["low"].casefold()]
-    clock = clock_readings(high, low) if high <= 24 and low < 60 else ()
-    return [Reading("number", Decimal(high * 100 + low)), *clock]
-
-
-TWO_DIGITS = words_of(word for word, n in _below(100).items() if n >= 10 and not word.isdigit())
-HIGH = words_of(word for word, n in MINUTES.items() if n in (17, 18, 19, 20) and not word.isdigit())
 COUNTED = "dygn|dag|minut|timme|timmar|veck|månad|år"
 
 
@@ -188,7 +178,7 @@ def _compound(found: re.Match[str]) -> Iterable[Reading]:
 
 PREFIX = words_of(word for word, n in MINUTES.items() if n > 1 and " " not in word and not word.isdigit())
 YEARS = (
-    phrase_rule(rf"(?P<high>{HIGH}) (?P<low>{TWO_DIGITS})", _century),
+    paired_digits(_below(100)),
     phrase_rule(rf"(?P<number>{PREFIX})(?:{COUNTED})\w*", _compound),
 )
 
