@@ -19,7 +19,7 @@ from tasks import TaskCard
 from translate import Engine, Memory
 from translate.checks import Status
 from translate.inventory import Inventory
-from translate.inventory_file import dump_inventory
+from translate.inventory_file import dump_inventory, load_inventory
 from translate.memory import Step
 from translate.outcome import Outcome, provenance
 from translate.pipeline import Setup, translate_records
@@ -144,7 +144,9 @@ def write_translated(translated: Translated, out: Path) -> list[Path]:
     contents["provenance.jsonl"] = "".join(_lines(_provenance(translated)))
     contents[REVIEW] = write_items(items)
     contents[ITEMS] = dump_items(items)
-    contents[f"labels.{setup.inventory.tgt}.toml"] = dump_inventory(setup.inventory)
+    labels = out / f"labels.{setup.inventory.tgt}.toml"
+    if not labels.is_file() or load_inventory(labels).decisions != setup.inventory.decisions:
+        contents[labels.name] = dump_inventory(setup.inventory)  # a person's own file keeps its comments
     if translated.made_cards:
         contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
     try:

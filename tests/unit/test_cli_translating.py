@@ -59,9 +59,10 @@ def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_
     arguments = ("translate", "--tgt", "nb", "--engine", "copy", "--data", "rows.jsonl", "--out", "nb")
     assert "proposed" in cli(*arguments)[2]
     labels = tmp_path / "nb" / "labels.nb.toml"
-    labels.write_text(labels.read_text().replace('target = "positive"', 'target = "positiv"'))
+    own = "# decided on Monday\n" + labels.read_text().replace('target = "positive"', 'target = "positiv"')
+    labels.write_text(own)
     code, _, err = cli(*arguments)
-    assert (code, "proposed" in err) == (0, False)
+    assert (code, "proposed" in err, labels.read_text()) == (0, False, own)
     assert json.loads((tmp_path / "nb" / "rows.jsonl").read_text().splitlines()[0])["label"] == "positiv"
     assert json.loads((tmp_path / "nb" / "cards.jsonl").read_text())["label_space"]["positive"] == ["positiv"]
 
