@@ -18,13 +18,14 @@ from promptbank.config import Settings
 from promptbank.errors import InputError
 from promptbank.translation.align import chosen_aligner
 from promptbank.translation.cards import undecided_words
-from promptbank.translation.engines import Asked, choose_engine, open_engine
+from promptbank.translation.engines import choose_engine, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, kept_overrides
 from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
+from promptbank.translation.ways import Asked
 from store import Store
 from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
 from translate import Engine, Memory
@@ -64,7 +65,7 @@ class TranslateAsked:
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
-        return Asked(self.src, self.tgt, self.beam, settings)
+        return Asked(self.src, self.tgt, self.beam, settings, say)
 
 
 def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> None:

@@ -71,7 +71,7 @@ def pack(
     from promptbank.cli.session import the_backbone
     from promptbank.mt.model import backbone_name
     from promptbank.mt.pack import as_low_rank, pack_translator
-    from promptbank.translation.engines import translator_folder
+    from promptbank.translation.ways import translator_folder
 
     source = translator_folder(engine, settings.home)
     if source is None:

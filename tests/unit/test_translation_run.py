@@ -10,12 +10,13 @@ import pytest
 
 from promptbank.config import Settings
 from promptbank.errors import InputError
-from promptbank.translation.engines import Asked, choose_engine, offers, open_engine
+from promptbank.translation.engines import choose_engine, offers, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, apply_overrides, kept_overrides
 from promptbank.translation.review import read_decisions
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
+from promptbank.translation.ways import Asked
 from store import open_store
 from tasks import Record as Line
 from tasks import TaskCard, builtin_card, builtin_cards, fold_of, read_examples
