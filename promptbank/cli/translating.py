@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +41,9 @@ from translate.protect import read_names
 __all__ = ["TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
 
 STATUS = "status.json"
+
+LINE_SECONDS = 30.0
+"""Between two lines of progress where no terminal shows a bar."""
 
 
 @dataclass(frozen=True)
@@ -209,15 +212,19 @@ def _inventory(
 
 @contextmanager
 def progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
-    """Show the engine's progress on stderr, and keep it in a file for `mt status`."""
-    with bar() as shown:
-        line = shown.add_task("translating", total=None)
-        sums = Rounds()
+    """Show the engine's progress, a bar or a line every half minute, and keep it in a file for `mt status`."""
+    sums, told = Rounds(), time.monotonic()
+    with bar() if sys.stderr.isatty() else nullcontext() as shown:
+        line = shown.add_task("translating", total=None) if shown else None
 
         def on_step(step: Step) -> None:
+            nonlocal told
             sums.add(step)
-            said = f"translating, {sums.rate:.1f} segments/s" if sums.rate else "translating"
-            shown.update(line, completed=sums.done, total=sums.total, description=said)
+            if shown and line is not None:
+                shown.update(line, completed=sums.done, total=sums.total, description=sums.words())
+            elif time.monotonic() - told > LINE_SECONDS:
+                say(f"{sums.done}/{sums.total} {sums.words()}")
+                told = time.monotonic()
             if status:
                 write_text(status, json.dumps(sums.plain()) + "\n")
 
@@ -252,6 +259,10 @@ class Rounds:
         """Segments a second that the engine translates."""
         step = self._sum()
         return (step.done - step.recalled) / max(time.monotonic() - self._began, 1e-9)
+
+    def words(self) -> str:
+        """Return what to say beside the numbers."""
+        return f"translating, {self.rate:.1f} segments/s" if self.rate else "translating"
 
     def plain(self) -> dict[str, float | None]:
         """Return the figures; seconds left are those of the round."""
