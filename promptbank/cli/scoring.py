@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,9 +56,11 @@ def _texts(chosen: EvalSet, engine: Engine, memory: Memory, asked: TranslateAske
     return [" ".join(found[segment.key].text.split()) for segment in segments]
 
 
-def _row(one: EngineScore) -> Mapping[str, object]:
-    plain = {key: round(value, 2) if isinstance(value, float) else value for key, value in one.as_dict().items()}
-    return {**plain, "set": one.set_name, "p": one.p}
+def _row(one: EngineScore) -> dict[str, object]:
+    plain: dict[str, object] = {
+        key: round(value, 2) if isinstance(value, float) else value for key, value in one.as_dict().items()
+    }
+    return {"set": plain.pop("set_name"), **plain, "p": one.p}
 
 
 def _write(out: Path, found: Sequence[Translations], scores: Sequence[EngineScore]) -> None:

@@ -76,28 +76,40 @@ class Way(Protocol):
 
 
 class TranslatorWay:
-    """The backbone, tuned by `promptbank mt train --arch backbone`: in the home, or shipped in ``translate/models``."""
+    """The backbone, tuned by `promptbank mt train --arch backbone`."""
 
     def offers(self, asked: Asked) -> Iterator[Offer]:
-        """Yield the newest of the home first, then the shipped one."""
+        """Yield those of the home, the newest first."""
         home = asked.settings.home / "mt"
         own = [folder.parent.parent for folder in home.glob("*/model/translator.json")]
         for folder in sorted(own, key=lambda folder: -(folder / "model" / "translator.json").stat().st_mtime):
             if _langpair(folder / "model") == asked.langpair:
-                yield self._offer(folder.name, folder / "model", "trained here", asked)
-        shipped = Path(str(files("translate"))) / "models" / asked.langpair
-        if (shipped / "translator.json").is_file():
-            yield self._offer(asked.langpair, shipped, "comes with promptbank", asked)
+                yield _translator_offer(folder.name, folder / "model", "trained here", asked)
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take a folder's path, or the name of one in the home."""
         folder = translator_folder(name, asked.settings.home)
         if folder is not None:
-            return self._offer(name, folder, "named", asked)
+            return _translator_offer(name, folder, "named", asked)
+        return None
+
+
+class ShippedWay:
+    """A packed translator that comes with promptbank, in ``translate/models``."""
+
+    def offers(self, asked: Asked) -> Iterator[Offer]:
+        """Yield the pair's, if there is one; its name is the pair."""
+        folder = Path(str(files("translate"))) / "models" / asked.langpair
+        if (folder / "translator.json").is_file():
+            yield _translator_offer(asked.langpair, folder, "comes with promptbank", asked)
+
+    def named(self, name: str, asked: Asked) -> Offer | None:
+        """Take the pair as a name."""
         return next((offer for offer in self.offers(asked) if offer.engine == name), None)
 
-    def _offer(self, name: str, folder: Path, why: str, asked: Asked) -> Offer:
-        return Offer(name, "backbone", True, f"{why}, runs on the backbone offline", lambda: _translator(folder, asked))
+
+def _translator_offer(name: str, folder: Path, why: str, asked: Asked) -> Offer:
+    return Offer(name, "backbone", True, f"{why}, runs on the backbone offline", lambda: _translator(folder, asked))
 
 
 def translator_folder(name: str, home: Path) -> Path | None:
@@ -272,8 +284,17 @@ class PlainWay:
         return None
 
 
-WAYS: tuple[Way, ...] = (TranslatorWay(), MarianWay(), ApertiumWay(), TaskWay(), FolderWay(), PlainWay(), HubWay())
-"""All kinds, the preferred ones first."""
+WAYS: tuple[Way, ...] = (
+    TranslatorWay(),
+    MarianWay(),
+    ShippedWay(),
+    ApertiumWay(),
+    TaskWay(),
+    FolderWay(),
+    PlainWay(),
+    HubWay(),
+)
+"""All kinds, the preferred ones first: what was trained here, what comes along, what the system has."""
 
 
 def _never() -> Engine:

