@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from safetensors.torch import load
 from torch import Tensor
 
 from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
 from promptbank.mt.curve import EvalSet, Evaluation
-from promptbank.mt.methods import Update
-from promptbank.mt.model import WEIGHTS
+from promptbank.mt.methods import FullUpdate, Update, learnt
+from promptbank.mt.model import WEIGHTS, load_translator, prepared, read_update
 from promptbank.mt.rows import PairRow, Wording
 from promptbank.mt.settings import MtSettings
 
@@ -67,7 +66,7 @@ class MtPlan:
         sets: translated and scored at every evaluation.
         settings: of the training.
         out: folder of ``checkpoints/``, ``curve.jsonl`` and ``model/``.
-        start: learnt numbers to start from, of the same update, by name.
+        start: folder of a translator to start from.
     """
 
     update: Update
@@ -81,13 +80,24 @@ class MtPlan:
     start: Path | None = None
 
 
-def start_numbers(folder: Path) -> dict[str, Tensor]:
-    """Read the learnt numbers of a stored translator.
+def start_numbers(folder: Path, backbone: Backbone, update: Update) -> dict[str, Tensor]:
+    """Return the numbers that a training starts from.
+
+    Args:
+        folder: of a stored translator. A full training goes on from any kind, packed ones among them; the others from
+            their own.
+        backbone: of the training.
+        update: what learns.
 
     Raises:
         TrainingError: there is none.
+        BackboneMismatchError: it is an update of another backbone.
     """
-    return load(_weights(folder))
+    _weights(folder)
+    if not isinstance(update, FullUpdate):
+        return read_update(folder, backbone).tensors
+    whole = dict(load_translator(folder, backbone).lm.model.named_parameters())
+    return {name: whole[name] for name in learnt(prepared(backbone, update))}
 
 
 def identity_of(backbone: Backbone, plan: MtPlan) -> str:

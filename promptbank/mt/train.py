@@ -117,7 +117,7 @@ class _Training:
         model = prepared(self._backbone, self._plan.update)
         self._lm = LanguageModel(model)
         if self._plan.start is not None:
-            load_learnt(model, start_numbers(self._plan.start))
+            load_learnt(model, start_numbers(self._plan.start, self._backbone, self._plan.update))
         model.to(self._settings.device)
         dtype = torch.bfloat16 if self._half else torch.float32
         self._head = FrozenHead.of(self._lm.head, dtype)

@@ -392,7 +392,7 @@ def test_a_low_rank_training_starts_where_the_factors_are(tmp_path: Path) -> Non
     source = tuned(tmp_path / "a", backbone, FullUpdate(), rows=2)  # of rank 2; norms change as well
     folder = as_low_rank(source, backbone, tmp_path / "b", rank=2)
     model = prepared(backbone, LowRankUpdate(rank=2, alpha=4.0))
-    load_learnt(model, start_numbers(folder))
+    load_learnt(model, start_numbers(folder, backbone, LowRankUpdate(rank=2, alpha=4.0)))
     with torch.no_grad():
         torch.testing.assert_close(model(input_ids=IDS).logits, logits(folder, backbone), rtol=1e-4, atol=1e-3)
     for name, change in changes(source, backbone).items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
@@ -19,8 +19,9 @@ from promptbank.mt.checkpoint import mean_of
 from promptbank.mt.curve import Curve, EvalSet, Evaluation
 from promptbank.mt.engine import open_engine
 from promptbank.mt.methods import FullUpdate, LowRankUpdate, Update, learnt, update_of
-from promptbank.mt.model import merged, prepared
-from promptbank.mt.plan import MtPlan, MtStep
+from promptbank.mt.model import load_translator, merged, prepared
+from promptbank.mt.pack import pack_translator
+from promptbank.mt.plan import MtPlan, MtStep, start_numbers
 from promptbank.mt.rows import Languages, Wording, render_pairs
 from promptbank.mt.settings import MtSettings, rate
 from promptbank.mt.snapshot import snapshot_translator
@@ -312,11 +313,26 @@ def test_a_curve_replaces_what_is_run_again_and_drops_a_cut_line(tmp_path: Path)
     assert [(e.step, e.train_loss) for e in curve.read()] == [(0, 1.0), (2, 2.0)]
 
 
-def test_numbers_of_another_method_do_not_fit(tmp_path: Path) -> None:
+def test_a_low_rank_training_does_not_start_from_a_full_one(tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
-    save_file({"x": torch.zeros(1)}, tmp_path / "update.safetensors")
+    full = train_translator(backbone, plan_of(backbone, tmp_path / "a", FullUpdate()), Heard())
+    plan = plan_of(backbone, tmp_path / "b", LowRankUpdate(rank=2), start=full)
     with pytest.raises(TrainingError, match="not one of this backbone and method"):
-        train_translator(backbone, plan_of(backbone, tmp_path / "a", FullUpdate(), start=tmp_path), Heard())
+        train_translator(backbone, plan, Heard())
+
+
+@pytest.mark.parametrize("coding", ["int8.v1", "sign.v1"])
+def test_a_full_training_goes_on_from_a_packed_one(tmp_path: Path, coding: str) -> None:
+    backbone = tiny_backbone("llama")
+    full = train_translator(backbone, plan_of(backbone, tmp_path / "a", FullUpdate()), Heard())
+    assert full is not None
+    pack_translator(full, backbone, tmp_path / "packed", max_bytes=200_000, coding=coding)
+    wanted = load_translator(tmp_path / "packed", backbone).lm.model.state_dict()
+    found = start_numbers(tmp_path / "packed", backbone, FullUpdate())
+    assert set(found) == set(learnt(prepared(backbone, FullUpdate())))
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
+    plan = plan_of(backbone, tmp_path / "b", FullUpdate(), start=tmp_path / "packed")
+    assert train_translator(backbone, plan, Heard()) is not None
 
 
 def test_the_copy_that_learns_is_private() -> None:
