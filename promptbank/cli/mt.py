@@ -102,9 +102,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; <home>/mt/<langpair>-<method> if absent.")
     ] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="A translator to go on from; lora takes lora only.")
-    ] = None,
+    start: Annotated[Path | None, typer.Option(help="A translator to go on from; lora takes lora only.")] = None,
     snapshot: Annotated[
         Path | None, typer.Option(help="Write what a run under way has learnt as a translator here, and end.")
     ] = None,
