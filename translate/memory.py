@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from translate.errors import EngineError
 from translate.protocols import Engine, Hypothesis, Memory, Segment
 
-__all__ = ["DictMemory", "Step", "batches", "make_segment", "segment_key", "translate_segments"]
+__all__ = ["DictMemory", "Step", "batches", "make_segment", "segment_key", "translate_plain", "translate_segments"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,24 @@ def translate_segments(
         found |= {segment.key: hypothesis for segment, hypothesis in made}
         tell(Step(len(found), len(wanted), recalled))
     return found
+
+
+def translate_plain(
+    engine: Engine,
+    memory: Memory,
+    langpair: tuple[str, str],
+    texts: Sequence[str],
+    *,
+    on_step: Callable[[Step], None] | None = None,
+) -> list[str]:
+    """Translate texts without spans, in their order, white space made single spaces; an empty one stays.
+
+    Raises:
+        EngineError: see `translate_segments`.
+    """
+    segments = [make_segment(*langpair, "plain", text) for text in texts]
+    found = translate_segments(engine, memory, [s for s in segments if s.text], on_step=on_step)
+    return [" ".join(found[s.key].text.split()) if s.text else "" for s in segments]
 
 
 def _storable(hypothesis: Hypothesis) -> Hypothesis:

@@ -21,7 +21,7 @@ from promptbank.translation.report_parts import engine_table
 from translate import Engine, Memory
 from translate.bootstrap import EngineScore, paired
 from translate.bootstrap import EvalSet as Translations
-from translate.memory import make_segment, translate_segments
+from translate.memory import translate_plain
 
 __all__ = ["score"]
 
@@ -50,10 +50,8 @@ def score(
 
 
 def _texts(chosen: EvalSet, engine: Engine, memory: Memory, asked: TranslateAsked) -> list[str]:
-    segments = [make_segment(asked.src, asked.tgt, "plain", text) for text in chosen.texts]
     with progress(None) as on_step:
-        found = translate_segments(engine, memory, segments, on_step=on_step)
-    return [" ".join(found[segment.key].text.split()) for segment in segments]
+        return translate_plain(engine, memory, (asked.src, asked.tgt), chosen.texts, on_step=on_step)
 
 
 def _row(one: EngineScore) -> dict[str, object]:

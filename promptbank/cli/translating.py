@@ -32,7 +32,7 @@ from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
 from translate.inventory_file import load_inventory, shipped_inventory
-from translate.memory import Step, make_segment, translate_segments
+from translate.memory import Step, translate_plain
 from translate.outcome import Override
 from translate.pipeline import Setup
 from translate.policy_file import load_policy
@@ -80,11 +80,8 @@ def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> N
     texts = [" ".join(line.split()) for line in text.splitlines()]
     engine = the_engine(settings, asked)
     with opened_store(settings) as store, progress(None) as on_step:
-        segments = [make_segment(asked.src, asked.tgt, "plain", line) for line in texts if line]
-        found = translate_segments(engine, BankMemory(store), segments, on_step=on_step)
-    for line in texts:
-        said = found[make_segment(asked.src, asked.tgt, "plain", line).key].text if line else ""
-        sys.stdout.write(" ".join(said.split()) + "\n")
+        found = translate_plain(engine, BankMemory(store), (asked.src, asked.tgt), texts, on_step=on_step)
+    sys.stdout.write("".join(f"{line}\n" for line in found))
 
 
 def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_json: bool) -> None:
