@@ -16,6 +16,7 @@ from promptbank.backbone.loading import (
     PulledBackbone,
     list_backbones,
     load_backbone,
+    open_backbone,
     pull_backbone,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "identify",
     "list_backbones",
     "load_backbone",
+    "open_backbone",
     "pull_backbone",
 ]

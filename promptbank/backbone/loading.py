@@ -23,11 +23,20 @@ from promptbank.backbone.hub import cached_repo, download_repo, probe_repo
 from promptbank.backbone.identity import identify, load_tokenizer
 from promptbank.backbone.quiet import quiet_transformers
 from promptbank.backbone.reference import FolderRef, GgufRef, HubRef, InstalledRef, Reference, resolve
+from promptbank.config import Settings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["BackboneInfo", "Notice", "PulledBackbone", "list_backbones", "load_backbone", "pull_backbone"]
+__all__ = [
+    "BackboneInfo",
+    "Notice",
+    "PulledBackbone",
+    "list_backbones",
+    "load_backbone",
+    "open_backbone",
+    "pull_backbone",
+]
 
 Notice = Callable[[str], None]
 """Called with the licence of a model that is being fetched."""
@@ -70,6 +79,17 @@ class BackboneInfo:
 
 def _silent(_: str) -> None:
     """Take a message and show it to nobody."""
+
+
+def open_backbone(settings: Settings, say: Notice) -> Backbone:
+    """Load the backbone that the settings name, with their threads; `say` hears terms and what takes long.
+
+    Raises:
+        BackboneError: see `load_backbone`.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return load_backbone(settings.backbone, home=settings.home, notice=say, progress=say)
 
 
 def load_backbone(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from promptbank.backbone import Backbone, load_backbone
+from promptbank.backbone import Backbone, open_backbone
 from promptbank.bank.desk import Desk
 from promptbank.cli.output import say
 from promptbank.config import Settings, make_home
@@ -27,9 +25,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 def the_backbone(settings: Settings) -> Backbone:
     """Load the backbone with the threads asked for; says what takes long."""
     make_home(settings.home)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    return load_backbone(settings.backbone, home=settings.home, notice=say, progress=say)
+    return open_backbone(settings, say)
 
 
 @contextmanager

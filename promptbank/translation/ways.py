@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
 from translate import Engine, EngineError
-
-if TYPE_CHECKING:
-    from promptbank.backbone import Backbone
 
 __all__ = ["WAYS", "Asked", "Offer", "Way", "translator_folder"]
 
@@ -127,24 +124,15 @@ def _langpair(folder: Path) -> str:
 def _translator(folder: Path, asked: Asked) -> Engine:
     import torch
 
+    from promptbank.backbone import open_backbone
     from promptbank.mt.decode import Decoding
     from promptbank.mt.engine import open_engine as open_translator
     from promptbank.mt.model import backbone_name
     from promptbank.train.loop import cpu_has_bfloat16
 
-    backbone = _backbone(replace(asked, settings=replace(asked.settings, backbone=backbone_name(folder))))
+    backbone = open_backbone(replace(asked.settings, backbone=backbone_name(folder)), asked.say)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32  # 46 words a processor second against 23
     return open_translator(folder, backbone, decoding=Decoding(beam=asked.beam or 1), dtype=dtype)
-
-
-def _backbone(asked: Asked) -> Backbone:
-    import torch
-
-    from promptbank.backbone import load_backbone
-
-    if asked.settings.threads:
-        torch.set_num_threads(asked.settings.threads)
-    return load_backbone(asked.settings.backbone, home=asked.settings.home, notice=asked.say, progress=asked.say)
 
 
 class MarianWay:
@@ -257,11 +245,16 @@ class TaskWay:
 
 
 def _task(name: str, asked: Asked) -> Engine:
+    from promptbank.backbone import open_backbone
     from promptbank.bank.desk import Desk
     from promptbank.translation.prompt_engine import PromptTranslator
     from store import open_store
 
-    desk = Desk(open_store(asked.settings.db), _backbone(asked), batch_tokens=asked.settings.batch_tokens)
+    desk = Desk(
+        open_store(asked.settings.db),
+        open_backbone(asked.settings, asked.say),
+        batch_tokens=asked.settings.batch_tokens,
+    )
     return PromptTranslator(desk, name, (asked.src, asked.tgt))
 
 
