@@ -1,128 +1,18 @@
-"""The loss on answers over a vocabulary of 262,144 words, with a head that does not learn.
-
-As the head is frozen, the gradient of its input is known as soon as the logits are: softmax minus one-hot, times the
-head. So both are made chunk by chunk in the forward pass and no logits are kept (the way of Liger's fused linear
-cross-entropy, arXiv 2410.10989); 700 answer tokens would hold 1.5 GB otherwise.
-"""
+"""The loss of a translator on the answers alone."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from promptbank.forward import LanguageModel
+from promptbank.head import FrozenHead
 from promptbank.inject import Packed, pack
 from promptbank.mt.rows import PairRow
 
-__all__ = ["FrozenHead", "SampledHead", "answer_loss"]
-
-CHUNK_BYTES = 64 * 2**20
-"""Bytes of float32 logits at once: 64 tokens of a 262,144-word vocabulary."""
-
-
-class FrozenHead:
-    """A copy of the output head for training, or some rows of it.
-
-    Args:
-        weight: (rows, H), in the dtype of the forward passes; autocast would cast 168 million numbers at each call.
-        bias: (rows,) or None.
-        words: the ids of the leading rows, ascending; None if row and id are the same.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, words: Tensor | None = None) -> None:
-        self.weight, self.bias, self.words = weight, bias, words
-        self.rows = max(1, CHUNK_BYTES // (4 * len(weight)))
-
-    @classmethod
-    def of(cls, head: nn.Module, dtype: torch.dtype) -> FrozenHead:
-        """Copy a linear head that does not learn."""
-        weight: Any = head.weight
-        bias: Any = getattr(head, "bias", None)
-        return cls(weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype))
-
-    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Return the summed negative log-likelihood of target ids, a float32 scalar with a gradient for ``hidden``.
-
-        Args:
-            hidden: (N, H), gathered.
-            targets: (N,) int64, all among the head's words.
-        """
-        rows = targets if self.words is None else torch.searchsorted(self.words, targets)
-        loss: Tensor = _FrozenNll.apply(hidden, rows, self)  # type: ignore[no-untyped-call]
-        return loss
-
-
-class SampledHead:
-    """The head over the words of the corpus, and for each batch over a new sample of all others.
-
-    With every word of 262,144 the head takes 40 % of a step (4.4 of 12 s on one core), and 0.7 s with the 38,002 of a
-    corpus and 8,192 others, with a gradient of cosine 0.997 to the exact one. The source's words are among them: an
-    untrained translator repeats them (without them the cosine is 0.972). The others' share of the partition
-    function is estimated from the sample, its logits raised by log(others / sample) (importance sampling; Bengio and
-    Senecal 2008).
-
-    Args:
-        full: the whole head.
-        words: ids of the corpus, all targets among them.
-        sample: how many of the others are drawn; all of them if there are no more.
-    """
-
-    def __init__(self, full: FrozenHead, words: Iterable[int], sample: int) -> None:
-        device = full.weight.device
-        self._full = full
-        self._words = torch.tensor(sorted(set(words)), device=device)
-        others = torch.ones(len(full.weight), dtype=torch.bool, device=device)
-        others[self._words] = False
-        self._others = others.nonzero().squeeze(1)
-        self._sample = min(sample, len(self._others))
-        self._known = full.weight[self._words]
-
-    def draw(self, seed: int) -> FrozenHead:
-        """Return the head of one batch; a function of the seed."""
-        generator = torch.Generator().manual_seed(seed)
-        chosen = torch.randint(len(self._others), (self._sample,), generator=generator)
-        if self._sample == len(self._others):
-            chosen = torch.arange(self._sample)
-        ids = self._others[chosen.to(self._others.device)]
-        weight = torch.cat([self._known, self._full.weight[ids]])
-        bias = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
-        if self._sample:
-            bias[len(self._words) :] = math.log(len(self._others) / self._sample)
-        if self._full.bias is not None:
-            bias += self._full.bias[torch.cat([self._words, ids])]
-        return FrozenHead(weight, bias, self._words)
-
-
-class _FrozenNll(torch.autograd.Function):
-    """Loss and gradient in one pass over the vocabulary."""
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: FrozenHead) -> Tensor:
-        grad = torch.empty_like(hidden)
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for at in range(0, len(hidden), head.rows):
-            here = slice(at, at + head.rows)
-            rows, wanted = hidden[here].to(head.weight.dtype), targets[here, None]
-            logits = functional.linear(rows, head.weight, head.bias).float()  # (n, vocabulary)
-            logz = logits.logsumexp(1, keepdim=True)
-            total += (logz - logits.gather(1, wanted)).sum()
-            if not ctx.needs_input_grad[0]:
-                continue
-            slope = logits.sub_(logz).exp_()  # the softmax; softmax - one-hot is the slope
-            slope.scatter_add_(1, wanted, torch.full_like(logz, -1.0))
-            grad[here] = (slope.to(head.weight.dtype) @ head.weight).to(grad.dtype)
-        ctx.save_for_backward(grad)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
-        (grad,) = ctx.saved_tensors
-        return grad * slopes[0].to(grad.dtype), None, None
+__all__ = ["answer_loss"]
 
 
 def answer_loss(lm: LanguageModel, head: FrozenHead, rows: Sequence[PairRow]) -> tuple[Tensor, int]:
@@ -139,4 +29,4 @@ def answer_loss(lm: LanguageModel, head: FrozenHead, rows: Sequence[PairRow]) ->
     hidden = lm.hidden(packed, torch.zeros(1, lm.hidden_size, device=device))  # (B, S, H)
     where = [(b, t - 1, row.ids[t]) for b, row in enumerate(rows) for t in range(len(row.prompt), len(row.ids))]
     b_index, t_index, targets = (torch.tensor(column, device=device) for column in zip(*where, strict=True))
-    return head.nll(hidden[b_index, t_index], targets), len(where)
+    return head.nll(hidden[b_index, t_index], targets).sum(), len(where)

@@ -22,12 +22,13 @@ from torch.optim import AdamW
 from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
+from promptbank.head import FrozenHead, SampledHead
 from promptbank.methods.lora import lora_layers
 from promptbank.mt.checkpoint import Checkpoints, Position
 from promptbank.mt.curve import Curve, EvalSet, Evaluation
 from promptbank.mt.decode import Decoding
 from promptbank.mt.engine import translate_texts
-from promptbank.mt.loss import FrozenHead, SampledHead, answer_loss
+from promptbank.mt.loss import answer_loss
 from promptbank.mt.methods import learnt, load_learnt
 from promptbank.mt.model import merged, prepared, save_translator
 from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numbers

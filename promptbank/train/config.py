@@ -47,6 +47,12 @@ class TrainConfig(BaseModel):
         description="times a run begins again, with the next seed and half the rate, when it answers nearly always the "
         "same on dev",
     )
+    sample: int = Field(
+        8192,
+        ge=0,
+        description="words drawn at each step, beside those of the rows, for the loss on an open answer; 0: all words. "
+        "Dev losses are always over all words",
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the frozen copy trained against: auto is bfloat16 where the CPU has it"
     )

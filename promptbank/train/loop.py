@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from promptbank.forward import LanguageModel
+from promptbank.head import FrozenHead
 from promptbank.train.dev import DevSet
 from promptbank.train.listen import Listener, Silent
 from promptbank.train.prefix import Held, PrefixCache, worth_caching
@@ -90,8 +91,9 @@ class _Population:
         rendered = [Rendered(plan) for plan in plans]
         self.held, dev_held = self._hold(lm, plans, rendered, listener)
         scale = embedding_scale(lm)
+        head = FrozenHead.of(self.lm.head, self.lm.dtype)
         self.runs = [
-            Run(plan, rows, DevSet(lm, plan.renderer, plan.dev, rows.dev, held), scale, listener)
+            Run(plan, rows, DevSet(lm, plan.renderer, plan.dev, rows.dev, held), head, scale, listener)
             for plan, rows, held in zip(plans, rendered, dev_held, strict=True)
         ]
         self.resume = folder / "resume.safetensors"
@@ -125,6 +127,7 @@ class _Population:
             rows,
             self._held_rows(runs, batches),
             offsets=[offset for offset, batch in zip(offsets, batches, strict=False) for _ in batch],
+            heads=[head for head, batch in zip([run.head() for run in runs], batches, strict=True) for _ in batch],
         )
         means = [part.mean() for part in torch.split(losses, [len(batch) for batch in batches])]
         torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]

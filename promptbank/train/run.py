@@ -16,6 +16,7 @@ from torch.optim import AdamW
 
 from promptbank.encoder import PromptEncoder, build_encoder
 from promptbank.errors import TrainingError
+from promptbank.head import FrozenHead, SampledHead
 from promptbank.render import Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevScore, DevSet
@@ -96,13 +97,20 @@ class Run:
         plan: what it learns.
         rendered: the plan's rows.
         dev: scores them.
+        head: of the backbone that is trained against.
         scale: of the backbone's embeddings.
         listener: hears of progress.
     """
 
-    def __init__(self, plan: Plan, rendered: Rendered, dev: DevSet, scale: float, listener: Listener) -> None:
+    def __init__(
+        self, plan: Plan, rendered: Rendered, dev: DevSet, head: FrozenHead, scale: float, listener: Listener
+    ) -> None:
         self.plan, self.rendered, self.dev, self.listener = plan, rendered, dev, listener
-        self._scale = scale
+        self._head, self._scale = head, scale
+        self._sampled: SampledHead | None = None
+        if plan.renderer.card.is_open and plan.config.sample:
+            words = {word for row in rendered.train for word in row.ids if word >= 0}
+            self._sampled = SampledHead(head, words, plan.config.sample)
         self.progress = Progress()
         self.best: Tensor | None = None
         self._begin()
@@ -140,6 +148,13 @@ class Run:
     def width(self) -> int:
         """Return the longest row of the next batch, in positions that are computed in every step."""
         return max(len(row.ids) - row.constant for row in map(self.rendered.train.__getitem__, self.batch()))
+
+    def head(self) -> FrozenHead:
+        """Return the head of the next step, drawn anew for open answers."""
+        if self._sampled is None:
+            return self._head
+        step = self.progress.epoch * len(self._epoch_batches()) + self.progress.step
+        return self._sampled.draw(self.seed * 1_000_003 + step)
 
     def learn(self, loss: float) -> None:
         """Make the step of which the gradients are there, and score the epoch when it was the last one.

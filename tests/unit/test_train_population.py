@@ -18,14 +18,14 @@ CONFIG = TrainConfig(epochs=2, batch_size=3, lr=0.02, dtype="float32", patience=
 
 
 def plans(kind: Kind = "llama", template: str = AFTER) -> tuple[LanguageModel, list[Plan]]:
-    """Three runs that differ in rows, seed, encoder, template, number of virtual tokens and label space."""
+    """Three runs that differ in rows, seed, encoder, template, virtual tokens and label space; one draws words."""
     backbone = tiny_backbone(kind)
     lm = LanguageModel(backbone.model)
     cards = [card_of(template), card_of(template), card_of(SPLIT, (2, 1), taskname="gist", label_space=None)]
     configs = [
         CONFIG,
         CONFIG.model_copy(update={"seed": 5, "encoder": "mlp.v1", "lr": 0.05, "epochs": 4}),
-        CONFIG.model_copy(update={"seed": 6, "batch_size": 2}),
+        CONFIG.model_copy(update={"seed": 6, "batch_size": 2, "sample": 20}),
     ]
     examples = examples_of(14)
     made = []
