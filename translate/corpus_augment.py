@@ -1,4 +1,4 @@
-"""Pairs made from pairs: headlines, other names and numbers, spans in square brackets.
+"""Pairs made from pairs: headlines, other names, numbers and clock times, spans in square brackets.
 
 Financial headlines come in Title Case, name companies that no corpus has, and end without a full stop; a small model
 that never saw the like translates names and lower-cases tickers. Spans in brackets teach it to carry marks
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from translate.corpus_clocks import other_clocks
 from translate.corpus_pairs import Pair, draw, is_sentence
 from translate.corpus_settings import CorpusSettings
 
@@ -47,22 +48,21 @@ _TAILS = ("", "", "", " Group", " plc", " Inc", " AB", " Holdings", " Oil", " Ba
 
 
 class Augmentation(Protocol):
-    """Makes another pair from a plain one, or none."""
+    """Makes other pairs from a plain one, or none."""
 
-    def __call__(self, pair: Pair, settings: CorpusSettings) -> Pair | None:
-        """Return the new pair, its kind not set yet."""
+    def __call__(self, pair: Pair, settings: CorpusSettings) -> Iterable[Pair]:
+        """Return the new pairs, their kind not set yet."""
 
 
 def augment(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Yield the plain pair itself, then what the augmentations make of it."""
     yield replace(pair, spans=(), marked=None)
     for kind, make in AUGMENTATIONS.items():
-        made = make(pair, settings)
-        if made is not None:
+        for made in make(pair, settings):
             yield replace(made, kind=kind, spans=(), marked=None)
 
 
-def headline(pair: Pair, settings: CorpusSettings) -> Pair | None:
+def headline(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Write a sentence as a headline: the source in Title Case, both without their full stop.
 
     A translation keeps its sentence case, as headlines have it in Swedish and most languages.
@@ -70,41 +70,42 @@ def headline(pair: Pair, settings: CorpusSettings) -> Pair | None:
     words = pair.src.split()
     fits = is_sentence(pair.src) and len(words) <= 16 and pair.src.endswith(".") and pair.tgt.endswith(".")
     if not fits or pair.src.count(".") > 1 or draw(pair, "title", settings.seed) >= settings.title:
-        return None
+        return
     titled = [word if n and word in _SMALL else word[:1].upper() + word[1:] for n, word in enumerate(words)]
-    return replace(pair, src=" ".join(titled)[:-1], tgt=pair.tgt[:-1])
+    yield replace(pair, src=" ".join(titled)[:-1], tgt=pair.tgt[:-1])
 
 
-def other_entity(pair: Pair, settings: CorpusSettings) -> Pair | None:
+def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Put an invented ticker, name or number where a name or number stands verbatim, once, on both sides."""
     shared = _shared(pair)
     if not shared or draw(pair, "entity", settings.seed) >= settings.entity:
-        return None
+        return
     # drawn from the pair, for the same corpus in every run
     random_source = random.Random(str(draw(pair, "entity which", settings.seed)))  # noqa: S311 - no secret
     old = random_source.choice(shared)
     src, tgt = _number(random_source) if old.isdigit() else _name(random_source)
-    return replace(pair, src=_put(pair.src, old, src), tgt=_put(pair.tgt, old, tgt))
+    yield replace(pair, src=_put(pair.src, old, src), tgt=_put(pair.tgt, old, tgt))
 
 
-def marked_spans(pair: Pair, settings: CorpusSettings) -> Pair | None:
+def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Put spans that translate each other in brackets: those that the source marks, or one verbatim word."""
     if "[" in pair.src + pair.tgt:
-        return None
+        return
     chance = draw(pair, "marker", settings.seed)
-    if pair.marked:
-        return replace(pair, src=pair.marked[0], tgt=pair.marked[1]) if chance < settings.marker else None
     shared = _shared(pair)
-    if not shared or chance >= settings.marker / 4:
-        return None
-    word = shared[0]
-    return replace(pair, src=_put(pair.src, word, f"[{word}]"), tgt=_put(pair.tgt, word, f"[{word}]"))
+    if pair.marked:
+        if chance < settings.marker:
+            yield replace(pair, src=pair.marked[0], tgt=pair.marked[1])
+    elif shared and chance < settings.marker / 4:
+        word = shared[0]
+        yield replace(pair, src=_put(pair.src, word, f"[{word}]"), tgt=_put(pair.tgt, word, f"[{word}]"))
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {
     "title.v1": headline,
     "entity.v1": other_entity,
     "marker.v1": marked_spans,
+    "clock.v1": other_clocks,
 }
 """The augmentations by the kind that their pairs are given."""
 

@@ -26,6 +26,7 @@ class CorpusSettings:
         entity: share of the pairs with a name or number verbatim on both sides that also come with another one.
         marker: share of the pairs with known spans that also come with these in square brackets; a quarter of it for
             pairs where a word is the same on both sides.
+        clocks: how many pairs with other times are made of one where both sides say the same clock time in words.
         dev: pairs kept out of training for the loss on dev.
         seed: of every draw.
     """
@@ -37,6 +38,7 @@ class CorpusSettings:
     title: float = 0.06
     entity: float = 0.3
     marker: float = 0.4
+    clocks: int = 6
     dev: int = 300
     seed: int = 0
 
@@ -47,6 +49,8 @@ class CorpusSettings:
         ]
         faults += [f"the cap of {name} is {n}; it is at least 0" for name, n in self.caps.items() if n < 0]
         faults += [f"the repeat of {name} is {n}; it is at least 1" for name, n in self.repeats.items() if n < 1]
+        if self.clocks < 0:
+            faults.append(f"clocks is {self.clocks}; it is at least 0")
         if self.src == self.tgt:
             faults.append(f"src and tgt are both {self.src!r}; they must differ")
         if faults:

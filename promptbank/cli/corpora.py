@@ -30,7 +30,7 @@ class CorpusAsked:
     held_out: Sequence[Path]
     cap: Sequence[str] | None = None
     repeat: Sequence[str] | None = None
-    shares: Mapping[str, float] = field(default_factory=dict)
+    augment: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
 
     def settings(self) -> CorpusSettings:
@@ -38,7 +38,7 @@ class CorpusAsked:
         src, tgt = languages(self.langpair)
         numbers = (("caps", self.cap), ("repeats", self.repeat))
         given: dict[str, Any] = {key: _numbers(value) for key, value in numbers if value}
-        return CorpusSettings(src=src, tgt=tgt, seed=self.seed, **given, **dict[str, Any](self.shares))
+        return CorpusSettings(src=src, tgt=tgt, seed=self.seed, **given, **dict[str, Any](self.augment))
 
     def pairs(self) -> Iterator[Pair]:
         """Read all files."""

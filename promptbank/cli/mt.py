@@ -41,6 +41,7 @@ def build(
     title: Annotated[float, typer.Option(help="Share of sentences that also come as headlines.")] = 0.06,
     entity: Annotated[float, typer.Option(help="Share of pairs that also come with another name or number.")] = 0.3,
     marker: Annotated[float, typer.Option(help="Share of pairs that also come with spans in brackets.")] = 0.4,
+    clocks: Annotated[int, typer.Option(help="Pairs with other times made of one with a clock time in words.")] = 6,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     json: Json = False,
 ) -> None:
@@ -50,8 +51,8 @@ def build(
     """
     from promptbank.cli import corpora
 
-    shares = {"title": title, "entity": entity, "marker": marker}
-    asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, shares, seed)
+    augment = {"title": title, "entity": entity, "marker": marker, "clocks": clocks}
+    asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, augment, seed)
     corpora.build(common.settings, asked, name, as_json=json)
 
 
