@@ -19,10 +19,12 @@ from promptbank.cli.reporting import tell
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
+from promptbank.experiments.arms import Arms, read_flagged
 from promptbank.experiments.continual import run_continual
 from promptbank.experiments.crossval import run_crossval
+from promptbank.experiments.crossval_report import crossval_report
 from promptbank.experiments.curve import CurvePlan, run_curve
-from promptbank.experiments.reports import continual_report, crossval_report, curve_report, sweep_report
+from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
 from promptbank.forward import LanguageModel
@@ -30,7 +32,7 @@ from promptbank.train.config import TrainConfig
 from store import Store
 from tasks import Example, TaskCard, fold_of
 
-__all__ = ["Chosen", "SweepPlan", "continual", "crossval", "curve", "curve_plan", "sweep"]
+__all__ = ["ArmsAsked", "Chosen", "SweepPlan", "continual", "crossval", "curve", "curve_plan", "sweep"]
 
 KEPT_OUT_OF = 10
 """Folds of which a sweep may keep one out: those of a ten-fold cross-validation."""
@@ -75,8 +77,51 @@ def _bench(settings: Settings, chosen: Chosen) -> Iterator[_Bench]:
             yield _Bench(store, backbone, LanguageModel(backbone.model), card, found.examples, progress)
 
 
+@dataclass(frozen=True)
+class ArmsAsked:
+    """What else a cross-validation learns from.
+
+    Attributes:
+        other: LANG=FILE of rows in another language.
+        provenance: of the translation that is tested.
+    """
+
+    other: Sequence[str] = ()
+    provenance: Path | None = None
+
+    def read(self, store: Store, chosen: Chosen, card: TaskCard) -> Arms | None:
+        """Read the rows and flags; None if there are none.
+
+        Raises:
+            ConfigError: not LANG=FILE, or two languages.
+            InputError: a file that cannot be read, see `read_flagged`.
+        """
+        pairs = [text.partition("=")[::2] for text in self.other]
+        langs = sorted({lang for lang, _ in pairs})
+        if not all(lang and path for lang, path in pairs) or len(langs) > 1 or card.lang in langs:
+            raise ConfigError(
+                f"--other {' '.join(self.other)}: write LANG=FILE, of one language that is not {card.lang}, such as "
+                "en=fiqa.jsonl"
+            )
+        if not pairs and self.provenance is None:
+            return None
+        examples: list[Example] = []
+        if pairs:
+            other = chosen_card(store, f"{card.taskname}:{langs[0]}", None, chosen.card)
+            examples = examples_of(other, [path for _, path in pairs], part="train").examples
+        flagged = read_flagged(self.provenance) if self.provenance else frozenset()
+        return Arms(examples, "".join(langs), flagged)
+
+
 def crossval(
-    settings: Settings, chosen: Chosen, config: TrainConfig, folds: int, out: Path | None, *, as_json: bool
+    settings: Settings,
+    chosen: Chosen,
+    config: TrainConfig,
+    folds: int,
+    arms: ArmsAsked,
+    out: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Run K folds, write the report, print its first table."""
     with _bench(settings, chosen) as bench:
@@ -89,6 +134,7 @@ def crossval(
             config,
             folds=folds,
             listener=bench.progress,
+            arms=arms.read(bench.store, chosen, bench.card),
         )
     tell(path, lambda result: crossval_report(result, bench.examples), out, as_json=as_json)
 

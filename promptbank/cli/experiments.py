@@ -29,20 +29,29 @@ def crossval(
     data: Data = None,
     card: Card = None,
     folds: Folds = 10,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(help="LANG=FILE, the rows in another language: learn from them, and from both, too. Repeatable."),
+    ] = None,
+    provenance: Annotated[
+        Path | None, typer.Option(help="Of the translated rows: learn from those without a flag too.")
+    ] = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Learn and score a task on K folds, beside majority and TF-IDF on the same folds.
 
     Folds are a function of each row's group, so translations have the folds of their source. All folds train in
-    shared batches, into a bank of the experiment's own. A killed command goes on when it is given again.
+    shared batches, into a bank of the experiment's own. With --other and --provenance the same test rows are also
+    answered by prompts that learnt from other rows. A killed command goes on when it is given again.
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
     from promptbank.cli import experimenting
 
     chosen = experimenting.Chosen(task, lang, card, data)
-    experimenting.crossval(common.settings, chosen, training.config(), folds, out, as_json=json)
+    arms = experimenting.ArmsAsked(other or [], provenance)
+    experimenting.crossval(common.settings, chosen, training.config(), folds, arms, out, as_json=json)
 
 
 def curve(

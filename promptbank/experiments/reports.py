@@ -1,108 +1,17 @@
-"""From result files to reports: what came out, beside what it must be read with."""
+"""From the result files of curves, sweeps and streams to reports: what came out, beside what it is to be read with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
-from promptbank.report.plots import Dot, bar_plot, curve_plot, heat_map, scatter_plot
-from tasks import Example
-from tasks.statistics import bootstrap_interval, mean_sd, paired_bootstrap
+from promptbank.report.parts import Cell, Figure, Prose, Report, Table
+from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
+from tasks.statistics import mean_sd
 
-__all__ = ["continual_report", "crossval_report", "curve_report", "sweep_report", "timing_table"]
-
-METRICS = ("accuracy", "macro_f1")
-NAMES = {"ptuned": "p-tuned", "tfidf": "TF-IDF + logistic regression", "majority": "majority"}
+__all__ = ["continual_report", "curve_report", "sweep_report", "timing_table"]
 
 Result = Mapping[str, Any]
-
-
-def crossval_report(result: Result, examples: Sequence[Example]) -> Report:
-    """Report a cross-validation: scores by method and fold, and the paired difference to each baseline.
-
-    Args:
-        result: of the result file.
-        examples: the whole set, for gold answers and groups.
-    """
-    results, about = result["results"], result["about"]
-    folds: dict[str, Any] = {name: results[name] for name in NAMES if name in results}
-    metrics = [metric for metric in METRICS if metric in results["ptuned"][0]["test"]] or _open_metrics(results)
-    scores = {NAMES[n]: {m: [fold["test"][m] for fold in cells] for m in metrics} for n, cells in folds.items()}
-    card = about["cards"][0]
-    parts: list[Part] = [_method_table(scores), _fold_table(results["ptuned"], metrics), *_paired(folds, examples)]
-    plot = bar_plot(scores, title=f"{about['folds']} folds", value_label="score, one dot a fold")
-    parts += [Figure("folds", "By method", plot, alt=_spoken(scores)), timing_table(result)]
-    return Report(
-        f"Cross-validation of {card['taskname']}:{card['lang']}",
-        f"{about['rows']} rows in {about['folds']} folds by group. {_spoken(scores)}",
-        dict(about),
-        parts,
-        falls_short=_warnings(results["ptuned"]),
-    )
-
-
-def _open_metrics(results: Result) -> list[str]:
-    return [name for name, value in results["ptuned"][0]["test"].items() if isinstance(value, float)]
-
-
-def _method_table(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
-    columns = ["method"]
-    for metric in next(iter(scores.values())):
-        columns += [metric, f"{metric}, 95 % interval of the mean"]
-    rows: list[list[Cell]] = []
-    for name, by_metric in scores.items():
-        row: list[Cell] = [name]
-        for values in by_metric.values():
-            row += [mean_sd(values), bootstrap_interval(values)]
-        rows.append(row)
-    return Table(
-        "By method", columns, rows, note="Mean and sample standard deviation over folds; bootstrap over folds."
-    )
-
-
-def _fold_table(folds: Sequence[Result], metrics: Sequence[str]) -> Table:
-    columns = ["fold", "train", "dev", "test", *metrics, "best epoch"]
-    sizes = ("train", "dev", "test")
-    rows = [
-        [k, *(fold["sizes"][part] for part in sizes), *(fold["test"][m] for m in metrics), fold["best_epoch"]]
-        for k, fold in enumerate(folds)
-    ]
-    return Table("P-tuned, by fold", columns, rows, note="The best epoch is chosen on dev; test rows are scored once.")
-
-
-def _paired(folds: Mapping[str, Sequence[Result]], examples: Sequence[Example]) -> list[Table]:
-    """The p-tuned rows against each other method, on the same rows, by groups."""
-    gold = {e.id: e.answer for e in examples}
-    groups = {e.id: e.group for e in examples}
-    right = {
-        name: {i: float(gold[i] == label) for fold in cells for i, label in fold["predicted"].items()}
-        for name, cells in folds.items()
-    }
-    rows: list[list[Cell]] = []
-    for name in folds:
-        if name != "ptuned":
-            found = paired_bootstrap(right["ptuned"], right[name], groups=groups)
-            rows.append([NAMES[name], found.difference, f"{found.low:+.4f} to {found.high:+.4f}", found.p])
-    if not rows:
-        return []
-    note = "Over all rows, each in its fold's test part; bootstrap over groups of rows."
-    return [Table("P-tuned against", ["method", "difference in accuracy", "95 % interval", "p"], rows, note=note)]
-
-
-def _spoken(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Say every method's first metric in words."""
-    said = []
-    for name, by_metric in scores.items():
-        metric, values = next(iter(by_metric.items()))
-        found = mean_sd(values)
-        said.append(f"{name}: {metric.replace('_', ' ')} {found.mean:.4f}, sd {found.sd or 0:.4f}")
-    return "; ".join(said) + "."
-
-
-def _warnings(trials: Sequence[Result]) -> list[str]:
-    found = [warning for trial in trials for warning in (*trial.get("warnings", ()), *trial.get("notes", ()))]
-    return list(dict.fromkeys(found))
 
 
 def sweep_report(result: Result) -> Report:

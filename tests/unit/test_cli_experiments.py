@@ -12,6 +12,7 @@ from tests.worlds import SENTENCES
 pytest.importorskip("sklearn", reason="the extra experiments is not installed")
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
+SWEDISH = {"positive": "positiv", "negative": "negativ"}
 TASK = ("--task", "sentiment-task", "--data", "data.jsonl")
 
 
@@ -29,6 +30,20 @@ def test_a_cross_validation_prints_its_table_and_says_where_the_report_is(prompt
     shown = promptbank("crossval", *TASK, "--folds", "3", *SMALL)
     assert "p-tuned" in shown.stdout
     assert "epoch" not in shown.stderr  # nothing is learnt twice
+
+
+def test_a_cross_validation_learns_from_another_language_and_without_flagged_rows(promptbank: Promptbank) -> None:
+    rows = [json.loads(line) | {"id": f"r{n}"} for n, line in enumerate(Path("data.jsonl").read_text().splitlines())]
+    Path("en.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("sv.jsonl").write_text("".join(json.dumps(row | {"label": SWEDISH[row["label"]]}) + "\n" for row in rows))
+    Path("provenance.jsonl").write_text('{"row_id": "r0", "status": "review"}\n')
+    crossval = ("crossval", "--task", "sentiment-task:sv", "--data", "sv.jsonl", "--folds", "3", *SMALL)
+    result = promptbank(*crossval, "--other", "en=en.jsonl", "--provenance", "provenance.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    methods = [row["method"] for row in lines(result.stdout)[0]["table"]]
+    assert methods[:4] == ["p-tuned", "p-tuned on en", "p-tuned on en and sv", "p-tuned on ok"]
+    assert "write LANG=FILE" in error(promptbank(*crossval, "--other", "en.jsonl"))
+    assert "is not sv" in error(promptbank(*crossval, "--other", "sv=en.jsonl"))
 
 
 def test_a_curve_compares_starts(promptbank: Promptbank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
-from promptbank.experiments.reports import continual_report, crossval_report, curve_report, sweep_report
+from promptbank.experiments.crossval_report import crossval_report
+from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report

@@ -1,0 +1,107 @@
+"""Arms of a cross-validation: the same test rows, answered by prompts that learnt from other rows of the same groups.
+
+A translated set is tested as it is, and learnt from itself, from the set it was translated from, from both, or from
+its rows without a flag. All arms have the target's card and answers; only the texts that are learnt from differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from promptbank.errors import InputError
+from tasks import Example, Split, fold_of, in_dev
+
+__all__ = ["Arms", "arm_split", "read_flagged", "relabelled"]
+
+UNFLAGGED = "ok"
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What is learnt from beside a set's own rows.
+
+    Attributes:
+        other: rows of the same task in another language; their groups are the set's.
+        lang: of these.
+        flagged: ids of rows of the set that a person should look at.
+    """
+
+    other: Sequence[Example] = ()
+    lang: str = ""
+    flagged: Collection[str] = field(default_factory=frozenset)
+
+    def pools(self, examples: Sequence[Example]) -> dict[str, list[Example]]:
+        """Return by name the rows that each arm learns from, the set's own aside.
+
+        Raises:
+            InputError: an answer of the other language is none of this one's.
+        """
+        pools: dict[str, list[Example]] = {}
+        if self.other:
+            other = relabelled(self.other, examples)
+            pools[self.lang] = other
+            pools[f"{self.lang} and {examples[0].lang}"] = [*other, *examples]
+        if self.flagged:
+            pools[UNFLAGGED] = [e for e in examples if e.id not in self.flagged]
+        return pools
+
+
+def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[Example]:
+    """Return rows of another language with the answers of this one, and ids of their own.
+
+    Which answer is which is read from rows with the same id.
+
+    Raises:
+        InputError: no such row, an answer that stands for two, or one that no common row has.
+    """
+    mine = {e.id: e.answer for e in examples}
+    answers: dict[str | None, str | None] = {}
+    for other in others:
+        if other.id in mine and answers.setdefault(other.answer, mine[other.id]) != mine[other.id]:
+            raise InputError(
+                f"{other.source}: {other.answer!r} is {mine[other.id]!r} in the row with id {other.id!r} and "
+                f"{answers[other.answer]!r} in an earlier one; rows with the same id must mean the same"
+            )
+    unknown = sorted({str(e.answer) for e in others} - {str(answer) for answer in answers})
+    if unknown:
+        raise InputError(
+            f"no row with an id of the tested set has the answer {', '.join(unknown)}, so it has no counterpart there; "
+            "give the file that the tested set was translated from"
+        )
+    lang = examples[0].lang
+    return [replace(e, id=f"{e.lang}:{e.id}", lang=lang, answer=answers[e.answer]) for e in others]
+
+
+def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fraction: float) -> Split:
+    """Return an arm's part of a fold: train and dev from the pool, by its groups; the test rows are the set's own.
+
+    Args:
+        pool: what the arm learns from.
+        own: the set's own split of this fold.
+        folds: K.
+        fold: 0 to K - 1.
+        dev_fraction: share of the other folds' groups kept for dev.
+    """
+    rest = [e for e in pool if fold_of(e.group, folds) != fold]
+    train = tuple(e for e in rest if not in_dev(e.group, dev_fraction))
+    return Split(train, tuple(e for e in rest if in_dev(e.group, dev_fraction)), own.test)
+
+
+def read_flagged(path: Path) -> frozenset[str]:
+    """Return the ids of rows whose status is not "ok" in a ``provenance.jsonl`` of `promptbank translate`.
+
+    Raises:
+        InputError: the file cannot be read, or is none.
+    """
+    try:
+        rows: list[Mapping[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return frozenset(row["row_id"] for row in rows if row["status"] != UNFLAGGED)
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InputError(
+            f"{path} is no provenance.jsonl of `promptbank translate`: a line of it has no row_id and status"
+        ) from exc
