@@ -35,7 +35,7 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
     Example: promptbank mt engines --src en --tgt sv
     """
     from promptbank.translation.engines import offers
-    from promptbank.translation.ways import Asked
+    from promptbank.translation.offer import Asked
 
     found = offers(Asked(src, tgt, None, common.settings))
     auto = next((offer for offer in found if offer.available), None)

@@ -16,7 +16,9 @@ Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
 EngineName = Annotated[
     str,
     typer.Option(
-        "--engine", help="auto, a name of `mt engines`, a folder, a hub id, task:NAME, recorded:FILE or copy."
+        "--engine",
+        help="auto, a name of `mt engines`, a folder, a hub id, libretranslate:URL, deepl, google, task:NAME, "
+        "recorded:FILE or copy.",
     ),
 ]
 Beam = Annotated[
@@ -69,6 +71,9 @@ def translate(
         list[Path] | None,
         typer.Option("--references", help="JSONL of people's translations, same ids, to score against; repeatable."),
     ] = None,
+    characters: Annotated[
+        int, typer.Option(min=1, help="Most characters that are sent to a service on the net.")
+    ] = 500_000,
     json: Json = False,
 ) -> None:
     """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
@@ -97,6 +102,7 @@ def translate(
         align,
         tuple(references or ()),
         back,
+        characters,
     )
     if lines is not None:
         translating.translate_lines(common.settings, asked, lines)

@@ -21,11 +21,11 @@ from promptbank.translation.cards import undecided_words
 from promptbank.translation.engines import choose_engine, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, kept_overrides
+from promptbank.translation.offer import CHARACTERS, Asked
 from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
-from promptbank.translation.ways import Asked
 from store import Store
 from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
 from translate import Engine, Memory
@@ -65,10 +65,11 @@ class TranslateAsked:
     align: str = "auto"
     references: tuple[Path, ...] = ()
     back: str | None = None
+    characters: int = CHARACTERS
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
-        return Asked(self.src, self.tgt, self.beam, settings, say)
+        return Asked(self.src, self.tgt, self.beam, settings, say, self.characters)
 
 
 def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptbank.translation.ways import WAYS, Asked, Offer
+from promptbank.translation.offer import Asked, Offer
+from promptbank.translation.ways import WAYS
 from translate import Engine, EngineError
 
 __all__ = ["choose_engine", "offers", "open_engine"]
@@ -61,5 +62,6 @@ def _help(asked: Asked) -> str:
     return (
         f"Ways to get one: train it (`promptbank mt corpus build --langpair {pair} --data PAIRS.tsv`, then `promptbank "
         f"mt train --corpus {pair}`); give a CTranslate2, Marian or OPUS-MT folder or hub id with --engine; install "
-        "Apertium with a package for the pair; give known translations with --engine recorded:FILE"
+        "Apertium with a package for the pair; name a service with --engine libretranslate:URL, deepl or google; give "
+        "known translations with --engine recorded:FILE"
     )

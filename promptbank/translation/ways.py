@@ -1,75 +1,21 @@
-"""The kinds of engines, each a small class that knows what it has on this machine."""
+"""The kinds of engines, each a small class that knows what it has on this machine; here those of models in folders."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
 
-from promptbank.config import Settings
-from promptbank.errors import ConfigError
-from translate import Engine, EngineError
+from promptbank.translation.offer import Asked, Offer, Way
+from promptbank.translation.ways_outside import ApertiumWay, FastWay, OnlineWay, PlainWay
+from translate import Engine
 
-__all__ = ["WAYS", "Asked", "Offer", "Way", "translator_folder"]
+__all__ = ["WAYS", "translator_folder"]
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What an engine is wanted for.
-
-    Attributes:
-        src: source language.
-        tgt: target language.
-        beam: hypotheses kept for each text, where the engine searches; None for its own choice.
-        settings: home, backbone, threads.
-        say: hears what takes long, and the terms of a backbone that is fetched.
-    """
-
-    src: str
-    tgt: str
-    beam: int | None
-    settings: Settings
-    say: Callable[[str], None] = lambda _: None
-
-    @property
-    def langpair(self) -> str:
-        """Such as "en-sv"."""
-        return f"{self.src}-{self.tgt}"
-
-
-@dataclass(frozen=True)
-class Offer:
-    """An engine that could be had.
-
-    Attributes:
-        engine: what ``--engine`` calls it.
-        way: the kind.
-        available: whether it runs here, for the pair.
-        why: in words.
-        open: loads it.
-    """
-
-    engine: str
-    way: str
-    available: bool
-    why: str
-    open: Callable[[], Engine]
-
-
-class Way(Protocol):
-    """A kind of engine."""
-
-    def offers(self, asked: Asked) -> Iterator[Offer]:
-        """Yield what can be found without being named, the best first."""
-
-    def named(self, name: str, asked: Asked) -> Offer | None:
-        """Return the engine that a name means; None where it is none of this kind."""
 
 
 class TranslatorWay:
@@ -207,29 +153,6 @@ def _marian(ref: str, asked: Asked) -> Engine:
     return MarianEngine(ref, (asked.src, asked.tgt), decoding=Decoding(beam=asked.beam or 4))
 
 
-class ApertiumWay:
-    """Apertium, if the system has it."""
-
-    def offers(self, asked: Asked) -> Iterator[Offer]:
-        """Yield it, with the reason where it does not know the pair."""
-        from translate.engines.apertium import ApertiumEngine, apertium_pairs
-
-        try:
-            pairs = apertium_pairs()
-        except EngineError as exc:
-            yield Offer("apertium", "apertium", False, str(exc), _never)
-            return
-        if asked.langpair in pairs:
-            said, knows = f"has {pairs[asked.langpair]}, rule-based, offline", True
-        else:
-            said, knows = f"translates {', '.join(sorted(pairs)) or 'nothing'}, not {asked.langpair}", False
-        yield Offer("apertium", "apertium", knows, said, lambda: ApertiumEngine((asked.src, asked.tgt)))
-
-    def named(self, name: str, asked: Asked) -> Offer | None:
-        """Take its name."""
-        return next(self.offers(asked)) if name == "apertium" else None
-
-
 class TaskWay:
     """A frozen task of the bank that answers a text with its translation."""
 
@@ -258,37 +181,16 @@ def _task(name: str, asked: Asked) -> Engine:
     return PromptTranslator(desk, name, (asked.src, asked.tgt))
 
 
-class PlainWay:
-    """Engines that translate nothing: what was recorded, and the copying floor that checks must tell apart."""
-
-    def offers(self, asked: Asked) -> Iterator[Offer]:  # noqa: ARG002 - neither is ever chosen unasked
-        """Yield nothing."""
-        return iter(())
-
-    def named(self, name: str, asked: Asked) -> Offer | None:
-        """Take ``copy`` or ``recorded:FILE``."""
-        from translate.engines import CopyEngine, load_recorded
-
-        if name == "copy":
-            return Offer(name, "copy", True, "copies", lambda: CopyEngine(asked.src, asked.tgt))
-        if name.startswith("recorded:"):
-            path = Path(name.removeprefix("recorded:"))
-            return Offer(name, "recorded", True, "recorded", lambda: load_recorded(path, asked.src, asked.tgt))
-        return None
-
-
 WAYS: tuple[Way, ...] = (
     TranslatorWay(),
     MarianWay(),
     ShippedWay(),
     ApertiumWay(),
+    FastWay(),
+    OnlineWay(),
     TaskWay(),
     FolderWay(),
     PlainWay(),
     HubWay(),
 )
 """All kinds, the preferred ones first: what was trained here, what comes along, what the system has."""
-
-
-def _never() -> Engine:
-    raise ConfigError("this engine is not available")

@@ -1,0 +1,180 @@
+"""Services on the net, against a local server that speaks as they do and can be busy, rude or wrong."""
+
+import html
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+pytest.importorskip("tenacity", reason="the extra online is not installed")
+pytest.importorskip("deep_translator", reason="the extra online is not installed")
+
+from promptbank.config import Settings
+from promptbank.translation.engines import choose_engine, offers, open_engine
+from promptbank.translation.offer import Asked
+from translate import EngineError, Segment
+from translate.engines.online import ATTEMPTS, DeepL, Google, LibreTranslate, OnlineEngine, Service
+
+EN_SV = ("en", "sv")
+KEY = "secret-key-of-nobody:fx"
+
+
+class Fake:
+    """Three services at one address: they shout; `answers` are given instead, first to last."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                fake.requests.append((self.path, body, dict(self.headers)))
+                texts = body.get("q") or body.get("text")
+                upper = [text.upper() for text in texts]
+                deepl = {"translations": [{"text": text} for text in upper]}
+                self.answer(json.dumps({"translatedText": upper} if "q" in body else deepl).encode())
+
+            def do_GET(self) -> None:
+                asked = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+                fake.requests.append((urlsplit(self.path).path, asked, dict(self.headers)))
+                page = f'<html><div class="result-container">{html.escape(asked["q"].upper())}</div></html>'
+                self.answer(page.encode())
+
+            def answer(self, content: bytes) -> None:
+                status, headers, said = fake.answers.pop(0) if fake.answers else (200, {}, content)
+                self.send_response(status)
+                for name, value in {
+                    "content-type": "text/html; charset=utf-8",
+                    "content-length": str(len(said)),
+                    **headers,
+                }.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    made = Fake()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def services(fake: Fake) -> dict[str, Service]:
+    return {
+        "libretranslate": LibreTranslate(EN_SV, fake.url + "/", "k"),
+        "deepl": DeepL(EN_SV, KEY, fake.url),
+        "google": Google(EN_SV, fake.url),
+    }
+
+
+def engine(service: Service, characters: int = 10_000) -> tuple[OnlineEngine, list[float]]:
+    slept: list[float] = []
+    return OnlineEngine(service, EN_SV, characters=characters, sleep=slept.append), slept
+
+
+def segments(*texts: str) -> list[Segment]:
+    return [Segment(str(n), "en", "sv", text) for n, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("name", ["libretranslate", "deepl", "google"])
+def test_texts_come_back_in_order(fake: Fake, name: str) -> None:
+    online, _ = engine(services(fake)[name])
+    found = online.translate(segments("Sales <b> rose", "wake me [at nine]", "åäö & more"))
+    assert [hypothesis.text for hypothesis in found] == ["SALES <B> ROSE", "WAKE ME [AT NINE]", "ÅÄÖ & MORE"]
+    assert online.info().offline is False
+    assert online.info().langpairs == ("en-sv",)
+    assert KEY not in online.info().engine_id
+
+
+def test_each_service_is_asked_in_its_own_words(fake: Fake) -> None:
+    for service in services(fake).values():
+        engine(service)[0].translate(segments("hello"))
+    (path, libre, _), (deepl_path, deepl, headers), (_, google, _) = fake.requests
+    assert (path, libre["source"], libre["target"], libre["format"]) == ("/translate", "en", "sv", "text")
+    assert libre["api_key"] == "k"
+    assert (deepl_path, deepl["source_lang"], deepl["target_lang"]) == ("/v2/translate", "EN", "SV")
+    assert {key.lower(): value for key, value in headers.items()}["authorization"] == f"DeepL-Auth-Key {KEY}"
+    assert (google["sl"], google["tl"], google["q"]) == ("en", "sv", "hello")
+
+
+def test_many_texts_are_sent_in_batches_that_a_service_takes(fake: Fake) -> None:
+    online, _ = engine(services(fake)["deepl"], characters=10**6)
+    texts = [f"text {n}" for n in range(60)] + ["x" * 3000, "y" * 3000]
+    assert [h.text for h in online.translate(segments(*texts))] == [text.upper() for text in texts]
+    sizes = [len(body["text"]) for _, body, _ in fake.requests]
+    assert sizes == [50, 11, 1]
+
+
+def test_a_busy_service_is_waited_for_as_long_as_it_asks(fake: Fake) -> None:
+    fake.answers = [(429, {"retry-after": "7"}, b""), (503, {}, b""), (503, {}, b"")]
+    online, slept = engine(services(fake)["libretranslate"])
+    assert online.translate(segments("hello"))[0].text == "HELLO"
+    assert slept == [7, 2, 4]
+
+
+def test_a_service_that_stays_busy_is_an_error_after_some_attempts(fake: Fake) -> None:
+    fake.answers = [(503, {}, b"")] * 20
+    for name in ("deepl", "google"):
+        with pytest.raises(EngineError, match=f"tried {ATTEMPTS} times"):
+            engine(services(fake)[name])[0].translate(segments("hello"))
+    assert len(fake.requests) == 2 * ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((403, {}, b"wrong key"), "refused with status 403: wrong key"),
+        ((200, {}, b"<html>"), "answered no JSON"),
+        ((200, {}, b'{"translations": "x"}'), "without a list"),
+        ((200, {}, b'{"translations": [{"text": "a"}, {"text": "b"}]}'), "gave back 2 of 1 texts"),
+    ],
+)
+def test_what_no_attempt_mends_is_told_at_once_and_without_the_key(fake: Fake, answer: Any, said: str) -> None:
+    fake.answers = [answer]
+    with pytest.raises(EngineError, match=said) as caught:
+        engine(services(fake)["deepl"])[0].translate(segments("hello"))
+    assert len(fake.requests) == 1
+    assert KEY not in str(caught.value)
+
+
+def test_the_budget_stops_a_run_before_the_batch_that_exceeds_it(fake: Fake) -> None:
+    online, _ = engine(services(fake)["libretranslate"], characters=12)
+    online.translate(segments("ten chars!"))
+    with pytest.raises(EngineError, match="10 of 12 characters are sent, and the next 1 texts have 3"):
+        online.translate(segments("abc"))
+    assert len(fake.requests) == 1
+
+
+def test_an_address_or_key_that_cannot_be_is_refused() -> None:
+    with pytest.raises(EngineError, match="give the server's address"):
+        LibreTranslate(EN_SV, "localhost:5000")
+    with pytest.raises(EngineError, match="set DEEPL_AUTH_KEY"):
+        DeepL(EN_SV, "")
+    with pytest.raises(EngineError, match="does not translate en-tlh"):
+        Google(("en", "tlh"))
+    assert DeepL(EN_SV, KEY).name == "deepl:api-free.deepl.com"
+    assert DeepL(EN_SV, "paid").name == "deepl:api.deepl.com"
+
+
+def test_nothing_leaves_the_machine_unless_a_service_is_named(fake: Fake, tmp_path: Any) -> None:
+    asked = Asked("en", "tlh", None, Settings(home=tmp_path, db="sqlite://"))
+    online = [offer for offer in offers(asked) if offer.way == "online"]
+    assert {offer.engine for offer in online} == {"libretranslate", "deepl", "google"}
+    assert not any(offer.available for offer in online)
+    named = choose_engine(f"libretranslate:{fake.url}", asked)
+    assert open_engine(named, asked).translate(segments("qapla"))[0].text == "QAPLA"

