@@ -74,6 +74,9 @@ def translate(
     characters: Annotated[
         int, typer.Option(min=1, help="Most characters that are sent to a service on the net.")
     ] = 500_000,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of a second report, without any text of the rows, to be shared.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
@@ -103,6 +106,7 @@ def translate(
         tuple(references or ()),
         back,
         characters,
+        report,
     )
     if lines is not None:
         translating.translate_lines(common.settings, asked, lines)

@@ -66,6 +66,7 @@ class TranslateAsked:
     references: tuple[Path, ...] = ()
     back: str | None = None
     characters: int = CHARACTERS
+    report: Path | None = None
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
@@ -109,6 +110,8 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
             done = translate_sources(sources, engine, memory, setup, known=cards, only=only, on_step=on_step)
         humans = read_references(asked.references, done)
         paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
+        if asked.report:
+            paths += write_translation_report(done, asked.report, references=humans, with_samples=False)
     _tell(done, paths, out, as_json=as_json)
 
 

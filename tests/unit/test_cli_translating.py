@@ -49,6 +49,17 @@ def test_a_set_is_translated_into_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "sv" / "report.html").is_file()
 
 
+def test_a_report_to_be_shared_shows_no_text_of_the_rows(tmp_path: Path) -> None:
+    code, _, err = translated("--report", "shared")
+    assert code == 0, err
+    names = {path.name for path in (tmp_path / "shared").iterdir()}
+    assert {"report.md", "report.html", "report.json"} <= names
+    assert "provenance.jsonl" not in names
+    for name in ("report.md", "report.html", "report.json"):
+        assert "rsäljningen" not in (tmp_path / "shared" / name).read_text()
+    assert "rsäljningen" in (tmp_path / "sv" / "report.md").read_text()
+
+
 def test_lines_go_through_in_order_and_empty_ones_stay() -> None:
     arguments = ("translate", "--engine", "recorded:known.jsonl", "--lines", "-")
     code, out, err = cli(*arguments, stdin="Sales fell.\n\nSales   rose.\n")
