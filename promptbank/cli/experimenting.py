@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
-from promptbank.backbone import Backbone
 from promptbank.bank.cards import chosen_card, examples_of
 from promptbank.cli.command import CHECK_SAID_NO
 from promptbank.cli.output import say
@@ -27,6 +26,7 @@ from promptbank.experiments.curve import CurvePlan, run_curve
 from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
+from promptbank.experiments.trials import Bench
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from store import Store
@@ -55,26 +55,15 @@ class Chosen:
     data: Sequence[str] | None
 
 
-@dataclass(frozen=True, eq=False)
-class _Bench:
-    """What an experiment works with."""
-
-    store: Store
-    backbone: Backbone
-    lm: LanguageModel
-    card: TaskCard
-    examples: list[Example]
-    progress: TrainingProgress
-
-
 @contextmanager
-def _bench(settings: Settings, chosen: Chosen) -> Iterator[_Bench]:
+def _bench(settings: Settings, chosen: Chosen, config: TrainConfig) -> Iterator[tuple[Bench, Store]]:
     with opened_bank(settings) as (store, backbone):
         card = chosen_card(store, chosen.task, chosen.lang, chosen.card)
         found = examples_of(card, chosen.data, part="train")
         say(found.note)
         with TrainingProgress() as progress:
-            yield _Bench(store, backbone, LanguageModel(backbone.model), card, found.examples, progress)
+            lm = LanguageModel(backbone.model)
+            yield Bench(settings.home, backbone, lm, card, found.examples, config, progress), store
 
 
 @dataclass(frozen=True)
@@ -124,18 +113,8 @@ def crossval(
     as_json: bool,
 ) -> None:
     """Run K folds, write the report, print its first table."""
-    with _bench(settings, chosen) as bench:
-        path = run_crossval(
-            settings.home,
-            bench.backbone,
-            bench.lm,
-            bench.card,
-            bench.examples,
-            config,
-            folds=folds,
-            listener=bench.progress,
-            arms=arms.read(bench.store, chosen, bench.card),
-        )
+    with _bench(settings, chosen, config) as (bench, store):
+        path = run_crossval(bench, folds=folds, arms=arms.read(store, chosen, bench.card))
     tell(path, lambda result: crossval_report(result, bench.examples), out, as_json=as_json)
 
 
@@ -158,18 +137,8 @@ def curve(
     settings: Settings, chosen: Chosen, config: TrainConfig, plan: CurvePlan, out: Path | None, *, as_json: bool
 ) -> None:
     """Run every fraction, write the report, print its first table."""
-    with _bench(settings, chosen) as bench:
-        path = run_curve(
-            settings.home,
-            bench.backbone,
-            bench.lm,
-            bench.card,
-            bench.examples,
-            config,
-            plan,
-            listener=bench.progress,
-            starts=bench.store,
-        )
+    with _bench(settings, chosen, config) as (bench, store):
+        path = run_curve(bench, plan, starts=store)
     tell(path, curve_report, out, as_json=as_json)
 
 
@@ -184,14 +153,12 @@ def sweep(
     as_json: bool,
 ) -> None:
     """Try settings, write the report, print its first table."""
-    with _bench(settings, chosen) as bench:
-        examples = bench.examples
+    with _bench(settings, chosen, config) as (bench, _):
         if kept_out is not None:
-            examples = [e for e in examples if fold_of(e.group, KEPT_OUT_OF) != kept_out]
-            say(f"fold {kept_out} of {KEPT_OUT_OF} is kept out: {len(examples)} of {len(bench.examples)} rows are used")
-        path = run_sweep(
-            settings.home, bench.backbone, bench.lm, bench.card, examples, config, plan, listener=bench.progress
-        )
+            rows = [e for e in bench.examples if fold_of(e.group, KEPT_OUT_OF) != kept_out]
+            say(f"fold {kept_out} of {KEPT_OUT_OF} is kept out: {len(rows)} of {len(bench.examples)} rows are used")
+            bench = replace(bench, examples=rows)
+        path = run_sweep(bench, plan)
     tell(path, sweep_report, out, as_json=as_json)
 
 

@@ -7,19 +7,14 @@ Majority and TF-IDF with logistic regression run on the same folds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptbank.backbone import Backbone
 from promptbank.experiments.arms import Arms, arm_split
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.ledger import Ledger, open_ledger
-from promptbank.experiments.trials import TOGETHER, Trial, origin, run_trials
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener
-from tasks import DEV_SALT, FOLD_SALT, Example, Split, TaskCard, crossval_split, data_sha256, label_shares
+from promptbank.experiments.trials import Bench, Trial, run_trials
+from tasks import DEV_SALT, FOLD_SALT, Example, Split, crossval_split, data_sha256, label_shares
 
 __all__ = ["fold_splits", "run_crossval"]
 
@@ -29,49 +24,25 @@ def fold_splits(examples: Sequence[Example], folds: int, dev_fraction: float) ->
     return [crossval_split(examples, folds, fold, dev_fraction) for fold in range(folds)]
 
 
-def run_crossval(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
-    card: TaskCard,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    *,
-    folds: int,
-    listener: Listener,
-    arms: Arms | None = None,
-) -> Path:
+def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
     """Learn and score every fold; return the path of the result file.
 
     Args:
-        home: of the bank; the experiment's folder lies in its ``runs/``.
-        backbone: float32.
-        lm: its forward passes.
-        card: the task.
-        examples: the whole set.
-        config: of every fold; its ``dev_fraction`` is of the rows that are not in the test part.
+        bench: task, rows and settings; its ``dev_fraction`` is of the rows that are not in the test part.
         folds: K.
-        listener: hears of progress.
         arms: what else is learnt from and tested on the same rows.
     """
-    splits = fold_splits(examples, folds, config.dev_fraction)
+    card, examples, dev_fraction = bench.card, bench.examples, bench.config.dev_fraction
+    splits = fold_splits(examples, folds, dev_fraction)
     pools = arms.pools(examples) if arms else {}
-    about = {
-        **origin(backbone, lm, [card]),
-        "data_sha256": data_sha256(examples),
-        "rows": len(examples),
-        "folds": folds,
-        "salts": [FOLD_SALT, DEV_SALT],
-        "config": config.model_dump(mode="json"),
-        "together": TOGETHER,
-    }
-    with open_ledger(home, "crossval", about) as ledger:
-        learn = partial(_learnt, ledger, backbone, lm, card, config, listener)
-        results: dict[str, Any] = {"ptuned": learn("fold", splits)}
+    about = bench.about() | {"folds": folds, "salts": [FOLD_SALT, DEV_SALT]}
+    with open_ledger(bench.home, "crossval", about) as ledger:
+        results: dict[str, Any] = {"ptuned": _learnt(ledger, bench, "fold", splits)}
         for name, pool in pools.items():
             digest = data_sha256(pool)
-            parts = [arm_split(pool, own, folds, k, config.dev_fraction) for k, own in enumerate(splits)]
-            learnt = learn(f"arm-{digest[:12]}", parts)  # not in the ledger's identity: an arm can be added later
+            parts = [arm_split(pool, own, folds, k, dev_fraction) for k, own in enumerate(splits)]
+            # the ledger's identity does not name the arms, so that one can be added later
+            learnt = _learnt(ledger, bench, f"arm-{digest[:12]}", parts)
             results.setdefault("arms", {})[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": learnt}
         if arms and arms.flagged:
             results["flagged"] = sorted(arms.flagged)
@@ -82,17 +53,8 @@ def run_crossval(
         return ledger.finish(results)
 
 
-def _learnt(
-    ledger: Ledger,
-    backbone: Backbone,
-    lm: LanguageModel,
-    card: TaskCard,
-    config: TrainConfig,
-    listener: Listener,
-    prefix: str,
-    splits: Sequence[Split],
-) -> list[dict[str, Any]]:
+def _learnt(ledger: Ledger, bench: Bench, prefix: str, splits: Sequence[Split]) -> list[dict[str, Any]]:
     """Learn and score one training of each split."""
-    trials = [Trial(f"{prefix}-{k}", card, split, config) for k, split in enumerate(splits)]
-    found = run_trials(ledger, backbone, lm, trials, listener=listener)
+    trials = [Trial(f"{prefix}-{k}", bench.card, split, bench.config) for k, split in enumerate(splits)]
+    found = run_trials(ledger, bench, trials)
     return [found[trial.name] for trial in trials]

@@ -13,15 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptbank.backbone import Backbone
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.ledger import Ledger, open_ledger
-from promptbank.experiments.trials import TOGETHER, Trial, origin, run_trials
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener
+from promptbank.experiments.trials import Bench, Trial, run_trials
+from promptbank.train.config import NEAREST, TrainConfig
 from store import Store
-from tasks import Example, Split, TaskCard, crossval_split, data_sha256
+from tasks import Example, Split, crossval_split
 from tasks.sampling import first_rows, first_share
 
 __all__ = ["CurvePlan", "run_curve"]
@@ -48,63 +45,47 @@ class CurvePlan:
     inits: tuple[str, ...] = ()
 
 
-def run_curve(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
-    card: TaskCard,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    plan: CurvePlan,
-    *,
-    listener: Listener,
-    starts: Store,
-) -> Path:
+def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store) -> Path:
     """Learn and score every fraction; return the path of the result file.
 
     Args:
-        home: of the bank.
-        backbone: float32.
-        lm: its forward passes.
-        card: the task; closed.
-        examples: the whole set.
-        config: with all rows; fewer rows get more epochs, to `LEAST_STEPS` steps.
+        bench: task, closed, rows, and settings with all rows; fewer rows get more epochs, to `LEAST_STEPS` steps.
         plan: fractions, repeats and starts.
-        listener: hears of progress.
         starts: the bank of which rows may be started from.
     """
-    inits = plan.inits or (config.init,)
-    about = {
-        **origin(backbone, lm, [card]),
-        "data_sha256": data_sha256(examples),
-        "rows": len(examples),
+    inits = plan.inits or (bench.config.init,)
+    about = bench.about() | {
         "fractions": list(plan.fractions),
         "repeats": plan.repeats,
         "folds": plan.folds,
         "inits": list(inits),
-        "rows_to_start_from": sorted({row.sha256 for row in starts.rows.list(fingerprint=backbone.fingerprint)}),
-        "config": config.model_dump(mode="json"),
+        "rows_to_start_from": _startable(inits, starts, bench.backbone.fingerprint),
         "least_steps": LEAST_STEPS,
-        "together": TOGETHER,
     }
-    with open_ledger(home, "curve", about) as ledger:
-        run = partial(run_trials, ledger, backbone, lm, listener=listener, starts=starts)
-        point = partial(_point, ledger, card, examples, config, plan, inits, run)
+    with open_ledger(bench.home, "curve", about) as ledger:
+        run = partial(run_trials, ledger, bench, starts=starts)
+        point = partial(_point, ledger, bench, plan, inits, run)
         return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
+
+
+def _startable(inits: Sequence[str], starts: Store, fingerprint: str) -> list[str]:
+    """Return the hashes of rows that could be started from; none when every start makes its own."""
+    if not any(init == NEAREST or init.startswith("from:") for init in inits):
+        return []
+    return sorted({row.sha256 for row in starts.rows.list(fingerprint=fingerprint)})
 
 
 def _point(
     ledger: Ledger,
-    card: TaskCard,
-    examples: Sequence[Example],
-    config: TrainConfig,
+    bench: Bench,
     plan: CurvePlan,
     inits: Sequence[str],
     run: Callable[[Sequence[Trial]], dict[str, dict[str, Any]]],
     fraction: float,
 ) -> dict[str, Any]:
     """Learn and score one fraction, in every repeat and from every start."""
-    splits = [_reduced(examples, plan.folds, r, fraction, config.dev_fraction) for r in range(plan.repeats)]
+    card, config = bench.card, bench.config
+    splits = [_reduced(bench.examples, plan.folds, r, fraction, config.dev_fraction) for r in range(plan.repeats)]
     classical = [
         ledger.cell(f"classical-{fraction:g}-{r}", classical_cell(card, split)) for r, split in enumerate(splits)
     ]

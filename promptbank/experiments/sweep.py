@@ -15,14 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptbank.backbone import Backbone
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.study import Study
-from promptbank.experiments.trials import TOGETHER, Trial, origin, run_trials
-from promptbank.forward import LanguageModel
+from promptbank.experiments.trials import Bench, Trial, run_trials
 from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener
-from tasks import Example, Split, TaskCard, data_sha256, fold_of, in_dev
+from tasks import Example, Split, TaskCard, fold_of, in_dev
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
@@ -59,38 +56,19 @@ class SweepPlan:
     seed: int = 0
 
 
-def run_sweep(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
-    card: TaskCard,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    plan: SweepPlan,
-    *,
-    listener: Listener,
-) -> Path:
+def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
     """Try settings and return the path of the result file.
 
     Args:
-        home: of the bank.
-        backbone: float32.
-        lm: its forward passes.
-        card: the task; closed.
-        examples: the rows to try on; keep those of a final test out of them.
-        config: what the settings replace parts of.
+        bench: task, closed, the rows to try on (keep those of a final test out of them), and what the settings replace
+            parts of.
         plan: how many, and how.
-        listener: hears of progress.
     """
-    about = {
-        **origin(backbone, lm, [card]),
-        "data_sha256": data_sha256(examples),
-        "rows": len(examples),
+    card, config = bench.card, bench.config
+    about = bench.about() | {
         "space": {name: list(values) for name, values in SPACE.items()},
         "plan": vars(plan),
         "salt": SWEEP_SALT,
-        "config": config.model_dump(mode="json"),
-        "together": TOGETHER,
     }
     base = {
         "placement": "after",
@@ -99,12 +77,12 @@ def run_sweep(
         "init": config.init,
         "lr": config.lr,
     }
-    with open_ledger(home, "sweep", about) as ledger:
+    with open_ledger(bench.home, "sweep", about) as ledger:
         space = {name: values if base[name] in values else (*values, base[name]) for name, values in SPACE.items()}
         study = Study(ledger.folder / "study.journal", space, seed=plan.seed)
         wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
         drawn = ledger.cell("settings", partial(_drawn, study, wanted, plan.settings))
-        train = partial(_rung, ledger, backbone, lm, card, examples, config, plan, listener)
+        train = partial(_rung, ledger, bench, plan)
         rungs = _halve(drawn["settings"], plan, train, study)
         return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
 
@@ -129,20 +107,12 @@ def _halve(
 
 
 def _rung(
-    ledger: Ledger,
-    backbone: Backbone,
-    lm: LanguageModel,
-    card: TaskCard,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    plan: SweepPlan,
-    listener: Listener,
-    rung: int,
-    settings: Mapping[int, Mapping[str, Any]],
+    ledger: Ledger, bench: Bench, plan: SweepPlan, rung: int, settings: Mapping[int, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Train settings on inner folds of a share of the rows; each placement is timed apart."""
+    card, config = bench.card, bench.config
     share = KEEP ** -(plan.rungs - 1 - rung)
-    splits = [_inner(examples, plan.folds, fold, config.dev_fraction, share) for fold in range(plan.folds)]
+    splits = [_inner(bench.examples, plan.folds, fold, config.dev_fraction, share) for fold in range(plan.folds)]
     scores = []
     for placement in SPACE["placement"]:
         chosen = {n: s for n, s in settings.items() if s["placement"] == placement}
@@ -153,7 +123,7 @@ def _rung(
             ]
             for n, s in chosen.items()
         }
-        done = run_trials(ledger, backbone, lm, [t for group in trials.values() for t in group], listener=listener)
+        done = run_trials(ledger, bench, [t for group in trials.values() for t in group])
         scores += [_score(n, chosen[n], [done[t.name] for t in group]) for n, group in trials.items()]
     return scores
 

@@ -11,6 +11,7 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,12 +27,45 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from store import Store, open_store
-from tasks import Split, TaskCard
+from tasks import Example, Split, TaskCard, data_sha256
 
-__all__ = ["TOGETHER", "Trial", "origin", "run_trials"]
+__all__ = ["TOGETHER", "Bench", "Trial", "origin", "run_trials"]
 
 TOGETHER = 16
 """Most trials learnt in shared batches; with 16 rows each, 256 rows a pass."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What an experiment on one task works with.
+
+    Attributes:
+        home: of the bank; the experiment's folder lies in its ``runs/``.
+        backbone: float32.
+        lm: its forward passes.
+        card: the task.
+        examples: the whole set.
+        config: of its trainings, where the experiment does not replace a part.
+        listener: hears of progress.
+    """
+
+    home: Path
+    backbone: Backbone
+    lm: LanguageModel
+    card: TaskCard
+    examples: Sequence[Example]
+    config: TrainConfig
+    listener: Listener
+
+    def about(self) -> dict[str, Any]:
+        """Return what decides every result on it."""
+        return {
+            **origin(self.backbone, self.lm, [self.card]),
+            "data_sha256": data_sha256(self.examples),
+            "rows": len(self.examples),
+            "config": self.config.model_dump(mode="json"),
+            "together": TOGETHER,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +80,9 @@ class Trial:
 
 def run_trials(
     ledger: Ledger,
-    backbone: Backbone,
-    lm: LanguageModel,
+    bench: Bench,
     trials: Sequence[Trial],
     *,
-    listener: Listener,
     together: int = TOGETHER,
     starts: Store | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -58,10 +90,8 @@ def run_trials(
 
     Args:
         ledger: of the experiment.
-        backbone: float32.
-        lm: its forward passes.
+        bench: its backbone, and who hears of progress.
         trials: with names that differ.
-        listener: hears of progress.
         together: trials of one group.
         starts: the bank of which rows may be started from; the experiment's own if absent.
 
@@ -72,9 +102,9 @@ def run_trials(
     results: dict[str, dict[str, Any]] = {}
     with open_store(f"sqlite:///{ledger.folder / 'bank.db'}") as store:
         for group in _groups(trials, together):
-            about = _learnt(ledger, store, backbone, lm, group, listener, starts)
+            about = _learnt(ledger, store, bench, group, starts)
             for trial in group:
-                score = partial(_scored, store, backbone, lm, trial, about[trial.name])
+                score = partial(_scored, store, bench, trial, about[trial.name])
                 results[trial.name] = ledger.cell(trial.name, score)
     return results
 
@@ -85,19 +115,15 @@ def _groups(trials: Sequence[Trial], together: int) -> Iterator[Sequence[Trial]]
 
 
 def _learnt(
-    ledger: Ledger,
-    store: Store,
-    backbone: Backbone,
-    lm: LanguageModel,
-    group: Sequence[Trial],
-    listener: Listener,
-    starts: Store | None,
+    ledger: Ledger, store: Store, bench: Bench, group: Sequence[Trial], starts: Store | None
 ) -> Mapping[str, Any]:
     """Learn a group, once; its cell holds what the trainings left and how long they took together."""
 
     def learn() -> dict[str, Any]:
         lessons = [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group]
-        learnt = learn_tasks(store, backbone, lessons, home=ledger.folder, listener=listener, lm=lm, starts=starts)
+        learnt = learn_tasks(
+            store, bench.backbone, lessons, home=ledger.folder, listener=bench.listener, lm=bench.lm, starts=starts
+        )
         return {
             trial.name: {
                 "dev": one.metrics,
@@ -112,15 +138,13 @@ def _learnt(
     return ledger.cell(f"training-{group[0].name}", learn)
 
 
-def _scored(
-    store: Store, backbone: Backbone, lm: LanguageModel, trial: Trial, about: Mapping[str, Any]
-) -> dict[str, Any]:
+def _scored(store: Store, bench: Bench, trial: Trial, about: Mapping[str, Any]) -> dict[str, Any]:
     """Score a trial's stored row on its test rows, in float32."""
-    scope = scope_of(trial.card.taskname, trial.card.lang, backbone)
+    scope = scope_of(trial.card.taskname, trial.card.lang, bench.backbone)
     version = store.aliases.get(scope, trial.name)
     row = store.rows.get(scope, version)
-    task = served_task(row, row.version, backbone)
-    result = record_evaluation(store, Predictor(lm), row, task, trial.split.test, split="test")
+    task = served_task(row, row.version, bench.backbone)
+    result = record_evaluation(store, Predictor(bench.lm), row, task, trial.split.test, split="test")
     split = trial.split
     return {
         "sizes": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},

@@ -11,13 +11,10 @@ from promptbank.errors import InputError
 from promptbank.experiments.arms import Arms, arm_split, read_flagged, relabelled
 from promptbank.experiments.crossval import run_crossval
 from promptbank.experiments.crossval_report import crossval_report
-from promptbank.forward import LanguageModel
 from promptbank.report.parts import Table
-from promptbank.train.listen import Silent
 from tasks import Example, crossval_split
-from tests.tiny import tiny_backbone
-from tests.unit.test_experiments import CONFIG, apart_from_timings
-from tests.worlds import card_of, examples_of
+from tests.unit.test_experiments import apart_from_timings, bench_of
+from tests.worlds import examples_of
 
 MINE = examples_of(32)
 SWEDISH = {"positive": "positiv", "negative": "negativ"}
@@ -70,10 +67,7 @@ def test_the_pools_are_the_other_rows_both_and_those_without_a_flag() -> None:
 
 
 def run(home: Path, arms: Arms | None) -> dict[str, Any]:
-    backbone = tiny_backbone("llama")
-    lm = LanguageModel(backbone.model)
-    path = run_crossval(home, backbone, lm, card_of(), MINE, CONFIG, folds=3, listener=Silent(), arms=arms)
-    return json.loads(path.read_text())
+    return json.loads(run_crossval(bench_of(home, 32), folds=3, arms=arms).read_text())
 
 
 def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_again(tmp_path: Path) -> None:

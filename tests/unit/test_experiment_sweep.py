@@ -1,6 +1,7 @@
 """The sweep: settings drawn once, the best third of a rung goes on, killed and whole sweeps end alike."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,18 @@ pytest.importorskip("optuna", reason="the extra experiments is not installed")
 
 from promptbank.experiments.study import Study
 from promptbank.experiments.sweep import SPACE, SweepPlan, run_sweep
-from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
-from tests.tiny import tiny_backbone
-from tests.unit.test_experiments import KillAt, Killed
-from tests.worlds import card_of, examples_of
+from tests.unit.test_experiments import KillAt, Killed, bench_of
+from tests.worlds import examples_of
 
 CONFIG = TrainConfig(epochs=1, batch_size=4, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 PLAN = SweepPlan(settings=5, folds=2, rungs=2)
 
 
 def sweep(home: Path, listener: Silent | None = None) -> dict[str, Any]:
-    backbone = tiny_backbone("llama")
-    lm = LanguageModel(backbone.model)
-    path = run_sweep(home, backbone, lm, card_of(), examples_of(40), CONFIG, PLAN, listener=listener or Silent())
-    return json.loads(path.read_text())["results"]
+    bench = replace(bench_of(home, 40, listener), config=CONFIG)
+    return json.loads(run_sweep(bench, PLAN).read_text())["results"]
 
 
 def test_the_best_third_goes_on_to_all_rows(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ from promptbank.bank.learn import learn_task
 from promptbank.errors import TrainingError
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.curve import CurvePlan, _longer, run_curve
+from promptbank.experiments.curve import CurvePlan, _longer, _startable, run_curve
 from promptbank.experiments.ledger import open_ledger
-from promptbank.experiments.trials import Trial, run_trials
+from promptbank.experiments.trials import Bench, Trial, run_trials
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent
+from promptbank.train.listen import Listener, Silent
 from store import open_store
 from tasks import Split, crossval_split
 from tests.tiny import tiny_backbone
@@ -26,18 +27,14 @@ from tests.worlds import card_of, examples_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 
 
-def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
+def bench_of(home: Path, rows: int, listener: Listener | None = None) -> Bench:
     backbone = tiny_backbone("llama")
-    path = run_crossval(
-        home,
-        backbone,
-        LanguageModel(backbone.model),
-        card_of(),
-        examples_of(32),
-        CONFIG,
-        folds=3,
-        listener=listener or Silent(),
-    )
+    lm = LanguageModel(backbone.model)
+    return Bench(home, backbone, lm, card_of(), examples_of(rows), CONFIG, listener or Silent())
+
+
+def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
+    path = run_crossval(bench_of(home, 32, listener), folds=3)
     return json.loads(path.read_text())
 
 
@@ -77,14 +74,13 @@ def test_a_finished_experiment_is_not_done_again(tmp_path: Path) -> None:
 
 
 def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) -> None:
-    backbone = tiny_backbone("llama")
-    examples = examples_of(16)
+    bench = bench_of(tmp_path, 16)
+    examples = bench.examples
     split = Split(tuple(examples[:8]), tuple(examples[8:12]), tuple(examples[12:]))
     trials = [Trial(f"t{n}", card_of(), split, CONFIG.model_copy(update={"seed": n})) for n in range(3)]
-    lm = LanguageModel(backbone.model)
     with open_ledger(tmp_path, "sweep", {}) as ledger:
-        first = run_trials(ledger, backbone, lm, trials[:2], listener=Silent(), together=2)
-        both = run_trials(ledger, backbone, lm, trials, listener=KillAt(99), together=2)
+        first = run_trials(ledger, bench, trials[:2], together=2)
+        both = run_trials(ledger, replace(bench, listener=KillAt(99)), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
 
@@ -132,15 +128,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 
 
 def curve(home: Path, plan: CurvePlan, listener: Silent | None = None) -> dict[str, Any]:
-    backbone = tiny_backbone("llama")
-    lm = LanguageModel(backbone.model)
-    examples = examples_of(48)
+    bench = bench_of(home, 48, listener)
+    rows, tone = bench.examples, card_of(taskname="tone")
     home.mkdir(exist_ok=True)
     with open_store(f"sqlite:///{home / 'bank.db'}") as store:
-        learn_task(store, backbone, card_of(taskname="tone"), examples[:8], examples[8:16], CONFIG, home=home, lm=lm)
-        path = run_curve(
-            home, backbone, lm, card_of(), examples, CONFIG, plan, listener=listener or Silent(), starts=store
-        )
+        learn_task(store, bench.backbone, tone, rows[:8], rows[8:16], CONFIG, home=home, lm=bench.lm)
+        path = run_curve(bench, plan, starts=store)
     return json.loads(path.read_text())
 
 
@@ -154,6 +147,18 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path, m
     assert list(few["ptuned"]) == ["text", "nearest", "from:tone:en"]
     assert all(len(scores) == 2 for point in (few, all_rows) for scores in point["ptuned"].values())
     assert curve(tmp_path / "home", plan, KillAt(1)) == result
+
+
+def test_a_new_row_of_the_bank_begins_a_curve_anew_only_if_a_curve_may_start_from_it(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 16)
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        assert _startable(("nearest",), store, bench.backbone.fingerprint) == []
+        rows = bench.examples
+        learnt = learn_task(store, bench.backbone, card_of(), rows[:8], rows[8:], CONFIG, home=tmp_path, lm=bench.lm)
+        fingerprint = bench.backbone.fingerprint
+        assert _startable(("text", "labels"), store, fingerprint) == []
+        assert _startable(("text", "nearest"), store, fingerprint) == [learnt.row.sha256]
+        assert _startable(("from:mood:en",), store, fingerprint) == [learnt.row.sha256]
 
 
 def test_few_rows_get_more_epochs(tmp_path: Path) -> None:
