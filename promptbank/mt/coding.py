@@ -28,10 +28,6 @@ class Coding(ABC):
         """Return what is stored of a change (out, in) before the rest is factorised: here nothing."""
         return {}
 
-    def rough_bytes(self, _outputs: int, _inputs: int) -> int:
-        """Return the bytes of `rough`."""
-        return 0
-
     @abstractmethod
     def encode(self, b: Tensor, a: Tensor) -> dict[str, Tensor]:
         """Return factors B (out, r) and A (r, in) as stored tensors."""
@@ -147,10 +143,6 @@ class Sign(Int4):
         bits = functional.pad((change >= 0).to(torch.uint8), (0, -change.shape[1] % 8)).reshape(len(change), -1, 8)
         sign = (bits << torch.arange(8, dtype=torch.uint8)).sum(-1).to(torch.uint8)  # (out, in / 8)
         return {"sign": sign, "scale": change.abs().mean(1).bfloat16()}
-
-    def rough_bytes(self, outputs: int, inputs: int) -> int:
-        """Count a bit a number and two bytes an output."""
-        return outputs * ((inputs + 7) // 8 + 2)
 
     def decode(self, stored: Mapping[str, Tensor], outputs: int, inputs: int) -> Tensor:
         """Return the signs times their scales, with the factors' product added."""
