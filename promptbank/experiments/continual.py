@@ -33,7 +33,6 @@ from tasks.continual import stream_scores
 __all__ = ["run_continual"]
 
 BANK = "bank.db"
-CONTRAST = "full.v1"
 
 
 def run_continual(
@@ -60,7 +59,7 @@ def run_continual(
     about = {
         **origin(backbone, lm, [stage.card for stage in stream.stages]),
         "stream": stream.name,
-        "contrast": dict(stream.contrast) if contrast else None,
+        "contrast": {"method": stream.method, **stream.contrast} if contrast else None,
         "stages": [_about(stage) for stage in stream.stages],
     }
     with open_ledger(home, "continual", about) as ledger:
@@ -75,7 +74,7 @@ def run_continual(
             )
         results = {"tasks": [stage.name for stage in stream.stages], "bank": _bank_results(stream.stages, measured)}
         if contrast:
-            on_stage("contrast: the same stream by full fine-tuning of a copy")
+            on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
             results["full"] = _contrast(ledger, backbone, lm, stream, listener)
         return ledger.finish(results)
 
@@ -139,7 +138,7 @@ def _contrast(
     tuned, count = _TunedCopy(ledger.folder, backbone, lm, stream), len(stream.stages)
     matrix = [ledger.cell(f"contrast-{i}", partial(tuned.after, i, listener))["scores"] for i in range(count)]
     tuned.remove()
-    about = {"method": CONTRAST, "config": tuned.config.model_dump(mode="json")}
+    about = {"method": stream.method, "config": tuned.config.model_dump(mode="json")}
     return {**about, "matrix": matrix, "scores": stream_scores(matrix).as_dict()}
 
 
@@ -148,8 +147,9 @@ class _TunedCopy:
 
     def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
         self._folder, self._stages = folder, stream.stages
-        self.config = stream.stages[0].config.model_copy(update={**METHODS[CONTRAST].training, **stream.contrast})
-        self._begin = partial(METHODS[CONTRAST].begin, backbone, lm, self.config)
+        method = METHODS[stream.method]
+        self.config = stream.stages[0].config.model_copy(update={**method.training, **stream.contrast})
+        self._begin = partial(method.begin, backbone, lm, self.config)
         self._learner: Tuned | None = None
 
     def after(self, i: int, listener: Listener) -> dict[str, Any]:

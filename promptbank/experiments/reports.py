@@ -108,7 +108,8 @@ def continual_report(result: Result) -> Report:
     names = results["tasks"]
     rows: list[list[Cell]] = []
     parts: list[Figure] = []
-    for key, title in (("bank", "prompt bank"), ("full", "full fine-tuning")):
+    tuned = f"fine-tuning, {results['full']['method']}" if "full" in results else ""
+    for key, title in (("bank", "prompt bank"), ("full", tuned)):
         if key in results:
             scores = results[key]["scores"]
             rows.append([title, scores["average"], scores["backward_transfer"], scores["forgetting"]])
@@ -122,7 +123,7 @@ def continual_report(result: Result) -> Report:
     return Report(
         f"Stream: {about['stream']}",
         f"{len(names)} tasks one after the other. Forgetting of the bank: {results['bank']['scores']['forgetting']:g}."
-        + (f" Of full fine-tuning: {results['full']['scores']['forgetting']:.4f}." if "full" in results else ""),
+        + (f" Of {tuned}: {results['full']['scores']['forgetting']:.4f}." if tuned else ""),
         dict(about),
         [table, Prose("Proof", proof), *parts, _final(results), timing_table(result)],
         falls_short=[*moved, *faults],

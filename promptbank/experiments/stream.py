@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from promptbank.bank.cards import chosen_card, examples_of
 from promptbank.errors import ConfigError
+from promptbank.methods.registry import METHODS, method_name
+from promptbank.methods.tuning import TuningMethod
 from promptbank.train.config import TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, split_dev
 from tasks.sampling import first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
+
+FULL = "full.v1"
 
 
 class _Entry(BaseModel):
@@ -75,12 +80,14 @@ class Stream:
     Attributes:
         name: of the stream.
         stages: the tasks.
-        contrast: settings in which full fine-tuning differs from the first task's.
+        contrast: settings in which fine-tuning differs from the first task's.
+        method: of the fine-tuning, a key of `METHODS`.
     """
 
     name: str
     stages: tuple[Stage, ...]
     contrast: Mapping[str, Any] = field(default_factory=dict)
+    method: str = FULL
 
 
 def read_stream(path: Path, store: Store) -> Stream:
@@ -90,7 +97,8 @@ def read_stream(path: Path, store: Store) -> Stream:
         path: TOML with ``name``, settings of all trainings under ``[config]``, and an ``[[experience]]`` a task:
             ``task``, optionally ``card``, and ``data`` (of which fold ``fold`` of ``folds`` is the test part) or
             ``train`` and ``test``; ``train_rows`` and ``test_rows`` keep nested hash samples; ``config``. Settings of
-            the full fine-tuning beside it under ``[contrast]``.
+            the fine-tuning beside it under ``[contrast]``, and its ``method``: full, full-body, lora or bitfit. Dev
+            rows are as many for each training row as the whole set has.
         store: for the cards that were added to the bank.
 
     Raises:
@@ -104,12 +112,22 @@ def read_stream(path: Path, store: Store) -> Stream:
     except ValidationError as exc:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         raise ConfigError(f"the stream {path} is faulty: {'; '.join(faults)}") from exc
-    checked_config({**found.config, **found.contrast}, of="contrast")
+    contrast = dict(found.contrast)
+    method = _tuning(str(contrast.pop("method", FULL)))
+    checked_config({**found.config, **contrast}, of="contrast")
     stages = tuple(_stage(entry, found.config, path.parent, store) for entry in found.experience)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ConfigError(f"the stream {path} has a task twice: {', '.join(names)}")
-    return Stream(found.name, stages, found.contrast)
+    return Stream(found.name, stages, contrast, method)
+
+
+def _tuning(asked: str) -> str:
+    name = method_name(asked)
+    if not isinstance(METHODS[name], TuningMethod):
+        tuning = [known.rpartition(".")[0] for known, method in METHODS.items() if isinstance(method, TuningMethod)]
+        raise ConfigError(f"method {asked!r} of contrast changes no weights; possible: {', '.join(tuning)}")
+    return name
 
 
 def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store) -> Stage:
@@ -131,8 +149,12 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         train, dev = split_dev(known, config.dev_fraction)
         test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
         whole = Split(tuple(train), tuple(dev), tuple(test))
+    rows = min(entry.train_rows or len(whole.train), len(whole.train))
+    dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))
     return Split(
-        _few(whole.train, entry.train_rows, config.seed), whole.dev, _few(whole.test, entry.test_rows, config.seed)
+        _few(whole.train, rows, config.seed),
+        _few(whole.dev, dev_rows, config.seed),
+        _few(whole.test, entry.test_rows, config.seed),
     )
 
 

@@ -22,6 +22,7 @@ from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.errors import InputError, TrainingError
 from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
+from promptbank.head import FrozenHead
 from promptbank.methods.icl import plain_card
 from promptbank.methods.learner import Fit, Learner, Method, Size
 from promptbank.render import Policy, Prompt, Renderer
@@ -72,6 +73,7 @@ class Tuned(Learner):
     def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> None:
         self.lm, self._backbone, self._config = lm, backbone, config
         self._nothing = torch.zeros(1, lm.hidden_size)  # the table of a prompt without virtual tokens
+        self._head = _frozen_head(lm, _half(config.dtype))
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -134,8 +136,9 @@ class Tuned(Learner):
     def _step(self, rows: Sequence[TrainRow], optimizer: AdamW, lr: float) -> float:
         for group in optimizer.param_groups:
             group["lr"] = lr
+        heads = [self._head] * len(rows) if self._head else None
         with _autocast(self._config.dtype):
-            loss = row_losses(self.lm, self._nothing, rows, None).mean()
+            loss = row_losses(self.lm, self._nothing, rows, None, heads=heads).mean()
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(f"the loss is {value}; try a lower --lr than {self._config.lr}")
@@ -191,6 +194,18 @@ class _Best:
 
 def _autocast(dtype: str) -> contextlib.AbstractContextManager[object]:
     """Return bfloat16 forward passes, as `TrainConfig.dtype` asks for them."""
-    if dtype == "float32" or (dtype == "auto" and not cpu_has_bfloat16()):
-        return contextlib.nullcontext()
-    return torch.autocast("cpu", dtype=torch.bfloat16)
+    return torch.autocast("cpu", dtype=torch.bfloat16) if _half(dtype) else contextlib.nullcontext()
+
+
+def _half(dtype: str) -> bool:
+    return dtype == "bfloat16" or (dtype == "auto" and cpu_has_bfloat16())
+
+
+def _frozen_head(lm: LanguageModel, half: bool) -> FrozenHead | None:
+    """Return the head in the dtype of the passes if it is a plain layer that does not learn.
+
+    Autocast would cast its 168 million numbers at every step, and keep all logits for the way back.
+    """
+    if not isinstance(lm.head, nn.Linear) or any(p.requires_grad for p in lm.head.parameters()):
+        return None
+    return FrozenHead.of(lm.head, torch.bfloat16 if half else torch.float32)

@@ -1,6 +1,7 @@
 """A stream of tasks: nothing is forgotten, and what would be forgotten is seen."""
 
 import json
+import math
 import sqlite3
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +19,7 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
 from store import NewRow, Store, open_store
-from tasks import Split
+from tasks import Split, crossval_split
 from tests.tiny import save_tiny
 from tests.unit.test_experiments import KillAt, Killed, apart_from_timings
 from tests.worlds import BEFORE, card_of, examples_of
@@ -134,7 +135,7 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         """
         name = "two"
         config = {epochs = 3, dev_fraction = 0.2}
-        contrast = {lr = 0.00001}
+        contrast = {lr = 0.00001, method = "full-body"}
         [[experience]]
         task = "sentiment-task:en"
         data = ["rows.jsonl"]
@@ -153,9 +154,11 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
     (tmp_path / "topics.jsonl").write_text("\n".join(topics))
     found = read_stream(tmp_path / "stream.toml", fresh_store)
     sentiment, topic = found.stages
-    assert found.contrast == {"lr": 0.00001}
+    assert (found.contrast, found.method) == ({"lr": 0.00001}, "full-body.v1")
     assert (sentiment.name, topic.name) == ("sentiment-task:en", "topic-task:en")
     assert len(sentiment.split.train) == 20
+    whole = crossval_split(examples_of(60), 4, 1, 0.2)
+    assert len(sentiment.split.dev) == math.ceil(20 * len(whole.dev) / len(whole.train))
     assert (sentiment.config.epochs, topic.config.lr, topic.config.epochs) == (3, 0.001, 3)
     assert len(topic.split.test) == 2
 
@@ -168,6 +171,8 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         ("name = 'x'\n[[experience]]\ntask = 'a'", "give either data"),
         ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\ncolour = 1", "colour"),
         ("name = 'x'\ncontrast = {lr = 7}\n[[experience]]\ntask = 't'\ndata=['t']", "settings of contrast: lr"),
+        ("name = 'x'\ncontrast = {method = 'tfidf'}\n[[experience]]\ntask = 't'\ndata=['t']", "changes no weights"),
+        ("name = 'x'\ncontrast = {method = 'adapters'}\n[[experience]]\ntask = 't'\ndata=['t']", "unknown method"),
         ("name = ", "cannot be read"),
     ],
 )

@@ -109,6 +109,7 @@ def stream(moved: list[str]) -> dict[str, Any]:
         "metrics": {"mood:en": {"metrics": {"accuracy": 0.9}}, "tone:en": {"metrics": {"accuracy": 0.8}}},
     }
     full = {
+        "method": "full.v1",
         "matrix": [[0.9], [0.5, 0.8]],
         "scores": {"average": 0.65, "backward_transfer": -0.4, "forgetting": 0.4},
     }
@@ -118,7 +119,7 @@ def stream(moved: list[str]) -> dict[str, Any]:
 
 def test_a_stream_tells_forgetting_beside_the_contrast() -> None:
     rows = table(continual_report(stream([])), "After the last task").rows
-    assert [list(row) for row in rows] == [["prompt bank", 0.85, 0.0, 0.0], ["full fine-tuning", 0.65, -0.4, 0.4]]
+    assert [list(row) for row in rows] == [["prompt bank", 0.85, 0.0, 0.0], ["fine-tuning, full.v1", 0.65, -0.4, 0.4]]
 
 
 def test_an_answer_that_moved_stands_at_the_top() -> None:

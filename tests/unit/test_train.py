@@ -7,6 +7,7 @@ import torch
 
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel, prefill
+from promptbank.head import FrozenHead
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevSet
 from promptbank.train.listen import EpochReport, Silent, StepReport
@@ -76,6 +77,22 @@ def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind) -> None:
         row_losses(lm, table, rows, prefix).mean().backward()
         gradients.append(table.grad)
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_head_that_does_not_learn_gives_the_same_loss_and_gradient(kind: Kind) -> None:
+    lm, renderer, start = world(kind)
+    rows = render_rows(renderer, examples_of())
+    one, other = (FrozenHead.of(lm.head, torch.float32) for _ in range(2))
+    found = []
+    for heads in (None, [one] * len(rows), [one, *[other] * (len(rows) - 1)]):
+        table = start.clone().requires_grad_()
+        losses = row_losses(lm, table, rows, None, heads=heads)
+        losses.mean().backward()
+        found.append((losses.detach(), table.grad))
+    for losses, gradient in found[1:]:
+        assert torch.allclose(losses, found[0][0], rtol=1e-5)
+        assert torch.allclose(gradient, found[0][1], rtol=1e-4, atol=1e-6)
 
 
 def test_two_runs_in_one_batch_have_the_gradients_of_each_alone() -> None:
