@@ -158,10 +158,14 @@ def pack(
     common: Common,
     engine: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder that `mt train` made.")] = "en-sv-full",
     out: Annotated[Path | None, typer.Option(help="Folder to make; <home>/mt/<engine>-packed/model if absent.")] = None,
-    megabytes: Annotated[float, typer.Option(help="Most of both files together, in millions of bytes.")] = 20.0,
+    megabytes: Annotated[float, typer.Option(help="Most of all files together, in millions of bytes.")] = 20.0,
     coding: Annotated[str, typer.Option(help="sign.v1, int4.v1, int8.v1 or bf16.v1.")] = "sign.v1",
     rank: Annotated[
         int | None, typer.Option(min=1, help="Write a start for `mt train --method lora` of this rank instead.")
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Hold it to the words of a corpus, a name below <home>/mt; else to the engine's."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -173,4 +177,4 @@ def pack(
     """
     from promptbank.cli import translators
 
-    translators.pack(common.settings, engine, out, round(1e6 * megabytes), coding, rank, as_json=json)
+    translators.pack(common.settings, engine, out, round(1e6 * megabytes), coding, rank, corpus, as_json=json)

@@ -63,7 +63,15 @@ def train(settings: Settings, asked: TrainAsked) -> None:
 
 
 def pack(
-    settings: Settings, engine: str, out: Path | None, max_bytes: int, coding: str, rank: int | None, *, as_json: bool
+    settings: Settings,
+    engine: str,
+    out: Path | None,
+    max_bytes: int,
+    coding: str,
+    rank: int | None,
+    corpus: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Write a translator small, or as the start of a low-rank training."""
     from dataclasses import replace
@@ -82,10 +90,20 @@ def pack(
     if rank is not None:
         say(f"start of a low-rank training: {as_low_rank(source, backbone, target, rank=rank)}")
         return
-    done = pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding)
+    words = None if corpus is None else _words(backbone, corpus_folder(settings, corpus))
+    done = pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, words=words)
     if as_json:
         print_json({"folder": str(done.folder), "bytes": done.total_bytes, "kept": done.kept})
     say(f"{done.folder}: {done.total_bytes} bytes, {done.kept:.1%} of the change's energy; score it with `mt score`")
+
+
+def _words(backbone: Backbone, folder: Path) -> set[int]:
+    """Return the words of a corpus's training pairs."""
+    from promptbank.mt.rows import Languages, Wording, render_pairs
+
+    wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(folder)["langpair"]))
+    pairs = [(pair.src, pair.tgt) for pair in read_corpus(folder, "train")]
+    return {token for row in render_pairs(wording, pairs, window=backbone.window) for token in row.ids}
 
 
 def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from promptbank.forward import Context, LanguageModel
 from promptbank.inject import Packed, pack
+from promptbank.mt.words import AllWords, BatchWords, Words
 
 __all__ = ["Decoded", "Decoding", "decode", "length_batches"]
 
@@ -73,7 +74,9 @@ class _Search:
 
 
 @torch.no_grad()
-def decode(lm: LanguageModel, prompts: Sequence[tuple[int, ...]], eos_id: int, how: Decoding) -> list[Decoded]:
+def decode(
+    lm: LanguageModel, prompts: Sequence[tuple[int, ...]], eos_id: int, how: Decoding, words: Words | None = None
+) -> list[Decoded]:
     """Translate a batch of prompts.
 
     Args:
@@ -81,6 +84,7 @@ def decode(lm: LanguageModel, prompts: Sequence[tuple[int, ...]], eos_id: int, h
         prompts: discrete ids; of like length, for speed.
         eos_id: the end token.
         how: beam and limits.
+        words: what may be written; all words if None.
 
     Returns:
         One result for each prompt, in order.
@@ -94,8 +98,9 @@ def decode(lm: LanguageModel, prompts: Sequence[tuple[int, ...]], eos_id: int, h
         torch.zeros(len(prompts), dtype=torch.long, device=device),
     )
     hidden = _hidden(lm, prompts, context, device)
+    opened = (words or AllWords(lm)).batch(prompts)
     while True:
-        parents, tokens = _advance(lm, hidden, searches, eos_id, how)
+        parents, tokens = _advance(opened, hidden, searches, eos_id, how)
         for search in searches:
             if not search.ids:
                 results[search.place] = search.best()
@@ -115,20 +120,20 @@ def _hidden(lm: LanguageModel, rows: Sequence[Sequence[int]], context: Context, 
 
 
 def _advance(
-    lm: LanguageModel, hidden: Tensor, searches: Sequence[_Search], eos_id: int, how: Decoding
+    opened: BatchWords, hidden: Tensor, searches: Sequence[_Search], eos_id: int, how: Decoding
 ) -> tuple[list[int], list[int]]:
     """Give every sentence one more token; return the row each living beam came from, and its token.
 
     A sentence that has ended is left without beams.
     """
     beam = how.beam
-    logits = lm.head(hidden.contiguous()).float()  # (rows, vocabulary)
+    logits = opened.logits(hidden.contiguous(), [s.place for s in searches for _ in s.ids])  # (rows, columns)
     mass = logits.logsumexp(1, keepdim=True)
     for row, again in enumerate(_repeats(ids, s.prompt, how.once) for s in searches for ids in s.ids):
-        logits[row, again] = -torch.inf
-    values, ids = logits.topk(min(2 * beam, logits.shape[1]), dim=1)
+        logits[row, [opened.column(word) for word in again]] = -torch.inf
+    values, columns = logits.topk(min(2 * beam, logits.shape[1]), dim=1)
     steps = (values - mass).tolist()
-    words = ids.tolist()
+    words = [[opened.word(column) for column in row] for row in columns.tolist()]
     parents: list[int] = []
     tokens: list[int] = []
     row = 0

@@ -16,6 +16,7 @@ from promptbank.forward import LanguageModel
 from promptbank.mt.decode import Decoded, Decoding, decode, length_batches
 from promptbank.mt.model import Translator, load_translator
 from promptbank.mt.rows import Wording
+from promptbank.mt.words import SomeWords, Words
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 
 __all__ = ["BackboneTranslator", "open_engine", "translate_texts"]
@@ -32,6 +33,9 @@ class BackboneTranslator:
     def __init__(self, translator: Translator, decoding: Decoding | None = None) -> None:
         self._translator, self._decoding = translator, decoding or Decoding()
         self._wording = Wording(translator.backbone.tokenizer, translator.languages)
+        self._words: Words | None = None
+        if translator.words is not None:
+            self._words = SomeWords(translator.lm, [*translator.words, self._wording.eos_id])
 
     def info(self) -> EngineInfo:
         """Say what this engine is."""
@@ -53,14 +57,21 @@ class BackboneTranslator:
             [segment.text for segment in segments],
             self._decoding,
             window=self._translator.backbone.window,
+            words=self._words,
         )
 
     @cached_property
     def _id(self) -> str:
-        """Name and hash over the weights, the backbone, the dtype and what of the decoding moves its result."""
+        """Name and hash over the weights, words, backbone, dtype and what of the decoding moves its result."""
         translator = self._translator
         decides = {key: value for key, value in asdict(self._decoding).items() if key != "batch_tokens"}
-        said = [translator.weights_sha256, translator.backbone.fingerprint, str(translator.lm.dtype), decides]
+        said: list[object] = [
+            translator.weights_sha256,
+            translator.backbone.fingerprint,
+            str(translator.lm.dtype),
+            decides,
+        ]
+        said += [] if translator.words is None else [list(translator.words)]
         digest = hashlib.sha256(json.dumps([*said, self._wording.template], sort_keys=True).encode()).hexdigest()
         return f"backbone-{translator.languages}:{digest}"
 
@@ -84,6 +95,7 @@ def translate_texts(
     decoding: Decoding,
     *,
     window: int,
+    words: Words | None = None,
     on_texts: Callable[[int], None] | None = None,
 ) -> list[Hypothesis]:
     """Translate texts, longest first, and give the results in their order.
@@ -94,6 +106,7 @@ def translate_texts(
         texts: in the source language.
         decoding: beam and limits.
         window: positions of the backbone.
+        words: what may be written; all words if None.
         on_texts: told how many are done, after each batch.
 
     Raises:
@@ -108,7 +121,7 @@ def translate_texts(
             )
     found: dict[int, Decoded] = {}
     for batch in length_batches([len(p) * decoding.beam for p in prompts], decoding.batch_tokens):
-        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, decoding)
+        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, decoding, words)
         found |= dict(zip(batch, decoded, strict=True))
         if on_texts:
             on_texts(len(found))

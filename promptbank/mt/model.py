@@ -1,4 +1,5 @@
-"""A trained translator as a folder: what was learnt (``update.safetensors``), of which backbone (``translator.json``).
+"""A trained translator as a folder: what was learnt (``update.safetensors``), of which backbone (``translator.json``),
+and the words it may write (``words.bin``; all words without it).
 
 The update goes on a backbone that is on the machine already, so a low-rank one is 15 MB in bfloat16.
 """
@@ -10,7 +11,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.mt.methods import Update, learnt, load_learnt, update_of
 from promptbank.mt.rows import Languages
+from promptbank.mt.words import FILE as WORDS
+from promptbank.mt.words import read_words, words_bytes
 
 __all__ = [
     "WEIGHTS",
@@ -53,12 +56,14 @@ class Translator:
         languages: what it translates.
         weights_sha256: of the update's file.
         backbone: tokenizer and facts.
+        words: ids of what it may write beside the words of the text; None for all.
     """
 
     lm: LanguageModel
     languages: Languages
     weights_sha256: str
     backbone: Backbone
+    words: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +108,7 @@ def save_translator(
     languages: Languages,
     facts: dict[str, Any],
     dtype: torch.dtype = torch.bfloat16,
+    words: Iterable[int] | None = None,
 ) -> Path:
     """Write what was learnt; the facts last, so a folder that has them is whole.
 
@@ -114,6 +120,7 @@ def save_translator(
         languages: what it translates.
         facts: of its training, kept beside it.
         dtype: of the stored matrices; vectors stay float32: a norm of 15 moves by 0.002, bfloat16 steps by 0.06.
+        words: see `Translator`.
     """
     tensors = {
         name: p.detach().cpu().to(dtype if p.ndim > 1 else torch.float32).contiguous()
@@ -121,6 +128,8 @@ def save_translator(
     }
     with _renamed(_cleared(folder) / WEIGHTS) as temporary:
         save_file(tensors, temporary)
+    if words is not None:
+        (folder / WORDS).write_bytes(words_bytes(words, backbone.vocab_size))
     sha256 = _sha256(folder / WEIGHTS)
     with _renamed(folder / FACTS) as temporary:
         temporary.write_text(describe(backbone, update, sha256, languages=languages, facts=facts), encoding="utf-8")
@@ -151,11 +160,13 @@ def describe(
     return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
 
 
-def write_translator(folder: Path, weights: bytes, description: str) -> Path:
-    """Write the files of a translator as they are; the description last."""
-    for path, content in ((_cleared(folder) / WEIGHTS, weights), (folder / FACTS, description.encode())):
-        with _renamed(path) as temporary:
-            temporary.write_bytes(content)
+def write_translator(folder: Path, weights: bytes, description: str, words: bytes = b"") -> Path:
+    """Write the files of a translator as they are, the description last; no file of words if there are none."""
+    _cleared(folder)
+    for name, content in {WEIGHTS: weights, WORDS: words, FACTS: description.encode()}.items():
+        if content:
+            with _renamed(folder / name) as temporary:
+                temporary.write_bytes(content)
     return folder
 
 
@@ -190,7 +201,8 @@ def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch
     stored.update.merge(model)
     model.requires_grad_(False)
     lm = LanguageModel(model.to(dtype))
-    return Translator(lm, Languages.parse(stored.facts["langpair"]), str(stored.facts["weights_sha256"]), backbone)
+    languages, sha256 = Languages.parse(stored.facts["langpair"]), str(stored.facts["weights_sha256"])
+    return Translator(lm, languages, sha256, backbone, read_words(folder, backbone.vocab_size))
 
 
 def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
@@ -216,9 +228,10 @@ def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
 
 
 def _cleared(folder: Path) -> Path:
-    """Make the folder, without facts: what has them is whole."""
+    """Make the folder, without facts, since what has them is whole, and without words of an earlier translator."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FACTS).unlink(missing_ok=True)
+    for name in (FACTS, WORDS):
+        (folder / name).unlink(missing_ok=True)
     return folder
 
 

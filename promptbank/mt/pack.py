@@ -9,7 +9,7 @@ loses, some steps of low-rank training can repair: `as_low_rank` makes their sta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from promptbank.mt.factorise import Change, DenseChange, Spectrum, Weighting, al
 from promptbank.mt.methods import LowRankUpdate, PackedUpdate
 from promptbank.mt.model import StoredUpdate, describe, prepared, read_update, save_translator, write_translator
 from promptbank.mt.rows import Languages
+from promptbank.mt.words import read_words, words_bytes
 
 __all__ = ["MAX_BYTES", "LayerReport", "PackReport", "as_low_rank", "pack_translator"]
 
@@ -33,7 +34,7 @@ NAME_BYTES = 40
 """Of the name of a layer's weight, such as ``model.layers.0.self_attn.q_proj.weight``."""
 
 MAX_BYTES = 20_000_000
-"""Of a packed translator, both files together."""
+"""Of a packed translator, all files together."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class PackReport:
     Attributes:
         folder: of the packed translator.
         weights_bytes: of its numbers, with their names.
-        total_bytes: of both files.
+        total_bytes: of all files.
         kept: share of all layers' energy that is kept.
         layers: by the name of their weight, in the backbone's order; those that changed.
         whole: names of the parameters that are stored whole.
@@ -83,6 +84,7 @@ def pack_translator(
     calibration: Pairs | None = None,
     coding: str = "int8.v1",
     weighting: str = "plain.v1",
+    words: Iterable[int] | None = None,
 ) -> PackReport:
     """Write a translator as a packed one, which `load_translator` reads like any other.
 
@@ -95,6 +97,7 @@ def pack_translator(
         coding: a key of ``CODINGS``; "sign.v1" or "int4.v1" for a full tuning (see `promptbank.mt.coding` for what they
             lose), "int8.v1" or "bf16.v1" for a low-rank one.
         weighting: a key of ``WEIGHTINGS``; all but "plain.v1" need calibration pairs.
+        words: what the packed one may write (`promptbank.mt.words`); the source's own if None.
 
     Raises:
         TrainingError: the source cannot be packed or not into so few bytes; the target stays as it was.
@@ -117,13 +120,17 @@ def pack_translator(
         sha256 = hashlib.sha256(weights).hexdigest()
         return describe(backbone, PackedUpdate(coding), sha256, languages=languages, facts=facts)
 
-    weights, ranks = plan.fit(max_bytes - len(description(b"").encode()))
+    held = read_words(source, backbone.vocab_size) if words is None else words
+    listed = b"" if held is None else words_bytes(held, backbone.vocab_size)
+    weights, ranks = plan.fit(max_bytes - len(description(b"").encode()) - len(listed))
     text = description(weights)
-    write_translator(target, weights, text)
+    write_translator(target, weights, text, listed)
     layers = plan.report(ranks)
     energy = sum(layer.energy for layer in layers.values())
     kept = sum(layer.kept * layer.energy for layer in layers.values()) / energy if energy else 1.0
-    return PackReport(target, len(weights), len(weights) + len(text.encode()), kept, layers, tuple(plan.whole))
+    return PackReport(
+        target, len(weights), len(weights) + len(text.encode()) + len(listed), kept, layers, tuple(plan.whole)
+    )
 
 
 def as_low_rank(

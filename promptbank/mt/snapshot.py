@@ -40,4 +40,6 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
         "settings": plan.settings.deciding(), "snapshot_of_steps": [*late, position.step], "tokens": position.tokens,
         "seconds": round(position.seconds),
     }  # fmt: skip
-    return save_translator(folder, model, backbone, plan.update, languages=plan.wording.languages, facts=facts)
+    words = {token for row in plan.train for token in row.ids}
+    languages = plan.wording.languages
+    return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, words=words)

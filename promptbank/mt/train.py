@@ -34,6 +34,7 @@ from promptbank.mt.model import merged, prepared, save_translator
 from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numbers
 from promptbank.mt.rows import PairRow, token_batches
 from promptbank.mt.settings import MtSettings, rate
+from promptbank.mt.words import SomeWords
 from promptbank.train.loop import cpu_has_bfloat16
 from translate.scores import score_texts
 
@@ -122,8 +123,8 @@ class _Training:
         model.to(self._settings.device)
         dtype = torch.bfloat16 if self._half else torch.float32
         self._head = FrozenHead.of(self._lm.head, dtype)
-        words = {token for row in self._plan.train for token in row.ids}
-        self._sampled = SampledHead(self._head, words, self._settings.sample) if self._settings.sample else None
+        self._words = {token for row in self._plan.train for token in row.ids}
+        self._sampled = SampledHead(self._head, self._words, self._settings.sample) if self._settings.sample else None
         if self._half:  # autocast would cast a frozen weight again at every call
             for layer in lora_layers(model):
                 layer.base.to(torch.bfloat16)
@@ -235,7 +236,13 @@ class _Training:
     def _chrf2(self, lm: LanguageModel, chosen: EvalSet) -> float:
         window = self._backbone.window
         found = translate_texts(
-            lm, self._plan.wording, chosen.texts, Decoding(), window=window, on_texts=self._may_go_on
+            lm,
+            self._plan.wording,
+            chosen.texts,
+            Decoding(),
+            window=window,
+            words=SomeWords(lm, [*self._words, self._plan.wording.eos_id]),
+            on_texts=self._may_go_on,
         )
         return score_texts([hypothesis.text for hypothesis in found], chosen.references).chrf2
 
@@ -264,6 +271,7 @@ class _Training:
             self._plan.update,
             languages=languages,
             facts=facts,
+            words=self._words,
         )
         self._checkpoints.clear()
         return folder

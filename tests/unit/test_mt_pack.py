@@ -29,6 +29,8 @@ from promptbank.mt.methods import (
 from promptbank.mt.model import load_translator, prepared, save_translator
 from promptbank.mt.pack import MAX_BYTES, as_low_rank, pack_translator
 from promptbank.mt.rows import Languages
+from promptbank.mt.words import FILE as WORDS
+from promptbank.mt.words import read_words, words_bytes
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
@@ -62,6 +64,17 @@ def changes(folder: Path, backbone: Backbone) -> dict[str, Tensor]:
 def logits(folder: Path, backbone: Backbone) -> Tensor:
     found: Tensor = load_translator(folder, backbone).lm.model(input_ids=IDS).logits
     return found
+
+
+def test_a_packed_translator_holds_to_its_source_s_words_or_to_others_within_the_limit(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    source = tuned(tmp_path / "a", backbone, FullUpdate())
+    assert read_words(pack_translator(source, backbone, tmp_path / "b").folder, backbone.vocab_size) is None
+    (source / WORDS).write_bytes(words_bytes([3, 5, 7], backbone.vocab_size))
+    for words, kept in ((None, [3, 5, 7]), ([8, 9], [8, 9])):
+        report = pack_translator(source, backbone, tmp_path / "c", max_bytes=20_000, words=words)
+        assert read_words(report.folder, backbone.vocab_size) == kept
+        assert report.total_bytes == sum(path.stat().st_size for path in report.folder.iterdir()) <= 20_000
 
 
 def size(folder: Path) -> int:
