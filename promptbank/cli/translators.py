@@ -98,12 +98,13 @@ def pack(
 
 
 def _words(backbone: Backbone, folder: Path) -> set[int]:
-    """Return the words of a corpus's training pairs."""
+    """Return the words that a corpus's training pairs open."""
     from promptbank.mt.rows import Languages, Wording, render_pairs
+    from promptbank.mt.words import writable_words
 
     wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(folder)["langpair"]))
     pairs = [(pair.src, pair.tgt) for pair in read_corpus(folder, "train")]
-    return {token for row in render_pairs(wording, pairs, window=backbone.window) for token in row.ids}
+    return writable_words(backbone.tokenizer, [row.ids for row in render_pairs(wording, pairs, window=backbone.window)])
 
 
 def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:

@@ -10,6 +10,7 @@ from promptbank.mt.checkpoint import Checkpoints, mean_of
 from promptbank.mt.methods import load_learnt
 from promptbank.mt.model import prepared, save_translator
 from promptbank.mt.plan import MtPlan, identity_of
+from promptbank.mt.words import writable_words
 
 __all__ = ["snapshot_translator"]
 
@@ -40,6 +41,6 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
         "settings": plan.settings.deciding(), "snapshot_of_steps": [*late, position.step], "tokens": position.tokens,
         "seconds": round(position.seconds),
     }  # fmt: skip
-    words = {token for row in plan.train for token in row.ids}
+    words = writable_words(backbone.tokenizer, [row.ids for row in plan.train])
     languages = plan.wording.languages
     return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, words=words)

@@ -34,7 +34,7 @@ from promptbank.mt.model import merged, prepared, save_translator
 from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numbers
 from promptbank.mt.rows import PairRow, token_batches
 from promptbank.mt.settings import MtSettings, rate
-from promptbank.mt.words import SomeWords
+from promptbank.mt.words import SomeWords, writable_words
 from promptbank.train.loop import cpu_has_bfloat16
 from translate.scores import score_texts
 
@@ -123,8 +123,10 @@ class _Training:
         model.to(self._settings.device)
         dtype = torch.bfloat16 if self._half else torch.float32
         self._head = FrozenHead.of(self._lm.head, dtype)
-        self._words = {token for row in self._plan.train for token in row.ids}
-        self._sampled = SampledHead(self._head, self._words, self._settings.sample) if self._settings.sample else None
+        rows = [row.ids for row in self._plan.train]
+        self._words = writable_words(self._backbone.tokenizer, rows)
+        held = {token for row in rows for token in row}
+        self._sampled = SampledHead(self._head, held, self._settings.sample) if self._settings.sample else None
         if self._half:  # autocast would cast a frozen weight again at every call
             for layer in lora_layers(model):
                 layer.base.to(torch.bfloat16)

@@ -1,17 +1,19 @@
-"""The words that a translator may write: those of what it learnt from, and those of the text before it.
+"""The words that a translator may write: those spelt in the letters of what it learnt from, and the text's own.
 
-Of 262,144 words of the default backbone a corpus of two languages holds some 40,000. The head over these alone takes a
-sixth of the time of the whole one, which is most of a step of greedy search (vocabulary selection, L'Hostis et al.
-2016, arXiv 1610.00072). A text's own words are added, so that names and numbers can be copied, for that text alone: a
-translation does not depend on its neighbours.
+The head over the whole vocabulary, 262,144 words of the default backbone, takes most of a step of greedy search, and
+half of them are of scripts that a language pair never writes (vocabulary selection, L'Hostis et al. 2016, arXiv
+1610.00072). Keeping only words that the corpus holds would be faster still, but 33,018 words of a corpus of 104,506
+pairs lacked the Swedish beginnings of "protest" and "conservative". A text's own words are added, so that names can
+be copied, for that text alone: a translation does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -20,9 +22,18 @@ from torch.nn import functional
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 
-__all__ = ["FILE", "AllWords", "BatchWords", "SomeWords", "Words", "read_words", "words_bytes"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["FILE", "AllWords", "BatchWords", "SomeWords", "Words", "read_words", "words_bytes", "writable_words"]
 
 FILE = "words.bin"
+
+PART = "\ufffd"
+"""What a part of a character is decoded as."""
+RARE = 1e-5
+"""Share of a corpus's characters below which one is no letter of its languages: names of languages in their own
+scripts stand in every catalog of programs."""
 
 
 class BatchWords(Protocol):
@@ -128,6 +139,27 @@ def _rows(lm: LanguageModel, ids: Sequence[int]) -> tuple[Tensor, Tensor | None]
     bias: Tensor | None = getattr(lm.head, "bias", None)
     index = torch.tensor(ids, dtype=torch.long, device=weight.device)
     return weight.detach()[index], None if bias is None else bias.detach()[index]
+
+
+def writable_words(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> set[int]:
+    """Return the words that a corpus holds, and all others that are spelt in its characters alone.
+
+    Parts of characters, which spell everything else, are among them.
+
+    Args:
+        tokenizer: of the backbone.
+        rows: of the corpus, as ids.
+    """
+    held = Counter(word for row in rows for word in row)
+    characters: Counter[str] = Counter()
+    for word, count in held.items():
+        for character in str(tokenizer.decode([word])):
+            characters[character] += count
+    least = RARE * characters.total()
+    letters = {character for character, count in characters.items() if count >= least} | {PART}
+    added = set(tokenizer.get_added_vocab().values())  # control words, some of them beyond the head
+    words = set(tokenizer.get_vocab().values()) - added
+    return held.keys() | {word for word in words if letters.issuperset(str(tokenizer.decode([word])))}
 
 
 def words_bytes(words: Iterable[int], vocabulary: int) -> bytes:

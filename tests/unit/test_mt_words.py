@@ -15,7 +15,7 @@ from promptbank.mt.engine import open_engine
 from promptbank.mt.methods import FullUpdate
 from promptbank.mt.model import load_translator, prepared, save_translator
 from promptbank.mt.rows import Languages
-from promptbank.mt.words import FILE, AllWords, SomeWords, read_words, words_bytes
+from promptbank.mt.words import FILE, AllWords, SomeWords, read_words, words_bytes, writable_words
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.unit.test_mt_decode import PROMPTS, lm_of
 from translate import Segment
@@ -74,6 +74,32 @@ def test_a_file_of_words_gives_them_back(tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("words")
     (folder / FILE).write_bytes(words_bytes(words, vocabulary))
     assert read_words(folder, vocabulary) == sorted(words)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_in_the_letters_of_the_corpus_are_open_and_other_scripts_are_not(kind: Kind) -> None:
+    tokenizer = tiny_backbone(kind).tokenizer
+    rows = [tokenizer.encode(text) for text in ("the year is good", "profit rose")] * 20
+    found = writable_words(tokenizer, rows)
+    assert {word for row in rows for word in row} <= found
+    letters = {character for row in rows for word in row for character in tokenizer.decode([word])}
+    added = set(tokenizer.get_added_vocab().values())
+    assert found & added <= {word for row in rows for word in row}
+    for word in set(tokenizer.get_vocab().values()) - added:
+        spelt = tokenizer.decode([word])
+        assert (word in found) == (set(spelt) - {"\ufffd"} <= letters), spelt
+    assert len(found) < len(tokenizer.get_vocab())
+
+
+def test_a_letter_that_hardly_ever_stands_in_the_corpus_opens_nothing() -> None:
+    tokenizer = tiny_backbone("llama").tokenizer
+    often = tokenizer.encode("the year is good")
+    once = next(word for word in tokenizer.get_vocab().values() if set(tokenizer.decode([word])) & set("xqzjk"))
+    letter = next(iter(set(tokenizer.decode([once])) & set("xqzjk")))
+    found = writable_words(tokenizer, [*[often] * 20_000, [once]])
+    assert once in found
+    others = {w for w in tokenizer.get_vocab().values() if letter in tokenizer.decode([w])} - {once}
+    assert found.isdisjoint(others)
 
 
 def test_a_damaged_file_or_one_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
