@@ -15,6 +15,9 @@ from translate import Engine
 
 __all__ = ["WAYS", "translator_folder"]
 
+BEAM = 4
+"""Hypotheses kept unless asked: chrF2 of 100 FLORES sentences 47.0, 47.5 and 49.9 with 1, 2 and 4; the last takes three
+times as long as the first."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
@@ -78,7 +81,7 @@ def _translator(folder: Path, asked: Asked) -> Engine:
 
     backbone = open_backbone(replace(asked.settings, backbone=backbone_name(folder)), asked.say)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32  # 46 words a processor second against 23
-    return open_translator(folder, backbone, decoding=Decoding(beam=asked.beam or 1), dtype=dtype)
+    return open_translator(folder, backbone, decoding=Decoding(beam=asked.beam or BEAM), dtype=dtype)
 
 
 class MarianWay:
@@ -142,7 +145,7 @@ def _ct2(folder: Path, asked: Asked) -> Engine:
     from translate.engines.ct2 import Ct2Engine
     from translate.nmt.decoding import Decoding
 
-    decoding = Decoding(beam=asked.beam or 4)
+    decoding = Decoding(beam=asked.beam or BEAM)
     return Ct2Engine(folder, (asked.src, asked.tgt), decoding=decoding, threads=asked.settings.threads)
 
 
@@ -150,7 +153,7 @@ def _marian(ref: str, asked: Asked) -> Engine:
     from translate.engines.marian import MarianEngine
     from translate.nmt.decoding import Decoding
 
-    return MarianEngine(ref, (asked.src, asked.tgt), decoding=Decoding(beam=asked.beam or 4))
+    return MarianEngine(ref, (asked.src, asked.tgt), decoding=Decoding(beam=asked.beam or BEAM))
 
 
 class TaskWay:
