@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from promptbank.report.parts import Cell, Figure, Table
 from promptbank.report.plots import bar_plot
+from promptbank.translation.beside import Beside
 from tasks.statistics import Interval
 from translate.bootstrap import EngineScore, ReferenceScores
 from translate.review import ReviewItem
@@ -142,6 +143,25 @@ def engine_table(scores: Sequence[EngineScore]) -> Table:
     columns = ["engine", "set", "metric", "rows", "score", "mean, 95 % interval", "against", "p"]
     said = "; ".join(dict.fromkeys(f"{s.metric}: {s.signature}" for s in scores))
     return Table("Engines", columns, rows, note=f"Paired bootstrap resampling (Koehn 2004). {said}")
+
+
+def beside_table(found: Sequence[Beside]) -> Table:
+    """Show what the checks say of several engines' texts."""
+    columns = ["engine", "rows without a flag for a person", "values kept", "protected strings kept"]
+    columns += ["words left as they are", "texts that look like the target language"]
+    rows: list[list[Cell]] = [
+        [
+            b.engine,
+            b.clean.value,
+            b.values.value,
+            b.protected.value,
+            b.left.value,
+            b.language.value if b.language else None,
+        ]
+        for b in found
+    ]
+    note = "The same checks on what each engine made of the same texts; spans and slots are left out."
+    return Table("Engines beside one another", columns, rows, note)
 
 
 def sample_table(title: str, items: Sequence[ReviewItem]) -> Table:

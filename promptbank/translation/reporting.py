@@ -16,7 +16,9 @@ from typing import Any
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Part, Report
 from promptbank.report.write import write_files, write_report
+from promptbank.translation.beside import Beside, engines_beside
 from promptbank.translation.report_parts import (
+    beside_table,
     engine_table,
     flag_plots,
     flag_tables,
@@ -98,6 +100,7 @@ def translation_report(
     samples: Samples | None = None,
     engine_scores: Sequence[EngineScore] | None = None,
     references: ReferenceScores | None = None,
+    beside: Sequence[Beside] = (),
     about: Mapping[str, object] | None = None,
 ) -> Report:
     """Report a translation; without matplotlib (extra ``experiments``) it has no pictures.
@@ -107,6 +110,7 @@ def translation_report(
         samples: rows with their texts; none in a report that is published.
         engine_scores: of engines on sets.
         references: the run against human translations.
+        beside: the run's engine and those it was compared with.
         about: what to repeat it with, beside languages and engines: hashes of data and models, versions.
     """
     drawn = find_spec("matplotlib") is not None
@@ -114,6 +118,7 @@ def translation_report(
     parts += [*flag_tables(summary), *(flag_plots(summary) if drawn else [])]
     parts += [text_table(summary), *length_tables(summary)]
     parts += [*label_tables(summary), *(label_plots(summary) if drawn else []), *written_tables(summary)]
+    parts += [beside_table(beside)] if beside else []
     parts += reference_tables(references) if references else []
     parts += [engine_table(engine_scores)] if engine_scores else []
     if samples:
@@ -156,9 +161,10 @@ def write_translation_report(
     summary = summary_of(translated)
     scores = score_against_references(translated.outcomes, references) if references else None
     samples = pick_samples(translated.outcomes, translated.setup.policy) if with_samples else None
-    report = translation_report(summary, samples=samples, engine_scores=engine_scores, references=scores)
+    found = engines_beside(translated)
+    report = translation_report(summary, samples=samples, engine_scores=engine_scores, references=scores, beside=found)
     content: dict[str, Any] = {"format": FORMAT, "summary": summary.as_dict()}
-    content |= {"references": plain(scores), "engine_scores": plain(list(engine_scores or ()))}
+    content |= {"references": plain(scores), "engine_scores": plain(list(engine_scores or ())), "beside": plain(found)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
         write_files(out, {"report.json": text.encode()})

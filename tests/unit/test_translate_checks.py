@@ -91,6 +91,7 @@ def test_engines_are_heard() -> None:
     assert flags(replace(GOOD, score=-3.0)) == set()  # not calibrated, not judged
     assert flags(replace(GOOD, back="something else entirely")) == {"back_translation"}
     assert flags(replace(GOOD, others=("Banken föll", "Allt gick åt skogen"))) == {"disagreement"}
+    assert flags(replace(GOOD, others=(GOOD.source.text,))) == set()  # an engine that copies says nothing
 
 
 def test_agreement_is_the_mean_over_other_engines() -> None:

@@ -9,6 +9,7 @@ import pytest
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
 from promptbank.translation import reporting
+from promptbank.translation.beside import engines_beside
 from promptbank.translation.reporting import pick_samples, summary_of, translation_report, write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, translate_sources
@@ -21,6 +22,7 @@ from translate.inventory_file import shipped_inventory
 from translate.memory import DictMemory
 from translate.pipeline import Setup
 from translate.protocols import Hypothesis
+from translate.text_figures import Share
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 MOODS = [
@@ -60,9 +62,11 @@ def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
     )
 
 
-def run(engine: Engine = ENGINE, only: tuple[str, ...] = ("ok", "warn", "review")) -> Translated:
+def run(
+    engine: Engine = ENGINE, only: tuple[str, ...] = ("ok", "warn", "review"), others: tuple[Engine, ...] = ()
+) -> Translated:
     sources = [source("moods.jsonl", MOODS, SENTIMENT), source("alarms.jsonl", ALARMS, SLOTS)]
-    setup = Setup(shipped_inventory("en", "sv"))
+    setup = Setup(shipped_inventory("en", "sv"), others=others)
     return translate_sources(sources, engine, DictMemory(), setup, known=builtin_cards(), only=only)
 
 
@@ -99,6 +103,24 @@ def test_a_copying_engine_falls_short() -> None:
     assert rows_of(copied, "Texts")["words of the source left as they are"][2] == 1.0
     assert any("look like en" in text for text in copied.falls_short)
     assert not any("look like en" in text for text in good.falls_short)
+
+
+def test_an_engine_that_only_copies_fails_the_checks_beside_the_run_s_own() -> None:
+    ours, copied = engines_beside(run(others=(CopyEngine("en", "sv"),)))
+    assert (ours.engine, copied.engine) == (ENGINE.info().engine_id, CopyEngine("en", "sv").info().engine_id)
+    assert (ours.clean, copied.clean) == (Share(3, 4), Share(0, 4))
+    assert (ours.values, copied.values) == (Share(2, 3), Share(1, 3))  # "friday" and "sunday" are no days in Swedish
+    assert ours.protected == copied.protected == Share(3, 3)
+    assert copied.left.value == 1.0
+    assert ours.left.value is not None
+    assert ours.left.value < 0.3
+    assert engines_beside(run()) == []
+
+
+def test_other_engines_stand_in_the_report(tmp_path: Path) -> None:
+    paths = write_translation_report(run(others=(CopyEngine("en", "sv"),)), tmp_path)
+    assert len(json.loads(paths[0].read_text())["beside"]) == 2
+    assert "Engines beside one another" in (tmp_path / "report.md").read_text()
 
 
 def test_the_pictures_show_status_flags_and_labels_with_their_numbers(pictures: None) -> None:

@@ -49,7 +49,8 @@ class AgreementCheck:
     flags = ("disagreement",)
 
     def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a translation unlike those of other engines."""
-        alike = agreement(draft.text, draft.others)
+        """Flag a translation unlike those of other engines; one that copied the source has said nothing."""
+        others = tuple(other for other in draft.others if other != draft.source.text)
+        alike = agreement(draft.text, others)
         if alike is not None and alike < draft.limits.agree_chrf:
-            yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(draft.others)} engine(s)", alike)
+            yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(others)} engine(s)", alike)

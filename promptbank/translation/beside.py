@@ -1,0 +1,77 @@
+"""Engines beside one another: the same checks on what each makes of the same texts, spans left out.
+
+A copying engine, given with ``--compare copy``, is the floor that the checks must tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from promptbank.translation.run import Translated
+from translate.checks import Draft, run_checks
+from translate.outcome import Outcome
+from translate.pipeline import Setup
+from translate.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
+
+__all__ = ["Beside", "engines_beside"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the checks say of one engine's texts.
+
+    Attributes:
+        engine: its id.
+        clean: rows without a flag that asks for a person.
+        values: rows that say their source's values, of those with some; a row counts once for each kind.
+        protected: strings that must stay, and did.
+        left: words left as they are.
+        language: translations over 5 words that look like the target language; None where that cannot be said.
+    """
+
+    engine: str
+    clean: Share
+    values: Share
+    protected: Share
+    left: Share
+    language: Share | None
+
+
+def engines_beside(translated: Translated) -> list[Beside]:
+    """Return the run's engine and those it was compared with; nothing if it was compared with none."""
+    setup = translated.setup
+    outcomes = [o for o in translated.outcomes if o.text and o.mode != "human"]  # those that engines were asked for
+    if not setup.others or not outcomes:
+        return []
+    names = [outcomes[0].engine_id, *(other.info().engine_id for other in setup.others)]
+    texts = [[o.text for o in outcomes], *([o.others[n] for o in outcomes] for n in range(len(setup.others)))]
+    return [
+        _beside(name, [_judged(o, t, setup) for o, t in zip(outcomes, said, strict=True)], setup)
+        for name, said in zip(names, texts, strict=True)
+    ]
+
+
+def _judged(outcome: Outcome, text: str, setup: Setup) -> Outcome:
+    """Return the outcome as if its text were another, without spans and labels."""
+    source = replace(outcome.source, spans=(), label=None)
+    inventory, policy = setup.inventory, setup.policy
+    flags = run_checks(Draft(source, text, (), inventory.src, inventory.tgt, limits=policy.limits))
+    return replace(outcome, source=source, text=text, spans=(), flags=flags, status=policy.status(flags))
+
+
+def _beside(engine: str, outcomes: Sequence[Outcome], setup: Setup) -> Beside:
+    src, tgt = setup.inventory.src, setup.inventory.tgt
+    return Beside(
+        engine,
+        share_of(outcome.status in ("ok", "warn") for outcome in outcomes),
+        _total(kept_values(outcomes, src, tgt)[0].values()),
+        kept_strings(outcomes),
+        left_words(outcomes),
+        right_language(outcomes, src, tgt)[0],
+    )
+
+
+def _total(shares: Iterable[Share]) -> Share:
+    found = list(shares)
+    return Share(sum(share.count for share in found), sum(share.of for share in found))
