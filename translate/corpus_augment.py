@@ -92,11 +92,10 @@ def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     if "[" in pair.src + pair.tgt:
         return
     chance = draw(pair, "marker", settings.seed)
-    shared = _shared(pair)
     if pair.marked:
         if chance < settings.marker:
             yield replace(pair, src=pair.marked[0], tgt=pair.marked[1])
-    elif shared and chance < settings.marker / 4:
+    elif chance < settings.marker / 4 and (shared := _shared(pair)):
         word = shared[0]
         yield replace(pair, src=_put(pair.src, word, f"[{word}]"), tgt=_put(pair.tgt, word, f"[{word}]"))
 

@@ -20,8 +20,8 @@ __all__ = ["other_clocks"]
 
 _EN = ["twelve", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _SV = ["tolv", "ett", "två", "tre", "fyra", "fem", "sex", "sju", "åtta", "nio", "tio", "elva", "tolv"]
-_SV_24 = ["noll", *_SV[1:], *["tretton", "fjorton", "femton", "sexton", "sjutton", "arton", "nitton", "tjugo"]]
-_SV_24 += ["tjugoett", "tjugotvå", "tjugotre"]
+_SV_LATE = ["tretton", "fjorton", "femton", "sexton", "sjutton", "arton", "nitton"]
+_SV_24 = ["noll", *_SV[1:], *_SV_LATE, "tjugo", "tjugoett", "tjugotvå", "tjugotre"]
 _EN_MINUTES = {0: "", 10: " ten", 15: " fifteen", 20: " twenty", 30: " thirty", 45: " forty five", 50: " fifty"}
 _SV_MINUTES = {0: "", 10: " tio", 15: " femton", 20: " tjugo", 30: " trettio", 45: " fyrtiofem", 50: " femtio"}
 _MINUTES = (*[0] * 6, *list(_EN_MINUTES)[1:])

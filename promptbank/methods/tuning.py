@@ -29,7 +29,7 @@ from promptbank.render import Policy, Prompt, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevScore, DevSet
 from promptbank.train.listen import EpochReport, Listener, Silent, StepReport
-from promptbank.train.loop import cpu_has_bfloat16
+from promptbank.train.loop import is_half
 from promptbank.train.rows import TrainRow, epoch_batches, row_losses
 from promptbank.train.run import Plan, Rendered, schedule
 from tasks import Example, Split, TaskCard
@@ -73,7 +73,7 @@ class Tuned(Learner):
     def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> None:
         self.lm, self._backbone, self._config = lm, backbone, config
         self._nothing = torch.zeros(1, lm.hidden_size)  # the table of a prompt without virtual tokens
-        self._head = _frozen_head(lm, _half(config.dtype))
+        self._head = _frozen_head(lm, is_half(config.dtype))
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -194,11 +194,7 @@ class _Best:
 
 def _autocast(dtype: str) -> contextlib.AbstractContextManager[object]:
     """Return bfloat16 forward passes, as `TrainConfig.dtype` asks for them."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if _half(dtype) else contextlib.nullcontext()
-
-
-def _half(dtype: str) -> bool:
-    return dtype == "bfloat16" or (dtype == "auto" and cpu_has_bfloat16())
+    return torch.autocast("cpu", dtype=torch.bfloat16) if is_half(dtype) else contextlib.nullcontext()
 
 
 def _frozen_head(lm: LanguageModel, half: bool) -> FrozenHead | None:

@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numb
 from promptbank.mt.rows import PairRow, token_batches
 from promptbank.mt.settings import MtSettings, rate
 from promptbank.mt.words import SomeWords, writable_words
-from promptbank.train.loop import cpu_has_bfloat16
+from promptbank.train.loop import is_half
 from translate.scores import score_texts
 
 __all__ = ["train_translator"]
@@ -123,9 +124,7 @@ class _Training:
         model.to(self._settings.device)
         dtype = torch.bfloat16 if self._half else torch.float32
         self._head = FrozenHead.of(self._lm.head, dtype)
-        rows = [row.ids for row in self._plan.train]
-        self._words = writable_words(self._backbone.tokenizer, rows)
-        held = {token for row in rows for token in row}
+        held = {token for row in self._plan.train for token in row.ids}
         self._sampled = SampledHead(self._head, held, self._settings.sample) if self._settings.sample else None
         if self._half:  # autocast would cast a frozen weight again at every call
             for layer in lora_layers(model):
@@ -140,6 +139,11 @@ class _Training:
         self._position = self._checkpoints.restore(model, self._optimizer) or Position()
         self._losses = list(self._position.losses)
         self._curve.rewind(self._position.step)
+
+    @cached_property
+    def _words(self) -> set[int]:
+        """What the translator may write, the end token too; reads the whole vocabulary, so only where it is needed."""
+        return writable_words(self._backbone.tokenizer, [row.ids for row in self._plan.train])
 
     def _is_due(self) -> bool:
         step = self._position.step
@@ -233,9 +237,10 @@ class _Training:
         dtype = torch.bfloat16 if self._half else torch.float32
         lm = merged(self._lm.model, self._backbone, self._plan.update, dtype)
         lm.model.to(self._settings.device)
-        return {s.name: self._chrf2(lm, s) for s in sets}
+        words = SomeWords(lm, self._words)
+        return {s.name: self._chrf2(lm, words, s) for s in sets}
 
-    def _chrf2(self, lm: LanguageModel, chosen: EvalSet) -> float:
+    def _chrf2(self, lm: LanguageModel, words: SomeWords, chosen: EvalSet) -> float:
         window = self._backbone.window
         found = translate_texts(
             lm,
@@ -243,7 +248,7 @@ class _Training:
             chosen.texts,
             Decoding(),
             window=window,
-            words=SomeWords(lm, [*self._words, self._plan.wording.eos_id]),
+            words=words,
             on_texts=self._may_go_on,
         )
         return score_texts([hypothesis.text for hypothesis in found], chosen.references).chrf2
@@ -289,6 +294,5 @@ class _Training:
 
 
 def _is_half(settings: MtSettings) -> bool:
-    if settings.dtype == "auto":
-        return torch.device(settings.device).type != "cpu" or cpu_has_bfloat16()
-    return settings.dtype == "bfloat16"
+    on_gpu = torch.device(settings.device).type != "cpu"
+    return (settings.dtype == "auto" and on_gpu) or is_half(settings.dtype)

@@ -26,7 +26,7 @@ from promptbank.train.rows import row_losses
 from promptbank.train.run import Plan, Rendered, Run, Trained
 from promptbank.train.start import embedding_scale
 
-__all__ = ["cpu_has_bfloat16", "train_prompts", "training_copy"]
+__all__ = ["cpu_has_bfloat16", "is_half", "train_prompts", "training_copy"]
 
 SHARED_ROWS = 256
 """Most rows of one forward and backward pass; a run with more has a pass of its own. The float32 logits of 256 rows
@@ -40,9 +40,12 @@ def training_copy(lm: LanguageModel, dtype: str) -> LanguageModel:
 
     A copy because autocast casts frozen weights again at every call (307 against 246 ms an example).
     """
-    if dtype == "float32" or (dtype == "auto" and not cpu_has_bfloat16()):
-        return lm
-    return LanguageModel(copy.deepcopy(lm.model).to(torch.bfloat16))
+    return LanguageModel(copy.deepcopy(lm.model).to(torch.bfloat16)) if is_half(dtype) else lm
+
+
+def is_half(dtype: str) -> bool:
+    """Whether a training of this ``dtype`` (auto, float32 or bfloat16) has forward passes in bfloat16 on the CPU."""
+    return dtype == "bfloat16" or (dtype == "auto" and cpu_has_bfloat16())
 
 
 def cpu_has_bfloat16() -> bool:
