@@ -2,24 +2,29 @@
 
 Structure never goes through an engine. A text with spans is sent with its spans marked; where the marks come back
 spoilt it is sent plain, and its spans are searched. A text whose protected strings got lost is sent once more with
-placeholders in their place. Everything an engine says is kept in the memory, so a second run asks it nothing.
+placeholders in their place. What the checks doubt is tried in other ways (`translate.attempts`, then
+the fallback engine), and the least doubtful translation is kept. Everything an engine says is kept in the memory, so a
+second run asks it nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from translate.attempts import ATTEMPTS
 from translate.checks import FLAGS, Draft, Policy, run_checks
+from translate.checks.structure import LabelCheck, SourceCheck
 from translate.errors import EngineError
 from translate.inventory import Inventory
-from translate.markers import Marked, mark, read_marked, readable
-from translate.memory import Step, make_segment, translate_segments
-from translate.outcome import Mode, Outcome, Override, assemble, label_text, override_spans, undecided
-from translate.projection import Sentence, Wanted, order_marked, project
-from translate.protect import find_protected, is_kept, mask, unmask
-from translate.protocols import Aligner, Engine, Hypothesis, Memory, Segment
+from translate.memory import Step, make_segment
+from translate.outcome import Outcome, Override, assemble, label_text, override_spans, undecided
+from translate.projection import Sentence, Wanted, project
+from translate.protocols import Aligner, Engine, Memory
 from translate.records import Record, Span, source_hash, tidy
+from translate.trials import Trial, Trials
 
 __all__ = ["Setup", "translate_records"]
 
@@ -33,6 +38,7 @@ class Setup:
         policy: from flags to a status.
         names: strings that are protected in every record.
         aligner: finds words that translate each other, for spans that came back without marks; None for none.
+        fallback: engine for the rows that the checks doubt; what they doubt least is kept. None for none.
         others: engines whose translations are only compared.
         back: engine of the way back, whose result is compared with the source; None for none.
         overrides: what people decided, by source hash.
@@ -43,24 +49,15 @@ class Setup:
     policy: Policy = field(default_factory=Policy)
     names: tuple[str, ...] = ()
     aligner: Aligner | None = None
+    fallback: Engine | None = None
     others: tuple[Engine, ...] = ()
     back: Engine | None = None
     overrides: Mapping[str, Override] = field(default_factory=dict)
     characters: int = 2000
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """One way of a record through the engine: what went in, how, and what is known of what came out."""
-
-    record: Record
-    sent: str
-    mode: Mode
-    key: str
-    text: str = ""
-    stretches: tuple[tuple[int, int], ...] | None = None
-    score: float | None = None
-    fault: str = ""
+OF_THE_SOURCE = frozenset({*SourceCheck.flags, *LabelCheck.flags})
+"""Flags that no other translation takes away."""
 
 
 def translate_records(
@@ -89,130 +86,100 @@ def translate_records(
 
 
 class _Run:
-    """One run: the rounds share the engine, the memory and the setup."""
+    """One run: the rounds share the memory and the setup."""
 
     def __init__(self, engine: Engine, memory: Memory, setup: Setup, on_step: Callable[[Step], None] | None) -> None:
-        self._engine, self._memory, self._setup, self._on_step = engine, memory, setup, on_step
-        self._info = engine.info()
+        self._setup = setup
         setup.policy.checked(FLAGS)
         self._src, self._tgt = setup.inventory.src, setup.inventory.tgt
-        for one in (engine, *setup.others):
+        for one in (engine, *setup.others, *filter(None, [setup.fallback])):
             _needs(one, self._src, self._tgt)
         if setup.back:
             _needs(setup.back, self._tgt, self._src)
 
+        def asking(one: Engine) -> Trials:
+            return Trials(one, memory, setup.inventory, setup.characters, on_step)
+
+        self._engine = asking(engine)
+        self._fallback = asking(setup.fallback) if setup.fallback else None
+        self._way_back = asking(setup.back) if setup.back else None
+        self._others = [asking(other) for other in setup.others]
+
     def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
         """Translate what no person has decided, and put all outcomes in order."""
         overrides = [self._setup.overrides.get(source_hash(record)) for record in records]
-        trials = self._final_trials([r for r, o in zip(records, overrides, strict=True) if o is None])
-        made = iter(self._judged(trials))
+        made = iter(self._chosen([r for r, o in zip(records, overrides, strict=True) if o is None]))
         return [
             next(made) if override is None else self._overridden(record, override)
             for record, override in zip(records, overrides, strict=True)
         ]
 
-    def _final_trials(self, records: Sequence[Record]) -> list[_Trial]:
-        """Send everything marked, what came back spoilt plain, and what lost a protected string with placeholders."""
-        trials = self._sent([self._first_trial(record) for record in records])
-        spoilt = [i for i, trial in enumerate(trials) if trial.fault]
-        plain = self._sent([self._trial(trials[i].record, trials[i].record.text, "plain") for i in spoilt])
-        for i, trial in zip(spoilt, plain, strict=True):
-            trials[i] = replace(trial, fault=trials[i].fault)
-        lossy = [i for i, trial in enumerate(trials) if _lost(trial)]
-        masked = self._sent([self._masked_trial(trials[i].record) for i in lossy])
-        for i, trial in zip(lossy, masked, strict=True):
-            if not trial.fault:
-                trials[i] = replace(trial, fault=trials[i].fault)
-        return trials
+    def _chosen(self, records: Sequence[Record]) -> list[Outcome]:
+        """Translate once, and what the checks doubt once more in each other way; keep what they doubt least."""
+        found = self._judged(self._engine, self._engine.made(records))
+        for ask, way in self._other_ways():
+            poor = [i for i, outcome in enumerate(found) if self._mendable(outcome)]
+            trials = way([records[i] for i in poor])
+            tried = [(i, trial) for i, trial in zip(poor, trials, strict=True) if trial]
+            for (i, _), other in zip(tried, self._judged(ask, [trial for _, trial in tried]), strict=True):
+                found[i] = min(found[i], other, key=self._doubts)  # the earlier one of two alike
+        return found
 
-    def _first_trial(self, record: Record) -> _Trial:
-        markers = self._info.markers
-        if record.spans and markers != "none" and readable(record.text, markers):
-            return self._trial(record, mark(record.text, record.spans, markers), markers)
-        return self._trial(record, record.text, "plain")
+    def _other_ways(self) -> Iterator[tuple[Trials, Callable[[Sequence[Record]], Sequence[Trial | None]]]]:
+        if self._engine.info.again:
+            yield from ((self._engine, partial(self._engine.again, attempt)) for attempt in ATTEMPTS.values())
+        if self._fallback:
+            yield self._fallback, self._fallback.made
+            if self._fallback.info.again:
+                yield from ((self._fallback, partial(self._fallback.again, one)) for one in ATTEMPTS.values())
 
-    def _masked_trial(self, record: Record) -> _Trial:
-        sent, _ = mask(record.text, find_protected(record.text, record.protected))
-        return self._trial(record, sent, "masked")
+    def _mendable(self, outcome: Outcome) -> bool:
+        """Say whether the checks doubt something that another translation may do better."""
+        flags = tuple(flag for flag in outcome.flags if flag.name not in OF_THE_SOURCE)
+        return self._setup.policy.status(flags) != "ok"
 
-    def _trial(self, record: Record, sent: str, mode: Mode) -> _Trial:
-        return _Trial(record, sent, mode, make_segment(self._src, self._tgt, mode, sent).key)
+    def _doubts(self, outcome: Outcome) -> tuple[int, ...]:
+        """Return how severe the flags are: of the worst severity first."""
+        counts = Counter(self._setup.policy.severity(flag) for flag in outcome.flags)
+        return tuple(counts[severity] for severity in ("drop", "review", "warn"))
 
-    def _sent(self, trials: Sequence[_Trial]) -> list[_Trial]:
-        found = self._translated(self._engine, [(trial.mode, trial.sent) for trial in trials])
-        return [self._read(trial, found[trial.key]) for trial in trials]
-
-    def _translated(self, engine: Engine, texts: Iterable[tuple[str, str]]) -> dict[str, Hypothesis]:
-        segments = [make_segment(self._src, self._tgt, mode, text) for mode, text in texts]
-        return self._asked(engine, segments)
-
-    def _asked(self, engine: Engine, segments: Sequence[Segment]) -> dict[str, Hypothesis]:
-        size = self._setup.characters
-        return translate_segments(engine, self._memory, segments, characters=size, on_step=self._on_step)
-
-    def _back(self, trials: Sequence[_Trial]) -> list[str | None]:
+    def _back(self, trials: Sequence[Trial]) -> list[str | None]:
         """Return each translation translated back; None where there is nothing or nobody to do it."""
-        engine = self._setup.back
-        if engine is None:
+        ask = self._way_back
+        if ask is None:
             return [None] * len(trials)
         segments = [make_segment(self._tgt, self._src, "plain", trial.text) for trial in trials]
-        found = self._asked(engine, [s for s in segments if s.text])
+        found = ask.segments([s for s in segments if s.text])
         return [found[s.key].text if s.text else None for s in segments]
 
-    def _read(self, trial: _Trial, hypothesis: Hypothesis) -> _Trial:
-        """Take a hypothesis apart as its mode wants it."""
-        text = " ".join(hypothesis.text.split())
-        known = replace(trial, text=text, score=hypothesis.score)
-        if trial.mode == "masked":
-            protected = find_protected(trial.record.text, trial.record.protected)
-            back = unmask(text, mask(trial.record.text, protected)[1])
-            return replace(known, text=back or "", fault="" if back else "a placeholder got lost")
-        if trial.mode in ("bracket", "trained"):
-            marked = read_marked(text, len(trial.record.spans), self._info.markers)
-            if isinstance(marked, str):
-                return replace(known, fault=marked)
-            return replace(known, text=marked.text, stretches=self._ordered(trial.record, marked))
-        return known
-
-    def _ordered(self, record: Record, marked: Marked) -> tuple[tuple[int, int], ...]:
-        return tuple(order_marked(marked, self._wanted(record, {}), self._src, self._tgt))
-
-    def _wanted(self, record: Record, alone: Mapping[str, str]) -> list[Wanted]:
-        """Return the source spans with their forms: the inventory's, and the value translated alone."""
-        wanted = []
-        for span in record.spans:
-            value = span.of(record.text)
-            forms = (*self._setup.inventory.value_forms(span.type, value), *filter(None, [alone.get(value)]))
-            wanted.append(Wanted(span.start, span.end, value, forms))
-        return wanted
-
-    def _projected(self, trials: Sequence[_Trial]) -> dict[int, tuple[Span | None, ...]]:
+    def _projected(self, ask: Trials, trials: Sequence[Trial]) -> dict[int, tuple[Span | None, ...]]:
         """Search the spans of the trials that came back without marks; trials by their position."""
         searched = [i for i, trial in enumerate(trials) if trial.record.spans and trial.stretches is None]
         values = [span.of(trials[i].record.text) for i in searched for span in trials[i].record.spans]
-        found = self._translated(self._engine, [("plain", value) for value in values])
-        alone = {v: found[make_segment(self._src, self._tgt, "plain", v).key].text.strip(" .") for v in values}
+        found = ask.texts(("plain", value) for value in values)
+        alone = {v: found[ask.key("plain", v)].text.strip(" .") for v in values}
         pairs = [(trials[i].record.text, trials[i].text) for i in searched]
         aligner = self._setup.aligner
         links = aligner.align(pairs) if aligner else [[] for _ in pairs]
-        return {i: self._searched(trials[i], alone, linked) for i, linked in zip(searched, links, strict=True)}
+        return {
+            i: self._searched(trials[i], ask.wanted(trials[i].record, alone), linked)
+            for i, linked in zip(searched, links, strict=True)
+        }
 
     def _searched(
-        self, trial: _Trial, alone: Mapping[str, str], links: Sequence[tuple[int, int]]
+        self, trial: Trial, wanted: Sequence[Wanted], links: Sequence[tuple[int, int]]
     ) -> tuple[Span | None, ...]:
-        sentence = Sentence(trial.record.text, trial.text, self._src, self._tgt, links)
-        found = project(sentence, self._wanted(trial.record, alone))
+        found = project(Sentence(trial.record.text, trial.text, self._src, self._tgt, links), wanted)
         types = [span.type for span in trial.record.spans]
         return tuple(Span(p.start, p.end, kind) if p else None for p, kind in zip(found, types, strict=True))
 
-    def _judged(self, trials: Sequence[_Trial]) -> list[Outcome]:
-        projected = self._projected(trials)
-        others = [self._translated(one, [("plain", t.record.text) for t in trials]) for one in self._setup.others]
+    def _judged(self, ask: Trials, trials: Sequence[Trial]) -> list[Outcome]:
+        projected = self._projected(ask, trials)
+        others = [other.texts(("plain", t.record.text) for t in trials) for other in self._others]
         backs = self._back(trials)
         made = []
         for i, trial in enumerate(trials):
             marked = tuple(Span(*at, s.type) for at, s in zip(trial.stretches or (), trial.record.spans, strict=False))
-            key = make_segment(self._src, self._tgt, "plain", trial.record.text).key
             draft = Draft(
                 trial.record,
                 trial.text,
@@ -221,15 +188,15 @@ class _Run:
                 self._tgt,
                 mark_fault=trial.fault,
                 score=trial.score,
-                others=tuple(found[key].text for found in others),
+                others=tuple(found[ask.key("plain", trial.record.text)].text for found in others),
                 back=backs[i],
                 undecided=undecided(trial.record, self._setup.inventory),
                 limits=self._setup.policy.limits,
             )
-            made.append(self._outcome(draft, trial))
+            made.append(self._outcome(draft, trial, ask.info.engine_id))
         return made
 
-    def _outcome(self, draft: Draft, trial: _Trial) -> Outcome:
+    def _outcome(self, draft: Draft, trial: Trial, engine_id: str) -> Outcome:
         flags = run_checks(draft)
         record, inventory = draft.source, self._setup.inventory
         return Outcome(
@@ -241,7 +208,7 @@ class _Run:
             status=self._setup.policy.status(flags),
             flags=flags,
             mode=trial.mode,
-            engine_id=self._info.engine_id,
+            engine_id=engine_id,
             segment_key=trial.key,
             score=trial.score,
             others=draft.others,
@@ -278,9 +245,3 @@ def _prepared(record: Record, setup: Setup) -> Record:
     framed = [value for _, value in record.frame.values] if record.frame else []
     protected = dict.fromkeys((*record.protected, *framed, *setup.names))
     return replace(tidy(record), protected=tuple(protected))
-
-
-def _lost(trial: _Trial) -> bool:
-    """Say whether a protected string of the source is missing."""
-    found = find_protected(trial.record.text, trial.record.protected)
-    return any(not is_kept(one.string, trial.text) for one in found)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "unmask"]
+__all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "unmask", "unprotected"]
 
 PATTERNS: dict[str, re.Pattern[str]] = {
     "url": re.compile(r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"),
@@ -88,6 +88,18 @@ def unmask(text: str, meaning: Mapping[str, str]) -> str | None:
     if sorted(found) != sorted(meaning):
         return None
     return re.sub(r"(?<!\w)X\d+(?!\d)", lambda m: meaning[m[0]], text)
+
+
+def unprotected(text: str, names: Iterable[str] = ()) -> str:
+    """Return a text without its protected strings, a space in the place of each.
+
+    >>> unprotected("$TSLA up, says @ann")
+    '  up, says  '
+    """
+    free, at = "", 0
+    for one in find_protected(text, names):
+        free, at = f"{free}{text[at : one.start]} ", one.end
+    return free + text[at:]
 
 
 def read_names(lines: Iterable[str]) -> tuple[str, ...]:

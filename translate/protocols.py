@@ -25,12 +25,14 @@ class EngineInfo:
         markers: how spans can be marked in its input: ``<s0> ... </s0>`` that it was trained with, square brackets that
             it copies, or not at all.
         offline: whether it runs without a network.
+        again: whether a text may be sent in other spellings too; not to a service that bills for it, or to a recording.
     """
 
     engine_id: str
     langpairs: tuple[str, ...]
     markers: Markers
     offline: bool
+    again: bool = True
 
 
 @dataclass(frozen=True)

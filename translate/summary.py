@@ -21,6 +21,7 @@ from translate.text_figures import (
     count_shares,
     kept_strings,
     kept_values,
+    left_lower,
     left_words,
     measure_lengths,
     plain,
@@ -79,7 +80,7 @@ class Summary:
         emitted: rows that are written, of all.
         by_status: rows by status, all four.
         by_flag: rows by flag, names in order.
-        by_mode: rows by the way of their text, all five.
+        by_mode: rows by the way of their text, all of them.
         labels: by taskname.
         intents: rows written, by intent.
         slot_types: rows with a slot of the type that are written, by the source's slot type.
@@ -89,6 +90,7 @@ class Summary:
         values_note: why less than everything was compared; empty otherwise.
         protected: protected strings that stand in the translation, of those that stand in the source.
         left_words: words of the source that stand in the translation, see `left_words`.
+        left_lower: those of them that are no names, see `left_lower`.
         language: translations over 5 words that look more like the target language than like the source's; None when
             that cannot be said.
         language_note: why not; empty otherwise.
@@ -111,6 +113,7 @@ class Summary:
     values_note: str
     protected: Share
     left_words: Share
+    left_lower: Share
     language: Share | None
     language_note: str
     lengths: Lengths | None
@@ -166,6 +169,7 @@ def summarise(
         values_note=values_note,
         protected=kept_strings(there),
         left_words=left_words(there),
+        left_lower=left_lower(there),
         language=language,
         language_note=language_note,
         lengths=measure_lengths(there),

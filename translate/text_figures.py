@@ -16,7 +16,7 @@ from translate.checks import Draft, Limits
 from translate.checks.structure import FAMILIES
 from translate.checks.text import LanguageCheck
 from translate.outcome import Outcome
-from translate.protect import find_protected, is_kept
+from translate.protect import find_protected, is_kept, unprotected
 from translate.values import compare_texts
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "count_shares",
     "kept_strings",
     "kept_values",
+    "left_lower",
     "left_words",
     "measure_lengths",
     "plain",
@@ -154,7 +155,15 @@ def left_words(outcomes: Iterable[Outcome]) -> Share:
     Case is ignored. Names count, so it never is 0: human Swedish leaves 0.07 (MASSIVE dev) and 0.08 (FLORES dev), six
     engines 0.09 to 0.10 (FLORES dev), a copy 1.
     """
-    return share_of(left for outcome in outcomes for left in _left(outcome))
+    return share_of(left for outcome in outcomes for _, left in _left(outcome))
+
+
+def left_lower(outcomes: Iterable[Outcome]) -> Share:
+    """Count the words of `left_words` that begin in lower case, so are no names.
+
+    Human Swedish leaves 0.019 (FLORES dev).
+    """
+    return share_of(left for outcome in outcomes for word, left in _left(outcome) if word[0].islower())
 
 
 def right_language(outcomes: Iterable[Outcome], src: str, tgt: str) -> tuple[Share | None, str]:
@@ -193,13 +202,10 @@ def measure_lengths(outcomes: Sequence[Outcome]) -> Lengths | None:
     )
 
 
-def _left(outcome: Outcome) -> Iterator[bool]:
-    text, at, free = outcome.source.text, 0, ""
-    for one in find_protected(text, outcome.source.protected):
-        free, at = f"{free}{text[at : one.start]} ", one.end
+def _left(outcome: Outcome) -> Iterator[tuple[str, bool]]:
     said = {word.casefold() for word in _WORD.findall(outcome.text)}
-    for word in _LONG_WORD.findall(free + text[at:]):
-        yield word.casefold() in said
+    for word in _LONG_WORD.findall(unprotected(outcome.source.text, outcome.source.protected)):
+        yield word, word.casefold() in said
 
 
 def _types(texts: Iterable[str]) -> float:

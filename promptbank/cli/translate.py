@@ -13,6 +13,10 @@ __all__ = ["register"]
 
 Src = Annotated[str, typer.Option("--src", help="Source language.")]
 Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
+TaskName = Annotated[str | None, typer.Option(help="taskname of the rows. Default: what the rows or the samples say.")]
+Lines = Annotated[Path | None, typer.Option(help="Translate plain text instead, a line each, to stdout; - is stdin.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the translated files; translated/<tgt> if absent.")]
+Card = Annotated[str | None, typer.Option(help="Card file of the source task, or a built-in variant.")]
 EngineName = Annotated[
     str,
     typer.Option(
@@ -24,9 +28,34 @@ EngineName = Annotated[
 Beam = Annotated[
     int | None, typer.Option(min=1, help="Hypotheses kept for each text; 1 is greedy. Default: the engine's own.")
 ]
+Fallback = Annotated[
+    str,
+    typer.Option(
+        help="Engine for rows that the checks doubt; the better translation is kept. auto is the engine's own greedy "
+        "search, none is none."
+    ),
+]
+Others = Annotated[
+    list[str] | None, typer.Option("--compare", help="Further engine, only to compare with; repeatable.")
+]
+Back = Annotated[str | None, typer.Option(help="Engine of the way back; its result is compared with the source.")]
 Labels = Annotated[
     Path | None,
     typer.Option(help="Decisions about labels. Default: labels.<tgt>.toml of --out, then the shipped one."),
+]
+Names = Annotated[Path | None, typer.Option(help="File of names that stay as they are, a line each.")]
+PolicyFile = Annotated[Path | None, typer.Option(help="TOML file: what each flag means.")]
+Only = Annotated[str, typer.Option(help="Statuses of the rows that are written, commas between.")]
+Align = Annotated[str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(help="JSONL of people's translations, same ids, to score against; repeatable."),
+]
+Characters = Annotated[
+    int | None, typer.Option(min=1, help="Most characters that are sent to a service on the net. Default: 500,000.")
+]
+Report = Annotated[
+    Path | None, typer.Option(help="Folder of a second report, without any text of the rows, to be shared.")
 ]
 
 
@@ -39,44 +68,24 @@ def translate(
     common: Common,
     src: Src = "en",
     tgt: Tgt = "sv",
-    task: Annotated[
-        str | None, typer.Option(help="taskname of the rows. Default: what the rows or the samples say.")
-    ] = None,
+    task: TaskName = None,
     data: Data = None,
-    lines: Annotated[
-        Path | None, typer.Option(help="Translate plain text instead, a line each, to stdout; - is stdin.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the translated files; translated/<tgt> if absent.")
-    ] = None,
-    card: Annotated[str | None, typer.Option(help="Card file of the source task, or a built-in variant.")] = None,
+    lines: Lines = None,
+    out: Out = None,
+    card: Card = None,
     engine: EngineName = "auto",
     beam: Beam = None,
-    others: Annotated[
-        list[str] | None, typer.Option("--compare", help="Further engine, only to compare with; repeatable.")
-    ] = None,
-    back: Annotated[
-        str | None, typer.Option("--back", help="Engine of the way back; its result is compared with the source.")
-    ] = None,
+    fallback: Fallback = "auto",
+    others: Others = None,
+    back: Back = None,
     labels: Labels = None,
-    names: Annotated[Path | None, typer.Option(help="File of names that stay as they are, a line each.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="TOML file: what each flag means.")] = None,
-    only: Annotated[
-        str, typer.Option(help="Statuses of the rows that are written, commas between.")
-    ] = "ok,warn,review",
-    align: Annotated[
-        str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")
-    ] = "auto",
-    references: Annotated[
-        list[Path] | None,
-        typer.Option("--references", help="JSONL of people's translations, same ids, to score against; repeatable."),
-    ] = None,
-    characters: Annotated[
-        int, typer.Option(min=1, help="Most characters that are sent to a service on the net.")
-    ] = 500_000,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of a second report, without any text of the rows, to be shared.")
-    ] = None,
+    names: Names = None,
+    policy: PolicyFile = None,
+    only: Only = "ok,warn,review",
+    align: Align = "auto",
+    references: References = None,
+    characters: Characters = None,
+    report: Report = None,
     json: Json = False,
 ) -> None:
     """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
@@ -90,23 +99,24 @@ def translate(
     from promptbank.cli import translating
 
     asked = translating.TranslateAsked(
-        src,
-        tgt,
-        engine,
-        beam,
-        tuple(others or ()),
-        task,
-        tuple(data or ()),
-        card,
-        labels,
-        names,
-        policy,
-        only,
-        align,
-        tuple(references or ()),
-        back,
-        characters,
-        report,
+        src=src,
+        tgt=tgt,
+        engine=engine,
+        beam=beam,
+        fallback=fallback,
+        others=tuple(others or ()),
+        back=back,
+        task=task,
+        data=tuple(data or ()),
+        card=card,
+        labels=labels,
+        names=names,
+        policy=policy,
+        only=only,
+        align=align,
+        references=tuple(references or ()),
+        characters=characters or translating.CHARACTERS,
+        report=report,
     )
     if lines is not None:
         translating.translate_lines(common.settings, asked, lines)

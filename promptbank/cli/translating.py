@@ -18,7 +18,7 @@ from promptbank.config import Settings
 from promptbank.errors import InputError
 from promptbank.translation.align import chosen_aligner
 from promptbank.translation.cards import undecided_words
-from promptbank.translation.engines import choose_engine, open_engine
+from promptbank.translation.engines import choose_engine, fallback_engine, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, kept_overrides
 from promptbank.translation.offer import CHARACTERS, Asked
@@ -38,7 +38,7 @@ from translate.pipeline import Setup
 from translate.policy_file import load_policy
 from translate.protect import read_names
 
-__all__ = ["TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
+__all__ = ["CHARACTERS", "TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
 
 STATUS = "status.json"
 
@@ -54,7 +54,9 @@ class TranslateAsked:
     tgt: str
     engine: str
     beam: int | None = None
+    fallback: str = "auto"
     others: tuple[str, ...] = ()
+    back: str | None = None
     task: str | None = None
     data: tuple[str, ...] = ()
     card: str | None = None
@@ -64,7 +66,6 @@ class TranslateAsked:
     only: str = ",".join(STATUSES[:-1])
     align: str = "auto"
     references: tuple[Path, ...] = ()
-    back: str | None = None
     characters: int = CHARACTERS
     report: Path | None = None
 
@@ -101,6 +102,7 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
             policy,
             names,
             chosen_aligner(asked.align, settings, memory, asked.src, asked.tgt),
+            fallback=fallback_engine(engine, asked.fallback, asked.of_engine(settings)),
             others=tuple(the_engine(settings, replace(asked, engine=name)) for name in asked.others),
             back=_back(settings, asked),
             overrides=overrides,
@@ -233,7 +235,7 @@ def progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
 
 
 class Rounds:
-    """Sums the steps of a run's rounds: marked, plain, with placeholders, values alone."""
+    """Sums the steps of a run's rounds: marked, plain, with placeholders, values alone, other ways."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

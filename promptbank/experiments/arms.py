@@ -98,10 +98,11 @@ def read_flagged(path: Path) -> frozenset[str]:
     """
     try:
         rows: list[Mapping[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return frozenset(row["row_id"] for row in rows if row["status"] != UNFLAGGED)
+        records = {row["row_id"] for row in rows if row["status"] != UNFLAGGED}
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise InputError(
             f"{path} is no provenance.jsonl of `promptbank translate`: a line of it has no row_id and status"
         ) from exc
+    return frozenset(records | {record.rpartition("#")[0] for record in records if "#" in record})  # id#field

@@ -22,7 +22,7 @@ class Beside:
     """What the checks say of one engine's texts.
 
     Attributes:
-        engine: its id.
+        engine: its id; "this run" for what the run wrote, by whichever engine and way.
         clean: rows without a flag that asks for a person.
         values: rows that say their source's values, of those with some; a row counts once for each kind.
         protected: strings that must stay, and did.
@@ -44,7 +44,7 @@ def engines_beside(translated: Translated) -> list[Beside]:
     outcomes = [o for o in translated.outcomes if o.text and o.mode != "human"]  # those that engines were asked for
     if not setup.others or not outcomes:
         return []
-    names = [outcomes[0].engine_id, *(other.info().engine_id for other in setup.others)]
+    names = ["this run", *(other.info().engine_id for other in setup.others)]
     texts = [[o.text for o in outcomes], *([o.others[n] for o in outcomes] for n in range(len(setup.others)))]
     return [
         _beside(name, [_judged(o, t, setup) for o, t in zip(outcomes, said, strict=True)], setup)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from promptbank.translation.offer import Asked, Offer
 from promptbank.translation.ways import WAYS
 from translate import Engine, EngineError
 
-__all__ = ["choose_engine", "offers", "open_engine"]
+__all__ = ["Searching", "choose_engine", "fallback_engine", "offers", "open_engine"]
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """An engine that can search in another way."""
+
+    def greedy(self) -> Engine | None:
+        """Return the same model without a beam; None where it has none."""
 
 
 def offers(asked: Asked) -> list[Offer]:
@@ -47,6 +56,24 @@ def open_engine(offer: Offer, asked: Asked) -> Engine:
     if asked.langpair not in info.langpairs:
         raise EngineError(f"engine {offer.engine!r} translates {', '.join(info.langpairs)}, not {asked.langpair}")
     return engine
+
+
+def fallback_engine(engine: Engine, name: str, asked: Asked) -> Engine | None:
+    """Return the engine for rows of the first one that the checks doubt.
+
+    Args:
+        engine: the first one.
+        name: of another; "auto" for the engine's own greedy search where it has one, "none" for none.
+        asked: what engines are wanted for.
+
+    Raises:
+        EngineError: the name means no engine here.
+    """
+    if name == "none":
+        return None
+    if name == "auto":
+        return engine.greedy() if isinstance(engine, Searching) else None
+    return open_engine(choose_engine(name, asked), asked)
 
 
 def _reasons(found: Sequence[Offer]) -> str:

@@ -1,12 +1,13 @@
 """Values: every number and clock time that num2words can say is read back."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.values import compare_texts, read_values
+from translate.values import compare_texts, read_values, written_value
 
 num2words = pytest.importorskip("num2words").num2words
 
@@ -47,3 +48,25 @@ def test_any_text_is_read_without_error_and_mentions_are_in_order(text: str, lan
 def test_a_text_agrees_with_itself(said: str) -> None:
     assert compare_texts(said, said, src="en", tgt="en").compatible
     assert compare_texts(said, said, src="sv", tgt="sv").compatible
+
+
+@given(
+    value=st.decimals(0, 10**8, places=2, allow_nan=False),
+    form=st.sampled_from(["{}", "${}", "£{}", "{}%", "{} percent", "{} euros", "${}k", "${} million", "{}bn", "€{}tn"]),
+    grouped=st.booleans(),
+)
+def test_a_value_is_written_so_that_swedish_reads_the_same(value: Decimal, form: str, grouped: bool) -> None:
+    digits = f"{value:,}" if grouped else f"{value}"
+    (said,) = read_values(form.format(digits), "en")
+    written = written_value(said, "sv")
+    assert written is not None
+    (read,) = read_values(f"Nu {written} igen", "sv")
+    assert read.readings == said.readings
+
+
+@given(day=st.integers(1, 31), month=st.sampled_from(["January", "Feb", "April", "Sept", "Dec"]))
+def test_a_date_is_written_so_that_swedish_reads_the_same(day: int, month: str) -> None:
+    for text in (f"{month} {day}", f"{day} {month}"):
+        (said,) = read_values(text, "en")
+        (read,) = read_values(written_value(said, "sv") or "", "sv")
+        assert read.readings == said.readings

@@ -103,6 +103,8 @@ def test_flags_are_read_from_a_provenance_file(tmp_path: Path) -> None:
     path = tmp_path / "provenance.jsonl"
     path.write_text('{"row_id": "a", "status": "ok"}\n{"row_id": "b", "status": "review"}\n')
     assert read_flagged(path) == {"b"}
+    path.write_text('{"row_id": "c#answer", "status": "warn"}\n')
+    assert "c" in read_flagged(path)  # a flag on a second text of a row is a flag on the row
     path.write_text('{"row": "a"}\n')
     with pytest.raises(InputError, match=r"no provenance\.jsonl"):
         read_flagged(path)

@@ -12,18 +12,22 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.mt.decode import Decoding
 from promptbank.mt.engine import BackboneTranslator, open_engine
 from promptbank.mt.methods import FullUpdate, LowRankUpdate
 from promptbank.mt.model import load_translator, prepared, save_translator
 from promptbank.mt.rows import Languages
+from promptbank.translation.engines import fallback_engine
+from promptbank.translation.offer import Asked
 from tests.tiny import tiny_backbone
 from translate import Engine, EngineError
 from translate.memory import make_segment
 from translate.scores import score_texts
 
 EN_SV = Languages("en", "sv")
+ASKED = Asked("en", "sv", None, Settings(Path("home"), "sqlite://"))
 
 
 def stored(path: Path, *, seed: int = 0) -> Path:
@@ -49,6 +53,18 @@ def test_results_are_in_the_order_of_the_segments_whatever_the_batches(tmp_path:
     assert [h.text for h in together] == [h.text for h in alone]
     assert [h.score for h in together] == pytest.approx([h.score for h in alone], abs=1e-4)
     assert engine.translate([]) == []
+
+
+def test_greedy_search_is_an_engine_of_its_own_and_a_greedy_one_has_no_other(tmp_path: Path) -> None:
+    engine = opened(stored(tmp_path), beam=3)
+    greedy = fallback_engine(engine, "auto", ASKED)
+    assert isinstance(greedy, BackboneTranslator)
+    assert greedy.info() == opened(tmp_path, beam=1).info() != engine.info()
+    assert fallback_engine(greedy, "auto", ASKED) is None
+    assert fallback_engine(engine, "none", ASKED) is None
+    named = fallback_engine(engine, "copy", ASKED)
+    assert named is not None
+    assert named.info().engine_id == "copy"
 
 
 def test_an_engine_id_changes_with_all_that_moves_its_output_and_nothing_else(tmp_path: Path) -> None:

@@ -198,6 +198,78 @@ def test_a_name_lost_even_so_is_flagged() -> None:
     assert "entity_lost" in {flag.name for flag in outcome.flags}
 
 
+def headline(text: str, target: str) -> Record:
+    return Record("5", "g5", "sentiment-task", text, label=ClassLabel("positive"), protected=(target,))
+
+
+DEAL = headline("Shell buys BG for $69.7 billion in May", "Shell")
+
+
+def test_a_spoilt_value_is_held_out_and_written_as_the_target_language_writes_it() -> None:
+    known = {
+        DEAL.text: "Shell köper BG för $69,7 miljontals i maj",
+        "X0 buys BG for X1 in May": "X0 köper BG för X1 i maj",
+    }
+    spy = Spy(replace(recorded(**known), again=True))
+    (outcome,) = translate_records([DEAL], spy, DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode) == ("Shell köper BG för 69,7 miljarder dollar i maj", "values")
+    assert outcome.status == "ok"
+    assert spy.asked == list(known)
+
+
+def test_another_way_that_the_checks_doubt_no_less_is_not_taken() -> None:
+    known = {
+        DEAL.text: "Shell köper BG för 70 dollar i maj",
+        "X0 buys BG for X1 in May": "X0 köper X1 i maj för 7 euro",
+    }
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode, outcome.status) == ("Shell köper BG för 70 dollar i maj", "plain", "review")
+
+
+def test_a_placeholder_that_got_lost_leaves_the_first_translation() -> None:
+    known = {DEAL.text: "Shell köper BG för 70 dollar i maj", "X0 buys BG for X1 in May": "X0 köper BG i maj"}
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert (outcome.mode, outcome.status) == ("plain", "review")
+
+
+def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_get_their_capitals_back() -> None:
+    row = headline("Shell And Statoil Are Said To Cut Thousands Of Jobs", "Shell")
+    known = {
+        row.text: row.text,
+        "X0 and statoil are said to cut thousands of jobs": "X0 och statoil sägs skära ned tusentals jobb",
+    }
+    (outcome,) = translate_records([row], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode) == ("Shell och Statoil sägs skära ned tusentals jobb", "recased")
+    assert outcome.status == "ok"
+
+
+def test_a_recording_and_a_service_are_asked_for_the_very_text_alone() -> None:
+    spy = Spy(recorded(**{DEAL.text: "Shell köper BG för 70 dollar i maj"}))
+    translate_records([DEAL], spy, DictMemory(), SETUP)
+    assert spy.asked == [DEAL.text]
+
+
+def test_doubtful_rows_and_no_others_go_to_the_fallback_engine() -> None:
+    fallback = Spy(replace(recorded(**{DEAL.text: "Shell köper BG för 69,7 miljarder dollar i maj"}), name="other"))
+    first = recorded(**{DEAL.text: "Shell köper BG för 70 dollar i maj"})
+    good, mended = translate_records([HEADLINE, DEAL], first, DictMemory(), replace(SETUP, fallback=fallback))
+    assert fallback.asked == [DEAL.text]
+    assert (mended.status, mended.engine_id) == ("ok", fallback.info().engine_id)
+    assert good.engine_id == first.info().engine_id
+
+
+def test_what_no_translation_can_mend_is_not_sent_again() -> None:
+    renamed = Inventory("en", "sv", {("intent",): {"alarm_set": Decision("larm_ställ")}})
+    fallback = Spy(recorded())
+    (outcome,) = translate_records(ARTICLE[1:2], recorded(), DictMemory(), Setup(renamed, fallback=fallback))
+    assert ([flag.name for flag in outcome.flags], fallback.asked) == (["label_auto"], [])
+
+
+def test_a_fallback_engine_of_another_pair_is_refused() -> None:
+    with pytest.raises(EngineError, match="translates en-gl, not en-sv"):
+        translate_records(ARTICLE, recorded(), DictMemory(), replace(SETUP, fallback=CopyEngine("en", "gl")))
+
+
 def test_a_copying_engine_passes_no_check() -> None:
     outcomes = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
     assert {outcome.status for outcome in outcomes} == {"review"}

@@ -58,7 +58,7 @@ def test_rows_are_counted_by_status_mode_and_flag_under_the_policy() -> None:
         policy=Policy({"copy": "warn"}),
     )
     assert found.by_status == {"ok": 2, "warn": 1, "review": 1, "drop": 1}
-    assert found.by_mode == {"plain": 4, "bracket": 0, "trained": 0, "masked": 0, "human": 1}
+    assert {mode: count for mode, count in found.by_mode.items() if count} == {"plain": 4, "human": 1}
     assert {name: (f.rows, f.severity) for name, f in found.by_flag.items()} == {
         "copy": (1, "warn"),
         "empty": (1, "drop"),
@@ -177,6 +177,12 @@ def test_words_left_are_long_ones_outside_protected_strings() -> None:
     )
     # please, call and hotel count; "the", "now" are short, "model8000" has digits
     assert figures(outcome("1", source, "Please ring Acme Holding på HOTEL model8000")).left_words == Share(2, 3)
+
+
+def test_words_left_in_lower_case_are_no_names() -> None:
+    source = Record("1", "1", "mood", "Shell shares fall after a profit warning from Exxon")
+    found = figures(outcome("1", source, "Shell faller efter en profit från Exxon"))
+    assert (found.left_words, found.left_lower) == (Share(3, 8), Share(1, 6))
 
 
 def test_lengths_and_variety_are_those_of_the_texts() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.stores import ROOT
-from translate.values import compare_texts, read_values
+from translate.values import compare_texts, read_values, written_value
 
 MASSIVE = ROOT.parent / "shared" / "data" / "massive" / "en-sv.dev.jsonl"
 
@@ -196,3 +196,31 @@ def test_human_swedish_clock_slots_are_compatible_in_at_least_95_percent() -> No
     fit = [compare_texts(en, sv, src="en", tgt="sv", lenient=True).compatible for en, sv in pairs]
     assert len(fit) > 100
     assert sum(fit) / len(fit) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("$2.7 billion", "2,7 miljarder dollar"),
+        ("47 billion-pound", "47 miljarder pund"),
+        ("€1 million", "1 miljon euro"),
+        ("$2,732B", "2,732 biljoner dollar"),
+        ("2,700", "2 700"),
+        ("150k", "150 000"),
+        ("2015", "2015"),
+        ("1990s", "1990-talet"),
+        ("21st", "21:a"),
+        ("112th", "112:e"),
+        ("60 percent", "60 %"),
+        (".19", "0,19"),
+        ("April 15th", "15 april"),
+        ("nine", None),  # words are the engine's to translate
+        ("9:30", None),  # either half of the day
+    ],
+)
+def test_values_in_digits_are_written_in_swedish(text: str, written: str | None) -> None:
+    assert written_value(read_values(text, "en")[0], "sv") == written
+
+
+def test_a_language_without_a_writer_writes_no_value() -> None:
+    assert written_value(read_values("$5", "en")[0], "gl") is None

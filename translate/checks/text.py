@@ -11,6 +11,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics.chrf import CHRF
 
 from translate.checks.base import Draft, Flag
+from translate.protect import unprotected
 
 __all__ = ["CopyCheck", "DebrisCheck", "EmptyCheck", "LanguageCheck", "LengthCheck", "RepetitionCheck", "chrf"]
 
@@ -50,8 +51,9 @@ class CopyCheck:
         alike = chrf(draft.text, draft.source.text)
         if alike > draft.limits.copy_chrf:
             yield Flag("copy", "review", f"chrF {alike:.0f} between source and translation", alike)
-        said = set(_LONG_WORD.findall(draft.source.text))
-        words = [word for word in _LONG_WORD.findall(draft.text) if word.islower()]
+        names = draft.source.protected
+        said = set(_LONG_WORD.findall(unprotected(draft.source.text, names)))
+        words = [word for word in _LONG_WORD.findall(unprotected(draft.text, names)) if word.islower()]
         left = [word for word in words if word in said]
         if len(left) >= 2 and len(left) / len(words) >= draft.limits.left_share:
             yield Flag("left_words", "warn", f"words of the source: {', '.join(left)}", len(left) / len(words))

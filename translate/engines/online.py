@@ -80,7 +80,7 @@ class OnlineEngine:
         except ImportError as exc:
             raise _missing("tenacity") from exc
         self._service, self._left, self._budget = service, characters, characters
-        self._info = EngineInfo(service.name, ("-".join(langpair),), "bracket", offline=False)
+        self._info = EngineInfo(service.name, ("-".join(langpair),), "bracket", offline=False, again=False)
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_BusyError),
             stop=tenacity.stop_after_attempt(ATTEMPTS),

@@ -24,6 +24,7 @@ class RecordedEngine:
         tgt: language of the translations.
         known: text as it is sent (marks included) -> translation.
         markers: how spans were marked when it was recorded.
+        again: whether other spellings of the texts were recorded too.
     """
 
     name: str
@@ -31,13 +32,18 @@ class RecordedEngine:
     tgt: str
     known: Mapping[str, Hypothesis]
     markers: Markers = "bracket"
+    again: bool = False
 
     def info(self) -> EngineInfo:
         """Say what this engine is; its id changes with any recorded translation."""
         content = sorted((text, found.text, found.score) for text, found in self.known.items())
         digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
         return EngineInfo(
-            f"recorded:{self.name}:{digest[:16]}", (f"{self.src}-{self.tgt}",), self.markers, offline=True
+            f"recorded:{self.name}:{digest[:16]}",
+            (f"{self.src}-{self.tgt}",),
+            self.markers,
+            offline=True,
+            again=self.again,
         )
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:

@@ -21,6 +21,7 @@ __all__ = [
     "compare",
     "compare_texts",
     "read_values",
+    "written_value",
 ]
 
 GRAMMARS: dict[str, Grammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
@@ -55,3 +56,22 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
     grammar = digits_grammar(tgt)
     return compare(grammar.read(source), grammar.read(target), note=note)
+
+
+def written_value(mention: Mention, tgt: str) -> str | None:
+    """Return how a language writes a value that a source text says in digits.
+
+    Args:
+        mention: of the source text.
+        tgt: language code wanted.
+
+    Returns:
+        None where the language has no writer, or would not read the very value back from what it writes.
+
+    >>> [written_value(one, "sv") for one in read_values("up 33% to $2.7 billion on Dec 13", "en")]
+    ['33 %', '2,7 miljarder dollar', '13 december']
+    """
+    grammar = GRAMMARS.get(tgt)
+    text = grammar.writer(mention) if grammar and grammar.writer else None
+    read = grammar.read(text) if grammar and text else ()
+    return text if [one.readings for one in read] == [mention.readings] else None

@@ -26,10 +26,12 @@ class Grammar:
     Attributes:
         lang: its code.
         rules: of two rules that read equally far, the earlier one counts.
+        writer: how the language writes a value that another one says; None where nobody has told it.
     """
 
     lang: str
     rules: tuple[Rule, ...]
+    writer: Callable[[Mention], str | None] | None = None
 
     def read(self, text: str) -> tuple[Mention, ...]:
         """Return the values a text says, from left to right."""

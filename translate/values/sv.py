@@ -11,6 +11,7 @@ from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
 from translate.values.grammar import Grammar, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
+from translate.values.sv_write import write
 
 __all__ = ["GRAMMAR"]
 
@@ -234,4 +235,5 @@ GRAMMAR = Grammar(
         *relative_rules(SPELLS, weak=True),
         AMOUNTS,
     ),
+    write,
 )
