@@ -66,10 +66,15 @@ def read_marked(hypothesis: str, count: int, markers: Markers) -> Marked | str:
     Returns:
         The translation, or why its marks are refused.
     """
-    text, stretches, opened = "", [], None
+    text, stretches, opened, owed = "", [], None, False
     for piece, token in _pieces(hypothesis, markers):
         if token is None:
-            text = _joined(text, piece, after_open=opened is not None and opened[1] == len(text))
+            after_open = opened is not None and opened[1] == len(text)
+            if opened and after_open and markers == "bracket" and piece.startswith(" ") and text.strip():
+                text = text.rstrip(" ") + " "  # the space belongs before the bracket
+                opened = (opened[0], len(text))
+            text = _joined(text, " " + piece if owed and piece else piece, after_open=after_open)
+            owed = owed and not piece
         elif token[0]:
             if opened is not None:
                 return "a mark opens inside another"
@@ -77,6 +82,7 @@ def read_marked(hypothesis: str, count: int, markers: Markers) -> Marked | str:
         elif opened is None or opened[0] != token[1]:
             return "a mark closes that was not open"
         else:
+            owed = markers == "bracket" and text.endswith(" ")  # a space that belongs behind the bracket
             text = text.rstrip(" ")
             if len(text) <= opened[1]:
                 return "nothing stands between two marks"

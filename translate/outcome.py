@@ -13,7 +13,7 @@ from translate.records import ClassLabel, Frame, IntentSlots, Label, Record, Slo
 
 __all__ = ["Mode", "Outcome", "Override", "assemble", "provenance", "undecided"]
 
-Mode = Literal["plain", "bracket", "trained", "masked", "values", "recased", "human"]
+Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """The way of a set through a translation: plan, segments, engine, spans, checks, outcomes.
 
 Structure never goes through an engine. A text with spans is sent with its spans marked; where the marks come back
-spoilt it is sent plain, and its spans are searched. A text whose protected strings got lost is sent once more with
-placeholders in their place. What the checks doubt is tried in other ways (`translate.attempts`, then
-the fallback engine), and the least doubtful translation is kept. Everything an engine says is kept in the memory, so a
-second run asks it nothing.
+spoilt it is sent plain, and its spans are searched. What the checks doubt is tried in other ways (`translate.attempts`,
+then the fallback engine), and the least doubtful translation is kept. Everything an engine says is kept in the memory,
+so a second run asks it nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from translate.attempts import ATTEMPTS
+from translate.attempts import ATTEMPTS, Doubt, common_words
 from translate.checks import FLAGS, Draft, Policy, run_checks
 from translate.checks.structure import LabelCheck, SourceCheck
 from translate.errors import EngineError
 from translate.inventory import Inventory
 from translate.memory import Step, make_segment
 from translate.outcome import Outcome, Override, assemble, label_text, override_spans, undecided
-from translate.projection import Sentence, Wanted, project
+from translate.projection import Proposal, Sentence, project
 from translate.protocols import Aligner, Engine, Memory
 from translate.records import Record, Span, source_hash, tidy
 from translate.trials import Trial, Trials
@@ -117,19 +116,25 @@ class _Run:
     def _chosen(self, records: Sequence[Record]) -> list[Outcome]:
         """Translate once, and what the checks doubt once more in each other way; keep what they doubt least."""
         found = self._judged(self._engine, self._engine.made(records))
+        common = common_words(record.text for record in records)
         for ask, way in self._other_ways():
             poor = [i for i, outcome in enumerate(found) if self._mendable(outcome)]
-            trials = way([records[i] for i in poor])
+            trials = way([self._doubt(found[i], common) for i in poor])
             tried = [(i, trial) for i, trial in zip(poor, trials, strict=True) if trial]
             for (i, _), other in zip(tried, self._judged(ask, [trial for _, trial in tried]), strict=True):
                 found[i] = min(found[i], other, key=self._doubts)  # the earlier one of two alike
         return found
 
-    def _other_ways(self) -> Iterator[tuple[Trials, Callable[[Sequence[Record]], Sequence[Trial | None]]]]:
+    def _doubt(self, outcome: Outcome, common: frozenset[str]) -> Doubt:
+        flags = frozenset(flag.name for flag in outcome.flags)
+        return Doubt(outcome.source, self._src, self._tgt, flags, common)
+
+    def _other_ways(self) -> Iterator[tuple[Trials, Callable[[Sequence[Doubt]], Sequence[Trial | None]]]]:
         if self._engine.info.again:
             yield from ((self._engine, partial(self._engine.again, attempt)) for attempt in ATTEMPTS.values())
         if self._fallback:
-            yield self._fallback, self._fallback.made
+            made = self._fallback.made
+            yield self._fallback, lambda doubts: made([doubt.record for doubt in doubts])
             if self._fallback.info.again:
                 yield from ((self._fallback, partial(self._fallback.again, one)) for one in ATTEMPTS.values())
 
@@ -139,9 +144,9 @@ class _Run:
         return self._setup.policy.status(flags) != "ok"
 
     def _doubts(self, outcome: Outcome) -> tuple[int, ...]:
-        """Return how severe the flags are: of the worst severity first."""
+        """Return whether there is no row to write, then how many flags there are of each severity, the worst first."""
         counts = Counter(self._setup.policy.severity(flag) for flag in outcome.flags)
-        return tuple(counts[severity] for severity in ("drop", "review", "warn"))
+        return (outcome.target is None, *(counts[severity] for severity in ("drop", "review", "warn")))
 
     def _back(self, trials: Sequence[Trial]) -> list[str | None]:
         """Return each translation translated back; None where there is nothing or nobody to do it."""
@@ -152,7 +157,7 @@ class _Run:
         found = ask.segments([s for s in segments if s.text])
         return [found[s.key].text if s.text else None for s in segments]
 
-    def _projected(self, ask: Trials, trials: Sequence[Trial]) -> dict[int, tuple[Span | None, ...]]:
+    def _projected(self, ask: Trials, trials: Sequence[Trial]) -> dict[int, list[Proposal | None]]:
         """Search the spans of the trials that came back without marks; trials by their position."""
         searched = [i for i, trial in enumerate(trials) if trial.record.spans and trial.stretches is None]
         values = [span.of(trials[i].record.text) for i in searched for span in trials[i].record.spans]
@@ -161,17 +166,11 @@ class _Run:
         pairs = [(trials[i].record.text, trials[i].text) for i in searched]
         aligner = self._setup.aligner
         links = aligner.align(pairs) if aligner else [[] for _ in pairs]
-        return {
-            i: self._searched(trials[i], ask.wanted(trials[i].record, alone), linked)
-            for i, linked in zip(searched, links, strict=True)
-        }
-
-    def _searched(
-        self, trial: Trial, wanted: Sequence[Wanted], links: Sequence[tuple[int, int]]
-    ) -> tuple[Span | None, ...]:
-        found = project(Sentence(trial.record.text, trial.text, self._src, self._tgt, links), wanted)
-        types = [span.type for span in trial.record.spans]
-        return tuple(Span(p.start, p.end, kind) if p else None for p, kind in zip(found, types, strict=True))
+        found_spans = {}
+        for i, linked in zip(searched, links, strict=True):
+            sentence = Sentence(trials[i].record.text, trials[i].text, self._src, self._tgt, linked)
+            found_spans[i] = project(sentence, ask.wanted(trials[i].record, alone))
+        return found_spans
 
     def _judged(self, ask: Trials, trials: Sequence[Trial]) -> list[Outcome]:
         projected = self._projected(ask, trials)
@@ -179,13 +178,16 @@ class _Run:
         backs = self._back(trials)
         made = []
         for i, trial in enumerate(trials):
-            marked = tuple(Span(*at, s.type) for at, s in zip(trial.stretches or (), trial.record.spans, strict=False))
+            proposals = projected.get(i, [])
+            places = [(p.start, p.end) if p else None for p in proposals] if proposals else trial.stretches or ()
             draft = Draft(
                 trial.record,
                 trial.text,
-                projected.get(i, marked),
+                tuple(at and Span(*at, s.type) for at, s in zip(places, trial.record.spans, strict=False)),
                 self._src,
                 self._tgt,
+                mode=trial.mode,
+                searched=tuple((proposal.how, proposal.score) for proposal in proposals if proposal),
                 mark_fault=trial.fault,
                 score=trial.score,
                 others=tuple(found[ask.key("plain", trial.record.text)].text for found in others),

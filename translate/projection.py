@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 FUZZY, FUZZY_NAME, TOLD_APART = 80.0, 90.0, 60.0
+MISTAKEN = 30.0  # a clock time that is another clock time is a mistake of the engine, not another span
 ALIGNED, SCATTERED, BY_VALUE = 75.0, 60.0, 70.0  # exact on MASSIVE dev: forms 98 %, alignment 91 %, values 67 %
 MOST_PERMUTED = 6
 _WORD = re.compile(r"[^\s.,;:!?()\"“”]+(?:[.,:'’][^\s.,;:!?()\"“”]+)*(?:(?<=(?<!\w)\w)\.)?")
@@ -186,9 +187,15 @@ def order_marked(marked: Marked, wanted: Sequence[Wanted], src: str, tgt: str) -
 
 
 def _alike(wanted: Wanted, found: str, src: str, tgt: str) -> float:
-    values, mentions = read_values(wanted.value, src), read_values(found, tgt)
+    values, mentions = (
+        [m for m in read_values(text, lang) if not m.weak] for text, lang in ((wanted.value, src), (found, tgt))
+    )
     if values and mentions:
-        return 100.0 if any(agree(v, m, lenient=True) for v in values for m in mentions) else -100.0
+        if any(agree(v, m, lenient=True) for v in values for m in mentions):
+            return 100.0
+        return MISTAKEN if {v.kind for v in values} & {m.kind for m in mentions} else -100.0
+    if values or mentions:
+        return -MISTAKEN
     alike = max(fuzz.ratio(form.casefold(), found.casefold()) for form in (*wanted.forms, wanted.value))
     return alike if alike >= TOLD_APART else 0.0
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "unmask", "unprotected"]
+__all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "title_cased", "unmask", "words_left"]
 
 PATTERNS: dict[str, re.Pattern[str]] = {
     "url": re.compile(r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"),
@@ -20,6 +20,9 @@ PATTERNS: dict[str, re.Pattern[str]] = {
     "hashtag": re.compile(r"(?<![\w#])#[^\W\d]\w+"),
     "code": re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])[A-Z][\w-]*\w(?![\w-])"),  # A1GP, COVID-19, Q3
 }
+TITLE_WORDS, TITLE_SHARE = 4, 0.7
+_LONG_WORD = re.compile(r"(?<!\w)[^\W\d_]{4,}(?!\w)")
+_WORD = re.compile(r"\w+")
 SUFFIX = r"(?=\W|$|[^\W\d]{1,2}(?!\w))"  # "Lloyds" in "Lloyds'", "Tesco" in "Tescos", "Tesco-butiken"
 
 
@@ -90,16 +93,29 @@ def unmask(text: str, meaning: Mapping[str, str]) -> str | None:
     return re.sub(r"(?<!\w)X\d+(?!\d)", lambda m: meaning[m[0]], text)
 
 
-def unprotected(text: str, names: Iterable[str] = ()) -> str:
-    """Return a text without its protected strings, a space in the place of each.
+def title_cased(text: str) -> bool:
+    """Say whether nearly all longer words begin with a capital, as in headlines.
 
-    >>> unprotected("$TSLA up, says @ann")
-    '  up, says  '
+    >>> title_cased("Shell Is Said To Cut Thousands Of Jobs"), title_cased("Shell is said to cut jobs in Aberdeen")
+    (True, False)
+    """
+    words = re.findall(r"[^\W\d_]{4,}", text)
+    return len(words) >= TITLE_WORDS and sum(word[0].isupper() for word in words) >= TITLE_SHARE * len(words)
+
+
+def words_left(source: str, target: str, names: Iterable[str] = ()) -> list[tuple[str, bool]]:
+    """Return the source's words of 4 letters and more outside protected strings, each with whether the target has it.
+
+    Case is ignored.
+
+    >>> words_left("$TSLA shares rally, says @anna", "$TSLA-aktier i rally", ["TSLA"])
+    [('shares', False), ('rally', True), ('says', False)]
     """
     free, at = "", 0
-    for one in find_protected(text, names):
-        free, at = f"{free}{text[at : one.start]} ", one.end
-    return free + text[at:]
+    for one in find_protected(source, names):
+        free, at = f"{free}{source[at : one.start]} ", one.end
+    said = {word.casefold() for word in _WORD.findall(target)}
+    return [(word, word.casefold() in said) for word in _LONG_WORD.findall(free + source[at:])]
 
 
 def read_names(lines: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeVar, get_args
 
 from translate.checks import Policy, agreement
@@ -55,6 +55,8 @@ class ReviewItem:
         slot_types: that a decision must give a stretch each.
         text: the translated text, and
         spans: its found spans, in order; what "ok" keeps.
+        src: language of the source, and
+        tgt: of the translation; empty in files of an earlier promptbank.
     """
 
     source_hash: str
@@ -69,6 +71,8 @@ class ReviewItem:
     slot_types: tuple[str, ...]
     text: str
     spans: tuple[Span, ...]
+    src: str = ""
+    tgt: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,19 +86,23 @@ class Answer:
 
 
 def review_items(
-    outcomes: Iterable[Outcome], policy: Policy, statuses: Collection[str] = ("review",)
+    outcomes: Iterable[Outcome],
+    policy: Policy,
+    langpair: tuple[str, str] = ("", ""),
+    statuses: Collection[str] = ("review", "drop"),
 ) -> list[ReviewItem]:
     """Return what a person should look at: the worst first, the least agreed on first among equals, each source once.
 
     Args:
         outcomes: of a run.
         policy: that decided their status.
-        statuses: which to show.
+        langpair: source and target language.
+        statuses: which to show; what a person decided is not shown again.
     """
     items: dict[str, ReviewItem] = {}
     for outcome in outcomes:
-        if outcome.status in statuses:
-            item = _item(outcome, policy)
+        if outcome.status in statuses and outcome.mode != "human":
+            item = replace(_item(outcome, policy), src=langpair[0], tgt=langpair[1])
             items.setdefault(item.source_hash, item)
     return sorted(items.values(), key=lambda i: (_RANK[i.severity], -len(i.flags), _or_last(i.agreement), i.row_id))
 
@@ -146,24 +154,28 @@ def annotate(text: str, spans: Sequence[Span | None]) -> str:
     return out + text[at:]
 
 
-def parse_annotated(annotated: str) -> tuple[str, tuple[Span, ...]]:
-    """Read a text with ``[type : value]`` spans.
+def parse_annotated(annotated: str, types: Collection[str]) -> tuple[str, tuple[Span, ...]]:
+    """Read a text with ``[type : value]`` spans; brackets of other types are the text's own.
+
+    Args:
+        annotated: the text.
+        types: of the spans.
 
     Raises:
-        ReviewError: a bracket is left over, or a span is empty.
+        ReviewError: a span is empty.
 
-    >>> parse_annotated("klockan [time : nio]")
-    ('klockan nio', (Span(start=8, end=11, type='time'),))
+    >>> parse_annotated("klockan [time : nio] [sic]", ["time"])
+    ('klockan nio [sic]', (Span(start=8, end=11, type='time'),))
     """
     text, spans, at = "", [], 0
     for found in _ANNOTATION.finditer(annotated):
+        if found[1] not in types:
+            continue
         text += annotated[at : found.start()]
         spans.append(Span(len(text), len(text) + len(found[2]), found[1]))
         text += found[2]
         at = found.end()
     text += annotated[at:]
-    if re.search(r"[\[\]]", text):
-        raise ReviewError("a text", [f"a bracket of {annotated!r} is none of [type : value]"])
     if any(span.start == span.end for span in spans):
         raise ReviewError("a text", [f"a span of {annotated!r} is empty"])
     return text, tuple(spans)
@@ -210,7 +222,9 @@ def _spans(row: Mapping[str, Any]) -> tuple[Span, ...]:
 def _parsed(text: str, source: str, make: Callable[[Mapping[str, Any]], Made]) -> list[Made]:
     made: list[Made] = []
     faults: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would cut inside strings, at U+2028 too
+        if not line.strip():
+            continue
         try:
             made.append(make(json.loads(line)))
         except (ValueError, TypeError, KeyError) as exc:
@@ -257,7 +271,9 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
         raise ReviewError("a decision", [said])
     if decision == "drop":
         return Override(item.source_hash, drop=True, note=answer.note)
-    text, spans = (item.text, item.spans) if decision == "ok" else parse_annotated(answer.text.strip())
+    text, spans = item.text, item.spans
+    if decision == "edit":
+        text, spans = parse_annotated(" ".join(answer.text.split()), item.slot_types)
     faults = [f"row {item.row_id}: {fault}" for fault in _edit_faults(item, text, spans)]
     if faults:
         raise ReviewError("a decision", faults)
@@ -267,7 +283,9 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
 def _edit_faults(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str]:
     if not text.strip():
         return ["there is no text; write one, or decide drop"]
+    if stray := re.findall(r"\[[^\[\]:]+ : [^\[\]]*\]", text):
+        return [f"{', '.join(stray)} is marked once too often or is no slot of the source"]
     wanted, given = Counter(item.slot_types), Counter(span.type for span in spans)
     missing, extra = sorted((wanted - given).elements()), sorted((given - wanted).elements())
     faults = [f"no stretch is marked as {', '.join(missing)}; write [type : value]"] if missing else []
-    return faults + ([f"{', '.join(extra)} is marked once too often or is no slot of the source"] if extra else [])
+    return faults + ([f"{', '.join(extra)} is marked once too often"] if extra else [])

@@ -76,7 +76,7 @@ class Summary:
     Attributes:
         src: language code of the sources.
         tgt: of the translations.
-        engines: ids of the engines that translations are by.
+        by_engine: rows by the id of the engine that their translation is by.
         emitted: rows that are written, of all.
         by_status: rows by status, all four.
         by_flag: rows by flag, names in order.
@@ -100,7 +100,7 @@ class Summary:
 
     src: str
     tgt: str
-    engines: tuple[str, ...]
+    by_engine: Mapping[str, int]
     emitted: Share
     by_status: Mapping[str, int]
     by_flag: Mapping[str, FlagCount]
@@ -156,7 +156,7 @@ def summarise(
     return Summary(
         src=src,
         tgt=tgt,
-        engines=tuple(sorted({o.engine_id for o in outcomes if o.engine_id})),
+        by_engine=_sorted(Counter(o.engine_id for o in outcomes if o.engine_id)),
         emitted=Share(sum(written), len(rows)),
         by_status={status: statuses[status] for status in STATUSES},
         by_flag=_flags(outcomes, policy),

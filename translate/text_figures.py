@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from translate.checks import Draft, Limits
 from translate.checks.structure import FAMILIES
 from translate.checks.text import LanguageCheck
 from translate.outcome import Outcome
-from translate.protect import find_protected, is_kept, unprotected
+from translate.protect import find_protected, is_kept, words_left
 from translate.values import compare_texts
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
 LANGUAGE_WORDS = 6
 """Shorter translations are not identified."""
 
-_LONG_WORD = re.compile(r"(?<!\w)[^\W\d_]{4,}(?!\w)")
 _WORD = re.compile(r"\w+")
 
 
@@ -202,10 +201,8 @@ def measure_lengths(outcomes: Sequence[Outcome]) -> Lengths | None:
     )
 
 
-def _left(outcome: Outcome) -> Iterator[tuple[str, bool]]:
-    said = {word.casefold() for word in _WORD.findall(outcome.text)}
-    for word in _LONG_WORD.findall(unprotected(outcome.source.text, outcome.source.protected)):
-        yield word, word.casefold() in said
+def _left(outcome: Outcome) -> list[tuple[str, bool]]:
+    return words_left(outcome.source.text, outcome.text, outcome.source.protected)
 
 
 def _types(texts: Iterable[str]) -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from translate.attempts import MASKED, Attempt, Respelt
+from translate.attempts import Attempt, Doubt, Respelt
 from translate.inventory import Inventory
 from translate.markers import Marked, mark, read_marked, readable
 from translate.memory import Step, make_segment, translate_segments
 from translate.outcome import Mode
 from translate.projection import Wanted, order_marked
-from translate.protect import find_protected, is_kept
 from translate.protocols import Engine, Hypothesis, Memory, Segment
 from translate.records import Record
 
@@ -68,26 +67,21 @@ class Trials:
         self._src, self._tgt = inventory.src, inventory.tgt
 
     def made(self, records: Sequence[Record]) -> list[Trial]:
-        """Send everything marked, what came back spoilt plain, and what lost a protected string with placeholders."""
+        """Send everything marked, and what came back spoilt plain."""
         trials = self._sent([self._first_trial(record) for record in records])
         spoilt = [i for i, trial in enumerate(trials) if trial.fault]
         plain = self._sent([self._trial(trials[i].record, trials[i].record.text, "plain") for i in spoilt])
         for i, trial in zip(spoilt, plain, strict=True):
             trials[i] = replace(trial, fault=trials[i].fault)
-        lossy = [i for i, trial in enumerate(trials) if _lost(trial)]
-        masked = self.again(MASKED, [trials[i].record for i in lossy])
-        for i, found in zip(lossy, masked, strict=True):
-            if found:
-                trials[i] = replace(found, fault=trials[i].fault)
         return trials
 
-    def again(self, attempt: Attempt, records: Sequence[Record]) -> list[Trial | None]:
+    def again(self, attempt: Attempt, doubts: Sequence[Doubt]) -> list[Trial | None]:
         """Send records another way; None for one that this way does not send, or whose answer is spoilt."""
-        ways = [attempt.respelt(record, self._src, self._tgt) for record in records]
-        known = self.texts((attempt.mode, way.text) for way in ways if way)
+        ways = [attempt.respelt(doubt) for doubt in doubts]
+        known = self.texts((attempt.asks, way.text) for way in ways if way)
         return [
-            self._read_again(attempt, record, way, known) if way else None
-            for record, way in zip(records, ways, strict=True)
+            self._read_again(attempt, doubt.record, way, known) if way else None
+            for doubt, way in zip(doubts, ways, strict=True)
         ]
 
     def texts(self, texts: Iterable[tuple[str, str]]) -> dict[str, Hypothesis]:
@@ -140,16 +134,10 @@ class Trials:
     def _read_again(
         self, attempt: Attempt, record: Record, way: Respelt, known: Mapping[str, Hypothesis]
     ) -> Trial | None:
-        trial = self._trial(record, way.text, attempt.mode)
+        trial = self._trial(record, way.text, attempt.asks)
         hypothesis = known[trial.key]
         text = way.read(" ".join(hypothesis.text.split()))
-        return replace(trial, text=text, score=hypothesis.score) if text else None
+        return replace(trial, mode=attempt.mode, text=text, score=hypothesis.score) if text else None
 
     def _ordered(self, record: Record, marked: Marked) -> tuple[tuple[int, int], ...]:
         return tuple(order_marked(marked, self.wanted(record, {}), self._src, self._tgt))
-
-
-def _lost(trial: Trial) -> bool:
-    """Say whether a protected string of the source is missing."""
-    found = find_protected(trial.record.text, trial.record.protected)
-    return any(not is_kept(one.string, trial.text) for one in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,7 +57,8 @@ def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: 
     corpus = build_corpus(asked.pairs(), wanted, asked.evaluation())
     make_home(settings.home)
     files = [path for _, path in map(_source, asked.data)] + list(asked.held_out)
-    inputs = {path.name: _sha256(path) for path in files}
+    names = Counter(path.name for path in files)
+    inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": _sha256(p) for p in files}
     folder = settings.home / "mt" / (name or asked.langpair) / "corpus"
     _print_manifest(write_corpus(folder, corpus, wanted, inputs), as_json=as_json)
     say(f"corpus: {folder}")

@@ -141,8 +141,8 @@ def check(_common: Common, file: LabelFile, json: Json = False) -> None:
 def apply(
     common: Common,
     file: Annotated[Path, typer.Argument(help="review.csv of a translated folder, with decisions in it.")],
-    src: Src = "en",
-    tgt: Tgt = "sv",
+    src: Annotated[str | None, typer.Option(help="Source language, where the file does not say it.")] = None,
+    tgt: Annotated[str | None, typer.Option(help="Target language, where the file does not say it.")] = None,
     json: Json = False,
 ) -> None:
     """Check the decisions (ok, edit, drop) of a review file and keep them in the bank, all or none.
@@ -153,15 +153,19 @@ def apply(
     """
     from promptbank.cli.session import opened_store
     from promptbank.translation.memory import apply_overrides
-    from promptbank.translation.review import read_decisions
+    from promptbank.translation.review import decided_pair, read_decisions
 
-    decided = read_decisions(file)
+    decided, items = read_decisions(file)
+    pair = decided_pair(items, src, tgt)
     with opened_store(common.settings) as store:
-        apply_overrides(store, src, tgt, decided)
+        apply_overrides(store, *pair, decided)
     counts = {"applied": len(decided), "dropped": sum(override.drop for override in decided.values())}
     if json:
-        print_json(counts)
-    say(f"{counts['applied']} decision(s) kept, {counts['dropped']} of them drops; translate again to use them")
+        print_json({"src": pair[0], "tgt": pair[1], **counts})
+    say(
+        f"{counts['applied']} decision(s) kept for {'-'.join(pair)}, {counts['dropped']} of them drops; translate "
+        "again to use them"
+    )
 
 
 def status(

@@ -31,8 +31,8 @@ Beam = Annotated[
 Fallback = Annotated[
     str,
     typer.Option(
-        help="Engine for rows that the checks doubt; the better translation is kept. auto is the engine's own greedy "
-        "search, none is none."
+        help="Engine for rows that the checks doubt; the least doubtful translation is kept. auto is the backbone's "
+        "own greedy search where it has a beam, none is none."
     ),
 ]
 Others = Annotated[

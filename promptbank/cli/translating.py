@@ -24,8 +24,9 @@ from promptbank.translation.memory import BankMemory, kept_overrides
 from promptbank.translation.offer import CHARACTERS, Asked
 from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
+from promptbank.translation.review import REVIEW, unapplied
 from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
+from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from store import Store
 from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
 from translate import Engine, Memory
@@ -80,7 +81,7 @@ def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> N
         text = sys.stdin.read() if str(lines) == "-" else lines.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{lines} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
-    texts = [" ".join(line.split()) for line in text.splitlines()]
+    texts = [" ".join(line.split()) for line in text.removesuffix("\n").split("\n")]
     engine = the_engine(settings, asked)
     with opened_store(settings) as store, progress(None) as on_step:
         found = translate_plain(engine, BankMemory(store), (asked.src, asked.tgt), texts, on_step=on_step)
@@ -94,15 +95,19 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
     names = _names(asked.names)
     with opened_store(settings) as store, locked(out):
         sources = _sources(store, asked)
+        refuse_names(sources, out)
         overrides = kept_overrides(store, asked.src, asked.tgt)
         _refuse_to_overwrite(out, overrides)
         engine, memory = the_engine(settings, asked), BankMemory(store)
+        fallback = fallback_engine(engine, asked.fallback, asked.of_engine(settings))
+        if fallback:
+            say(f"fallback for doubtful rows: {fallback.info().engine_id}")
         setup = Setup(
             _inventory(asked, out, sources, engine, memory),
             policy,
             names,
             chosen_aligner(asked.align, settings, memory, asked.src, asked.tgt),
-            fallback=fallback_engine(engine, asked.fallback, asked.of_engine(settings)),
+            fallback=fallback,
             others=tuple(the_engine(settings, replace(asked, engine=name)) for name in asked.others),
             back=_back(settings, asked),
             overrides=overrides,
@@ -120,8 +125,8 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
 def _refuse_to_overwrite(out: Path, overrides: Mapping[str, Override]) -> None:
     if waiting := unapplied(out, overrides):
         raise InputError(
-            f"{out / 'review.csv'} holds {waiting} decision(s) that are not applied and would be lost; first "
-            f"`promptbank mt review apply {out / 'review.csv'}`, or move the file away"
+            f"{out / REVIEW} holds {waiting} decision(s) that are not applied and would be lost; first "
+            f"`promptbank mt review apply {out / REVIEW}`, or move the file away"
         )
 
 
@@ -184,7 +189,8 @@ def _source(store: Store, asked: TranslateAsked, spec: str) -> Source:
     card = chosen_card(store, task, asked.src, asked.card)
     if card.lang != asked.src:
         raise InputError(f"the card {card.taskname}:{card.lang} is not in --src {asked.src}; give it with --card")
-    return Source(path.name if is_file else f"{path.name}.jsonl", card, read_rows(lines, card, name=spec))
+    rows = read_rows(lines, card, name=spec)
+    return Source(path.name, card, rows, path) if is_file else Source(f"{path.name}.jsonl", card, rows)
 
 
 def _task_of(lines: Sequence[Record | DataError], spec: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -64,7 +65,10 @@ class BackboneTranslator:
         """Return the same model with a beam of one: another opinion at a third of the time. None if this is greedy."""
         if self._decoding.beam == 1:
             return None
-        return BackboneTranslator(self._translator, replace(self._decoding, beam=1))
+        other = copy(self)  # shares the model and the words' rows, 186 MB in bfloat16
+        other._decoding = replace(self._decoding, beam=1)
+        other.__dict__.pop("_id", None)
+        return other
 
     @cached_property
     def _id(self) -> str:

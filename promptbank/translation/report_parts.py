@@ -38,8 +38,10 @@ def row_table(summary: Summary) -> Table:
     named = {"rows": of, "written": summary.emitted.count}
     named |= {f"status {name}": n for name, n in summary.by_status.items()}
     named |= {"by a person" if name == "human" else f"sent {name}": n for name, n in summary.by_mode.items()}
+    if len(summary.by_engine) > 1:
+        named |= {f"by {engine}": n for engine, n in summary.by_engine.items()}
     rows: list[list[Cell]] = [[name, n, Share(n, of).value] for name, n in named.items()]
-    note = "A row with two texts counts twice. The way of a text is that of its last trial."
+    note = "A row with two texts counts twice. The way of a text is that of the translation that was kept."
     return Table("Rows", ["", "rows", "share"], rows, note=note)
 
 

@@ -72,7 +72,7 @@ def pick_samples(outcomes: Iterable[Outcome], policy: Policy, count: int = 20) -
     Returns:
         Those whose source has the smallest hash, and the worst of those with a flag.
     """
-    worst = review_items(outcomes, policy, STATUSES)
+    worst = review_items(outcomes, policy, statuses=STATUSES)
     drawn = sorted(worst, key=lambda item: hashlib.sha256(f"sample {item.source_hash}".encode()).digest())
     return Samples(drawn[:count], [item for item in worst if item.flags][:count])
 
@@ -123,7 +123,7 @@ def translation_report(
     parts += [engine_table(engine_scores)] if engine_scores else []
     if samples:
         parts += [sample_table("Random rows", samples.random), sample_table("Worst rows", samples.worst)]
-    own: dict[str, object] = {"src": summary.src, "tgt": summary.tgt, "engines": list(summary.engines)}
+    own: dict[str, object] = {"src": summary.src, "tgt": summary.tgt, "engines": list(summary.by_engine)}
     said = f"{summary.emitted.count:,} of {summary.emitted.of:,} rows are written; {_waiting(summary)}."
     return Report(
         f"Translation from {summary.src} to {summary.tgt}",

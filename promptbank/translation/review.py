@@ -1,20 +1,23 @@
-"""Decisions in a review file of a translated folder."""
+"""The review file of a translated folder, and the decisions in it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from promptbank.errors import InputError
-from promptbank.translation.run import ITEMS
+from translate.errors import ReviewError
 from translate.outcome import Override
-from translate.review import parse_items, validated
+from translate.review import ReviewItem, parse_items, validated
 from translate.review_csv import read_answers
 
-__all__ = ["read_decisions"]
+__all__ = ["ITEMS", "REVIEW", "decided_pair", "read_decisions", "unapplied"]
+
+REVIEW, ITEMS = "review.csv", "review.jsonl"
 
 
-def read_decisions(path: Path) -> dict[str, Override]:
-    """Read and check the decisions of a review file, all of them or none; by source hash.
+def read_decisions(path: Path) -> tuple[dict[str, Override], list[ReviewItem]]:
+    """Read and check the decisions of a review file, all of them or none; by source hash, and the items shown.
 
     Args:
         path: the file; the items that were shown lie beside it.
@@ -24,12 +27,54 @@ def read_decisions(path: Path) -> dict[str, Override]:
         ReviewError: a decision is faulty; all faults at once.
     """
     shown = path.parent / ITEMS
-    try:
-        answers = path.read_text(encoding="utf-8")
-        items = shown.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+    items = parse_items(_text(shown), str(shown))
+    return validated(items, read_answers(_text(path), str(path))), items
+
+
+def decided_pair(items: list[ReviewItem], src: str | None, tgt: str | None) -> tuple[str, str]:
+    """Return the language pair that decisions are for: what the items say, or what was asked where they say nothing.
+
+    Raises:
+        InputError: the two differ, or neither says it.
+    """
+    said = {(item.src, item.tgt) for item in items if item.src}
+    if len(said) > 1:
         raise InputError(
-            f"{exc.filename if isinstance(exc, OSError) else path} cannot be read; review.csv and {ITEMS} of a "
-            "translated folder belong together"
+            f"{ITEMS} holds items of several language pairs: {', '.join('-'.join(p) for p in sorted(said))}"
+        )
+    pair = next(iter(said), ("", ""))
+    for name, asked, found in (("--src", src, pair[0]), ("--tgt", tgt, pair[1])):
+        if asked and found and asked != found:
+            raise InputError(f"{name} is {asked!r}, but the review file is of {'-'.join(pair)}; leave {name} out")
+    pair = (pair[0] or src or "", pair[1] or tgt or "")
+    if not all(pair):
+        raise InputError(f"{ITEMS} does not say its languages; give --src and --tgt")
+    return pair
+
+
+def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
+    """Return how many decisions in the folder's review file are not those that are kept; a new run would wipe them out.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = out / REVIEW
+    if not path.is_file():
+        return 0
+    written = sum(bool(answer.decision.strip()) for answer in read_answers(_text(path), str(path)))
+    try:
+        decided, _ = read_decisions(path) if written else ({}, [])
+    except ReviewError:
+        return written
+    return sum(overrides.get(key) != override for key, override in decided.items())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InputError(
+            f"{path} cannot be read ({exc.strerror}); {REVIEW} and {ITEMS} of a translated folder belong together"
         ) from exc
-    return validated(parse_items(items, str(shown)), read_answers(answers, str(path)))
+    except UnicodeDecodeError as exc:
+        raise InputError(f"{path} is not UTF-8 ({exc}); save it as CSV in UTF-8") from exc

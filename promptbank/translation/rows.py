@@ -118,7 +118,7 @@ class _Said:
         """Return the record of a field that no label is about."""
         text, frame = self._unframed()
         e = self.example
-        return Record(f"{e.id}#{self.name}", e.group, e.taskname, text, frame=frame, protected=_names(frame))
+        return Record(f"{e.id}#{self.name}", e.group, e.taskname, text, frame=frame, protected=self._names(frame))
 
     def labelled(self) -> Record:
         """Return the record of the field that the label is about."""
@@ -132,7 +132,16 @@ class _Said:
         elif e.answer is not None and card.answer_format == SLOTS_FORMAT:
             text, frame = self.text, None
             spans, label, notes = _slots(e.answer, text, card)
-        return Record(e.id, e.group, e.taskname, text, spans, label, frame, _names(frame), notes)
+        return Record(e.id, e.group, e.taskname, text, spans, label, frame, self._names(frame), notes)
+
+    def _names(self, frame: Frame | None) -> tuple[str, ...]:
+        """Return what the card's phrases name beside the text, as the phrase around it or the row itself says it."""
+        framed = [value for _, value in frame.values] if frame else []
+        places = {
+            s.name for phrase in self.card.phrases.values() for s in scan_template(phrase)[0] if isinstance(s, Field)
+        }
+        said = [self.data.get(place) for place in sorted(places - {self.name})]
+        return tuple(dict.fromkeys([*framed, *(name for name in said if isinstance(name, str) and name in self.text)]))
 
     def _unframed(self) -> tuple[str, Frame | None]:
         """Take the field's text out of the card's phrase around it, if it stands in one."""
@@ -141,10 +150,6 @@ class _Said:
             if frame is not None:
                 return frame
         return self.text, None
-
-
-def _names(frame: Frame | None) -> tuple[str, ...]:
-    return tuple(value for _, value in frame.values) if frame else ()
 
 
 def _frame(phrase: str, name: str, text: str, data: Mapping[str, Any]) -> tuple[str, Frame] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from filelock import FileLock, Timeout
 from promptbank.errors import InputError
 from promptbank.report.write import write_files
 from promptbank.translation.cards import target_card
+from promptbank.translation.review import ITEMS, REVIEW
 from promptbank.translation.rows import SourceRow, translated_row
 from tasks import TaskCard
 from translate import Engine, Memory
@@ -24,11 +26,11 @@ from translate.memory import Step
 from translate.outcome import Outcome, provenance
 from translate.pipeline import Setup, translate_records
 from translate.review import dump_items, review_items
-from translate.review_csv import read_answers, write_items
+from translate.review_csv import write_items
 
-__all__ = ["Source", "Translated", "locked", "translate_sources", "unapplied", "write_translated"]
+__all__ = ["Source", "Translated", "locked", "refuse_names", "translate_sources", "write_translated"]
 
-REVIEW, ITEMS = "review.csv", "review.jsonl"
+_OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*|labels\..*\.toml")
 WRITTEN: tuple[Status, ...] = ("ok", "warn", "review")
 
 
@@ -40,11 +42,13 @@ class Source:
         name: of the file, kept.
         card: the task in the source language.
         rows: of the file.
+        path: where it is, if it is a file.
     """
 
     name: str
     card: TaskCard
     rows: Sequence[SourceRow]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -134,19 +138,16 @@ def write_translated(translated: Translated, out: Path) -> list[Path]:
     cards and labels where they are new.
 
     Raises:
-        InputError: the folder cannot be written, or two sources have one name.
+        InputError: the folder cannot be written.
     """
     setup = translated.setup
-    items = review_items(translated.outcomes, setup.policy)
+    items = review_items(translated.outcomes, setup.policy, (setup.inventory.src, setup.inventory.tgt))
     contents = {file.source.name: file.text for file in translated.files}
-    if len(contents) < len(translated.files):
-        raise InputError("two source files have the same name; translate them into folders of their own")
     contents["provenance.jsonl"] = "".join(_lines(_provenance(translated)))
     contents[REVIEW] = write_items(items)
     contents[ITEMS] = dump_items(items)
-    labels = out / f"labels.{setup.inventory.tgt}.toml"
-    if not labels.is_file() or load_inventory(labels).decisions != setup.inventory.decisions:
-        contents[labels.name] = dump_inventory(setup.inventory)  # a person's own file keeps its comments
+    if labels := _labels_name(out, setup.inventory):
+        contents[labels] = dump_inventory(setup.inventory)
     if translated.made_cards:
         contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
     try:
@@ -156,13 +157,32 @@ def write_translated(translated: Translated, out: Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def unapplied(out: Path, overrides: Mapping[str, object]) -> int:
-    """Return how many decisions in the folder's review file nobody has applied yet; a new run would wipe them out."""
-    path = out / REVIEW
-    if not path.is_file():
-        return 0
-    answers = read_answers(path.read_text(encoding="utf-8"), str(path))
-    return sum(bool(answer.decision.strip()) and answer.source_hash not in overrides for answer in answers)
+def refuse_names(sources: Sequence[Source], out: Path) -> None:
+    """Make sure that no translated file would take the place of its source, of another one or of the run's own files.
+
+    Raises:
+        InputError: all such files at once.
+    """
+    names = Counter(source.name for source in sources)
+    faults = [f"{name!r} is the name of {count} source files" for name, count in names.items() if count > 1]
+    faults += [f"{name!r} is a name of the run's own files" for name in names if _OWN.fullmatch(name)]
+    faults += [
+        f"{source.path} itself would be overwritten"
+        for source in sources
+        if source.path and source.path.resolve() == (out / source.name).resolve()
+    ]
+    if faults:
+        raise InputError(f"{'; '.join(faults)}; rename the files, or translate each into another --out")
+
+
+def _labels_name(out: Path, inventory: Inventory) -> str | None:
+    """Return under which name the labels are written: none where the folder has them, another one than a person's."""
+    path = out / f"labels.{inventory.tgt}.toml"
+    known = load_inventory(path).decisions if path.is_file() else {}
+    if path.is_file() and known == inventory.decisions:
+        return None
+    kept = all(inventory.decisions.get(section, {}).get(k) == v for section, d in known.items() for k, v in d.items())
+    return path.name if kept else f"labels.{inventory.tgt}.used.toml"
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_a_text_agrees_with_itself(said: str) -> None:
 
 
 @given(
-    value=st.decimals(0, 10**8, places=2, allow_nan=False),
+    value=st.decimals(0, 999_999, allow_nan=False, allow_infinity=False, places=2),
     form=st.sampled_from(["{}", "${}", "£{}", "{}%", "{} percent", "{} euros", "${}k", "${} million", "{}bn", "€{}tn"]),
     grouped=st.booleans(),
 )

@@ -60,6 +60,12 @@ def test_a_report_to_be_shared_shows_no_text_of_the_rows(tmp_path: Path) -> None
     assert "rsäljningen" in (tmp_path / "sv" / "report.md").read_text()
 
 
+def test_a_fallback_engine_is_named_and_asked(tmp_path: Path) -> None:
+    code, out, err = translated("--engine", "copy", "--fallback", "recorded:known.jsonl", "--json")
+    assert (code, json.loads(out)["review"]) == (0, 0), err
+    assert "fallback for doubtful rows: recorded:known" in err
+
+
 def test_lines_go_through_in_order_and_empty_ones_stay() -> None:
     arguments = ("translate", "--engine", "recorded:known.jsonl", "--lines", "-")
     code, out, err = cli(*arguments, stdin="Sales fell.\n\nSales   rose.\n")
@@ -91,7 +97,7 @@ def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> 
     code, _, err = cli(*arguments)
     assert (code, "mt review apply" in err) == (1, True)
     code, out, err = cli("mt", "review", "apply", str(review), "--json")
-    assert (code, json.loads(out)) == (0, {"applied": 1, "dropped": 1}), err
+    assert (code, json.loads(out)) == (0, {"src": "en", "tgt": "sv", "applied": 1, "dropped": 1}), err
     code, out, err = cli(*arguments, "--json")
     assert (code, json.loads(out)["written"]) == (0, 0), err
 
@@ -105,6 +111,8 @@ def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> 
         (("--engine", "copy", "--policy", "nowhere.toml"), "nowhere.toml"),
         (("--engine", "copy", "--labels", "nowhere.toml"), "nowhere.toml"),
         (("--engine", "nothing"), "no engine here"),
+        (("--engine", "copy", "--fallback", "nothing", "--data", "rows.jsonl"), "no engine here"),
+        (("--engine", "copy", "--data", "rows.jsonl", "--out", "."), "itself would be overwritten"),
         (("--tgt", "tlh"), "Ways to get one"),
         (("--src", "fr", "--engine", "copy"), "give labelled rows with --data"),
         (("--engine", "copy", "--align", "nowhere", "--data", "rows.jsonl"), "no corpus"),

@@ -175,8 +175,15 @@ def test_directories_that_cannot_be_used_are_engine_errors(int8, tmp_path):
 def test_the_speed_benchmark_reports_both_arms(wild, tmp_path):
     from benchmarks.translation_speed import race, table
 
-    report = race(wild, SOURCES[:3], tmp_path, decoding=Decoding(beam=2), rounds=1, threads=1)
+    convert_marian(wild, tmp_path / "ct2", SOURCES[:3])
+    decoding = Decoding(beam=2)
+    engines = {
+        "a": MarianEngine(str(wild), PAIR, decoding=decoding),
+        "b": Ct2Engine(tmp_path / "ct2", PAIR, decoding=decoding, threads=1),
+    }
+    report = race(engines, SOURCES[:3], rounds=1)
     assert report["source_words"] == 15
-    first, second = (values[0] for values in report["words_per_second"].values())
+    first, second = (report["words_per_second"][name][0] for name in engines)
     assert report["ratio"] == second / first
-    assert "words/s" in table(report | {"model": "random weights", "load": "tests"})
+    said = {"parameters": 1, "model": "random weights", "decoding": decoding, "threads": 1, "load": "tests"}
+    assert "words/s" in table(report | said)

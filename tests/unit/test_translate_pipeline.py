@@ -185,15 +185,15 @@ def test_an_aligner_finds_what_no_form_tells() -> None:
 def test_a_lost_name_is_translated_once_more_with_a_placeholder() -> None:
     known = {
         HEADLINE.text: "Storbritanniens Lloyd betalar",
-        "Britain's X0 to pay first dividend since rescue": "X0 betalar nu",
+        "Britain's X0 to pay first dividend since rescue": "X0 betalar första utdelningen sedan räddningen",
     }
-    (outcome,) = translate_records([HEADLINE], recorded(**known), DictMemory(), SETUP)
-    assert (outcome.text, outcome.mode) == ("Lloyds betalar nu", "masked")
+    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode) == ("Lloyds betalar första utdelningen sedan räddningen", "masked")
 
 
 def test_a_name_lost_even_so_is_flagged() -> None:
     known = {HEADLINE.text: "Banken betalar", "Britain's X0 to pay first dividend since rescue": "Banken betalar"}
-    (outcome,) = translate_records([HEADLINE], recorded(**known), DictMemory(), SETUP)
+    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), again=True), DictMemory(), SETUP)
     assert (outcome.mode, outcome.status) == ("plain", "review")
     assert "entity_lost" in {flag.name for flag in outcome.flags}
 
@@ -232,21 +232,83 @@ def test_a_placeholder_that_got_lost_leaves_the_first_translation() -> None:
     assert (outcome.mode, outcome.status) == ("plain", "review")
 
 
-def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_get_their_capitals_back() -> None:
+def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_keep_their_capitals() -> None:
     row = headline("Shell And Statoil Are Said To Cut Thousands Of Jobs", "Shell")
+    seen = headline("banks and shops are said to cut thousands of jobs at Statoil", "Shell")
     known = {
         row.text: row.text,
-        "X0 and statoil are said to cut thousands of jobs": "X0 och statoil sägs skära ned tusentals jobb",
+        "X0 and Statoil are said to cut thousands of jobs": "X0 och Statoil sägs skära ned tusentals jobb",
+        seen.text: "banker och affärer sägs skära ned tusentals jobb hos Statoil",
     }
-    (outcome,) = translate_records([row], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    engine = replace(recorded(**known), again=True)
+    outcome, _ = translate_records([row, seen], engine, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell och Statoil sägs skära ned tusentals jobb", "recased")
-    assert outcome.status == "ok"
+    assert [(flag.name, flag.number) for flag in outcome.flags] == [("recased", 8)]  # all but the two names
+    assert outcome.status == "warn"
 
 
-def test_a_recording_and_a_service_are_asked_for_the_very_text_alone() -> None:
-    spy = Spy(recorded(**{DEAL.text: "Shell köper BG för 70 dollar i maj"}))
+def test_a_value_in_the_sources_spelling_is_respelt_and_nothing_else_changes() -> None:
+    row = headline("Tesla recalls 2,700 Model X cars", "Tesla")
+    spy = Spy(replace(recorded(**{row.text: "Tesla återkallar 2,700 Model X-bilar"}), again=True))
+    (outcome,) = translate_records([row], spy, DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode, outcome.status) == ("Tesla återkallar 2 700 Model X-bilar", "spelt", "ok")
+    assert spy.asked == [row.text]
+
+
+def test_a_value_with_its_comma_changed_is_respelt_too_and_a_broken_pound_sign_goes_with_it() -> None:
+    known = {DEAL.text: "Shell köper BG för $69,7 billion i maj"}
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert (outcome.text, outcome.mode) == ("Shell köper BG för 69,7 miljarder dollar i maj", "spelt")
+    row = headline("Tesco gets a Â£250m infusion", "Tesco")
+    known = {row.text: "Tesco får en Â£250 m infusion", "X0 gets a X1 infusion": "X0 får en infusion på X1"}
+    (outcome,) = translate_records([row], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert outcome.text == "Tesco får en infusion på 250 miljoner pund"
+
+
+def test_a_compound_of_a_written_value_is_no_better() -> None:
+    known = {
+        DEAL.text: "Shell köper BG för 70 dollar i maj",
+        "X0 buys BG for X1 in May": "X0, ett X1-köp i maj",
+    }
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    assert outcome.mode == "plain"
+
+
+def test_a_row_that_can_be_written_is_never_changed_for_one_that_cannot() -> None:
+    row = request("1", "wake me at 9:15 am on [date : friday]", "alarm_set")
+    first = recorded(**{"wake me at 9:15 am on [friday]": "väck mig klockan 8.15 på morgonen på [lördag]"})
+    known = {
+        "wake me at 9:15 am on [friday]": "väck mig klockan 9.15 på morgonen [då",
+        "wake me at 9:15 am on friday": "väck mig klockan 9.15 på morgonen då",
+        "friday": "fredag",
+    }
+    fallback = replace(recorded(**known), name="other")
+    (outcome,) = translate_records([row], first, DictMemory(), replace(SETUP, fallback=fallback))
+    assert outcome.target is not None
+    assert outcome.engine_id == first.info().engine_id
+
+
+@pytest.mark.parametrize("said", ["Shell köper BG för 70 dollar i maj", "Bolaget köper BG för 70 dollar i maj"])
+def test_a_recording_and_a_service_are_asked_for_the_very_text_alone(said: str) -> None:
+    spy = Spy(recorded(**{DEAL.text: said}))
     translate_records([DEAL], spy, DictMemory(), SETUP)
     assert spy.asked == [DEAL.text]
+
+
+def test_a_span_found_by_a_search_that_is_often_wrong_is_told() -> None:
+    plain = {"can you start the coffee machine for me": "kan du slå på bryggaren", "coffee machine": "kaffemaskin"}
+    aligned = replace(SETUP, aligner=Links([(4, 4), (5, 4)]))
+    (outcome,) = translate_records(ARTICLE[:1], replace(recorded(**plain), markers="none"), DictMemory(), aligned)
+    assert [(f.name, f.severity, f.evidence) for f in outcome.flags if f.name == "span_searched"] == [
+        ("span_searched", "warn", "found by align (75)")
+    ]
+
+
+def test_a_wrong_clock_time_stays_with_its_own_span() -> None:
+    row = request("1", "cancel my [time : five p. m.] [general_frequency : daily] call", "alarm_remove")
+    known = {"cancel my [five p. m.] [daily] call": "avboka mitt [femton på eftermiddagen] [dag] ring"}
+    (outcome,) = translate_records([row], recorded(**known), DictMemory(), SETUP)
+    assert shown(outcome).endswith("time(femton på eftermiddagen), general_frequency(dag)")
 
 
 def test_doubtful_rows_and_no_others_go_to_the_fallback_engine() -> None:

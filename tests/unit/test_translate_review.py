@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, shown
-from translate import ReviewError, Span, source_hash
+from translate import Hypothesis, ReviewError, Span, source_hash
 from translate.checks import Policy
-from translate.engines import CopyEngine
+from translate.engines import CopyEngine, RecordedEngine
 from translate.memory import DictMemory
 from translate.outcome import Override
 from translate.pipeline import translate_records
@@ -77,8 +77,8 @@ def test_ok_keeps_what_was_shown_and_drop_leaves_out_and_nothing_stays_open() ->
         (Answer(ALARM, "maybe"), "'maybe' is none of ok, edit, drop"),
         (Answer(ALARM, "edit", " "), "there is no text"),
         (Answer(ALARM, "edit", "larma på söndag"), "no stretch is marked as date"),
-        (Answer(ALARM, "edit", "[time : nio] [date : söndag]"), "time is marked once too often"),
-        (Answer(ALARM, "edit", "larma på [date söndag]"), r"none of \[type : value\]"),
+        (Answer(ALARM, "edit", "[time : nio] [date : söndag]"), r"\[time : nio\] is marked once too often"),
+        (Answer(ALARM, "edit", "larma på [date söndag]"), "no stretch is marked as date"),
         (Answer(ALARM, "edit", "larma på [date : ]"), "is empty"),
     ],
 )
@@ -110,7 +110,29 @@ def test_an_annotated_text_comes_back(text: str, start: int, length: int) -> Non
     value = span.of(text)
     if not value or value != value.strip():
         return
-    assert parse_annotated(annotate(text, [span])) == (text, (span,))
+    assert parse_annotated(annotate(text, [span]), [span.type]) == (text, (span,))
+
+
+def test_brackets_of_a_text_are_its_own() -> None:
+    key = "f" * 64
+    listed = replace(item("r"), source_hash=key, source="[06/25] sell [BUY: AAPL]", slot_types=("date",))
+    edited = validated([listed], [Answer(key, "edit", "[06/25] sälj [BUY: AAPL] på [date : söndag]")])[key]
+    assert edited.text == "[06/25] sälj [BUY: AAPL] på söndag"
+    assert [span.of(edited.text) for span in edited.spans] == ["söndag"]
+
+
+def test_line_ends_of_other_kinds_in_an_edit_stay_inside_their_line() -> None:
+    edit = validated(ITEMS, [Answer(ALARM, "edit", "larma\u2028på\x85 [date : söndag]", note="a\u2028b")])
+    assert edit[ALARM].text == "larma på söndag"
+    assert parse_overrides(dump_overrides(edit), "x") == edit
+
+
+def test_dropped_rows_are_shown_and_what_a_person_dropped_is_not() -> None:
+    texts = ("set an alarm for [sunday]", "set an alarm for sunday", "sunday")
+    nothing = RecordedEngine("test", "en", "sv", dict.fromkeys(texts, Hypothesis("")))
+    (empty,) = translate_records(ARTICLE[1:2], nothing, DictMemory(), SETUP)
+    assert [one.severity for one in review_items([empty], Policy())] == ["drop"]
+    assert review_items([replace(empty, mode="human")], Policy()) == []
 
 
 def test_a_csv_goes_out_and_its_decisions_come_back() -> None:

@@ -65,7 +65,7 @@ def test_rows_are_counted_by_status_mode_and_flag_under_the_policy() -> None:
         "slot_value": (1, "review"),
     }
     assert found.emitted == Share(4, 5)
-    assert found.engines == ("engine",)
+    assert found.by_engine == {"engine": 4}
 
 
 def test_who_writes_the_rows_says_which_are_written() -> None:

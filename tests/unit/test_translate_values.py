@@ -9,6 +9,7 @@ import pytest
 
 from tests.stores import ROOT
 from translate.values import compare_texts, read_values, written_value
+from translate.values.mention import number
 
 MASSIVE = ROOT.parent / "shared" / "data" / "massive" / "en-sv.dev.jsonl"
 
@@ -206,7 +207,17 @@ def test_human_swedish_clock_slots_are_compatible_in_at_least_95_percent() -> No
         ("€1 million", "1 miljon euro"),
         ("$2,732B", "2,732 biljoner dollar"),
         ("2,700", "2 700"),
-        ("150k", "150 000"),
+        ("0.5 percentage points", "0,5 procentenheter"),
+        ("1,234,567 dollars", "1 234 567 dollar"),
+        ("$5k", "5000 dollar"),
+        ("2.0", "2,0"),
+        ("150k", None),  # 4K is a screen, 3M a company, 10-K a form
+        ("3M", None),
+        ("737s", None),
+        ("30s", None),
+        ("007", None),
+        ("5551234", None),
+        ("5 may", None),  # "the top 5 may fall"
         ("2015", "2015"),
         ("1990s", "1990-talet"),
         ("21st", "21:a"),
@@ -220,6 +231,25 @@ def test_human_swedish_clock_slots_are_compatible_in_at_least_95_percent() -> No
 )
 def test_values_in_digits_are_written_in_swedish(text: str, written: str | None) -> None:
     assert written_value(read_values(text, "en")[0], "sv") == written
+
+
+@pytest.mark.parametrize("text", ["10 B&Q stores", "10-K", "30 b/o zone", "1m/6m", "8 k"])
+def test_a_letter_apart_from_the_digits_is_no_scale(text: str) -> None:
+    assert read_values(text, "en")[0].readings == frozenset({number(int(text.split()[0].split("-")[0].split("m")[0]))})
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "says"),
+    [
+        ("profit of £30m", "vinst på 30 miljoner", "lost its unit"),
+        ("up 5 percent", "upp 5", "lost its unit"),
+        ("up 0.5 percentage points", "upp 0,5 procent", "0.5 % points"),
+    ],
+)
+def test_a_lost_unit_is_told(source: str, target: str, says: str) -> None:
+    found = compare_texts(source, target, src="en", tgt="sv")
+    assert not found.compatible
+    assert any(says in reason for reason in found.reasons())
 
 
 def test_a_language_without_a_writer_writes_no_value() -> None:

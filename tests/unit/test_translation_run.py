@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,21 @@ from promptbank.errors import InputError
 from promptbank.translation.engines import choose_engine, offers, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, apply_overrides, kept_overrides
-from promptbank.translation.review import read_decisions
+from promptbank.translation.review import decided_pair, read_decisions, unapplied
 from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, Translated, locked, translate_sources, unapplied, write_translated
+from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from promptbank.translation.ways import Asked
 from store import open_store
 from tasks import Record as Line
 from tasks import TaskCard, builtin_card, builtin_cards, fold_of, read_examples
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 from translate.alignment import RememberedAligner
+from translate.checks import Policy
 from translate.inventory import Inventory
 from translate.inventory_file import shipped_inventory
 from translate.memory import DictMemory
 from translate.pipeline import Setup
+from translate.review import review_items
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 WORDS = {"profit": "vinsten", "rose": "steg", "fell": "föll", "the": "", "set": "ställ", "an": "ett", "alarm": "larm"}
@@ -129,9 +132,11 @@ def test_a_person_s_decision_holds_for_another_engine(tmp_path: Path) -> None:
         writer.writerows(map(review, shown))
     assert unapplied(tmp_path, {}) == 1
     with open_store(f"sqlite:///{tmp_path}/bank.db") as store:
-        apply_overrides(store, "en", "sv", read_decisions(tmp_path / "review.csv"))
+        decided, items = read_decisions(tmp_path / "review.csv")
+        apply_overrides(store, *decided_pair(items, None, None), decided)
         kept = kept_overrides(store, "en", "sv")
     assert unapplied(tmp_path, kept) == 0
+    assert unapplied(tmp_path, {key: replace(one, text="en annan") for key, one in kept.items()}) == 1
     done = run(source("f.jsonl", rows), engine=WordEngine({"the": "den"}), overrides=kept)
     assert json.loads(done.files[0].text)["sentence"] == "vinsten ökade kraftigt för koncernen i år"
 
@@ -168,14 +173,38 @@ def test_proposed_labels_never_collide() -> None:
     assert labels.label_space("sentiment-task") == {"positive": ("same",), "negative": ("negative",)}
 
 
+def test_decisions_hold_for_the_languages_they_were_made_in() -> None:
+    rows = [{"sentence": "the profit rose sharply at the group this year", "label": "positive"}]
+    (item,) = review_items(run(source("f.jsonl", rows), engine=WordEngine({})).outcomes, Policy(), ("en", "gl"))
+    assert decided_pair([item], None, None) == ("en", "gl")
+    with pytest.raises(InputError, match="--tgt is 'sv', but the review file is of en-gl"):
+        decided_pair([item], "en", "sv")
+    with pytest.raises(InputError, match="does not say its languages"):
+        decided_pair([replace(item, src="", tgt="")], "en", None)
+
+
+def test_no_file_takes_the_place_of_its_source_of_another_or_of_the_run_s_own(tmp_path: Path) -> None:
+    itself = replace(source("f.jsonl", FIQA), path=tmp_path / "f.jsonl")
+    twice, own = source("g.jsonl", FIQA), source("review.jsonl", FIQA)
+    with pytest.raises(InputError, match=r"2 source files.*own files.*itself would be overwritten"):
+        refuse_names([itself, twice, twice, own], tmp_path)
+    refuse_names([itself, twice], tmp_path / "sv")
+
+
+def test_labels_of_a_person_are_not_overwritten_by_others(tmp_path: Path) -> None:
+    first, second = (run(source("f.jsonl", FIQA)) for _ in range(2))
+    write_translated(first, tmp_path)
+    labels = tmp_path / "labels.sv.toml"
+    labels.write_text("# mine\n" + labels.read_text().replace('target = "positiv"', 'target = "gott"', 1))
+    mine = labels.read_text()
+    write_translated(second, tmp_path)
+    assert labels.read_text() == mine
+    assert 'target = "positiv"' in (tmp_path / "labels.sv.used.toml").read_text()
+
+
 def test_one_folder_has_one_writer(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(InputError, match="another process"), locked(tmp_path):
         pass
-
-
-def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="same name"):
-        write_translated(run(source("f.jsonl", FIQA), source("f.jsonl", ALARM, SLOTS)), tmp_path)
 
 
 def test_without_an_engine_the_error_names_the_ways_to_get_one(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from translate.checks.base import STATUSES, Check, Draft, Flag, Limits, Policy, Severity, Status
 from translate.checks.engines import AgreementCheck, BackCheck, ScoreCheck, agreement
-from translate.checks.structure import EntityCheck, LabelCheck, MarkCheck, SlotCheck, SourceCheck, ValueCheck
+from translate.checks.structure import (
+    EntityCheck,
+    LabelCheck,
+    MarkCheck,
+    RecasedCheck,
+    SearchCheck,
+    SlotCheck,
+    SourceCheck,
+    ValueCheck,
+)
 from translate.checks.text import (
     CopyCheck,
     DebrisCheck,
@@ -38,10 +47,12 @@ CHECKS: dict[str, Check] = {
     "empty.v1": EmptyCheck(),
     "debris.v1": DebrisCheck(),
     "marks.v1": MarkCheck(),
+    "search.v1": SearchCheck(),
     "slots.v1": SlotCheck(),
     "entities.v1": EntityCheck(),
     "values.v1": ValueCheck(),
     "copy.v1": CopyCheck(),
+    "recased.v1": RecasedCheck(),
     "length.v1": LengthCheck(),
     "language.v1": LanguageCheck(),
     "repetition.v1": RepetitionCheck(),

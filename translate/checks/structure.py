@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from translate.checks.base import Draft, Flag, Severity
@@ -10,7 +11,16 @@ from translate.records import IntentSlots
 from translate.values import compare_texts
 from translate.values.mention import Kind
 
-__all__ = ["EntityCheck", "LabelCheck", "MarkCheck", "SlotCheck", "SourceCheck", "ValueCheck"]
+__all__ = [
+    "EntityCheck",
+    "LabelCheck",
+    "MarkCheck",
+    "RecasedCheck",
+    "SearchCheck",
+    "SlotCheck",
+    "SourceCheck",
+    "ValueCheck",
+]
 
 FAMILIES: dict[str, frozenset[Kind]] = {
     "number_mismatch": frozenset({"number"}),
@@ -20,12 +30,14 @@ FAMILIES: dict[str, frozenset[Kind]] = {
     "date_mismatch": frozenset({"weekday", "day", "date", "month", "week", "weekend", "year"}),
 }
 TIME_SLOTS = frozenset({"time"})
+SURE = 90.0
+_CAPITALISED = re.compile(r"(?<!\w)[A-Z\u00c0-\u00de]\w+")
 
 
 class ValueCheck:
     """Numbers, money, percentages, clock times and dates, by value.
 
-    Human Swedish itself is flagged in 1.6 % of MASSIVE dev rows (places and prices made Swedish) and in 3.0 % of FLORES
+    Human Swedish itself is flagged in 1.6 % of MASSIVE dev rows (places and prices made Swedish) and in 3.3 % of FLORES
     dev (miles made kilometres).
     """
 
@@ -66,6 +78,33 @@ class MarkCheck:
         """Say why the marks were refused."""
         if draft.mark_fault:
             yield Flag("marks_refused", "info", draft.mark_fault)
+
+
+class SearchCheck:
+    """Spans that no mark showed, and that were found by a search that is often wrong.
+
+    On MASSIVE dev with human Swedish, spans found by form are exact in 98 %, by alignment in 91 %, by value in 67 %.
+    """
+
+    flags = ("span_searched",)
+
+    def __call__(self, draft: Draft) -> Iterator[Flag]:
+        """Say how such spans were found."""
+        unsure = [f"{how} ({score:.0f})" for how, score in draft.searched if score < SURE]
+        if unsure:
+            yield Flag("span_searched", "warn", f"found by {', '.join(unsure)}", len(unsure))
+
+
+class RecasedCheck:
+    """A headline that went in as a sentence: names that it did not know from elsewhere lost their capitals."""
+
+    flags = ("recased",)
+
+    def __call__(self, draft: Draft) -> Iterator[Flag]:
+        """Name the capitalised words of the source that the translation lacks."""
+        if draft.mode == "recased":
+            gone = [word for word in _CAPITALISED.findall(draft.source.text) if not is_kept(word, draft.text)]
+            yield Flag("recased", "warn", f"sent as a sentence; not in it: {', '.join(gone) or 'nothing'}", len(gone))
 
 
 class SlotCheck:

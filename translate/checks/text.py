@@ -11,12 +11,11 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics.chrf import CHRF
 
 from translate.checks.base import Draft, Flag
-from translate.protect import unprotected
+from translate.protect import title_cased, words_left
 
 __all__ = ["CopyCheck", "DebrisCheck", "EmptyCheck", "LanguageCheck", "LengthCheck", "RepetitionCheck", "chrf"]
 
 _DEBRIS = re.compile(r"<unk>|\u2047|\ufffd|</?s\d*>|<pad>|(?<!\w)X\d+(?!\w)|[\[\]]")
-_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _REPEATED = re.compile(r"(?<!\w)(\w+(?: \w+){0,3}?)(?:[ ,]+\1){2,}(?!\w)", re.IGNORECASE)
 
 
@@ -51,12 +50,12 @@ class CopyCheck:
         alike = chrf(draft.text, draft.source.text)
         if alike > draft.limits.copy_chrf:
             yield Flag("copy", "review", f"chrF {alike:.0f} between source and translation", alike)
-        names = draft.source.protected
-        said = set(_LONG_WORD.findall(unprotected(draft.source.text, names)))
-        words = [word for word in _LONG_WORD.findall(unprotected(draft.text, names)) if word.islower()]
-        left = [word for word in words if word in said]
-        if len(left) >= 2 and len(left) / len(words) >= draft.limits.left_share:
-            yield Flag("left_words", "warn", f"words of the source: {', '.join(left)}", len(left) / len(words))
+        found = words_left(draft.source.text, draft.text, draft.source.protected)
+        if not title_cased(draft.source.text):
+            found = [(word, kept) for word, kept in found if word.islower()]  # the others may be names
+        left = [word for word, kept in found if kept]
+        if len(left) >= 2 and len(left) / len(found) >= draft.limits.left_share:
+            yield Flag("left_words", "warn", f"words of the source: {', '.join(left)}", len(left) / len(found))
 
 
 class LengthCheck:

@@ -66,7 +66,7 @@ def load_recorded(path: Path, src: str, tgt: str, markers: Markers = "bracket") 
         EngineError: the file cannot be read, or a line is no such object.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
     except (OSError, UnicodeDecodeError) as exc:
         raise EngineError(f"{path} cannot be read: {exc}") from exc
     return RecordedEngine(path.stem, src, tgt, dict(_read(lines, path)), markers)

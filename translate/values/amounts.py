@@ -56,9 +56,11 @@ class Amounts:
     Attributes:
         digits: how numbers are written in digits.
         spoken: how in words.
-        scales: words and abbreviations behind a number that multiply it.
+        scales: words and abbreviations behind a number that multiply it; single letters count right behind the digits
+            alone ("10 B&Q stores", "8-K" and "30 b/o" say nothing of the kind).
         half: regular expression of "and a half" behind a number.
         percent: words for percent.
+        points: words for percentage points.
         currencies: words for currencies, with their codes.
         scaled_currencies: abbreviations that are both ("mkr").
     """
@@ -68,6 +70,7 @@ class Amounts:
     scales: Mapping[str, Decimal]
     half: str
     percent: tuple[str, ...]
+    points: tuple[str, ...]
     currencies: Mapping[str, str]
     scaled_currencies: Mapping[str, tuple[Decimal, str]]
 
@@ -84,7 +87,7 @@ class Amounts:
             values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
         scale = self._scale.match(text, end)
         if scale:
-            values = [value * self.scales[scale[1].casefold()] for value in values]
+            values = [value * self.scales[scale[0].strip(" -").casefold()] for value in values]
             end, weak = scale.end(), False
         return self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
 
@@ -106,6 +109,8 @@ class Amounts:
             return Mention(at, end, text[at:end], plain, clocks, weak)
         if name in ("%", *self.percent):
             return Mention(at, end, text[at:end], frozenset(Reading("percent", v) for v in values), plain)
+        if name in self.points:
+            return Mention(at, end, text[at:end], frozenset(Reading("percent", v, "points") for v in values), plain)
         times, code = self.scaled_currencies.get(name, (Decimal(1), self._currencies.get(name, "")))
         return Mention(at, end, text[at:end], frozenset(Reading("money", v * times, code) for v in values), plain)
 
@@ -123,11 +128,12 @@ class Amounts:
 
     @cached_property
     def _scale(self) -> re.Pattern[str]:
-        return re.compile(rf"[\s-]?({words_of(self.scales)})(?!\w|\.\w)", re.IGNORECASE)
+        words, letters = (words_of(w for w in self.scales if (len(w) > 1) == long) for long in (True, False))
+        return re.compile(rf"[\s-]?(?:{words})(?!\w|\.\w)|(?:{letters})(?![\w&/]|\.\w)", re.IGNORECASE)
 
     @cached_property
     def _unit(self) -> re.Pattern[str]:
-        words = words_of([*self.percent, *self.scaled_currencies, *self._currencies])
+        words = words_of([*self.percent, *self.points, *self.scaled_currencies, *self._currencies])
         return re.compile(rf"[\s-]?(%|(?:{words})(?!\w))", re.IGNORECASE)
 
 

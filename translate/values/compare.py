@@ -12,6 +12,7 @@ from translate.values.mention import Kind, Mention
 
 __all__ = ["Comparison", "agree", "compare"]
 
+UNITED: frozenset[Kind] = frozenset({"money", "percent"})
 CONFLICTING: frozenset[Kind] = frozenset({"month", "week", "weekend", "year"})
 
 
@@ -33,14 +34,19 @@ class Comparison:
 
     @property
     def compatible(self) -> bool:
-        """Whether every mention has a partner."""
-        return not self.missing and not self.added
+        """Whether every mention has a partner, with its unit."""
+        return not self.missing and not self.added and not self.bare()
 
     def reasons(self, kinds: frozenset[Kind] | None = None) -> tuple[str, ...]:
         """Say in words what is missing and what was added, of all kinds or some."""
         missing = [f"the source says {m}" for m in self.missing if kinds is None or m.kind in kinds]
         added = [f"the target says {m}" for m in self.added if kinds is None or m.kind in kinds]
-        return (*missing, *added)
+        bare = [f"{a} lost its unit: {b}" for a, b in self.bare() if kinds is None or a.kind in kinds]
+        return (*missing, *added, *bare)
+
+    def bare(self) -> tuple[tuple[Mention, Mention], ...]:
+        """Return the agreeing pairs in which an amount of money or a percentage became a plain number."""
+        return tuple((a, b) for a, b in self.pairs if a.kind in UNITED and b.kind == "number")
 
     def narrowed(self) -> tuple[str, ...]:
         """Say which agreeing pairs leave something open that the other says, such as "am"."""

@@ -36,7 +36,8 @@ AMOUNTS = Amounts(
     | dict.fromkeys(("b", "bn", "bln", "billion"), Decimal(10**9))
     | dict.fromkeys(("tn", "trn", "trillion"), Decimal(10**12)),
     half="and a half",
-    percent=("percent", "per cent", "pct", "percentage point", "percentage points"),
+    percent=("percent", "per cent", "pct"),
+    points=("percentage point", "percentage points"),
     currencies={"dollar": "USD", "dollars": "USD", "euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP"}
     | {"yen": "JPY", "krona": "SEK", "kronor": "SEK", "crowns": "SEK"},
     scaled_currencies={"mln euros": (Decimal(10**6), "EUR")},

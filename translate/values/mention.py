@@ -22,7 +22,7 @@ class Reading:
         kind: what it is.
         value: a number or amount as it is; minutes since midnight of a clock; 1 (Monday) to 7; days from today;
             month * 100 + day of a date, month * 100 of a month; weeks, weekends, months or years from now.
-        unit: the currency of money.
+        unit: the currency of money; "points" of percentage points.
     """
 
     kind: Kind
@@ -39,7 +39,8 @@ class Reading:
             return f"month {whole // 100}" + (f" day {whole % 100}" if whole % 100 else "")
         if self.kind in ("day", "week", "weekend", "year"):
             return f"{self.kind} {whole:+}"
-        return f"{self.value.normalize():f}" + {"percent": " %", "money": f" {self.unit}"}.get(self.kind, "")
+        unit = {"percent": f" % {self.unit}".rstrip(), "money": f" {self.unit}"}.get(self.kind, "")
+        return f"{self.value.normalize():f}{unit}"
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ AMOUNTS = Amounts(
         "procentig",
         "procentiga",
         "procentigt",
-        "procentenhet",
-        "procentenheter",
         "percent",
+        "pct",  # left in English
     ),
+    points=("procentenhet", "procentenheter"),
     currencies=dict.fromkeys(("kr", "krona", "kronor", "kronors"), "SEK")
     | dict.fromkeys(("dollar", "dollars"), "USD")
     | {"euro": "EUR", "pund": "GBP", "yen": "JPY"},

@@ -16,21 +16,34 @@ MONTHS = (*FIRST_HALF, "juli", "augusti", "september", "oktober", "november", "d
 UNGROUPED = 9999
 """Years and other numbers up to four digits stand without a space, unless the source groups them."""
 
+_SCALE = re.compile(r"\d[\s-]?(?:[a-z]{0,2}n|mln|mio|bln|trn|[kmb]|[a-z]+illion|thousand|hundred)(?!\w)", re.IGNORECASE)
+_NAMES = re.compile(
+    r"^0\d|\d{7}"  # 007, telephone numbers
+    r"|\d[kmb]$"  # 4K, 3M: without a currency as often a name as a number
+    r"|\b(?:may|march)\b",  # "5 may fall"
+)
+_DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
+
 
 def write(mention: Mention) -> str | None:
-    """Return how Swedish writes a value that another language says in digits; None where that is not one thing.
+    """Return how Swedish writes a value that another language says in digits.
 
     Args:
         mention: of a source text.
+
+    Returns:
+        None where that is not one thing, or where digits may be part of a name.
     """
     if not re.search(r"\d", mention.text) or len(mention.readings) != 1:
         return None
     (said,) = mention.readings
+    if said.kind != "money" and _NAMES.search(mention.text if said.kind == "date" else mention.text.casefold()):
+        return None
     match said.kind:
         case "number":
-            return _ordinal(mention.text, said.value) or _amount(mention.text, said.value)
+            return _number(mention.text, said.value)
         case "percent":
-            return f"{_amount(mention.text, said.value)} %"
+            return f"{_amount(mention.text, said.value)} {'procentenheter' if said.unit else '%'}"
         case "money":
             return f"{_amount(mention.text, said.value)} {CURRENCIES.get(said.unit, said.unit)}"
         case "date":
@@ -38,28 +51,27 @@ def write(mention: Mention) -> str | None:
     return None
 
 
-def _ordinal(text: str, value: Decimal) -> str | None:
-    """Return "15:e" for "15th" and "1990-talet" for "1990s"."""
-    if re.search(r"\ds$", text):
-        return f"{value:f}-talet"
+def _number(text: str, value: Decimal) -> str | None:
+    """Return "15:e" for "15th", "1990-talet" for "1990s", nothing for "737s", else the number."""
+    if text.endswith("s"):
+        return f"{value:f}-talet" if _DECADE.fullmatch(text) else None
     if re.search(r"\d(?:st|nd|rd|th)$", text, re.IGNORECASE):
         return f"{value:f}:{'a' if value % 10 in (1, 2) and value % 100 not in (11, 12) else 'e'}"
-    return None
+    return _amount(text, value)
 
 
 def _amount(text: str, value: Decimal) -> str:
     """Return a number: with a word for millions where the source has one, else in digits."""
-    scaled = re.search(r"\d[\s-]?[^\W\d_]", text) is not None
-    for size, one, many in SCALES if scaled else ():
+    for size, one, many in SCALES if _SCALE.search(text) else ():
         if value >= size:
-            return f"{_digits(value / size, grouped=False)} {one if value == size else many}"
+            return f"{_digits((value / size).normalize(), grouped=False)} {one if value == size else many}"
     return _digits(value, grouped=value > UNGROUPED or re.search(r"\d,\d{3}", text) is not None)
 
 
 def _digits(value: Decimal, *, grouped: bool) -> str:
     whole, _, part = f"{value:f}".partition(".")
     whole = f"{int(whole):,}".replace(",", " ") if grouped else whole
-    return f"{whole},{part}" if part.rstrip("0") else whole
+    return f"{whole},{part}" if part else whole
 
 
 def _date(said: Reading) -> str:
