@@ -81,9 +81,10 @@ class SampledHead:
     def draw(self, seed: int) -> FrozenHead:
         """Return the head of one batch; a function of the seed."""
         generator = torch.Generator().manual_seed(seed)
-        chosen = torch.randint(len(self._others), (self._sample,), generator=generator)
-        if self._sample == len(self._others):
+        if self._sample == len(self._others):  # none at all, too, of which nothing can be drawn
             chosen = torch.arange(self._sample)
+        else:
+            chosen = torch.randint(len(self._others), (self._sample,), generator=generator)
         ids = self._others[chosen.to(self._others.device)]
         weight = torch.cat([self._known, self._full.weight[ids]])
         bias = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)

@@ -19,10 +19,11 @@ __all__ = [
     "McNemar",
     "MeanSd",
     "PairedDifference",
-    "bootstrap_interval",
+    "grouped_interval",
     "mcnemar_exact",
     "mean_sd",
     "paired_bootstrap",
+    "student_interval",
 ]
 
 NO_DIFFERENCE = 1e-12
@@ -100,29 +101,55 @@ def mean_sd(values: Sequence[float]) -> MeanSd:
     return MeanSd(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
-def bootstrap_interval(
-    values: Sequence[float], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """Return the percentile bootstrap interval of the mean (Efron 1979).
+def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
+    """Return Student's t interval of the mean: mean +- t * sd / sqrt(n), with n - 1 degrees of freedom.
 
-    With n values it is too narrow by about a factor sqrt((n - 1) / n): trust it from some tens of values on, and say
-    mean and standard deviation for a handful of folds.
+    For a handful of values, such as the scores of folds, where a bootstrap is too narrow: its 95 % interval of ten
+    values holds the mean in 89 % of all cases, this one in 95 % where the values are normal. Folds share most of their
+    training rows, so their scores are less independent than this takes them to be.
 
     Args:
-        values: independent of each other, at least two.
+        values: at least two.
         level: of confidence, between 0 and 1.
-        resamples: drawn; 10,000 of 1,000 values take 1 to 2 seconds on one core.
-        seed: equal seeds give equal intervals.
 
     Raises:
         DataError: too few values, or one that is no finite number.
-        TaskError: level or resamples are out of range.
+        TaskError: the level is out of range.
     """
     _check_numbers(values, least=2)
-    _check_settings(level, resamples)
-    rng, n = random.Random(seed), len(values)  # noqa: S311 - statistics, no secret
-    means = sorted(math.fsum(rng.choices(values, k=n)) / n for _ in range(resamples))
-    return Interval(statistics.fmean(values), *_ends(means, level), level)
+    _check_level(level)
+    mean = statistics.fmean(values)
+    half = _t_quantile(level, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half, level)
+
+
+def grouped_interval(
+    outcomes: Mapping[str, float],
+    *,
+    groups: Mapping[str, str] | None = None,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean over rows and its percentile bootstrap interval, groups of rows drawn as wholes.
+
+    With n groups it is too narrow by about a factor sqrt((n - 1) / n): trust it from some tens of groups on.
+
+    Args:
+        outcomes: by example id: 1 for right and 0 for wrong, say.
+        groups: group by example id; None means that each row stands alone.
+        level: of confidence, between 0 and 1.
+        resamples: drawn; 10,000 of 1,100 groups take 2 to 5 seconds on one core.
+        seed: equal seeds give equal intervals.
+
+    Raises:
+        DataError: see `paired_bootstrap`.
+        TaskError: level or resamples are out of range.
+    """
+    found = paired_bootstrap(
+        outcomes, dict.fromkeys(outcomes, 0.0), groups=groups, level=level, resamples=resamples, seed=seed
+    )
+    return Interval(found.difference, found.low, found.high, level)
 
 
 def paired_bootstrap(
@@ -245,6 +272,30 @@ def _drawn(sums: Sequence[float], sizes: Sequence[int], resamples: int, seed: in
         yield sum(map(sums.__getitem__, drawn)) / sum(map(sizes.__getitem__, drawn))
 
 
+def _t_quantile(level: float, freedom: int) -> float:
+    """Return the t that |T| stays below with probability ``level``, by bisection."""
+    low, high = 0.0, 1.0
+    while _t_within(high, freedom) < level:
+        low, high = high, 2 * high
+    for _ in range(60):  # to the last bits of a double
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_within(middle, freedom) < level else (low, middle)
+    return (low + high) / 2
+
+
+def _t_within(t: float, freedom: int) -> float:
+    """Return P(|T| < t) of Student's t with whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd, cosine = freedom % 2, math.cos(angle)
+    term = total = cosine if odd else 1.0
+    for k in range(1 + odd, freedom - 2, 2):
+        term *= cosine * cosine * k / (k + 1)
+        total += term
+    if freedom == 1:
+        return 2 * angle / math.pi
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+
+
 def _ends(ordered: Sequence[float], level: float) -> tuple[float, float]:
     """Both ends of the middle part, between neighbours by linear interpolation (as ``numpy.quantile``)."""
     tail = (1 - level) / 2
@@ -266,8 +317,12 @@ def _check_numbers(values: Sequence[float], *, least: int) -> None:
         raise DataError(f"a value is {strange}; finite numbers are needed")
 
 
-def _check_settings(level: float, resamples: int) -> None:
+def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise TaskError(f"level is {level}; a share between 0 and 1 is needed, such as 0.95")
+
+
+def _check_settings(level: float, resamples: int) -> None:
+    _check_level(level)
     if resamples < 100:
         raise TaskError(f"resamples is {resamples}; at least 100 are needed, 10,000 for a stable interval")

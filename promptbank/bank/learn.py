@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,18 +24,18 @@ from promptbank.bank.calibrate import calibrated_renderer
 from promptbank.bank.freeze import freeze_and_measure, new_row
 from promptbank.bank.recorder import Recorder
 from promptbank.bank.select import LIVE
-from promptbank.bank.start import Start, find_start
+from promptbank.bank.start import Start, StartRows, find_start
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener, Silent
-from promptbank.train.loop import train_prompts
-from promptbank.train.run import Plan, Trained
+from promptbank.train.listen import Listener, Silent, run_warnings
+from promptbank.train.loop import train_each, train_prompts
+from promptbank.train.run import Failed, Plan, Trained
 from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256
 
-__all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks"]
+__all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks", "learn_trials"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,7 @@ class Learnt:
         run_id: of the run.
         warnings: what a person should know before trusting the row.
         notes: what was decided on the way: the start that was chosen, attempts begun again.
+        start: what the prompt started from, see `Start.source`.
     """
 
     row: Row
@@ -78,6 +79,7 @@ class Learnt:
     run_id: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    start: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +117,42 @@ def learn_tasks(
     home: Path,
     listener: Listener | None = None,
     lm: LanguageModel | None = None,
-    starts: Store | None = None,
 ) -> list[Learnt]:
     """Learn tasks in shared batches, each with an encoder of its own, and move each one's alias.
+
+    Args:
+        store: where the rows go, and where rows to start from are looked up.
+        backbone: float32.
+        lessons: what is to be learnt.
+        home: its ``runs/`` holds the resume file.
+        listener: hears of progress.
+        lm: the backbone's forward passes, if they are at hand.
+
+    Raises:
+        TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
+        StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
+    """
+    session = _Session(store, backbone, lm or LanguageModel(backbone.model), home, listener or Silent())
+    learnt = session.learn(lessons, StartRows(store), train_prompts)
+    shutil.rmtree(session.folder, ignore_errors=True)
+    return [one for one in learnt if isinstance(one, Learnt)]
+
+
+def learn_trials(
+    store: Store,
+    backbone: Backbone,
+    lessons: Sequence[Lesson],
+    *,
+    home: Path,
+    listener: Listener,
+    lm: LanguageModel,
+    starts: StartRows,
+    lenient: bool = False,
+) -> list[Learnt | Failed]:
+    """Learn as `learn_tasks` does, for an experiment, which keeps what came out itself.
+
+    The folder of the runs stays in ``<home>/runs``, so that the same call finds the finished runs again; whoever has
+    kept what came out removes it, since it holds encoders.
 
     Args:
         store: where the rows go.
@@ -125,44 +160,70 @@ def learn_tasks(
         lessons: what is to be learnt.
         home: its ``runs/`` holds the resume file.
         listener: hears of progress.
-        lm: the backbone's forward passes, if they are at hand.
-        starts: where rows to start from are looked up; ``store`` if absent.
+        lm: the backbone's forward passes.
+        starts: where rows to start from are looked up.
+        lenient: a run of which the loss is not finite fails alone; otherwise that is an error.
 
     Raises:
-        TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
-        StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
+        TrainingError: see `learn_tasks`.
     """
-    lm = lm or LanguageModel(backbone.model)
-    prepared = [_prepare(starts or store, backbone, lm, lesson) for lesson in lessons]
-    _check_names([one.plan.name for one in prepared])
-    identity = prepared[0].identity if len(prepared) == 1 else _hash([one.identity for one in prepared])
-    folder = home / "runs" / identity
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            run_ids = _started(store, folder, prepared)
-            recorder = Recorder(
-                store, dict(zip((p.plan.name for p in prepared), run_ids, strict=True)), listener or Silent()
-            )
-            trained = train_prompts(
-                lm, [one.plan for one in prepared], folder=folder, identity=identity, listener=recorder
-            )
-            learnt = [
-                _publish(store, lm, backbone, one, result, run_id)
-                for one, result, run_id in zip(prepared, trained, run_ids, strict=True)
-            ]
-    except Timeout as exc:
-        raise TrainingError(
-            f"this very training (run {identity}) is under way in another process; wait for it, or change --seed"
-        ) from exc
-    shutil.rmtree(folder, ignore_errors=True)
-    return learnt
+    session = _Session(store, backbone, lm, home, listener)
+    return session.learn(lessons, starts, train_each if lenient else train_prompts)
 
 
-def _prepare(store: Store, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
+class _Session:
+    """Lessons learnt together; see `learn_trials` for the arguments.
+
+    Attributes:
+        folder: of the runs, once they are learnt.
+    """
+
+    folder: Path
+
+    def __init__(self, store: Store, backbone: Backbone, lm: LanguageModel, home: Path, listener: Listener) -> None:
+        self._store, self._backbone, self._lm = store, backbone, lm
+        self._home, self._listener = home, listener
+
+    def learn(
+        self,
+        lessons: Sequence[Lesson],
+        starts: StartRows,
+        train: Callable[..., Sequence[Trained | Failed]],
+    ) -> list[Learnt | Failed]:
+        """Train, freeze, measure and make live."""
+        prepared = [_prepare(starts, self._backbone, self._lm, lesson) for lesson in lessons]
+        _check_names([one.plan.name for one in prepared])
+        identity = prepared[0].identity if len(prepared) == 1 else _hash([one.identity for one in prepared])
+        self.folder = self._home / "runs" / identity
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                run_ids = _started(self._store, self.folder, prepared)
+                names = dict(zip((p.plan.name for p in prepared), run_ids, strict=True))
+                recorder = Recorder(self._store, names, self._listener)
+                plans = [one.plan for one in prepared]
+                outcomes = train(self._lm, plans, folder=self.folder, identity=identity, listener=recorder)
+                return [
+                    self._published(one, outcome, run_id)
+                    for one, outcome, run_id in zip(prepared, outcomes, run_ids, strict=True)
+                ]
+        except Timeout as exc:
+            raise TrainingError(
+                f"this very training (run {identity}) is under way in another process; wait for it, or change --seed"
+            ) from exc
+
+    def _published(self, one: _Prepared, outcome: Trained | Failed, run_id: str) -> Learnt | Failed:
+        if isinstance(outcome, Trained):
+            return _publish(self._store, self._lm, self._backbone, one, outcome, run_id)
+        if not _is_done(self._store, run_id):
+            self._store.runs.finish(run_id, "failed", json.dumps({"reason": outcome.reason}))
+        return outcome
+
+
+def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
     policy = Policy.of(backbone.tokenizer, answer_tokens=lesson.config.answer_tokens)
     renderer = Renderer(lesson.card, backbone.tokenizer, policy, backbone.window)
-    start = find_start(store, backbone, lm, renderer, lesson.config, lesson.dev)
+    start = find_start(starts, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])
     plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start.table, lesson.name)
     return _Prepared(lesson, plan, data, start, _identity(backbone, lesson, data, start.table))
@@ -185,7 +246,7 @@ def _started(store: Store, folder: Path, prepared: Sequence[_Prepared]) -> list[
         path.with_suffix(".tmp").replace(path)
     for one, run_id in zip(prepared, run_ids, strict=True):
         if not _is_done(store, run_id):
-            store.runs.start(run_id, "train", json.dumps(_decisive(one.lesson.config)), one.data)
+            store.runs.start(run_id, "train", json.dumps(one.lesson.config.decisive()), one.data)
     return run_ids
 
 
@@ -214,32 +275,16 @@ def _publish(
     measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
-    warnings = tuple(_warnings(backbone, trained, measured.metrics))
+    collapse = measured.metrics.get("collapse")
+    warnings = run_warnings(backbone, truncated=trained.truncated, reach=trained.longest_reach, collapse=collapse)
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))
-    return Learnt(measured.row, measured.metrics, trained, run_id, warnings, notes)
-
-
-def _warnings(backbone: Backbone, trained: Trained, metrics: dict[str, Any]) -> Iterator[str]:
-    if trained.truncated:
-        yield f"{trained.truncated} rows had their text cut to fit the window of {backbone.window} positions"
-    if backbone.sliding_window is not None and trained.longest_reach > backbone.sliding_window:
-        yield (
-            f"in some rows the virtual tokens stand {trained.longest_reach} positions before the answer's end, and the "
-            f"local layers of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
-        )
-    if metrics.get("collapse"):
-        yield str(metrics["collapse"])
-
-
-def _decisive(config: TrainConfig) -> dict[str, Any]:
-    """The settings that decide the result: not how often it is saved or how much memory it may take."""
-    return config.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+    return Learnt(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
 
 
 def _identity(backbone: Backbone, lesson: Lesson, data: str, start: torch.Tensor) -> str:
     """Name a run by everything that decides its result, and by the alias that it moves."""
     start_sha = hashlib.sha256(start.numpy().tobytes()).hexdigest()
-    parts = [backbone.fingerprint, backbone.tokenizer_sha256, lesson.card.canonical_json(), _decisive(lesson.config)]
+    parts = [backbone.fingerprint, backbone.tokenizer_sha256, lesson.card.canonical_json(), lesson.config.decisive()]
     return _hash([*parts, data, start_sha, lesson.alias])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,19 +11,64 @@ from torch import Tensor
 from promptbank.backbone import Backbone
 from promptbank.bank.select import frozen_tasks, select_row, served_task
 from promptbank.engine.predictor import ServedTask
+from promptbank.errors import ConfigError
 from promptbank.forward import LanguageModel
 from promptbank.render import Renderer
-from promptbank.train.config import INITS, NEAREST, TrainConfig
+from promptbank.train.config import FROM, INITS, NEAREST, TrainConfig
 from promptbank.train.dev import DevSet
 from promptbank.train.rows import render_rows
 from promptbank.train.start import start_ids, starting_rows
-from store import Row, Store
+from store import Row, RowInfo, Store
 from tasks import Example, parse_spec
 
-__all__ = ["Start", "find_start"]
+__all__ = ["Start", "StartRows", "find_start"]
 
 PROBE_ROWS = 64
 """Dev rows on which the rows of the bank are tried: two to five seconds each on one core with gemma-3-270m."""
+
+
+@dataclass(frozen=True, eq=False)
+class StartRows:
+    """The stored rows that a training may start from.
+
+    Attributes:
+        store: where they lie.
+        without: a taskname whose rows are left out, in every language: where an experiment tests on rows of a task,
+            a stored row of it may have learnt them. Empty: none is left out.
+    """
+
+    store: Store
+    without: str = ""
+
+    def live(self, backbone: Backbone) -> list[RowInfo]:
+        """Return the live rows of the backbone."""
+        return [i for i in frozen_tasks(self.store, backbone.fingerprint) if i.scope.taskname != self.without]
+
+    def named(self, init: str, backbone: Backbone) -> Row:
+        """Return the row that ``from:taskname[:lang][@version]`` names.
+
+        Raises:
+            ConfigError: it is one of those left out.
+            UnknownTaskError: it is not there.
+            BackboneMismatchError: it belongs to another backbone.
+        """
+        ref = parse_spec(init.removeprefix(FROM))
+        if ref.taskname == self.without:
+            raise ConfigError(
+                f"start {init!r} is a row of {self.without} itself, which may have learnt the rows that are tested on; "
+                "start from another task's row, or from text, labels or vocabulary"
+            )
+        return select_row(self.store, ref, backbone)
+
+    def hashes(self, init: str, backbone: Backbone) -> list[str]:
+        """Return the sha256 of every row that a start could come from, sorted; none where a start makes its own.
+
+        Raises:
+            ConfigError: see `named`, as for the other errors.
+        """
+        if init == NEAREST:
+            return sorted(info.sha256 for info in self.live(backbone))
+        return [] if init in INITS else [self.named(init, backbone).sha256]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +77,19 @@ class Start:
 
     Attributes:
         table: P0, float32 (V, H).
+        source: what it was made of: text, labels, vocabulary, or ``taskname:lang@version`` of a row.
         parent: version of this very task's row that it comes from, or None.
         note: what was chosen among, and how each did; empty where nothing was chosen.
     """
 
     table: Tensor
+    source: str
     parent: int | None = None
     note: str = ""
 
 
 def find_start(
-    store: Store,
+    rows: StartRows,
     backbone: Backbone,
     lm: LanguageModel,
     renderer: Renderer,
@@ -52,7 +99,7 @@ def find_start(
     """Return the start that the settings name.
 
     Args:
-        store: the bank's store.
+        rows: that it may come from.
         backbone: float32.
         lm: its forward passes.
         renderer: of the task to be learnt.
@@ -60,14 +107,15 @@ def find_start(
         dev: the task's dev examples, on which the nearest row is found.
 
     Raises:
-        UnknownTaskError: the row that is named is not there.
+        ConfigError: the row that is named may not be started from.
+        UnknownTaskError: it is not there.
         BackboneMismatchError: it belongs to another backbone.
     """
     if config.init == NEAREST:
-        return _nearest(store, backbone, lm, renderer, dev)
+        return _nearest(rows, backbone, lm, renderer, dev)
     if config.init in INITS:
-        return Start(_own(lm, renderer, config.init, config.seed))
-    row = select_row(store, parse_spec(config.init.removeprefix("from:")), backbone)
+        return Start(_own(lm, renderer, config.init, config.seed), config.init)
+    row = rows.named(config.init, backbone)
     return _from_row(renderer, row, served_task(row, row.version, backbone))
 
 
@@ -75,10 +123,11 @@ def _own(lm: LanguageModel, renderer: Renderer, kind: str, seed: int) -> Tensor:
     return starting_rows(lm, start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=seed))
 
 
-def _from_row(renderer: Renderer, row: Row, task: ServedTask, note: str = "") -> Start:
+def _from_row(renderer: Renderer, row: Row, task: ServedTask) -> Start:
     card = renderer.card
     same = (row.scope.taskname, row.scope.lang) == (card.taskname, card.lang)
-    return Start(_fitted(task.table, card.total_virtual_tokens), row.version if same else None, note)
+    source = f"{row.scope.taskname}:{row.scope.lang}@{row.version}"
+    return Start(_fitted(task.table, card.total_virtual_tokens), source, row.version if same else None)
 
 
 def _fitted(table: Tensor, virtual_tokens: int) -> Tensor:
@@ -87,17 +136,18 @@ def _fitted(table: Tensor, virtual_tokens: int) -> Tensor:
 
 
 @torch.no_grad()
-def _nearest(store: Store, backbone: Backbone, lm: LanguageModel, renderer: Renderer, dev: Sequence[Example]) -> Start:
+def _nearest(
+    rows: StartRows, backbone: Backbone, lm: LanguageModel, renderer: Renderer, dev: Sequence[Example]
+) -> Start:
     """Try every live row of the backbone, and the text start, on dev rows; the lowest loss wins."""
     probe = dev[:PROBE_ROWS]
     score = DevSet(lm, renderer, probe, render_rows(renderer, probe), None).score
-    text = Start(_own(lm, renderer, "text", 0))
-    losses, starts = {"text": score(text.table).loss}, {"text": text}
-    for info in frozen_tasks(store, backbone.fingerprint):
-        row = store.rows.get(info.scope, info.version)
-        name = f"{info.scope.taskname}:{info.scope.lang}@{info.version}"
-        starts[name] = _from_row(renderer, row, served_task(row, row.version, backbone))
-        losses[name] = score(starts[name].table).loss
+    starts = [Start(_own(lm, renderer, "text", 0), "text")]
+    for info in rows.live(backbone):
+        row = rows.store.rows.get(info.scope, info.version)
+        starts.append(_from_row(renderer, row, served_task(row, row.version, backbone)))
+    losses = {start.source: score(start.table).loss for start in starts}
     best = min(losses, key=losses.__getitem__)
     told = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(losses.items(), key=lambda pair: pair[1]))
-    return Start(starts[best].table, starts[best].parent, f"starts from {best}; loss on {len(probe)} dev rows: {told}")
+    chosen = next(start for start in starts if start.source == best)
+    return replace(chosen, note=f"starts from {best}; loss on {len(probe)} dev rows: {told}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,8 +93,6 @@ def _run(
                 on_rows=lambda rows: progress.update(line, completed=rows.done, total=rows.total),
             )
     methods = [m for m in result.results["methods"] if m["calibration"] in (None, *calibrate)]
-    for warning in dict.fromkeys(w for method in methods for w in _warnings(method)):
-        say(f"warning: {warning}")
     print_table(map(_line, methods), COLUMNS, as_json=as_json)
     write(baseline_report(read_result(result.path)), result.path, out)
 
@@ -115,12 +113,3 @@ def _line(method: Mapping[str, Any]) -> dict[str, object]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def _warnings(method: Mapping[str, Any]) -> Iterator[str]:
-    shots = method["shots"]
-    short, cut = method.get("rows_with_fewer_shots"), method.get("rows_truncated")
-    if short:
-        yield f"{short} prompts of {shots} shots did not fit the window: the oldest shots were dropped"
-    if cut:
-        yield f"{cut} records of the prompts of {shots} shots were cut to fit the window"

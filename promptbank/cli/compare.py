@@ -12,10 +12,16 @@ from promptbank.cli.command import Common, Data, Json, Lang, Out, command
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.progress import Progress
+
     from promptbank.config import Settings
     from promptbank.experiments.compare import Compared, Comparison
+    from promptbank.train.listen import EpochReport, StepReport
     from store import Store
     from tasks import Split, TaskCard
+
+Named = tuple[str, str | None, str | None, Sequence[str] | None]
+"""Task, language, card and data, as the command line names them."""
 
 COLUMNS = (
     "method", "score", "sd", "macro_f1", "forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb",
@@ -32,6 +38,9 @@ def compare(
     task: Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")],
     lang: Lang = None,
     data: Data = None,
+    card: Annotated[
+        str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
+    ] = None,
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
     then_data: Annotated[list[str] | None, typer.Option(help="Rows of the second task; repeatable.")] = None,
     methods: Annotated[
@@ -68,7 +77,8 @@ def compare(
     training = {key: value for key, value in shared.items() if value is not None}
     asked = [name.strip() for name in methods.split(",") if name.strip()]
     comparison = Comparison(tuple(asked), seeds, rows, training, _rates(lr or []))
-    named = [(task, lang, data), *([(then, None, then_data)] if then is not None else [])]
+    named: list[Named] = [(task, lang, card, data)]
+    named += [(then, None, None, then_data)] if then is not None else []
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
     _run(common.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
@@ -88,7 +98,7 @@ def _rates(given: Sequence[str]) -> dict[str, float]:
 
 def _run(
     settings: Settings,
-    named: Sequence[tuple[str, str | None, Sequence[str] | None]],
+    named: Sequence[Named],
     comparison: Comparison,
     parts: tuple[int, float],
     out: Path | None,
@@ -107,33 +117,55 @@ def _run(
     with opened_bank(settings) as (store, backbone):
         tasks = [_task(store, task, parts) for task in named]
         with bar() as progress:
-            line = progress.add_task("runs", total=len(comparison.methods) * comparison.seeds)
-            order = list(comparison.runs())
+            line = _Line(progress, comparison)
             compared = run_compare(
                 settings.home,
                 backbone,
                 LanguageModel(backbone.model),
                 comparison,
                 tasks,
-                on_run=lambda name, seed: progress.update(
-                    line, completed=order.index((name, seed)), description=f"{name}, seed {seed}"
-                ),
+                on_run=line.on_run,
+                listener=line,
             )
     print_table([_line(entry, compared) for entry in compared.methods], COLUMNS, as_json=as_json)
     write(compare_report(read_result(compared.path), compared.measured), compared.path, out)
     say(f"seconds and memory: {compared.path.with_name('measured.json')}")
 
 
-def _task(
-    store: Store, named: tuple[str, str | None, Sequence[str] | None], parts: tuple[int, float]
-) -> tuple[TaskCard, Split]:
+class _Line:
+    """The comparison's line of the progress bar: which run is under way, and how far it is."""
+
+    def __init__(self, progress: Progress, comparison: Comparison) -> None:
+        self._progress, self._order = progress, list(comparison.runs())
+        self._bar = progress.add_task("runs", total=len(self._order))
+        self._run = ""
+
+    def on_run(self, name: str, seed: int) -> None:
+        """Show the run that begins."""
+        self._run = f"{name}, seed {seed}"
+        self._progress.update(self._bar, completed=self._order.index((name, seed)), description=self._run)
+
+    def on_prefix(self, done: int, total: int) -> None:
+        """Show how many texts have been read."""
+        self._progress.update(self._bar, description=f"{self._run}: {done} of {total} texts read once")
+
+    def on_step(self, report: StepReport) -> None:
+        """Show the step and its loss."""
+        told = f"{self._run}: step {report.step} of {report.steps}, loss {report.loss:.3f}"
+        self._progress.update(self._bar, description=told)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Show nothing: the next step does."""
+
+
+def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCard, Split]:
     """The card and the split of a task that the command names."""
     from promptbank.bank.cards import chosen_card, examples_of
     from promptbank.cli.output import say
     from tasks import crossval_split
 
-    task, lang, data = named
-    card = chosen_card(store, task, lang, None)
+    task, lang, asked, data = named
+    card = chosen_card(store, task, lang, asked)
     found = examples_of(card, data, part="train")
     folds, dev_fraction = parts
     split = crossval_split(found.examples, folds, 0, dev_fraction)
@@ -143,13 +175,14 @@ def _task(
 
 
 def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
-    """One method as a line of the table: scores to four decimals, costs as means over seeds."""
+    """One method as a line of the table: scores to four decimals; seconds as mean, memory as the most of all seeds."""
+    from promptbank.experiments.meter import cost_of
+
     name = entry["method"]
-    if "reason" in entry:
-        return {"method": name, "score": "could not run", "reason": entry["reason"]}
-    costs = [cost for cell, cost in compared.measured.items() if cell.startswith(f"{name}.seed-")]
-    memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
-    seconds = _mean([cost["train_seconds"] for cost in costs])
+    reason = {"reason": entry["reason"]} if "reason" in entry else {}
+    if "seeds" not in entry:
+        return {"method": name, "score": "could not run", **reason}
+    cost = cost_of(name, compared.measured)
     return {
         "method": name,
         "score": _rounded(entry["score"]["mean"]),
@@ -158,13 +191,10 @@ def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
         "forgetting": _rounded(entry["forgetting"]["mean"]),
         "trainable": entry["trainable"],
         "bytes_per_task": entry["stored_bytes"],
-        "train_seconds": None if seconds is None else round(seconds, 1),
-        "memory_mb": round(max(memory) / 1e6) if memory else None,
+        "train_seconds": cost.seconds,
+        "memory_mb": cost.memory_mb,
+        **reason,
     }
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _rounded(value: float | None) -> float | None:

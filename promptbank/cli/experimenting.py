@@ -99,6 +99,8 @@ class ArmsAsked:
             other = chosen_card(store, f"{card.taskname}:{langs[0]}", None, chosen.card)
             examples = examples_of(other, [path for _, path in pairs], part="train").examples
         flagged = read_flagged(self.provenance) if self.provenance else frozenset()
+        if self.provenance and not flagged:
+            say(f"no row of {self.provenance} has a flag, so there is nothing to leave out and no arm without flags")
         return Arms(examples, "".join(langs), flagged)
 
 

@@ -65,7 +65,8 @@ def curve(
     repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, each with a fold of its own.")] = 6,
     folds: Folds = 10,
     start: Annotated[
-        list[str] | None, typer.Option("--start", help="Starts to compare, as --init takes them; repeatable.")
+        list[str] | None,
+        typer.Option("--start", help="Starts to compare, as --init takes them; no row of the task itself. Repeatable."),
     ] = None,
     out: Out = None,
     json: Json = False,
@@ -101,8 +102,9 @@ def sweep(
 ) -> None:
     """Try settings: number and placement of virtual tokens, encoder, start, learning rate.
 
-    Drawn by Optuna, kept in a journal file; runs of a rung train in shared batches, the best third goes on to three
-    times the rows. A killed command goes on when it is given again.
+    Drawn by the seed, kept with their scores in a journal file of Optuna; runs of a rung train in shared batches, the
+    best third goes on to three times the rows. A setting of which the loss is not finite fails alone. A killed command
+    goes on when it is given again.
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """

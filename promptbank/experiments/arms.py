@@ -37,7 +37,7 @@ class Arms:
         """Return by name the rows that each arm learns from, the set's own aside.
 
         Raises:
-            InputError: an answer of the other language is none of this one's.
+            InputError: an answer of the other language is none of this one's, or no flagged row is in the set.
         """
         pools: dict[str, list[Example]] = {}
         if self.other:
@@ -45,6 +45,11 @@ class Arms:
             pools[self.lang] = other
             pools[f"{self.lang} and {examples[0].lang}"] = [*other, *examples]
         if self.flagged:
+            if not any(e.id in self.flagged for e in examples):
+                raise InputError(
+                    f"none of the {len(self.flagged)} flagged ids, such as {min(self.flagged)!r}, is a row of the set; "
+                    "give the provenance.jsonl that was written beside it"
+                )
             pools[UNFLAGGED] = [e for e in examples if e.id not in self.flagged]
         return pools
 
@@ -55,8 +60,10 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
     Which answer is which is read from rows with the same id.
 
     Raises:
-        InputError: no such row, an answer that stands for two, or one that no common row has.
+        InputError: no such row, rows with the same id in different groups, an answer that stands for two, or one that
+            no common row has.
     """
+    _check_groups(others, examples)
     mine = {e.id: e.answer for e in examples}
     answers: dict[str | None, str | None] = {}
     for other in others:
@@ -73,6 +80,19 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
         )
     lang = examples[0].lang
     return [replace(e, id=f"{e.lang}:{e.id}", lang=lang, answer=answers[e.answer]) for e in others]
+
+
+def _check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None:
+    """Refuse rows that would be learnt from in the very fold where their counterpart is tested."""
+    groups = {e.id: e.group for e in examples}
+    apart = [e for e in others if groups.get(e.id, e.group) != e.group]
+    if apart:
+        first = apart[0]
+        raise InputError(
+            f"{first.source}: the row with id {first.id!r} is of group {first.group!r}, and of "
+            f"{groups[first.id]!r} in the tested set ({len(apart)} such rows), so it could be learnt from where it is "
+            "tested; keep id and group in a translation, as `promptbank translate` does"
+        )
 
 
 def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fraction: float) -> Split:

@@ -7,7 +7,6 @@ stored by example id, so that methods can be compared row by row.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,11 +16,11 @@ from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, InputError
-from promptbank.experiments.classical import CLASSICAL
 from promptbank.experiments.ledger import Ledger, open_ledger
+from promptbank.experiments.trials import origin
 from promptbank.forward import LanguageModel
 from promptbank.methods.calibration import CALIBRATIONS, CONTENT_FREE, calibrated, calibration_of, prior_of
-from promptbank.methods.classic import TfidfLogistic, label_ids
+from promptbank.methods.classic import CLASSICAL, TfidfLogistic, label_ids, tfidf_settings
 from promptbank.methods.icl import SEPARATOR, InContext, draw_shots
 from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
 
@@ -127,7 +126,8 @@ def run_baseline(
     _check(splits, settings, calibrate)
     lm = lm or LanguageModel(backbone.model)
     run = _Run(backbone, lm, card, splits, settings)
-    with open_ledger(home, "baseline", _about(lm, backbone, card, examples, settings)) as ledger:
+    about = _about(lm, backbone, card, examples, settings)
+    with open_ledger(home, "baseline", about, {"backbone": backbone.name}) as ledger:
         results = run.results(ledger, on_rows)
         return Baseline(ledger.finish(results), results)
 
@@ -145,14 +145,12 @@ def _about(
     lm: LanguageModel, backbone: Backbone, card: TaskCard, examples: Sequence[Example], settings: BaselineSettings
 ) -> dict[str, Any]:
     return {
+        **origin(backbone, lm, [card]),
+        "scores": str(lm.dtype).removeprefix("torch."),
         "version": VERSION,
-        "card": json.loads(card.canonical_json()),  # keeps the order of the labels where the plain card would not
         "data_sha256": data_sha256(examples),
         "rows": len(examples),
-        "backbone": backbone.name,
-        "fingerprint": backbone.fingerprint,
-        "tokenizer_sha256": backbone.tokenizer_sha256,
-        "dtype": str(lm.dtype).removeprefix("torch."),
+        "tfidf": tfidf_settings(),
         "separator": SEPARATOR,
         "content_free": list(CONTENT_FREE),
         "settings": asdict(settings) | {"shots": list(settings.shots)},

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from promptbank.methods.classic import Majority, TfidfLogistic
-from tasks import Split, TaskCard, classification_report
+from promptbank.methods.classic import CLASSICAL, Majority, TfidfLogistic
+from tasks import Example, Split, TaskCard, classification_report
 
-__all__ = ["CLASSICAL", "classical_cell"]
-
-CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
+__all__ = ["classical_cell"]
 
 
 def classical_cell(card: TaskCard, split: Split) -> Callable[[], dict[str, Any]]:
-    """Return what fits each classical method on training and dev rows (none needs a dev set) and scores it on test."""
+    """Return what fits each classical method on training and dev rows (none needs a dev set) and scores it on test.
+
+    A cell says by method how many rows it learnt from (``rows``), its test metrics, predictions and warnings.
+    """
 
     def make() -> dict[str, Any]:
         known = [*split.train, *split.dev]
         gold, labels = [e.answer or "" for e in split.test], tuple(card.label_space or {})
         cells = {}
-        for name, method in CLASSICAL.items():
-            predicted = method.fit(card, known).predict(split.test)
+        for name in CLASSICAL:
+            method, warnings = _fitted(name, card, known)
+            predicted = method.predict(split.test)
             cells[name] = {
+                "rows": len(known),
                 "test": classification_report(gold, predicted, labels).as_dict(),
                 "predicted": {e.id: p for e, p in zip(split.test, predicted, strict=True)},
+                "warnings": warnings,
             }
         return cells
 
     return make
+
+
+def _fitted(name: str, card: TaskCard, known: Sequence[Example]) -> tuple[Majority | TfidfLogistic, list[str]]:
+    """Fit a method, with what is to be warned of; where all rows have one label, it is answered by every method."""
+    found = sorted({e.answer or "" for e in known})
+    if name == "majority" or len(found) > 1:
+        return CLASSICAL[name].fit(card, known), []
+    return Majority.fit(card, known), [f"all of its {len(known)} rows are {found[0]!r}, which it answers always"]

@@ -7,6 +7,7 @@ results, in ``measured.json`` beside ``result.json``, so two runs of one compari
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,7 @@ from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.sequential import learn_stream
 from promptbank.train.config import TrainConfig, checked_config
 from promptbank.train.listen import Listener
+from promptbank.train.loop import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import first_rows
@@ -42,7 +44,8 @@ class Comparison:
     Attributes:
         methods: names, with or without a version.
         seeds: each method runs with seeds 0 to ``seeds - 1``.
-        rows: training rows of each task, drawn by the seed, the same for all methods; None for all.
+        rows: training rows of each task, drawn by the seed, the same for all methods, with the same share of the dev
+            rows; None for all.
         training: settings of `TrainConfig` for all methods.
         lrs: peak learning rates by method, where not the method's own.
 
@@ -82,10 +85,10 @@ class Compared:
 
     Attributes:
         path: the result file.
-        methods: what it holds under ``methods``: for each ``method`` its ``settings`` and ``config``, and either a
-            ``reason`` why it could not run, or ``score`` (accuracy or exact match), ``macro_f1`` and ``forgetting``
-            (each ``mean`` and ``sd`` over seeds, None where there is none), ``trainable``, ``stored_bytes`` and
-            ``seeds``.
+        methods: what it holds under ``methods``: for each ``method`` its ``settings`` and ``config``; of the seeds that
+            it ran with ``score`` (accuracy or exact match), ``macro_f1`` and ``forgetting`` (each ``mean`` and ``sd``
+            over seeds, None where there is none), ``trainable``, ``stored_bytes`` and ``seeds``; and where it could
+            not run with all of them the ``reason``.
         measured: by cell, ``train_seconds``, ``memory_bytes`` and ``peak_bytes`` of learning the first task.
     """
 
@@ -127,7 +130,7 @@ def run_compare(
         "rows": comparison.rows,
         "methods": {name: _described(comparison, name) for name in comparison.methods},
     }
-    with open_ledger(home, "compare", about) as ledger:
+    with open_ledger(home, "compare", about, {"backbone": backbone.name}) as ledger:
         bench = _Bench(ledger, backbone, lm, comparison, tasks, listener)
         entries = [bench.entry(name, on_run) for name in comparison.methods]
         measured = bench.measured()
@@ -149,8 +152,9 @@ def _digest(rows: Sequence[Example]) -> dict[str, Any]:
 
 
 def _described(comparison: Comparison, name: str) -> dict[str, Any]:
-    config = comparison.config(name, 0).model_dump(mode="json", exclude={"seed", "cache_bytes", "checkpoint_steps"})
-    return {"settings": METHODS[name].settings(), "config": config}
+    config = comparison.config(name, 0)
+    told = {key: value for key, value in config.decisive().items() if key != "seed"}
+    return {"settings": METHODS[name].settings(), "config": told, "trained_in": training_dtype(config.dtype)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,15 +169,21 @@ class _Bench:
     listener: Listener | None
 
     def entry(self, name: str, on_run: Callable[[str, int], None]) -> dict[str, Any]:
-        """Return a method's line: its runs, or why it has none. A failure is no cell, so it is tried again."""
+        """Return a method's line: its runs up to the first that fails, and why it did.
+
+        A failure is no cell, so it is tried again; later seeds are not tried, since mostly they fail for the same.
+        """
         entry = {"method": name, **_described(self.comparison, name)}
-        cells = []
+        cells: list[dict[str, Any]] = []
         for seed in range(self.comparison.seeds):
             on_run(name, seed)
             try:
                 cells.append(self.ledger.cell(_cell_name(name, seed), partial(self._run, name, seed)))
             except (PromptBankError, TaskError) as exc:
-                return entry | {"reason": str(exc)}
+                entry["reason"] = str(exc) if not cells else f"seed {seed}: {exc}"
+                break
+        if not cells:
+            return entry
         spreads = {key: _spread([cell[key] for cell in cells]) for key in ("score", "macro_f1", "forgetting")}
         return entry | spreads | {key: cells[0][key] for key in ("trainable", "stored_bytes")} | {"seeds": cells}
 
@@ -193,7 +203,8 @@ class _Bench:
         notes: list[dict[str, Any]] = []
 
         def note(number: int, fit: Fit, scored: Sequence[Evaluated]) -> None:
-            notes.append(_note(fit, stream[number][1], scored[-1]))
+            card, split = stream[number]
+            notes.append({"task": f"{card.taskname}:{card.lang}", **_note(fit, split, scored[-1])})
 
         stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
         matrix = learn_stream(metered, stream, listener=self.listener, on_stage=note)
@@ -214,7 +225,10 @@ class _Bench:
 
     def _drawn(self, split: Split, seed: int) -> Split:
         rows = self.comparison.rows
-        return split if rows is None else Split(tuple(first_rows(split.train, rows, seed=seed)), split.dev, split.test)
+        if rows is None:
+            return split
+        dev = first_rows(split.dev, math.ceil(len(split.dev) * rows / len(split.train)), seed=seed)
+        return Split(tuple(first_rows(split.train, rows, seed=seed)), tuple(dev), split.test)
 
 
 def _cell_name(name: str, seed: int) -> str:
@@ -225,6 +239,9 @@ def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:
     """What is kept of a task, right after it was learnt."""
     return {
         "sizes": {part: len(rows) for part, rows in vars(split).items()},
+        "rows": len(split.train) if fit.rows is None else fit.rows,
+        "warnings": list(fit.warnings),
+        "notes": list(fit.notes),
         "best_epoch": fit.best_epoch,
         "epochs": [report.as_dict() for report in fit.epochs],
         "test": scored.metrics,

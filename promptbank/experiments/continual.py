@@ -7,25 +7,31 @@ an alias that moved would show.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from promptbank.backbone import Backbone
-from promptbank.bank.learn import learn_task
+from promptbank.bank.learn import Lesson, learn_trials
+from promptbank.bank.start import StartRows
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.measure import measure_in_new_process
 from promptbank.experiments.stream import Stage, Stream
-from promptbank.experiments.trials import origin
+from promptbank.experiments.trials import origin, said, told_of
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import score_of
 from promptbank.methods.registry import METHODS
 from promptbank.methods.tuning import Tuned
 from promptbank.train.listen import Listener
+from promptbank.train.loop import training_dtype
+from promptbank.train.resume import write_tensors
 from store import open_store
 from tasks import data_sha256
 from tasks.continual import stream_scores
@@ -58,21 +64,23 @@ def run_continual(
     """
     about = {
         **origin(backbone, lm, [stage.card for stage in stream.stages]),
-        "stream": stream.name,
-        "contrast": {"method": stream.method, **stream.contrast} if contrast else None,
         "stages": [_about(stage) for stage in stream.stages],
     }
-    with open_ledger(home, "continual", about) as ledger:
-        measured = []
+    with open_ledger(home, "continual", about, {"backbone": backbone.name, "stream": stream.name}) as ledger:
+        learnt, measured = {}, []
         for i, stage in enumerate(stream.stages):
             on_stage(f"task {i + 1} of {len(stream.stages)}: {stage.name}")
-            ledger.cell(f"learn-{i}", partial(_learn, ledger, backbone, lm, stage, listener))
+            learnt[stage.name] = ledger.cell(f"learn-{i}", partial(_learn, ledger, backbone, lm, stage, listener))
+            shutil.rmtree(
+                ledger.folder / "runs", ignore_errors=True
+            )  # not before: a killed call finds its finished run
             on_stage(f"a new process answers {i + 1} task(s)")
             seen = stream.stages[: i + 1]
             measured.append(
                 ledger.cell(f"measure-{i}", partial(_measure, ledger, home, backbone, f"measure-{i}", seen))
             )
-        results = {"tasks": [stage.name for stage in stream.stages], "bank": _bank_results(stream.stages, measured)}
+        bank = _bank_results(stream.stages, measured) | {"trials": said(learnt)}
+        results = {"tasks": [stage.name for stage in stream.stages], "bank": bank}
         if contrast:
             on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
             results["full"] = _contrast(ledger, backbone, lm, stream, listener)
@@ -83,27 +91,20 @@ def _about(stage: Stage) -> dict[str, Any]:
     split = stage.split
     return {
         "task": stage.name,
-        "config": stage.config.model_dump(mode="json"),
+        "config": stage.config.decisive(),
+        "trained_in": training_dtype(stage.config.dtype),
         "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
         "data_sha256": data_sha256([*split.train, *split.dev, *split.test]),
     }
 
 
 def _learn(ledger: Ledger, backbone: Backbone, lm: LanguageModel, stage: Stage, listener: Listener) -> dict[str, Any]:
-    split = stage.split
+    lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
     with open_store(f"sqlite:///{ledger.folder / BANK}") as store:
-        learnt = learn_task(
-            store,
-            backbone,
-            stage.card,
-            split.train,
-            split.dev,
-            stage.config,
-            home=ledger.folder,
-            listener=listener,
-            lm=lm,
+        (learnt,) = learn_trials(
+            store, backbone, [lesson], home=ledger.folder, listener=listener, lm=lm, starts=StartRows(store)
         )
-    return {"row_sha256": learnt.row.sha256, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics}
+    return told_of(learnt)
 
 
 def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -113,7 +114,10 @@ def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: 
 
 
 def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The accuracy matrix, its scores, and how many answers changed a bit after they were first given."""
+    """The accuracy matrix, its scores, and whose answers changed a bit after they were first given.
+
+    A score can stay where answers do not, so forgetting is read with ``answers_moved`` beside it.
+    """
     matrix = [[after["tasks"][stage.name]["score"] for stage in stages[: i + 1]] for i, after in enumerate(measured)]
     first = {stage.name: measured[i]["tasks"][stage.name] for i, stage in enumerate(stages)}
     moved = [
@@ -134,36 +138,54 @@ def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]
 def _contrast(
     ledger: Ledger, backbone: Backbone, lm: LanguageModel, stream: Stream, listener: Listener
 ) -> dict[str, Any]:
-    """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured."""
+    """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured.
+
+    The settings are in the names of the cells and not in the ledger's identity, so that a contrast can be added to a
+    stream that is learnt, or changed.
+    """
     tuned, count = _TunedCopy(ledger.folder, backbone, lm, stream), len(stream.stages)
-    matrix = [ledger.cell(f"contrast-{i}", partial(tuned.after, i, listener))["scores"] for i in range(count)]
+    cells = [ledger.cell(f"{tuned.name}-{i}", partial(tuned.after, i, listener)) for i in range(count)]
     tuned.remove()
-    about = {"method": stream.method, "config": tuned.config.model_dump(mode="json")}
-    return {**about, "matrix": matrix, "scores": stream_scores(matrix).as_dict()}
+    matrix = [cell["scores"] for cell in cells]
+    trials = said({stage.name: cell for stage, cell in zip(stream.stages, cells, strict=True)})
+    return {**tuned.about, "matrix": matrix, "scores": stream_scores(matrix).as_dict(), "trials": trials}
 
 
 class _TunedCopy:
-    """A copy of the backbone that learns task after task; its weights are kept between tasks, for a killed command."""
+    """A copy of the backbone that learns task after task; its weights are kept between tasks, for a killed command.
+
+    Attributes:
+        about: method and settings.
+        name: of its cells and files, by what decides them.
+    """
 
     def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
         self._folder, self._stages = folder, stream.stages
         method = METHODS[stream.method]
-        self.config = stream.stages[0].config.model_copy(update={**method.training, **stream.contrast})
-        self._begin = partial(method.begin, backbone, lm, self.config)
+        config = stream.stages[0].config.model_copy(update={**method.training, **stream.contrast})
+        self.about = {
+            "method": stream.method,
+            "settings": method.settings(),
+            "config": config.decisive(),
+            "trained_in": training_dtype(config.dtype),
+        }
+        digest = hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()
+        self.name = f"contrast-{digest[:8]}"
+        self._begin = partial(method.begin, backbone, lm, config)
         self._learner: Tuned | None = None
 
     def after(self, i: int, listener: Listener) -> dict[str, Any]:
         """Learn task i on top of those before it, and score tasks 0 to i."""
+        self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the cell of i is written
         learner = self._learner = self._learner or self._restored(i - 1)
-        learner.learn(self._stages[i].card, self._stages[i].split, listener)
+        fit = learner.learn(self._stages[i].card, self._stages[i].split, listener)
         scores = [score_of(learner.evaluate(stage.card, stage.split.test)) for stage in self._stages[: i + 1]]
-        save_file({name: p.detach() for name, p in learner.state.items()}, self._path(i))
-        self._path(i - 1).unlink(missing_ok=True)
-        return {"scores": scores}
+        write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})
+        return {"scores": scores, "warnings": list(fit.warnings), "notes": list(fit.notes)}
 
     def remove(self) -> None:
         """Delete the weights."""
-        for path in self._folder.glob("contrast-*.safetensors"):
+        for path in self._folder.glob(f"{self.name}-*"):  # a half-written one too
             path.unlink()
 
     @torch.no_grad()
@@ -177,4 +199,4 @@ class _TunedCopy:
         return learner
 
     def _path(self, i: int) -> Path:
-        return self._folder / f"contrast-{i}.safetensors"
+        return self._folder / f"{self.name}-{i}.safetensors"

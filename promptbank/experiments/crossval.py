@@ -14,6 +14,7 @@ from promptbank.experiments.arms import Arms, arm_split
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import Bench, Trial, run_trials
+from promptbank.methods.classic import tfidf_settings
 from tasks import DEV_SALT, FOLD_SALT, Example, Split, crossval_split, data_sha256, label_shares
 
 __all__ = ["fold_splits", "run_crossval"]
@@ -30,14 +31,22 @@ def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
     Args:
         bench: task, rows and settings; its ``dev_fraction`` is of the rows that are not in the test part.
         folds: K.
-        arms: what else is learnt from and tested on the same rows.
+        arms: what else is learnt from and tested on the same rows. Arms of an earlier call stay in the result.
+
+    Raises:
+        ConfigError: the settings start from a stored row.
     """
+    bench.refuse_stored_start("crossval")
     card, examples, dev_fraction = bench.card, bench.examples, bench.config.dev_fraction
     splits = fold_splits(examples, folds, dev_fraction)
     pools = arms.pools(examples) if arms else {}
     about = bench.about() | {"folds": folds, "salts": [FOLD_SALT, DEV_SALT]}
-    with open_ledger(bench.home, "crossval", about) as ledger:
+    if not card.is_open:
+        about["tfidf"] = tfidf_settings()
+    with open_ledger(bench.home, "crossval", about, bench.aside()) as ledger:
         results: dict[str, Any] = {"ptuned": _learnt(ledger, bench, "fold", splits)}
+        earlier = ledger.finished()
+        results |= {key: earlier[key] for key in ("arms", "flagged") if key in earlier}
         for name, pool in pools.items():
             digest = data_sha256(pool)
             parts = [arm_split(pool, own, folds, k, dev_fraction) for k, own in enumerate(splits)]

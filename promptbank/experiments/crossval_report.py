@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptbank.experiments.reports import timing_table
+from promptbank.experiments.reports import notes_tables, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import bar_plot
-from tasks import Example
-from tasks.statistics import bootstrap_interval, mean_sd, paired_bootstrap
+from tasks import ANSWER_FORMATS, Example, TaskCard, exact_match, parse_card
+from tasks.statistics import Interval, grouped_interval, mean_sd, paired_bootstrap, student_interval
 
 __all__ = ["crossval_report"]
 
 METRICS = ("accuracy", "macro_f1")
+BY_ROW = ("accuracy", "exact_match")
+"""Metrics that are a share of right rows."""
 NAMES = {"ptuned": "p-tuned", "tfidf": "TF-IDF + logistic regression", "majority": "majority"}
 ARM = "p-tuned on "
 """Before the name of what an arm learnt from."""
 
 Result = Mapping[str, Any]
+Right = Mapping[str, Mapping[str, float]]
+"""By method and example id, 1 for right and 0 for wrong."""
 
 
 def crossval_report(result: Result, examples: Sequence[Example]) -> Report:
@@ -32,17 +36,20 @@ def crossval_report(result: Result, examples: Sequence[Example]) -> Report:
     folds = _methods(results)
     metrics = [metric for metric in METRICS if metric in results["ptuned"][0]["test"]] or _open_metrics(results)
     scores = {n: {m: [fold["test"][m] for fold in cells] for m in metrics} for n, cells in folds.items()}
-    card = about["cards"][0]
-    paired = [*_paired(folds, examples), *_unflagged(folds, examples, results.get("flagged", ()))]
-    parts: list[Part] = [_method_table(scores), _fold_table(results["ptuned"], metrics), *paired]
+    card = parse_card(about["cards"][0], source="the result file")
+    right, groups = _right(card, folds, examples), {e.id: e.group for e in examples}
+    flagged = _unflagged(right, examples, results.get("flagged", ()))
+    parts: list[Part] = [_method_table(scores, right, groups), _fold_table(results["ptuned"], metrics)]
+    parts += [*_paired(right, groups, _row_metric(metrics)), *flagged]
+    trials = [{"trial": f"{name}, fold {k}", **fold} for name, cells in folds.items() for k, fold in enumerate(cells)]
     plot = bar_plot(scores, title=f"{about['folds']} folds", value_label="score, one dot a fold")
-    parts += [Figure("folds", "By method", plot, alt=_spoken(scores)), timing_table(result)]
+    parts += [Figure("folds", "By method", plot, alt=_spoken(scores)), *notes_tables(trials), timing_table(result)]
     return Report(
-        f"Cross-validation of {card['taskname']}:{card['lang']}",
+        f"Cross-validation of {card.taskname}:{card.lang}",
         f"{about['rows']} rows in {about['folds']} folds by group. {_spoken(scores)}",
         dict(about),
         parts,
-        falls_short=_warnings(results["ptuned"]),
+        falls_short=warning_lines(trials),
     )
 
 
@@ -58,19 +65,35 @@ def _open_metrics(results: Result) -> list[str]:
     return [name for name, value in results["ptuned"][0]["test"].items() if isinstance(value, float)]
 
 
-def _method_table(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
+def _row_metric(metrics: Sequence[str]) -> str:
+    return next((metric.replace("_", " ") for metric in metrics if metric in BY_ROW), "right answers")
+
+
+def _method_table(
+    scores: Mapping[str, Mapping[str, Sequence[float]]], right: Right, groups: Mapping[str, str]
+) -> Table:
+    metrics = list(next(iter(scores.values())))
     columns = ["method"]
-    for metric in next(iter(scores.values())):
-        columns += [metric, f"{metric}, 95 % interval of the mean"]
+    for metric in metrics:
+        columns += [metric, f"{metric}, 95 % interval"]
     rows: list[list[Cell]] = []
     for name, by_metric in scores.items():
         row: list[Cell] = [name]
-        for values in by_metric.values():
-            row += [mean_sd(values), bootstrap_interval(values)]
+        for metric, values in by_metric.items():
+            row += [mean_sd(values), _interval(metric, values, right[name], groups)]
         rows.append(row)
-    return Table(
-        "By method", columns, rows, note="Mean and sample standard deviation over folds; bootstrap over folds."
+    note = (
+        "Mean and sample standard deviation over folds, each fold counting the same. Intervals: "
+        f"{', '.join(m for m in metrics if m in BY_ROW) or 'no metric'} by a bootstrap over groups of rows, around the "
+        f"mean over all {len(groups)} rows, each row counting the same; "
+        f"{', '.join(m for m in metrics if m not in BY_ROW) or 'no metric'} by Student's t over folds. "
+        "TF-IDF and majority learn from the dev rows too."
     )
+    return Table("By method", columns, rows, note=note)
+
+
+def _interval(metric: str, values: Sequence[float], right: Mapping[str, float], groups: Mapping[str, str]) -> Interval:
+    return grouped_interval(right, groups=groups) if metric in BY_ROW else student_interval(values)
 
 
 def _fold_table(folds: Sequence[Result], metrics: Sequence[str]) -> Table:
@@ -83,44 +106,53 @@ def _fold_table(folds: Sequence[Result], metrics: Sequence[str]) -> Table:
     return Table("P-tuned, by fold", columns, rows, note="The best epoch is chosen on dev; test rows are scored once.")
 
 
-def _paired(folds: Mapping[str, Sequence[Result]], examples: Sequence[Example]) -> list[Table]:
+def _paired(right: Right, groups: Mapping[str, str], metric: str) -> list[Table]:
     """The p-tuned rows against each other method, on the same rows, by groups."""
-    groups = {e.id: e.group for e in examples}
-    ours, *others = _right(folds, examples).items()
+    ours, *others = right.items()
     rows: list[list[Cell]] = []
     for name, theirs in others:
         found = paired_bootstrap(ours[1], theirs, groups=groups)
         rows.append([name, found.difference, f"{found.low:+.4f} to {found.high:+.4f}", found.p])
     if not rows:
         return []
-    note = "Over all rows, each in its fold's test part; bootstrap over groups of rows."
-    return [Table("P-tuned against", ["method", "difference in accuracy", "95 % interval", "p"], rows, note=note)]
+    note = "Over all rows, each in its fold's test part and each counting the same; bootstrap over groups of rows."
+    return [Table("P-tuned against", ["method", f"difference in {metric}", "95 % interval", "p"], rows, note=note)]
 
 
-def _right(folds: Mapping[str, Sequence[Result]], examples: Sequence[Example]) -> dict[str, dict[str, float]]:
+def _right(
+    card: TaskCard, folds: Mapping[str, Sequence[Result]], examples: Sequence[Example]
+) -> dict[str, dict[str, float]]:
     """Return by method whether each test row, by its id, is answered right."""
-    gold = {e.id: e.answer for e in examples}
+    by_id = {e.id: e for e in examples}
     return {
-        name: {i: float(gold[i] == label) for fold in cells for i, label in fold["predicted"].items()}
+        name: {i: _is_right(card, by_id[i], said) for fold in cells for i, said in fold["predicted"].items()}
         for name, cells in folds.items()
     }
 
 
-def _unflagged(
-    folds: Mapping[str, Sequence[Result]], examples: Sequence[Example], flagged: Sequence[str]
-) -> list[Table]:
-    """Accuracy on the test rows with and without a flag of the translation."""
+def _is_right(card: TaskCard, example: Example, predicted: str) -> float:
+    """Compare as the card's own metric does: label ids, texts but for white space, or what its format reads."""
+    gold = example.answer or ""
+    if card.answer_format is not None:
+        text = example.fields[card.text_field]
+        return ANSWER_FORMATS[card.answer_format].scores(card, [text], [gold], [predicted])["exact_match"]
+    return exact_match([gold], [predicted]) if card.is_open else float(gold == predicted)
+
+
+def _unflagged(right: Right, examples: Sequence[Example], flagged: Sequence[str]) -> list[Table]:
+    """Share of right answers on the test rows with and without a flag of the translation."""
     if not flagged:
         return []
     rows: list[list[Cell]] = []
     marked = set(flagged)
-    for name, right in _right(folds, examples).items():
-        clean = [value for i, value in right.items() if i not in marked]
-        rest = [value for i, value in right.items() if i in marked]
+    for name, outcomes in right.items():
+        clean = [value for i, value in outcomes.items() if i not in marked]
+        rest = [value for i, value in outcomes.items() if i in marked]
         rows.append([name, *(mean_sd(part).mean if part else None for part in (clean, rest))])
     with_flag = sum(e.id in marked for e in examples)
-    columns = ["method", f"accuracy on {len(examples) - with_flag} rows without a flag", f"on {with_flag} flagged rows"]
-    return [Table("Flagged rows apart", columns, rows, note="Over all rows, each in its fold's test part.")]
+    columns = ["method", f"right of {len(examples) - with_flag} rows without a flag", f"on {with_flag} flagged rows"]
+    note = "Over all rows, each in its fold's test part and each counting the same."
+    return [Table("Flagged rows apart", columns, rows, note=note)]
 
 
 def _spoken(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
@@ -131,8 +163,3 @@ def _spoken(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         found = mean_sd(values)
         said.append(f"{name}: {metric.replace('_', ' ')} {found.mean:.4f}, sd {found.sd or 0:.4f}")
     return "; ".join(said) + "."
-
-
-def _warnings(trials: Sequence[Result]) -> list[str]:
-    found = [warning for trial in trials for warning in (*trial.get("warnings", ()), *trial.get("notes", ()))]
-    return list(dict.fromkeys(found))

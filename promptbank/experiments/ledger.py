@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from promptbank.errors import TrainingError
 
-__all__ = ["Ledger", "machine", "open_ledger", "write_json"]
+__all__ = ["Ledger", "machine", "open_ledger", "processor", "write_json"]
 
 RESULT_FORMAT = "promptbank.result.v1"
 
@@ -32,7 +32,7 @@ class Ledger:
     Attributes:
         kind: such as "crossval".
         folder: of this very experiment, below ``<home>/runs``.
-        about: everything that decides the result.
+        about: everything that decides the result, and what is told beside it.
     """
 
     def __init__(self, kind: str, folder: Path, about: Mapping[str, Any]) -> None:
@@ -64,6 +64,12 @@ class Ledger:
         """Whether a part is done."""
         return (self.folder / "cells" / f"{name}.json").is_file()
 
+    def finished(self) -> dict[str, Any]:
+        """Return the results of the last call that came to its end; empty if none did."""
+        path = self.folder / "result.json"
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
+        return found
+
     def finish(self, results: Mapping[str, Any]) -> Path:
         """Write the result file, ``result.json`` in the folder, and return its path."""
         cells = sorted((self.folder / "cells").glob("*.json"))
@@ -75,13 +81,16 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(home: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Ledger]:
+def open_ledger(
+    home: Path, kind: str, about: Mapping[str, Any], aside: Mapping[str, Any] | None = None
+) -> Iterator[Ledger]:
     """Open the folder of an experiment for this process alone.
 
     Args:
         home: of the bank.
         kind: of the experiment.
         about: everything that decides its result, as plain JSON values.
+        aside: what a reader should know and what decides nothing, such as names for people; the processor is added.
 
     Raises:
         TrainingError: the same experiment is under way in another process.
@@ -89,10 +98,11 @@ def open_ledger(home: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Led
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     folder = home / "runs" / f"{kind}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
+    told = {**(aside or {}), **about, "processor": processor()}
     try:
         with FileLock(folder / "lock", timeout=0):
-            write_json(folder / "about.json", about)
-            yield Ledger(kind, folder, about)
+            write_json(folder / "about.json", told)
+            yield Ledger(kind, folder, told)
     except Timeout as exc:
         raise TrainingError(f"this very {kind} ({folder.name}) is under way in another process; wait for it") from exc
 
@@ -107,6 +117,16 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
+
+
+def processor() -> str:
+    """Return the model of the processor, or what the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def write_json(path: Path, content: object) -> None:

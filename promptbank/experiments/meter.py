@@ -10,9 +10,10 @@ import contextlib
 import ctypes
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from promptbank.evaluate import Evaluated
@@ -21,9 +22,37 @@ from promptbank.methods.learner import Fit, Learner, Size
 from promptbank.train.listen import Listener
 from tasks import Example, Split, TaskCard
 
-__all__ = ["Meter", "Metered"]
+__all__ = ["Cost", "Meter", "Metered", "cost_of"]
 
 PROC = Path("/proc/self")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method costs over its runs; None where nothing was measured.
+
+    Attributes:
+        seconds: of learning the first task, the mean over runs.
+        memory_mb: megabytes above what was resident before, the most of all runs: that much must be free.
+    """
+
+    seconds: float | None
+    memory_mb: int | None
+
+
+def cost_of(method: str, measured: Mapping[str, Mapping[str, Any]]) -> Cost:
+    """Put together what the runs of a method cost.
+
+    Args:
+        method: versioned name.
+        measured: by cell, from ``measured.json``.
+    """
+    costs = [cost for cell, cost in measured.items() if cell.startswith(f"{method}.seed-")]
+    memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
+    return Cost(
+        round(fmean(cost["train_seconds"] for cost in costs), 1) if costs else None,
+        round(max(memory) / 1e6) if memory else None,
+    )
 
 
 class Meter:

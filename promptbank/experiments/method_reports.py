@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from promptbank.experiments.reports import timing_table
-from promptbank.report.parts import Cell, Figure, Report, Table
+from promptbank.experiments.meter import cost_of
+from promptbank.experiments.reports import notes_tables, timing_table, warning_lines
+from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import Dot, bar_plot, scatter_plot
 from tasks.statistics import MeanSd
 
@@ -39,15 +40,17 @@ def baseline_report(result: Result) -> Report:
         "By method",
         ["method", "accuracy", "sd over seeds", "macro-F1"],
         rows,
-        note="Mean over seeds; standard deviation over folds. icl: the frozen backbone with shots in the prompt.",
+        note="Mean over seeds and folds, each fold counting the same; standard deviation over folds. tfidf learns from "
+        "the dev rows too, tfidf_train does not. icl: the frozen backbone with shots in the prompt.",
     )
     plot = bar_plot(bars, title=f"Without training, {folds} folds", value_label="accuracy, one dot a fold")
-    card = about["card"]
+    card = about["cards"][0]
     return Report(
         f"Baselines of {card['taskname']}:{card['lang']}",
         f"{about['rows']} rows in {folds} folds by group. {said}",
         dict(about),
         [table, Figure("methods", "By method", plot, alt=said), timing_table(result)],
+        falls_short=list(dict.fromkeys(warning for method in methods for warning in _cut_prompts(method))),
     )
 
 
@@ -55,6 +58,14 @@ def _name(method: Result) -> str:
     if method["shots"] is None:
         return str(method["method"]).replace("_", " ")
     return f"{method['method']}, {method['shots']} shots, {method['calibration']}"
+
+
+def _cut_prompts(method: Result) -> Iterator[str]:
+    shots, short, cut = (method.get(key) for key in ("shots", "rows_with_fewer_shots", "rows_truncated"))
+    if short:
+        yield f"{short} prompts of {shots} shots did not fit the window: the oldest shots were dropped"
+    if cut:
+        yield f"{cut} records of the prompts of {shots} shots were cut to fit the window"
 
 
 def _by_fold(method: Result) -> list[float]:
@@ -72,45 +83,69 @@ def compare_report(result: Result, measured: Mapping[str, Result]) -> Report:
         measured: seconds and memory by cell, from ``measured.json``.
     """
     about, methods = result["about"], result["results"]["methods"]
-    ran = [entry for entry in methods if "reason" not in entry]
-    rows = [_line(entry, measured) for entry in ran]
-    columns = ["method", "score", "macro-F1", "forgetting", "trainable", "bytes a task", "train seconds", "memory, MB"]
-    note = "Mean and sample standard deviation over seeds. Seconds and memory are of learning the first task."
-    parts: list[Table | Figure] = [Table("By method", columns, rows, note=note)]
+    ran = [entry for entry in methods if "seeds" in entry]
+    parts: list[Part] = [_method_table(ran, measured), _size_figure(ran, about["seeds"])] if ran else []
+    failed = [entry for entry in methods if "reason" in entry]
+    if not ran:
+        rows = [[entry["method"], entry["reason"]] for entry in failed]
+        parts = [Table("No method could run", ["method", "reason"], rows)]
+    trials = [
+        {"trial": f"{entry['method']}, seed {cell['seed']}, {task['task']}", **task}
+        for entry in ran
+        for cell in entry["seeds"]
+        for task in cell["tasks"]
+    ]
+    card = about["cards"][0]
+    return Report(
+        f"Methods on {card['taskname']}:{card['lang']}",
+        _highest(ran) if ran else "No method could run.",
+        dict(about),
+        [*parts, *notes_tables(trials), timing_table(result)],
+        falls_short=[*map(_failure, failed), *warning_lines(trials)],
+    )
+
+
+def _failure(entry: Result) -> str:
+    done = len(entry.get("seeds", ()))
+    return f"{entry['method']} could not run{f' with all seeds, {done} did' if done else ''}: {entry['reason']}"
+
+
+def _highest(ran: Sequence[Result]) -> str:
     best = max(ran, key=lambda entry: entry["score"]["mean"])
-    said = f"Highest score: {best['method']}, {best['score']['mean']:.4f}, {best['stored_bytes']:,} bytes a task."
+    return f"Highest score: {best['method']}, {best['score']['mean']:.4f}, {best['stored_bytes']:,} bytes a task."
+
+
+def _method_table(ran: Sequence[Result], measured: Mapping[str, Result]) -> Table:
+    columns = ["method", "score", "macro-F1", "forgetting", "rows learnt from", "trainable", "bytes a task"]
+    columns += ["train seconds, mean", "memory, most, MB"]
+    note = (
+        "Mean and sample standard deviation over the seeds that ran. Rows, seconds and memory are of learning the "
+        "first task: seconds are the mean over seeds, memory is the most of all seeds above what was resident before."
+    )
+    return Table("By method", columns, [_line(entry, measured) for entry in ran], note=note)
+
+
+def _size_figure(ran: Sequence[Result], seeds: int) -> Figure:
     dots = [
         Dot(entry["method"], max(1, entry["stored_bytes"]), entry["score"]["mean"], entry["score"]["sd"])
         for entry in ran
     ]
     plot = scatter_plot(
-        dots,
-        title="Score by size",
-        x_label="bytes kept for a task",
-        y_label=f"score, {about['seeds']} seeds",
-        log_x=True,
+        dots, title="Score by size", x_label="bytes kept for a task", y_label=f"score, {seeds} seeds", log_x=True
     )
-    parts += [Figure("size", "Score by size", plot, alt=said), timing_table(result)]
-    card = about["cards"][0]
-    return Report(
-        f"Methods on {card['taskname']}:{card['lang']}",
-        said,
-        dict(about),
-        parts,
-        falls_short=[f"{entry['method']} could not run: {entry['reason']}" for entry in methods if "reason" in entry],
-    )
+    return Figure("size", "Score by size", plot, alt=_highest(ran))
 
 
 def _line(entry: Result, measured: Mapping[str, Result]) -> list[Cell]:
-    costs = [cost for cell, cost in measured.items() if cell.startswith(f"{entry['method']}.seed-")]
-    memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
+    cost = cost_of(entry["method"], measured)
     return [
         entry["method"],
         *(_spread(entry[key], len(entry["seeds"])) for key in ("score", "macro_f1", "forgetting")),
+        entry["seeds"][0]["tasks"][0]["rows"],
         entry["trainable"],
         entry["stored_bytes"],
-        round(fmean(cost["train_seconds"] for cost in costs), 1) if costs else None,
-        round(max(memory) / 1e6) if memory else None,
+        cost.seconds,
+        cost.memory_mb,
     ]
 
 

@@ -9,9 +9,28 @@ from promptbank.report.parts import Cell, Figure, Prose, Report, Table
 from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
 from tasks.statistics import mean_sd
 
-__all__ = ["continual_report", "curve_report", "sweep_report", "timing_table"]
+__all__ = ["continual_report", "curve_report", "notes_tables", "sweep_report", "timing_table", "warning_lines"]
 
 Result = Mapping[str, Any]
+
+
+def warning_lines(trials: Sequence[Result]) -> list[str]:
+    """Return what is to be warned of, each line with the name of its training.
+
+    Args:
+        trials: each with ``trial``, its name, and ``warnings``.
+    """
+    return [f"{trial['trial']}: {warning}" for trial in trials for warning in trial.get("warnings", ())]
+
+
+def notes_tables(trials: Sequence[Result]) -> list[Table]:
+    """Return a table of what was decided in the trainings, or none where nothing was.
+
+    Args:
+        trials: each with ``trial``, its name, and ``notes``.
+    """
+    rows = [[trial["trial"], note] for trial in trials for note in trial.get("notes", ())]
+    return [Table("Notes of the trainings", ["training", "note"], rows)] if rows else []
 
 
 def sweep_report(result: Result) -> Report:
@@ -22,7 +41,10 @@ def sweep_report(result: Result) -> Report:
     placements = _placements(result)
     best = rungs[-1][0]
     said = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in best["setting"].items())
-    dots = [Dot(_short(s["setting"]), s["setting"]["total_virtual_tokens"], s["accuracy"]) for s in rungs[0]]
+    sound = [s for s in rungs[0] if "failed" not in s]
+    dots = [Dot(_short(s["setting"]), s["setting"]["total_virtual_tokens"], s["accuracy"]) for s in sound]
+    trials = [trial for rung in rungs for s in rung for trial in s.get("trials", ())]
+    failed = [f"rung {n + 1}: a setting failed: {s['failed']}" for n, r in enumerate(rungs) for s in r if "failed" in s]
     plot = scatter_plot(
         dots, title="First rung", x_label="virtual tokens", y_label="accuracy over the inner folds' test rows"
     )
@@ -32,7 +54,8 @@ def sweep_report(result: Result) -> Report:
         f"{len(rungs[0])} settings on {about['rows']} rows; best on the last rung: {said}, accuracy "
         f"{best['accuracy']:.4f} over the inner folds.",
         dict(about),
-        [*tables, placements, figure, timing_table(result)],
+        [*tables, placements, figure, *notes_tables(trials), timing_table(result)],
+        falls_short=[*failed, *warning_lines(trials)],
     )
 
 
@@ -41,12 +64,16 @@ def _short(setting: Result) -> str:
 
 
 def _rung_table(number: int, rung: Sequence[Result], names: Sequence[str]) -> Table:
-    rows = [
-        [*(s["setting"][name] for name in names), s["accuracy"], *(f"{x:.3f}" for x in s["by_fold"]), s["loss"]]
-        for s in rung
-    ]
-    folds = [f"fold {k}" for k in range(len(rung[0]["by_fold"]))]
-    note = "Accuracy over the test rows of all inner folds; loss on dev at the best epoch."
+    count = len(rung[0]["by_fold"])  # the first one has not failed
+    rows: list[list[Cell]] = []
+    for s in rung:
+        by_fold: list[Cell] = [f"{x:.3f}" for x in s["by_fold"]] if "by_fold" in s else [None] * count
+        rows.append([*(s["setting"][name] for name in names), s.get("accuracy"), *by_fold, s.get("loss")])
+    folds = [f"fold {k}" for k in range(count)]
+    note = (
+        "Accuracy over the test rows of all inner folds, each row counting the same; loss on dev at the best epoch, "
+        "mean over folds. Without numbers: the setting failed."
+    )
     return Table(f"Rung {number + 1}", [*names, "accuracy", *folds, "dev loss"], rows, note=note)
 
 
@@ -59,47 +86,82 @@ def _placements(result: Result) -> Table:
             t["seconds"] for name, t in result["timings"].items() if name.startswith(f"training-rung0-{placement}-")
         ]
         if scores:
-            accuracies = [s["accuracy"] for s in scores]
-            rows.append([placement, len(scores), max(accuracies), mean_sd(accuracies), sum(timings) / len(scores)])
+            known = [s["accuracy"] for s in scores if "failed" not in s]
+            best, mean = (max(known), mean_sd(known)) if known else (None, None)
+            rows.append([placement, len(scores), best, mean, sum(timings) / len(scores)])
     columns = ["placement of the virtual tokens", "settings", "best accuracy", "mean accuracy", "seconds a setting"]
     note = "Seconds of training on both inner folds, dev scores included; runs of one placement train together."
     return Table("Placement: quality and time", columns, rows, note=note)
 
 
 def curve_report(result: Result) -> Report:
-    """Report a learning curve: a table, and the plot with its spread."""
+    """Report a learning curve: a table, the starts that were chosen, and the plot with its spread."""
     about, points = result["about"], result["results"]["points"]
     inits = list(points[0]["ptuned"])
-    rows: list[list[Cell]] = []
-    for point in points:
-        scores: list[Cell] = [mean_sd(point["ptuned"][init]) for init in inits]
-        rows.append([f"{point['fraction']:.0%}", round(mean_sd(point["rows"]).mean), *scores, mean_sd(point["tfidf"])])
-    series = {f"p-tuned, {init}": {mean_sd(p["rows"]).mean: p["ptuned"][init] for p in points} for init in inits} | {
-        "TF-IDF + logistic regression": {mean_sd(p["rows"]).mean: p["tfidf"] for p in points}
+    series = {f"p-tuned, {init}": {_mean(p["rows"]): p["ptuned"][init] for p in points} for init in inits} | {
+        "TF-IDF + logistic regression": {_mean(p["tfidf_rows"]): p["tfidf"] for p in points}
     }
-    majority = mean_sd([score for p in points for score in p["majority"]]).mean
     plot = curve_plot(
         series,
-        title="Accuracy by training rows",
-        x_label="training rows",
+        title="Accuracy by rows that were learnt from",
+        x_label="rows learnt from; TF-IDF's with the dev rows",
         y_label=f"accuracy on the test fold, {about['repeats']} repeats",
         log_x=True,
-        levels={"majority": majority},
+        levels={"majority": _mean([score for p in points for score in p["majority"]])},
     )
-    few, many = (mean_sd(point["ptuned"][inits[0]]).mean for point in (points[0], points[-1]))
-    rows_of = [round(mean_sd(point["rows"]).mean) for point in (points[0], points[-1])]
+    few, many = (_mean(point["ptuned"][inits[0]]) for point in (points[0], points[-1]))
+    rows_of = [round(_mean(point["rows"])) for point in (points[0], points[-1])]
     said = f"P-tuned on {rows_of[0]} rows: accuracy {few:.4f}; on {rows_of[1]} rows: {many:.4f}."
-    columns = ["share", "training rows", *(f"p-tuned, start: {init}" for init in inits), "TF-IDF"]
-    table = Table(
-        "Accuracy", columns, rows, note="Mean and sample standard deviation over repeats, each with its own fold."
-    )
-    about = dict(about)
+    trials = [trial for point in points for trial in point["trials"]]
+    figure = Figure("curve", "Accuracy by rows", plot, alt=said)
     return Report(
         "Learning curve",
         said,
-        about,
-        [table, Figure("curve", "Accuracy by training rows", plot, alt=said), timing_table(result)],
+        dict(about),
+        [_curve_table(points, inits), *_starts(points), figure, *notes_tables(trials), timing_table(result)],
+        falls_short=warning_lines(trials),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return mean_sd(values).mean
+
+
+def _share(point: Result) -> str:
+    return f"{100 * point['fraction']:.3g}%"
+
+
+def _curve_table(points: Sequence[Result], inits: Sequence[str]) -> Table:
+    rows: list[list[Cell]] = []
+    for point in points:
+        sizes = [round(_mean(point[key])) for key in ("rows", "dev_rows", "tfidf_rows")]
+        scores = [mean_sd(point["ptuned"][init]) for init in inits]
+        rows.append([_share(point), *sizes, *scores, mean_sd(point["tfidf"])])
+    columns = [
+        "share",
+        "training rows",
+        "dev rows",
+        "rows of TF-IDF",
+        *(f"p-tuned, start: {i}" for i in inits),
+        "TF-IDF",
+    ]
+    note = (
+        "Mean and sample standard deviation over repeats, each with its own fold. Prompts choose their epoch on the "
+        "dev rows; TF-IDF, which has none to choose, learns from them too."
+    )
+    return Table("Accuracy", columns, rows, note=note)
+
+
+def _starts(points: Sequence[Result]) -> list[Table]:
+    """What every prompt started from, where that was looked up in the bank."""
+    rows = [
+        [_share(point), init, ", ".join(chosen)]
+        for point in points
+        for init, chosen in point["starts"].items()
+        if set(chosen) != {init}
+    ]
+    note = "In the order of the repeats. Rows of the task itself are left out: they may have learnt the test rows."
+    return [Table("Starts", ["share", "asked for", "started from"], rows, note=note)] if rows else []
 
 
 def continual_report(result: Result) -> Report:
@@ -109,24 +171,33 @@ def continual_report(result: Result) -> Report:
     rows: list[list[Cell]] = []
     parts: list[Figure] = []
     tuned = f"fine-tuning, {results['full']['method']}" if "full" in results else ""
+    moved, faults = results["bank"]["answers_moved"], results["bank"]["faults"]
     for key, title in (("bank", "prompt bank"), ("full", tuned)):
         if key in results:
             scores = results[key]["scores"]
-            rows.append([title, scores["average"], scores["backward_transfer"], scores["forgetting"]])
+            told = len(moved) if key == "bank" else None
+            rows.append([title, scores["average"], scores["backward_transfer"], scores["forgetting"], told])
             parts.append(_heat(key, title, results[key]["matrix"], names, scores["forgetting"]))
-    table = Table("After the last task", ["", "average accuracy", "BWT", "forgetting"], rows)
-    moved, faults = results["bank"]["answers_moved"], results["bank"]["faults"]
+    note = "Answers moved: times that a task's answers differed by any bit from its first ones; of the bank only."
+    columns = ["", "average accuracy", "BWT", "forgetting", "answers moved"]
+    table = Table("After the last task", columns, rows, note=note)
     proof = (
         f"After each task a new process opened the bank and answered the test rows of every task so far: "
-        f"{len(moved)} answers moved by any bit, {len(faults)} faults of `bank verify --logits`."
+        f"answers moved by any bit {len(moved)} times, {len(faults)} faults of `bank verify --logits`."
     )
+    trials = [
+        {**trial, "trial": f"{title}, {trial['trial']}"}
+        for key, title in (("bank", "prompt bank"), ("full", tuned))
+        for trial in results.get(key, {}).get("trials", ())
+    ]
     return Report(
         f"Stream: {about['stream']}",
-        f"{len(names)} tasks one after the other. Forgetting of the bank: {results['bank']['scores']['forgetting']:g}."
+        f"{len(names)} tasks one after the other. Forgetting of the bank: {results['bank']['scores']['forgetting']:g}, "
+        + (f"but answers moved: {', '.join(moved)}." if moved else "and no answer moved by any bit.")
         + (f" Of {tuned}: {results['full']['scores']['forgetting']:.4f}." if tuned else ""),
         dict(about),
-        [table, Prose("Proof", proof), *parts, _final(results), timing_table(result)],
-        falls_short=[*moved, *faults],
+        [table, Prose("Proof", proof), *parts, _final(results), *notes_tables(trials), timing_table(result)],
+        falls_short=[*(f"answers moved: {what}" for what in moved), *faults, *warning_lines(trials)],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tasks.sampling import first_rows
 __all__ = ["Stage", "Stream", "read_stream"]
 
 FULL = "full.v1"
+ONE_SOURCE = "give either data (fold `fold` of its `folds` is the test part), or train and test"
 
 
 class _Entry(BaseModel):
@@ -43,8 +44,16 @@ class _Entry(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> _Entry:
-        if (self.data is None) == (self.train is None or self.test is None):
-            raise ValueError("give either data (one fold of it is the test part), or train and test")
+        given = self.model_fields_set
+        files, folds = given & {"train", "test"}, given & {"data", "folds", "fold"}
+        if self.data is not None and files:
+            raise ValueError(f"{' and '.join(sorted(files))} beside data: {ONE_SOURCE}")
+        if self.data is None and (self.train is None or self.test is None):
+            raise ValueError(ONE_SOURCE)
+        if self.data is None and folds:
+            raise ValueError(f"{' and '.join(sorted(folds))} beside train and test: {ONE_SOURCE}")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} of {self.folds}; folds are numbered 0 to {self.folds - 1}")
         return self
 
 
@@ -102,7 +111,8 @@ def read_stream(path: Path, store: Store) -> Stream:
         store: for the cards that were added to the bank.
 
     Raises:
-        ConfigError: all faults of the file at once; a task that stands twice.
+        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are; a group in
+            both train and test.
         TaskError: a card or a data file is faulty.
     """
     try:
@@ -149,13 +159,34 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         train, dev = split_dev(known, config.dev_fraction)
         test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
         whole = Split(tuple(train), tuple(dev), tuple(test))
-    rows = min(entry.train_rows or len(whole.train), len(whole.train))
+        _check_apart(entry.task, known, test)
+    _check_enough(entry, whole)
+    rows = entry.train_rows or len(whole.train)
     dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))
     return Split(
         _few(whole.train, rows, config.seed),
         _few(whole.dev, dev_rows, config.seed),
         _few(whole.test, entry.test_rows, config.seed),
     )
+
+
+def _check_apart(task: str, known: Sequence[Example], test: Sequence[Example]) -> None:
+    shared = {e.group for e in known} & {e.group for e in test}
+    if shared:
+        rows = sum(e.group in shared for e in test)
+        raise ConfigError(
+            f"{task}: {rows} of {len(test)} test rows are of a group that train has too, first {min(shared)!r}; take "
+            "them out of one of the files, or give all rows as data, of which a fold by groups is the test part"
+        )
+
+
+def _check_enough(entry: _Entry, split: Split) -> None:
+    for key, asked, there in (
+        ("train_rows", entry.train_rows, len(split.train)),
+        ("test_rows", entry.test_rows, len(split.test)),
+    ):
+        if asked is not None and asked > there:
+            raise ConfigError(f"{entry.task}: {key} is {asked}, and there are {there}; ask for at most so many")
 
 
 def _few(examples: tuple[Example, ...], rows: int | None, seed: int) -> tuple[Example, ...]:

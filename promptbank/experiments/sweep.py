@@ -1,9 +1,10 @@
 """A sweep over virtual tokens, their placement, encoder, start and learning rate, by successive halving.
 
-Settings are drawn by Optuna, which keeps them and their scores in a journal file in the experiment's folder. All of a
-rung train in shared batches on inner folds; the best third goes on to three times the rows (Jamieson and Talwalkar
-2016; Li et al. 2018). A setting's score is its accuracy over the test parts of the inner folds, all rows together, so
-that differences are seen on all rows and not on one small dev set; the epoch is chosen on dev alone, as always.
+Settings are drawn by seed; a journal file of Optuna in the experiment's folder has them and their scores. All of a rung
+train in shared batches on inner folds; the best third goes on to three times the rows (Jamieson and Talwalkar 2016; Li
+et al. 2018). A setting's score is its accuracy over the test parts of the inner folds, all rows together, so that
+differences are seen on all rows and not on one small dev set; the epoch is chosen on dev alone, as always. A setting
+with a training whose loss is not finite has failed: it has no score and goes no further, and the others do.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from promptbank.errors import TrainingError
 from promptbank.experiments.ledger import Ledger, open_ledger
-from promptbank.experiments.study import Study
-from promptbank.experiments.trials import Bench, Trial, run_trials
+from promptbank.experiments.study import Study, draw_settings
+from promptbank.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.train.config import TrainConfig
 from tasks import Example, Split, TaskCard, fold_of, in_dev
 from tasks.placement import place_virtual_tokens
@@ -63,7 +65,14 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         bench: task, closed, the rows to try on (keep those of a final test out of them), and what the settings replace
             parts of.
         plan: how many, and how.
+
+    Raises:
+        ConfigError: the settings start from a stored row.
+        InputError: the card is open.
+        TrainingError: every setting of a rung has failed.
     """
+    bench.refuse_open("sweep")
+    bench.refuse_stored_start("sweep")
     card, config = bench.card, bench.config
     about = bench.about() | {
         "space": {name: list(values) for name, values in SPACE.items()},
@@ -77,31 +86,33 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         "init": config.init,
         "lr": config.lr,
     }
-    with open_ledger(bench.home, "sweep", about) as ledger:
-        space = {name: values if base[name] in values else (*values, base[name]) for name, values in SPACE.items()}
-        study = Study(ledger.folder / "study.journal", space, seed=plan.seed)
-        wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
-        drawn = ledger.cell("settings", partial(_drawn, study, wanted, plan.settings))
+    space = {name: values if base[name] in values else (*values, base[name]) for name, values in SPACE.items()}
+    wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
+    with open_ledger(bench.home, "sweep", about, bench.aside()) as ledger:
+        drawn = ledger.cell(
+            "settings", lambda: {"settings": draw_settings(space, wanted, plan.settings, seed=plan.seed)}
+        )
+        study = Study(ledger.folder / "study.journal", space, drawn["settings"])
         train = partial(_rung, ledger, bench, plan)
         rungs = _halve(drawn["settings"], plan, train, study)
         return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
 
 
-def _drawn(study: Study, wanted: Sequence[Mapping[str, Any]], count: int) -> dict[str, Any]:
-    return {"settings": study.draw(wanted, count)}
-
-
 def _halve(
     settings: Sequence[Mapping[str, Any]], plan: SweepPlan, train: Any, study: Study
 ) -> list[list[dict[str, Any]]]:
-    """Return each rung's settings with their scores, the best first."""
+    """Return each rung's settings with their scores, the best first and those that failed last."""
     rungs: list[list[dict[str, Any]]] = []
     numbered = dict(enumerate(settings))
     for rung in range(plan.rungs):
         scores = train(rung, numbered)
-        rungs.append(sorted(scores, key=lambda s: (-s["accuracy"], s["loss"], s["number"])))
-        study.tell(rung, {s["number"]: s["accuracy"] for s in scores}, last=rung == plan.rungs - 1)
-        kept = rungs[-1][: math.ceil(len(scores) / KEEP)]
+        sound = sorted((s for s in scores if "failed" not in s), key=lambda s: (-s["accuracy"], s["loss"], s["number"]))
+        failed = [s for s in scores if "failed" in s]
+        rungs.append([*sound, *failed])
+        study.tell(rung, {s["number"]: s.get("accuracy") for s in scores}, last=rung == plan.rungs - 1)
+        if not sound:
+            raise TrainingError(f"all {len(failed)} settings of rung {rung + 1} failed, first: {failed[0]['failed']}")
+        kept = sound[: math.ceil(len(scores) / KEEP)]
         numbered = {s["number"]: s["setting"] for s in kept}
     return rungs
 
@@ -123,8 +134,8 @@ def _rung(
             ]
             for n, s in chosen.items()
         }
-        done = run_trials(ledger, bench, [t for group in trials.values() for t in group])
-        scores += [_score(n, chosen[n], [done[t.name] for t in group]) for n, group in trials.items()]
+        done = run_trials(ledger, bench, [t for group in trials.values() for t in group], lenient=True)
+        scores += [_score(n, chosen[n], {t.name: done[t.name] for t in group}) for n, group in trials.items()]
     return scores
 
 
@@ -145,13 +156,16 @@ def _config(config: TrainConfig, setting: Mapping[str, Any]) -> TrainConfig:
     return config.model_copy(update={key: setting[key] for key in ("encoder", "init", "lr")})
 
 
-def _score(number: int, setting: Mapping[str, Any], folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Accuracy over the test rows of all inner folds together."""
+def _score(number: int, setting: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Accuracy over the test rows of all inner folds together, or why there is none."""
+    folds = list(done.values())
+    about = {"number": number, "setting": dict(setting), "trials": said(done)}
+    failed = [fold["failed"] for fold in folds if "failed" in fold]
+    if failed:
+        return about | {"failed": failed[0]}
     sizes = [fold["sizes"]["test"] for fold in folds]
     right = sum(fold["test"]["accuracy"] * size for fold, size in zip(folds, sizes, strict=True))
-    return {
-        "number": number,
-        "setting": dict(setting),
+    return about | {
         "accuracy": right / sum(sizes),
         "by_fold": [fold["test"]["accuracy"] for fold in folds],
         "dev_accuracy": [fold["dev"]["accuracy"] for fold in folds],

@@ -6,18 +6,35 @@ imported when it is fitted.
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from promptbank.errors import InputError, PromptBankError, TrainingError
 from tasks import Example, TaskCard
 
-__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids"]
+__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings"]
 
 INVERSE_PENALTY = 10
 MOST_ITERATIONS = 1000
+LONGEST_PHRASE = 2
+"""Words; shorter ones count too."""
+
+
+def tfidf_settings() -> dict[str, Any]:
+    """Return what decides the result of TF-IDF beside its rows; the version is None without scikit-learn."""
+    try:
+        version = importlib.metadata.version("scikit-learn")
+    except importlib.metadata.PackageNotFoundError:
+        version = None
+    return {
+        "c": INVERSE_PENALTY,
+        "longest_phrase": LONGEST_PHRASE,
+        "most_iterations": MOST_ITERATIONS,
+        "scikit-learn": version,
+    }
 
 
 def label_ids(card: TaskCard) -> tuple[str, ...]:
@@ -117,7 +134,7 @@ def _pipeline() -> _Pipeline:
         raise PromptBankError(
             "the TF-IDF baseline needs scikit-learn; install it with: pip install 'promptbank[baseline]'"
         ) from exc
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    words = TfidfVectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
     made: _Pipeline = make_pipeline(words, LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
     return made
 

@@ -14,7 +14,9 @@ from promptbank.train.config import TrainConfig
 from promptbank.train.listen import EpochReport, Listener
 from tasks import Example, Split, TaskCard
 
-__all__ = ["Fit", "Learner", "Method", "Size", "score_of"]
+__all__ = ["FLOAT32_BYTES", "Fit", "Learner", "Method", "Size", "score_of"]
+
+FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,19 @@ class Fit:
     Attributes:
         best_epoch: from 1; None for methods without epochs.
         epochs: every epoch's report.
+        rows: that were learnt from, where these are not the training rows alone.
+        warnings: what a person should know before trusting what was learnt.
     """
 
     best_epoch: int | None = None
     epochs: tuple[EpochReport, ...] = ()
+    rows: int | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided on the way: attempts begun again."""
+        return tuple(epoch.restart for epoch in self.epochs if epoch.restart)
 
 
 @dataclass(frozen=True)

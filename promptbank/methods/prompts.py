@@ -16,18 +16,16 @@ from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
-from promptbank.methods.learner import Fit, Learner, Method, Size
+from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener
+from promptbank.train.listen import Listener, run_warnings
 from promptbank.train.loop import train_prompts
 from promptbank.train.run import Plan
 from promptbank.train.start import STARTS, start_ids, starting_rows
 from tasks import Example, Split, TaskCard
 
 __all__ = ["Prompt", "Rows"]
-
-FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,13 @@ class Rows(Learner):
         with tempfile.TemporaryDirectory() as folder:
             (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", listener=listener)
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
-        return Fit(trained.best_epoch, trained.epochs)
+        warnings = run_warnings(
+            self._backbone,
+            truncated=trained.truncated,
+            reach=trained.longest_reach,
+            collapse=trained.epochs[trained.best_epoch - 1].dev.collapse,
+        )
+        return Fit(trained.best_epoch, trained.epochs, warnings=tuple(warnings))
 
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
         """Score the task's row.

@@ -24,19 +24,17 @@ from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
 from promptbank.head import FrozenHead
 from promptbank.methods.icl import plain_card
-from promptbank.methods.learner import Fit, Learner, Method, Size
+from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.render import Policy, Prompt, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevScore, DevSet
-from promptbank.train.listen import EpochReport, Listener, Silent, StepReport
+from promptbank.train.listen import EpochReport, Listener, Silent, StepReport, run_warnings
 from promptbank.train.loop import is_half
 from promptbank.train.rows import TrainRow, epoch_batches, row_losses
 from promptbank.train.run import Plan, Rendered, schedule
 from tasks import Example, Split, TaskCard
 
 __all__ = ["PlainRenderer", "Tuned", "TuningMethod"]
-
-FLOAT32_BYTES = 4
 
 
 class TuningMethod(Method):
@@ -117,7 +115,9 @@ class Tuned(Learner):
             if epoch + 1 - best.epoch >= config.patience:
                 break
         best.restore(self.state)
-        return Fit(best.epoch, tuple(best.reports))
+        truncated = sum(row.truncated > 0 for row in rendered.all)
+        warnings = run_warnings(self._backbone, truncated=truncated, collapse=best.reports[best.epoch - 1].dev.collapse)
+        return Fit(best.epoch, tuple(best.reports), warnings=tuple(warnings))
 
     def _epoch(self, rows: Sequence[TrainRow], optimizer: AdamW, epoch: int, listener: Listener) -> float:
         """One pass over the rows; return the mean of the steps' losses."""

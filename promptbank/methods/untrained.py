@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.evaluate import Evaluated
 from promptbank.forward import LanguageModel
-from promptbank.methods.classic import TfidfLogistic, label_ids
+from promptbank.methods.classic import TfidfLogistic, label_ids, tfidf_settings
 from promptbank.methods.icl import InContext, draw_shots
-from promptbank.methods.learner import Fit, Learner, Method, Size
+from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from tasks import Example, Split, TaskCard, classification_report, data_sha256
@@ -41,6 +42,10 @@ class Tfidf(Method):
     def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> _Classifiers:
         """Begin without classifiers."""
         return _Classifiers()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the features and the penalty, and the package that decides the rest."""
+        return tfidf_settings()
 
 
 class _Shown(Learner):
@@ -77,20 +82,23 @@ class _Classifiers(Learner):
 
     def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
         """Fit the task's classifier."""
-        self._fitted[card.sha256] = TfidfLogistic.fit(card, [*split.train, *split.dev])
-        return Fit()
+        known = [*split.train, *split.dev]
+        self._fitted[card.sha256] = TfidfLogistic.fit(card, known)
+        return Fit(rows=len(known))
 
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
         """Score the task's classifier."""
         return _evaluated(card, examples, self._fitted[card.sha256].predict(examples))
 
     def size(self, card: TaskCard) -> Size:
-        """Return coefficients, intercepts and IDF weights, and their bytes with those of the vocabulary."""
+        """Return coefficients and intercepts, and the bytes of these, of the IDF weights and of the vocabulary.
+
+        scikit-learn computes in float64; as of all methods, what is kept is counted as float32.
+        """
         words, logistic = self._fitted[card.sha256].pipeline.named_steps.values()  # type: ignore[attr-defined]
-        arrays = [logistic.coef_, logistic.intercept_]
         vocabulary = sum(len(word.encode()) + 1 for word in words.vocabulary_)
-        learnt = sum(array.size for array in arrays)
-        return Size(learnt, sum(a.nbytes for a in (*arrays, words.idf_)) + vocabulary)
+        learnt = logistic.coef_.size + logistic.intercept_.size
+        return Size(learnt, (learnt + words.idf_.size) * FLOAT32_BYTES + vocabulary)
 
 
 def _evaluated(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:

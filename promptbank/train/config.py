@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,6 +15,7 @@ __all__ = ["TrainConfig", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
+FROM = "from:"
 
 
 class TrainConfig(BaseModel):
@@ -64,6 +65,15 @@ class TrainConfig(BaseModel):
     )
     checkpoint_steps: int = Field(50, ge=1, description="steps between two resume files")
 
+    @property
+    def starts_from_row(self) -> bool:
+        """Whether the start is looked up among stored rows."""
+        return self.init == NEAREST or self.init.startswith(FROM)
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
+        return self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+
     @field_validator("encoder")
     @classmethod
     def _known_encoder(cls, value: str) -> str:
@@ -74,7 +84,7 @@ class TrainConfig(BaseModel):
     @field_validator("init")
     @classmethod
     def _known_init(cls, value: str) -> str:
-        if value not in (*INITS, NEAREST) and not (value.startswith("from:") and len(value) > len("from:")):
+        if value not in (*INITS, NEAREST) and not (value.startswith(FROM) and len(value) > len(FROM)):
             known = ", ".join((*INITS, NEAREST, "from:taskname[:lang][@version]"))
             raise ValueError(f"unknown init {value!r}; known: {known}")
         return value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from promptbank.backbone import Backbone
 from promptbank.train.dev import DevScore
 
-__all__ = ["EpochReport", "Listener", "Silent", "StepReport"]
+__all__ = ["EpochReport", "Listener", "Silent", "StepReport", "run_warnings"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,23 @@ class Silent:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Ignore it."""
+
+
+def run_warnings(backbone: Backbone, *, truncated: int, reach: int = 0, collapse: object = None) -> Iterator[str]:
+    """Say what a person should know before trusting what a training left.
+
+    Args:
+        backbone: its window, and how far its local layers see.
+        truncated: training and dev rows whose text was cut.
+        reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
+        collapse: what the dev score says when nearly all predictions are one label.
+    """
+    if truncated:
+        yield f"{truncated} rows had their text cut to fit the window of {backbone.window} positions"
+    if backbone.sliding_window is not None and reach > backbone.sliding_window:
+        yield (
+            f"in some rows the virtual tokens stand {reach} positions before the answer's end, and the local layers "
+            f"of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
+        )
+    if collapse:
+        yield str(collapse)

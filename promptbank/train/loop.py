@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.head import FrozenHead
 from promptbank.train.dev import DevSet
@@ -23,10 +25,10 @@ from promptbank.train.listen import Listener, Silent
 from promptbank.train.prefix import Held, PrefixCache, worth_caching
 from promptbank.train.resume import load_resume, save_resume
 from promptbank.train.rows import row_losses
-from promptbank.train.run import Plan, Rendered, Run, Trained
+from promptbank.train.run import Failed, Plan, Rendered, Run, Trained
 from promptbank.train.start import embedding_scale
 
-__all__ = ["cpu_has_bfloat16", "is_half", "train_prompts", "training_copy"]
+__all__ = ["cpu_has_bfloat16", "is_half", "train_each", "train_prompts", "training_copy", "training_dtype"]
 
 SHARED_ROWS = 256
 """Most rows of one forward and backward pass; a run with more has a pass of its own. The float32 logits of 256 rows
@@ -46,6 +48,11 @@ def training_copy(lm: LanguageModel, dtype: str) -> LanguageModel:
 def is_half(dtype: str) -> bool:
     """Whether a training of this ``dtype`` (auto, float32 or bfloat16) has forward passes in bfloat16 on the CPU."""
     return dtype == "bfloat16" or (dtype == "auto" and cpu_has_bfloat16())
+
+
+def training_dtype(dtype: str) -> str:
+    """Return the name of the dtype that a training of this ``dtype`` has on this machine: float32 or bfloat16."""
+    return "bfloat16" if is_half(dtype) else "float32"
 
 
 def cpu_has_bfloat16() -> bool:
@@ -76,20 +83,51 @@ def train_prompts(
     Raises:
         TrainingError: no rows, a loss that is not finite, or a resume file that does not fit.
     """
-    dtypes = {plan.config.dtype for plan in plans}
-    if len(dtypes) != 1:
-        raise ValueError(f"runs that train together have one dtype, not {sorted(dtypes)}")
-    whole = hashlib.sha256(f"{identity}\0{len(plans)}".encode()).hexdigest()
-    return _Population(lm, plans, folder, whole, listener or Silent()).run()
+    outcomes = _Population(lm, plans, folder, identity, listener or Silent(), lenient=False).run()
+    trained = [outcome for outcome in outcomes if isinstance(outcome, Trained)]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    if failed:  # in an earlier call, which let the others go on
+        raise TrainingError(failed[0].reason)
+    return trained
+
+
+def train_each(
+    lm: LanguageModel,
+    plans: Sequence[Plan],
+    *,
+    folder: Path,
+    identity: str,
+    listener: Listener | None = None,
+) -> list[Trained | Failed]:
+    """Learn as `train_prompts` does, but a run of which the loss is not finite ends alone and the others go on.
+
+    Raises:
+        TrainingError: no rows, or a resume file that does not fit.
+    """
+    return _Population(lm, plans, folder, identity, listener or Silent(), lenient=True).run()
 
 
 class _Population:
-    """Runs that share their passes; see `train_prompts` for the arguments."""
+    """Runs that share their passes; see `train_prompts` for the arguments.
+
+    ``lenient`` says whether a run of which the loss is not finite ends alone.
+    """
 
     def __init__(
-        self, lm: LanguageModel, plans: Sequence[Plan], folder: Path, identity: str, listener: Listener
+        self,
+        lm: LanguageModel,
+        plans: Sequence[Plan],
+        folder: Path,
+        identity: str,
+        listener: Listener,
+        *,
+        lenient: bool,
     ) -> None:
-        self.identity, self.folder = identity, folder
+        dtypes = {plan.config.dtype for plan in plans}
+        if len(dtypes) != 1:
+            raise ValueError(f"runs that train together have one dtype, not {sorted(dtypes)}")
+        self.identity = hashlib.sha256(f"{identity}\0{len(plans)}".encode()).hexdigest()
+        self.folder, self.lenient = folder, lenient
         self.lm = training_copy(lm, plans[0].config.dtype)
         rendered = [Rendered(plan) for plan in plans]
         self.held, dev_held = self._hold(lm, plans, rendered, listener)
@@ -102,7 +140,7 @@ class _Population:
         self.resume = folder / "resume.safetensors"
         self.checkpoint_steps = min(plan.config.checkpoint_steps for plan in plans)
 
-    def run(self) -> list[Trained]:
+    def run(self) -> list[Trained | Failed]:
         """Go on from where the resume file left off, until every run has finished."""
         load_resume(self.resume, self.identity, self.runs)
         steps = 0
@@ -116,7 +154,7 @@ class _Population:
         cached = [(len(held), held.spilled()) if held else (0, 0) for held in self.held]
         for cache in self._caches:
             cache.close()
-        return [run.trained(numbers) for run, numbers in zip(self.runs, cached, strict=True)]
+        return [run.outcome(numbers) for run, numbers in zip(self.runs, cached, strict=True)]
 
     def _step(self, runs: Sequence[Run]) -> None:
         """One forward and backward pass for a batch of each run, then each run's own optimizer step."""
@@ -135,7 +173,11 @@ class _Population:
         means = [part.mean() for part in torch.split(losses, [len(batch) for batch in batches])]
         torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
         for run, mean in zip(runs, means, strict=True):
-            run.learn(float(mean.detach()))
+            loss = float(mean.detach())
+            if self.lenient and not math.isfinite(loss):
+                run.fail(loss)
+            else:
+                run.learn(loss)
 
     def _held_rows(self, runs: Sequence[Run], batches: Sequence[list[int]]) -> list[Tensor] | None:
         if not self._caches:

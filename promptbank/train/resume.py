@@ -36,6 +36,7 @@ class Progress:
         loss_sum: sum of their losses.
         best_epoch: place of the best dev score so far in ``epochs``, or None.
         epochs: finished epochs' reports of all attempts, as plain mappings.
+        failed: why the run cannot go on; empty while it can.
     """
 
     attempt: int = 0
@@ -44,6 +45,7 @@ class Progress:
     loss_sum: float = 0.0
     best_epoch: int | None = None
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    failed: str = ""
 
 
 class Resumable(Protocol):

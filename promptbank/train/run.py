@@ -25,7 +25,7 @@ from promptbank.train.resume import Progress
 from promptbank.train.rows import TrainRow, epoch_batches, render_rows
 from tasks import Example
 
-__all__ = ["Plan", "Rendered", "Run", "Trained", "frozen_rows", "schedule"]
+__all__ = ["Failed", "Plan", "Rendered", "Run", "Trained", "frozen_rows", "schedule"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,13 @@ class Trained:
     truncated: int
     longest_reach: int
     cached: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run that could not go on, and why; those it shared its passes with could."""
+
+    reason: str
 
 
 class Rendered:
@@ -134,8 +141,10 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs of the attempt are done, or dev has not risen for too long."""
+        """Whether all epochs of the attempt are done, dev has not risen for too long, or the run has failed."""
         progress, config = self.progress, self.plan.config
+        if progress.failed:
+            return True
         first = len(progress.epochs) - progress.epoch  # epochs of earlier attempts
         best = progress.best_epoch if progress.best_epoch is not None else -1
         waited = len(progress.epochs) - 1 - max(best, first) >= config.patience
@@ -166,8 +175,7 @@ class Run:
         epoch_steps = len(self._epoch_batches())
         done, total = progress.epoch * epoch_steps + progress.step, config.epochs * epoch_steps
         if not math.isfinite(loss):
-            name = f" of {self.plan.name}" if self.plan.name else ""
-            raise TrainingError(f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {self.lr}")
+            raise TrainingError(self._diverged(loss, done))
         lr = self.lr * schedule(done, total, config.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -189,6 +197,17 @@ class Run:
         )
         if progress.step == epoch_steps:
             self._end_epoch()
+
+    def fail(self, loss: float) -> None:
+        """End the run where it stands, because its loss is not finite; no step is made."""
+        self.progress.failed = self._diverged(
+            loss, self.progress.epoch * len(self._epoch_batches()) + self.progress.step
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _diverged(self, loss: float, done: int) -> str:
+        name = f" of {self.plan.name}" if self.plan.name else ""
+        return f"the loss{name} is {loss} at step {done + 1}; try a lower --lr than {self.lr}"
 
     def _epoch_batches(self) -> list[list[int]]:
         epoch, config = self.progress.epoch, self.plan.config
@@ -232,8 +251,10 @@ class Run:
         self._begin()
         return f"begun again with seed {self.seed} and rate {self.lr:g}: on dev nearly all answers were the same"
 
-    def trained(self, cached: tuple[int, int]) -> Trained:
+    def outcome(self, cached: tuple[int, int]) -> Trained | Failed:
         """Return what a finished run leaves."""
+        if self.progress.failed:
+            return Failed(self.progress.failed)
         assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score is always the best so far
         assert self.progress.best_epoch is not None  # noqa: S101
         rows = self.rendered.all

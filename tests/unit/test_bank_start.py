@@ -7,8 +7,8 @@ import torch
 
 from promptbank.bank.learn import Lesson, learn_tasks
 from promptbank.bank.select import frozen_tasks, served_task
-from promptbank.bank.start import find_start
-from promptbank.errors import UnknownTaskError
+from promptbank.bank.start import StartRows, find_start
+from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevSet
@@ -24,9 +24,10 @@ LM = LanguageModel(BACKBONE.model)
 EXAMPLES = examples_of(12)
 
 
-def start_of(store: Store, init: str, splits: tuple[int, ...] = (4,)):
+def start_of(store: Store, init: str, splits: tuple[int, ...] = (4,), without: str = ""):
     renderer = renderer_of(BACKBONE, card_of(splits=splits))
-    return find_start(store, BACKBONE, LM, renderer, CONFIG.model_copy(update={"init": init}), EXAMPLES[8:])
+    rows = StartRows(store, without)
+    return find_start(rows, BACKBONE, LM, renderer, CONFIG.model_copy(update={"init": init}), EXAMPLES[8:])
 
 
 def learn(store: Store, home: Path, *names: str) -> None:
@@ -76,3 +77,25 @@ def test_rows_are_cut_or_repeated_to_the_number_that_is_needed(
 def test_a_row_that_is_not_there_cannot_be_started_from(fresh_store: Store) -> None:
     with pytest.raises(UnknownTaskError, match="tone"):
         start_of(fresh_store, "from:tone")
+
+
+def test_a_start_says_what_it_was_made_of(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path, "tone")
+    found = [start_of(fresh_store, init).source for init in ("text", "labels", "vocabulary", "from:tone")]
+    assert found == ["text", "labels", "vocabulary", "tone:en@1"]
+
+
+def test_rows_of_a_task_can_be_left_out_in_every_language(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path, "mood", "tone")
+    swedish = Lesson(card_of(lang="sv"), examples_of(8, lang="sv"), EXAMPLES[8:], CONFIG)
+    learn_tasks(fresh_store, BACKBONE, [swedish], home=tmp_path, lm=LM)
+    assert "mood:" not in start_of(fresh_store, "nearest", without="mood").note
+    assert "mood:sv" in start_of(fresh_store, "nearest").note
+    rows = {info.scope.taskname: info.sha256 for info in fresh_store.rows.list()}
+    left = StartRows(fresh_store, without="mood")
+    assert left.hashes("nearest", BACKBONE) == left.hashes("from:tone", BACKBONE) == [rows["tone"]]
+    assert len(StartRows(fresh_store).hashes("nearest", BACKBONE)) == 3
+    assert left.hashes("text", BACKBONE) == []
+    for named in ("from:mood:en", "from:mood:sv@1"):
+        with pytest.raises(ConfigError, match="may have learnt the rows that are tested on; start from another"):
+            start_of(fresh_store, named, without="mood")

@@ -42,6 +42,10 @@ def test_a_cross_validation_learns_from_another_language_and_without_flagged_row
     assert result.exit_code == 0, result.output
     methods = [row["method"] for row in lines(result.stdout)[0]["table"]]
     assert methods[:4] == ["p-tuned", "p-tuned on en", "p-tuned on en and sv", "p-tuned on ok"]
+    Path("provenance.jsonl").write_text('{"row_id": "r0", "status": "ok"}\n')
+    again = promptbank(*crossval, "--provenance", "provenance.jsonl")
+    assert "no row of provenance.jsonl has a flag" in again.stderr
+    assert "p-tuned on en and sv" in again.stdout  # what was learnt before stays in the report
     assert "write LANG=FILE" in error(promptbank(*crossval, "--other", "en.jsonl"))
     assert "is not sv" in error(promptbank(*crossval, "--other", "sv=en.jsonl"))
 
@@ -54,6 +58,8 @@ def test_a_curve_compares_starts(promptbank: Promptbank, monkeypatch: pytest.Mon
     table = lines(result.stdout)[0]["table"]
     assert [row["share"] for row in table] == ["30%", "100%"]
     assert "p-tuned, start: nearest" in table[0]
+    assert "own; ask for 1 to 3 repeats" in error(promptbank(*curve, "--repeats", "4"))
+    assert "may have learnt the rows that are tested on" in error(promptbank(*curve, "--start", "from:sentiment-task"))
     assert "no list of numbers" in error(promptbank(*curve, "--fractions", "a,b"))
     assert "above 0 and at most 1" in error(promptbank(*curve, "--fractions", "1.5"))
 
@@ -80,6 +86,7 @@ def test_a_stream_is_learnt_and_forgets_nothing(promptbank: Promptbank) -> None:
     result = promptbank("continual", "stream.toml", "--no-contrast", "--json")
     assert result.exit_code == 0, result.output
     assert lines(result.stdout)[0]["table"][0]["forgetting"] == "0.0000"
+    assert lines(result.stdout)[0]["table"][0]["answers moved"] == "0"
     assert "cannot be read" in error(promptbank("continual", "missing.toml"))
 
 

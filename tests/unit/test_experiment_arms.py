@@ -48,6 +48,17 @@ def test_answers_that_do_not_stand_for_one_another_are_an_error() -> None:
         relabelled([replace(e, id=f"other{e.id}") for e in swedish()], MINE)
 
 
+def test_rows_of_one_id_in_two_groups_could_be_learnt_from_where_they_are_tested() -> None:
+    moved = [replace(swedish()[0], group="another"), *swedish()[1:]]
+    with pytest.raises(InputError, match="the row with id 'e0' is of group 'another', and of 'g0' in the tested set"):
+        relabelled(moved, MINE)
+
+
+def test_flags_of_another_set_are_refused() -> None:
+    with pytest.raises(InputError, match="none of the 2 flagged ids, such as 'a', is a row of the set"):
+        Arms(flagged={"b", "a"}).pools(MINE)
+
+
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_an_arm_never_learns_from_a_group_that_is_tested(fold: int) -> None:
     own = crossval_split(MINE, 3, fold, 0.25)
@@ -80,6 +91,7 @@ def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_agai
     for arm in both["results"]["arms"].values():
         assert sorted(i for fold in arm["ptuned"] for i in fold["predicted"]) == sorted(e.id for e in MINE)
     assert apart_from_timings(run(tmp_path / "fresh", arms)) == apart_from_timings(both)
+    assert apart_from_timings(run(tmp_path, None)) == apart_from_timings(both)  # what is there is not dropped
 
 
 def test_the_report_sets_arms_and_flagged_rows_apart(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Baselines on grouped folds: figures from scikit-learn, cells that are made once, and the command."""
 
+import importlib.metadata
 import json
 import statistics
 from dataclasses import replace
@@ -13,6 +14,7 @@ from promptbank.backbone import Backbone
 from promptbank.cli import baseline as command
 from promptbank.errors import ConfigError, InputError
 from promptbank.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
+from promptbank.experiments.ledger import processor
 from promptbank.forward import LanguageModel
 from promptbank.methods.calibration import calibrated, prior_of
 from promptbank.methods.classic import TfidfLogistic
@@ -137,7 +139,15 @@ def test_the_result_file_holds_all_that_decides_it(done: Baseline, backbone: Bac
     content = json.loads(done.path.read_text())
     assert content["results"] == done.results
     about = content["about"]
-    assert (about["fingerprint"], about["dtype"], about["rows"]) == (backbone.fingerprint, "float32", 48)
+    assert (about["fingerprint"], about["scores"], about["rows"]) == (backbone.fingerprint, "float32", 48)
+    assert {"torch", "transformers", "promptbank"} <= set(about["packages"])
+    assert about["tfidf"] == {
+        "c": 10,
+        "longest_phrase": 2,
+        "most_iterations": 1000,
+        "scikit-learn": importlib.metadata.version("scikit-learn"),
+    }
+    assert (about["backbone"], about["processor"]) == (backbone.name, processor())
     assert about["settings"] == {"folds": 2, "shots": [0, 2], "seeds": 2, "instruction": True, "dev_fraction": 0.1}
     assert len(content["timings"]) == 2 * (1 + 1 + 2)
 

@@ -1,6 +1,7 @@
 """Comparison of methods: the same rows for all, results apart from costs, a reason for what cannot run."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from promptbank.cli import compare as compare_command
-from promptbank.errors import ConfigError
+from promptbank.errors import ConfigError, TrainingError
 from promptbank.experiments import meter as meters
 from promptbank.experiments.compare import Compared, Comparison, run_compare
-from promptbank.experiments.meter import Meter
+from promptbank.experiments.meter import Cost, Meter, cost_of
 from promptbank.forward import LanguageModel
+from promptbank.methods.prompts import Rows
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -88,6 +90,43 @@ def test_a_method_that_cannot_run_is_listed_with_its_reason(tmp_path: Path) -> N
     assert 0 <= prompt["score"]["mean"] <= 1
     assert "reason" in compared(tmp_path, Comparison(("bitfit",), seeds=1)).methods[0]
     assert "reason" not in compared(tmp_path, Comparison(("bitfit",), 1, training=TRAINING), kind="gpt2").methods[0]
+
+
+def test_seeds_that_are_done_stay_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn = Rows.learn
+
+    def fails_with_seed_1(self: Rows, *arguments: Any) -> Any:
+        if self._config.seed == 1:
+            raise TrainingError("the loss is nan")
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(Rows, "learn", fails_with_seed_1)
+    (found,) = compared(tmp_path, Comparison(("prompt",), seeds=3, training=TRAINING)).methods
+    assert found["reason"] == "seed 1: the loss is nan"
+    assert [cell["seed"] for cell in found["seeds"]] == [0]
+    assert found["score"] == {"mean": found["seeds"][0]["score"], "sd": None}
+
+
+def test_fewer_rows_are_fewer_dev_rows_too_and_every_method_says_how_many_it_learnt_from(tmp_path: Path) -> None:
+    ((_, split),) = tasks_of("mood")
+    found = compared(tmp_path, Comparison(("prompt", "tfidf"), seeds=1, rows=5, training=TRAINING)).methods
+    prompt, tfidf = (entry["seeds"][0]["tasks"][0] for entry in found)
+    dev = math.ceil(len(split.dev) * 5 / len(split.train))
+    assert dev < len(split.dev)
+    assert prompt["sizes"] == tfidf["sizes"] == {"train": 5, "dev": dev, "test": len(split.test)}
+    assert (prompt["rows"], tfidf["rows"]) == (5, 5 + dev)
+
+
+def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = [(card, Split(split.train, split.dev, split.test)) for card, split in tasks_of("mood")]
+    backbone = tiny_backbone("llama", window=24)
+    found = run_compare(
+        tmp_path, backbone, LanguageModel(backbone.model), Comparison(("prompt", "lora"), 1, training=TRAINING), long
+    )
+    for entry in found.methods:
+        (task,) = entry["seeds"][0]["tasks"]
+        assert task["task"] == "mood:en"
+        assert any("rows had their text cut to fit the window of 24 positions" in w for w in task["warnings"])
 
 
 def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +242,16 @@ def command_line(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["compare", *arguments], prog_name="promptbank")
 
 
+def test_costs_are_the_mean_of_seconds_and_the_most_memory() -> None:
+    measured = {
+        "lora.v1.seed-0": {"train_seconds": 1.0, "memory_bytes": 4_000_000},
+        "lora.v1.seed-1": {"train_seconds": 2.0, "memory_bytes": None},
+        "full.v1.seed-0": {"train_seconds": 9.0, "memory_bytes": 9_000_000},
+    }
+    assert cost_of("lora.v1", measured) == Cost(1.5, 4)
+    assert cost_of("icl.v1", measured) == Cost(None, None)
+
+
 def test_the_command_prints_a_line_for_each_method(home: Path) -> None:
     result = command_line(
         *("--task", "sentiment-task", "--data", "data.jsonl", "--methods", "prompt,bitfit,icl"),
@@ -226,6 +275,15 @@ def test_the_command_learns_a_second_task_and_shows_a_table(home: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "forgetting" in result.stdout
     assert "topic-task:en: no --data given" in result.stderr
+
+
+def test_a_comparison_can_be_of_a_card_of_ones_own(home: Path) -> None:
+    card = card_of(taskname="sentiment-task")
+    Path("card.jsonl").write_text(card.canonical_json() + "\n")
+    options = ("--card", "card.jsonl", "--methods", "prompt", "--seeds", "1", "--epochs", "1", "--json")
+    result = command_line("--task", "sentiment-task", "--data", "data.jsonl", "--dev-fraction", "0.3", *options)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["bytes_per_task"] == 4 * 32 * 4  # the card's 4 virtual tokens, and not 10
 
 
 @pytest.mark.parametrize(

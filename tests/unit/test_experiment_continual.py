@@ -1,9 +1,12 @@
 """A stream of tasks: nothing is forgotten, and what would be forgotten is seen."""
 
+import contextlib
 import json
 import math
 import sqlite3
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,10 @@ import pytest
 
 from promptbank.backbone import load_backbone
 from promptbank.errors import ConfigError
+from promptbank.experiments import ledger as ledgers
 from promptbank.experiments import measure as measuring
 from promptbank.experiments.continual import run_continual
-from promptbank.experiments.measure import measure_in_new_process
+from promptbank.experiments.reports import continual_report
 from promptbank.experiments.stream import Stage, Stream, read_stream
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
@@ -36,13 +40,23 @@ def stream() -> Stream:
     return Stream("three", tuple(stages))
 
 
-def run(home: Path, listener: Silent | None = None, *, contrast: bool = False) -> dict[str, Any]:
+def run(
+    home: Path,
+    listener: Silent | None = None,
+    *,
+    contrast: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
+    tasks: Stream | None = None,
+) -> dict[str, Any]:
+    home.parent.mkdir(exist_ok=True)
     if not (home.parent / "backbone").exists():
         save_tiny("llama", home.parent / "backbone")
     home.mkdir(exist_ok=True)
     backbone = load_backbone(str(home.parent / "backbone"), home=home)
     lm = LanguageModel(backbone.model)
-    path = run_continual(home, backbone, lm, stream(), contrast=contrast, listener=listener or Silent())
+    path = run_continual(
+        home, backbone, lm, tasks or stream(), contrast=contrast, listener=listener or Silent(), on_stage=on_stage
+    )
     return json.loads(path.read_text())
 
 
@@ -61,50 +75,111 @@ def test_nothing_is_forgotten_to_the_last_bit(tmp_path: Path) -> None:
     assert bank["answers_moved"] == bank["faults"] == []
 
 
-def mutated(home: Path, mutate: str) -> dict[str, Any]:
-    """Measure the first task again in a new process, after somebody changed the bank behind its back."""
-    run(home)
-    folder = next((home / "runs").glob("continual-*"))
-    with sqlite3.connect(folder / "bank.db") as bank:
-        for (name,) in bank.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            bank.execute(f"DROP TRIGGER {name}")
-        bank.execute(mutate)
-    first = stream().stages[0]
-    tests = {first.name: first.split.test}
-    backbone = str(home.parent / "backbone")
-    return measure_in_new_process(folder, "again", bank=folder / "bank.db", home=home, backbone=backbone, tests=tests)
+class Meddler:
+    """Changes the bank behind the stream's back, when its second task was learnt and nothing is answered yet."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def __call__(self, said: str) -> None:
+        if said == "a new process answers 2 task(s)":
+            self.meddle(next((self._home / "runs").glob("continual-*")) / "bank.db")
+
+    def meddle(self, bank: Path) -> None:
+        raise NotImplementedError
+
+
+class ChangedByte(Meddler):
+    def meddle(self, bank: Path) -> None:
+        with contextlib.closing(sqlite3.connect(bank)) as db, db:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                db.execute(f"DROP TRIGGER {name}")
+            db.execute("UPDATE prompt_row SET data = CAST(X'00' || substr(data, 2) AS BLOB) WHERE taskname = 'mood'")
+
+
+class RepointedAlias(Meddler):
+    def meddle(self, bank: Path) -> None:
+        with open_store(f"sqlite:///{bank}") as store:
+            scopes = {info.scope.taskname: info.scope for info in store.rows.list()}
+            other = store.rows.get(scopes["tone"], 1)
+            values = {field.name: getattr(other, field.name) for field in fields(NewRow)} | {"scope": scopes["mood"]}
+            stranger = store.rows.freeze(NewRow(**values))
+            store.aliases.move(scopes["mood"], stranger.version, reason="a mistake")
+
+
+def test_one_changed_byte_is_forgetting(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    result = run(home, on_stage=ChangedByte(home))
+    bank = result["results"]["bank"]
+    assert bank["matrix"][1][0] == bank["matrix"][2][0] == 0
+    assert bank["scores"]["forgetting"] > 0
+    assert bank["answers_moved"] == ["mood:en after task 2", "mood:en after task 3"]
+    assert bank["faults"]
+    assert "answers moved" in continual_report(result).summary
 
 
 @pytest.mark.new_process
-def test_one_changed_byte_is_forgetting(tmp_path: Path) -> None:
-    found = mutated(
-        tmp_path / "home", "UPDATE prompt_row SET data = CAST(X'00' || substr(data, 2) AS BLOB) WHERE taskname = 'mood'"
-    )
-    assert found["tasks"]["mood:en"]["score"] == 0
-    assert found["faults"]
-
-
-def test_a_repointed_alias_moves_the_answers(tmp_path: Path) -> None:
+def test_a_changed_byte_is_seen_by_a_new_process(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    whole = run(home)
-    folder = next((home / "runs").glob("continual-*"))
-    first = stream().stages[0]
-    with open_store(f"sqlite:///{folder / 'bank.db'}") as store:
-        other = store.rows.get(next(i.scope for i in store.rows.list() if i.scope.taskname == "tone"), 1)
-        mine = next(i.scope for i in store.rows.list() if i.scope.taskname == "mood")
-        values = {field.name: getattr(other, field.name) for field in fields(NewRow)} | {"scope": mine}
-        stranger = store.rows.freeze(NewRow(**values))
-        store.aliases.move(mine, stranger.version, reason="a mistake")
-    again = measure_in_new_process(
-        folder,
-        "again",
-        bank=folder / "bank.db",
-        home=home,
-        backbone=str(tmp_path / "backbone"),
-        tests={first.name: first.split.test},
+    two = Stream("two", stream().stages[:2])
+    bank = run(home, on_stage=ChangedByte(home), tasks=two)["results"]["bank"]
+    assert bank["answers_moved"] == ["mood:en after task 2"]
+    assert bank["faults"]
+
+
+def test_a_repointed_alias_moves_the_answers_even_where_the_score_stays(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    result = run(home, on_stage=RepointedAlias(home))
+    bank = result["results"]["bank"]
+    assert bank["answers_moved"] == ["mood:en after task 2", "mood:en after task 3"]
+    summary = continual_report(result).summary
+    assert (
+        f"Forgetting of the bank: {bank['scores']['forgetting']:g}, but answers moved: mood:en after task 2" in summary
     )
-    before = whole["results"]["bank"]["metrics"][first.name]
-    assert again["tasks"][first.name]["answers_sha256"] != before["answers_sha256"]
+
+
+def killer(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Kill the command right before a file of this name is written."""
+    write = ledgers.write_json
+
+    def kill(path: Path, content: object) -> None:
+        if fnmatch(path.name, name):
+            raise Killed
+        write(path, content)
+
+    monkeypatch.setattr(ledgers, "write_json", kill)
+
+
+@pytest.mark.parametrize("cell", ["learn-0.json", "contrast-*-1.json", "contrast-*-2.json"])
+def test_a_stream_killed_before_a_cell_was_written_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    whole = run(tmp_path / "a" / "home", contrast=True)
+    with monkeypatch.context() as patch:
+        killer(patch, cell)
+        with pytest.raises(Killed):
+            run(tmp_path / "b" / "home", contrast=True)
+    again = run(tmp_path / "b" / "home", contrast=True)
+    assert apart_from_timings(again) == apart_from_timings(whole)
+    folder = next((tmp_path / "b" / "home" / "runs").glob("continual-*"))
+    assert not list(folder.rglob("*.safetensors"))  # no encoder, no copy
+    with open_store(f"sqlite:///{folder / 'bank.db'}") as store:
+        assert {info.version for info in store.rows.list()} == {1}
+
+
+def test_a_contrast_is_added_to_a_stream_that_is_learnt_and_another_one_too(tmp_path: Path) -> None:
+    alone = run(tmp_path / "home")
+    both = run(tmp_path / "home", KillAt(99), contrast=True)
+    assert both["results"]["bank"] == alone["results"]["bank"]
+    assert all(both["timings"][name] == timing for name, timing in alone["timings"].items())
+    other = run(tmp_path / "home", contrast=True, tasks=replace(stream(), name="the same", contrast={"lr": 0.001}))
+    assert other["results"]["bank"] == alone["results"]["bank"]
+    assert other["results"]["full"]["config"]["lr"] == 0.001
+    cells = {name for name in other["timings"] if name.startswith("contrast-")}
+    assert len(cells) == 6  # three of each contrast
+    assert both["timings"].keys() < other["timings"].keys()
+    assert (alone["about"]["stream"], other["about"]["stream"]) == ("three", "the same")
+    assert len(list((tmp_path / "home" / "runs").glob("continual-*"))) == 1
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -119,7 +194,7 @@ def test_the_contrast_goes_on_with_the_weights_it_had(tmp_path: Path) -> None:
     whole = run(tmp_path / "a" / "home", contrast=True)
     with pytest.raises(Killed):  # 3 tasks of 2 epochs of 2 steps by prompts, then in the second task of the contrast
         run(tmp_path / "b" / "home", KillAt(12 + 6), contrast=True)
-    assert list((tmp_path / "b" / "home").glob("runs/*/contrast-0.safetensors"))
+    assert list((tmp_path / "b" / "home").glob("runs/*/contrast-*-0.safetensors"))
     again = run(tmp_path / "b" / "home", contrast=True)
     assert again["results"]["full"] == whole["results"]["full"]
     assert not list((tmp_path / "b" / "home").glob("runs/*/contrast-*.safetensors"))
@@ -145,13 +220,14 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         [[experience]]
         task = "topic-task:en"
         train = ["topics.jsonl"]
-        test = ["topics.jsonl"]
+        test = ["more.jsonl"]
         test_rows = 2
         config = {lr = 0.001}
         """
     )
     topics = [json.dumps({"sentence": f"s{n}", "label": "sports"}) for n in range(40)]
-    (tmp_path / "topics.jsonl").write_text("\n".join(topics))
+    (tmp_path / "topics.jsonl").write_text("\n".join(topics[:30]))
+    (tmp_path / "more.jsonl").write_text("\n".join(topics[30:]))
     found = read_stream(tmp_path / "stream.toml", fresh_store)
     sentiment, topic = found.stages
     assert (found.contrast, found.method) == ({"lr": 0.00001}, "full-body.v1")
@@ -169,6 +245,11 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
         ("name = 1", "name: Input should be a valid string; experience: Field required"),
         ("name = 'x'\nexperience = []", "at least 1"),
         ("name = 'x'\n[[experience]]\ntask = 'a'", "give either data"),
+        ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\ntest = ['c']", "test beside data: give either data"),
+        ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\ntrain = ['c']\ntest=['d']", "test and train beside"),
+        ("name = 'x'\n[[experience]]\ntask = 'a'\ntrain = ['b']", "give either data"),
+        ("name = 'x'\n[[experience]]\ntask = 'a'\ntrain = ['b']\ntest = ['c']\nfold = 1", "fold beside train and test"),
+        ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\nfold = 10", "fold 10 of 10; folds are numbered 0 to 9"),
         ("name = 'x'\n[[experience]]\ntask = 'a'\ndata = ['b']\ncolour = 1", "colour"),
         ("name = 'x'\ncontrast = {lr = 7}\n[[experience]]\ntask = 't'\ndata=['t']", "settings of contrast: lr"),
         ("name = 'x'\ncontrast = {method = 'tfidf'}\n[[experience]]\ntask = 't'\ndata=['t']", "changes no weights"),
@@ -178,5 +259,33 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
 )
 def test_faults_of_a_stream_file_are_told(fresh_store: Store, tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "stream.toml").write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        read_stream(tmp_path / "stream.toml", fresh_store)
+
+
+@pytest.mark.parametrize(
+    ("test", "more", "says"),
+    [
+        ("topics.jsonl", "", r"topic-task:en: 20 of 20 test rows are of a group that train has too"),
+        ("more.jsonl", "train_rows = 99", r"train_rows is 99, and there are \d\d; ask for at most so many"),
+        ("more.jsonl", "test_rows = 21", r"test_rows is 21, and there are 20"),
+    ],
+)
+def test_rows_that_are_tested_and_learnt_from_or_are_not_there_are_told(
+    fresh_store: Store, tmp_path: Path, test: str, more: str, says: str
+) -> None:
+    rows = [json.dumps({"sentence": f"s{n}", "label": "sports"}) for n in range(40)]
+    (tmp_path / "topics.jsonl").write_text("\n".join(rows[:20]))
+    (tmp_path / "more.jsonl").write_text("\n".join(rows[20:]))
+    (tmp_path / "stream.toml").write_text(
+        f"""
+        name = "one"
+        [[experience]]
+        task = "topic-task:en"
+        train = ["topics.jsonl"]
+        test = ["{test}"]
+        {more}
+        """
+    )
     with pytest.raises(ConfigError, match=says):
         read_stream(tmp_path / "stream.toml", fresh_store)

@@ -1,5 +1,7 @@
 """Reports of experiments: numbers of the result file, warnings at the top, and pages that can be opened."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +9,20 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
-from promptbank.experiments.crossval_report import crossval_report
+from promptbank.experiments.crossval_report import _is_right, crossval_report
+from promptbank.experiments.method_reports import compare_report
 from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report
-from tasks.statistics import MeanSd
-from tests.worlds import examples_of
+from tasks import builtin_card
+from tasks.statistics import MeanSd, student_interval
+from tests.worlds import card_of, examples_of
 
 EXAMPLES = examples_of(8)
+SLOTS = "Intent: alarm_set\nSlots: time(nine), date(friday)"
 GOLD = {e.id: e.answer for e in EXAMPLES}
-ABOUT = {"cards": [{"taskname": "mood", "lang": "en"}], "rows": 8, "folds": 2, "packages": {"torch": "2"}}
+ABOUT = {"cards": [json.loads(card_of().canonical_json())], "rows": 8, "folds": 2, "packages": {"torch": "2"}}
 
 
 def fold(ids: list[str], wrong: set[str]) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def fold(ids: list[str], wrong: set[str]) -> dict[str, Any]:
         "best_epoch": 2,
         "epochs": [],
         "warnings": ["the text was cut"],
-        "notes": [],
+        "notes": ["starts from text"],
         "predicted": predicted,
     }
 
@@ -53,7 +58,39 @@ def test_a_cross_validation_tells_mean_spread_and_paired_difference() -> None:
     assert ours[1] == MeanSd(0.875, pytest.approx(0.17678, abs=1e-4), 2)
     assert theirs[1].mean == 0.5
     assert table(report, "P-tuned against").rows[0][1] == pytest.approx(3 / 8)
-    assert "the text was cut" in report.falls_short
+
+
+def test_intervals_are_of_rows_by_group_for_accuracy_and_of_folds_for_other_metrics() -> None:
+    by_method = table(crossval_report(crossval(), EXAMPLES), "By method")
+    (_, accuracy, rows, macro_f1, folds), _ = by_method.rows
+    # all resamples of 8 rows, 7 of them right: 0.5 at 2.5 % and 1 at 97.5 % (binomial quantiles)
+    assert (rows.mean, rows.low, rows.high) == (7 / 8, 0.625, 1.0)
+    assert folds == student_interval([1.0, 0.75])
+    assert accuracy == macro_f1
+    assert "accuracy by a bootstrap over groups of rows" in by_method.note
+    assert "macro_f1 by Student's t over folds" in by_method.note
+
+
+def test_warnings_have_the_name_of_their_training_and_notes_are_no_warnings() -> None:
+    result = crossval()
+    result["results"]["arms"] = {"sv": {"ptuned": result["results"]["ptuned"]}}
+    report = crossval_report(result, EXAMPLES)
+    names = [
+        f"{method}, fold {k}" for method in ("p-tuned", "p-tuned on sv", "TF-IDF + logistic regression") for k in (0, 1)
+    ]
+    assert report.falls_short == [f"{name}: the text was cut" for name in names]
+    assert table(report, "Notes of the trainings").rows == [[name, "starts from text"] for name in names]
+
+
+def test_open_answers_are_compared_as_their_metric_does() -> None:
+    example = replace(EXAMPLES[0], answer="two  words")
+    closed, texts = card_of(), card_of(label_space=None)
+    assert [_is_right(texts, example, said) for said in ("two words", "two\nwords", "Two words")] == [1, 1, 0]
+    assert [_is_right(closed, EXAMPLES[0], said) for said in ("positive", "negative")] == [1, 0]
+    card = builtin_card("intent_and_slot", "en")
+    gold = replace(EXAMPLES[0], fields={"utterance": "wake me at nine on friday"}, answer=SLOTS)
+    other_order = "Intent: alarm_set\nSlots: date(friday), time(nine)"
+    assert [_is_right(card, gold, said) for said in (SLOTS, other_order, "Intent: alarm_set\nSlots: None")] == [1, 1, 0]
 
 
 def test_a_sweep_tells_quality_and_time_by_placement() -> None:
@@ -86,17 +123,23 @@ def test_a_curve_is_told_by_share() -> None:
             "fraction": fraction,
             "rows": [rows, rows],
             "ptuned": {"text": [score, score]},
+            "dev_rows": [8, 8],
+            "tfidf_rows": [rows + 8, rows + 8],
             "tfidf": [0.5, 0.6],
             "majority": [0.5, 0.5],
+            "starts": {"text": ["text", "text"]},
+            "trials": [{"trial": f"{fraction}-0", "warnings": ["collapsed"], "notes": []}],
         }
 
     about = {**ABOUT, "repeats": 2}
-    result = {"about": about, "timings": {}, "results": {"points": [point(0.1, 9, 0.6), point(1.0, 90, 0.8)]}}
+    result = {"about": about, "timings": {}, "results": {"points": [point(0.005, 9, 0.6), point(1.0, 90, 0.8)]}}
     report = curve_report(result)
     assert [[cell_text(c) for c in row] for row in table(report, "Accuracy").rows] == [
-        ["10%", "9", "0.6000 ± 0.0000", "0.5500 ± 0.0707"],
-        ["100%", "90", "0.8000 ± 0.0000", "0.5500 ± 0.0707"],
+        ["0.5%", "9", "8", "17", "0.6000 ± 0.0000", "0.5500 ± 0.0707"],
+        ["100%", "90", "8", "98", "0.8000 ± 0.0000", "0.5500 ± 0.0707"],
     ]
+    assert report.falls_short == ["0.005-0: collapsed", "1.0-0: collapsed"]
+    assert not [part for part in report.parts if part.title == "Starts"]  # every prompt made its own
     assert report.summary == "P-tuned on 9 rows: accuracy 0.6000; on 90 rows: 0.8000."
 
 
@@ -107,6 +150,7 @@ def stream(moved: list[str]) -> dict[str, Any]:
         "answers_moved": moved,
         "faults": [],
         "metrics": {"mood:en": {"metrics": {"accuracy": 0.9}}, "tone:en": {"metrics": {"accuracy": 0.8}}},
+        "trials": [{"trial": "mood:en", "warnings": ["collapsed"], "notes": ["begun again"]}],
     }
     full = {
         "method": "full.v1",
@@ -118,15 +162,66 @@ def stream(moved: list[str]) -> dict[str, Any]:
 
 
 def test_a_stream_tells_forgetting_beside_the_contrast() -> None:
-    rows = table(continual_report(stream([])), "After the last task").rows
-    assert [list(row) for row in rows] == [["prompt bank", 0.85, 0.0, 0.0], ["fine-tuning, full.v1", 0.65, -0.4, 0.4]]
+    report = continual_report(stream([]))
+    rows = table(report, "After the last task").rows
+    assert [list(row) for row in rows] == [
+        ["prompt bank", 0.85, 0.0, 0.0, 0],
+        ["fine-tuning, full.v1", 0.65, -0.4, 0.4, None],
+    ]
+    assert "Forgetting of the bank: 0, and no answer moved by any bit. Of fine-tuning" in report.summary
+    assert report.falls_short == ["prompt bank, mood:en: collapsed"]
+    assert table(report, "Notes of the trainings").rows == [["prompt bank, mood:en", "begun again"]]
 
 
-def test_an_answer_that_moved_stands_at_the_top() -> None:
-    assert continual_report(stream(["mood:en after task 2"])).falls_short == ["mood:en after task 2"]
+def test_forgetting_is_never_0_alone_when_answers_moved() -> None:
+    report = continual_report(stream(["mood:en after task 2"]))
+    assert report.falls_short[0] == "answers moved: mood:en after task 2"
+    assert "Forgetting of the bank: 0, but answers moved: mood:en after task 2." in report.summary
+    assert table(report, "After the last task").rows[0][3:] == [0.0, 1]
 
 
 def test_reports_are_written_as_markdown_pictures_and_one_page(tmp_path: Path) -> None:
     written = write_report(crossval_report(crossval(), EXAMPLES), tmp_path, "crossval")
     assert sorted(path.name for path in written) == ["crossval-folds.png", "crossval.html", "crossval.md"]
     assert "data:image/png;base64" in (tmp_path / "crossval.html").read_text()
+
+
+def entry(name: str, **more: Any) -> dict[str, Any]:
+    task = {"task": "mood:en", "rows": 12, "warnings": ["the text was cut"], "notes": []}
+    none = {"mean": None, "sd": None}
+    ran = {"score": {"mean": 0.5, "sd": None}, "macro_f1": none, "forgetting": none, "trainable": 3, "stored_bytes": 12}
+    return {"method": name, **ran, "seeds": [{"seed": 0, "tasks": [task]}], **more}
+
+
+def compared(*entries: dict[str, Any]) -> dict[str, Any]:
+    about = {**ABOUT, "seeds": 2}
+    return {"about": about, "timings": {}, "kind": "compare", "results": {"methods": list(entries)}}
+
+
+def test_a_method_that_failed_with_a_later_seed_keeps_what_the_others_gave() -> None:
+    costs = {f"lora.v1.seed-{n}": {"train_seconds": 1.0 + n, "memory_bytes": 1e6 * (1 + n)} for n in range(2)}
+    report = compare_report(compared(entry("lora.v1", reason="seed 1: the loss is nan")), costs)
+    shown = table(report, "By method")
+    (row,) = shown.rows
+    assert dict(zip(shown.columns, row, strict=True)) == {
+        "method": "lora.v1",
+        "score": MeanSd(0.5, None, 1),
+        "macro-F1": None,
+        "forgetting": None,
+        "rows learnt from": 12,
+        "trainable": 3,
+        "bytes a task": 12,
+        "train seconds, mean": 1.5,
+        "memory, most, MB": 2,
+    }
+    assert report.falls_short == [
+        "lora.v1 could not run with all seeds, 1 did: seed 1: the loss is nan",
+        "lora.v1, seed 0, mood:en: the text was cut",
+    ]
+
+
+def test_when_no_method_could_run_the_report_has_the_reasons() -> None:
+    report = compare_report(compared({"method": "bitfit.v1", "reason": "it has no bias"}), {})
+    assert report.summary == "No method could run."
+    assert table(report, "No method could run").rows == [["bitfit.v1", "it has no bias"]]
+    assert report.falls_short == ["bitfit.v1 could not run: it has no bias"]

@@ -9,12 +9,14 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra experiments is not installed")
 
-from promptbank.experiments.study import Study
+from promptbank.errors import ConfigError, InputError, TrainingError
+from promptbank.experiments.reports import sweep_report
+from promptbank.experiments.study import Study, draw_settings
 from promptbank.experiments.sweep import SPACE, SweepPlan, run_sweep
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
 from tests.unit.test_experiments import KillAt, Killed, bench_of
-from tests.worlds import examples_of
+from tests.worlds import card_of, examples_of
 
 CONFIG = TrainConfig(epochs=1, batch_size=4, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 PLAN = SweepPlan(settings=5, folds=2, rungs=2)
@@ -51,30 +53,95 @@ def test_a_killed_sweep_ends_with_the_result_of_an_undisturbed_one(tmp_path: Pat
     assert sweep(tmp_path / "killed") == whole
 
 
-def test_settings_are_drawn_once_whoever_is_killed(tmp_path: Path) -> None:
-    wanted = [{**dict.fromkeys(SPACE), **{name: values[0] for name, values in SPACE.items()}}]
-    whole = Study(tmp_path / "a", SPACE, seed=3).draw(wanted, 8)
-    for count in (1, 3, 8):
-        again = Study(tmp_path / "b", SPACE, seed=3).draw(wanted, count)
-        assert again == whole[:count]
-    assert whole[0] == wanted[0]
+WANTED = [{name: values[0] for name, values in SPACE.items()}]
+
+
+def test_a_draw_is_a_function_of_space_and_seed() -> None:
+    whole = draw_settings(SPACE, WANTED, 8, seed=3)
+    assert [draw_settings(SPACE, WANTED, count, seed=3) for count in (1, 3, 8)] == [whole[:1], whole[:3], whole]
+    assert whole[0] == WANTED[0]
     assert len({json.dumps(s) for s in whole}) == 8
-    assert Study(tmp_path / "c", SPACE, seed=4).draw(wanted, 8) != whole
+    assert all(setting[name] in SPACE[name] for setting in whole for name in SPACE)
+    assert draw_settings(SPACE, WANTED, 8, seed=4) != whole
 
 
-def test_a_small_space_is_drawn_whole(tmp_path: Path) -> None:
+def test_a_small_space_is_drawn_whole() -> None:
     space = {"a": (1, 2), "b": ("x", "y")}
-    drawn = Study(tmp_path / "a", space, seed=0).draw([], 99)
+    drawn = draw_settings(space, [], 99, seed=0)
     assert sorted(map(tuple, (s.values() for s in drawn))) == [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
 
 
-def test_the_journal_keeps_the_scores(tmp_path: Path) -> None:
+def trials_of(journal: Path) -> list[Any]:
     import optuna
 
-    result = sweep(tmp_path)
-    journal = next(tmp_path.glob("runs/*/study.journal"))
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    study = optuna.load_study(study_name="sweep", storage=storage)
-    assert study.best_value == pytest.approx(result["best"]["accuracy"])
-    told = {json.dumps(t.params, sort_keys=True): t.value for t in study.trials}
-    assert told[json.dumps(result["best"]["setting"], sort_keys=True)] == study.best_value
+    return optuna.load_study(study_name="sweep", storage=storage).trials
+
+
+def test_the_journal_has_every_setting_once_wherever_a_command_was_killed(tmp_path: Path) -> None:
+    drawn = draw_settings(SPACE, WANTED, 5, seed=0)
+    for n in range(6):
+        Study(tmp_path / "journal", SPACE, drawn[:n])  # killed before the next one was added
+    assert [trial.params for trial in trials_of(tmp_path / "journal")] == drawn
+
+
+def test_a_setting_that_fails_is_told_and_later_rungs_leave_it_alone(tmp_path: Path) -> None:
+    study = Study(tmp_path / "journal", SPACE, draw_settings(SPACE, WANTED, 2, seed=0))
+    for _ in range(2):  # the second time as after a kill
+        study.tell(0, {0: 0.5, 1: None}, last=False)
+        study.tell(1, {0: 0.75}, last=True)
+    first, second = trials_of(tmp_path / "journal")
+    assert (first.value, first.intermediate_values, first.state.name) == (0.75, {0: 0.5, 1: 0.75}, "COMPLETE")
+    assert second.state.name == "FAIL"
+
+
+def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the loss be no number where one of these encoders learns."""
+    from promptbank.train import run
+
+    build = run.build_encoder
+
+    def broken(name: str, start: Any, scale: float, *, seed: int) -> Any:
+        return build(name, start * float("nan") if name in names else start, scale, seed=seed)
+
+    monkeypatch.setattr(run, "build_encoder", broken)
+
+
+def test_a_setting_whose_loss_is_no_number_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_encoders(monkeypatch, "mlp.v1", "embedding.v1")
+    path = run_sweep(replace(bench_of(tmp_path, 40), config=CONFIG), PLAN)
+    result = json.loads(path.read_text())
+    first, last = result["results"]["rungs"]
+    failed = [s for s in first if s["setting"]["encoder"] != "lstm.v1"]
+    assert failed
+    assert [s for s in first if "failed" in s] == failed
+    assert all("is nan at step 1" in s["failed"] for s in failed)
+    assert all("accuracy" in s for s in last)
+    assert {s["number"] for s in last}.isdisjoint(s["number"] for s in failed)
+    told = [line for line in sweep_report(result).falls_short if "a setting failed: the loss" in line]
+    assert len(told) == len(failed)
+
+
+def test_a_sweep_in_which_everything_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_encoders(monkeypatch, "lstm.v1", "mlp.v1", "embedding.v1")
+    with pytest.raises(TrainingError, match="all 5 settings of rung 1 failed, first: the loss of rung0-"):
+        sweep(tmp_path)
+
+
+def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
+    bench = replace(bench_of(tmp_path, 40, KillAt(1)), config=CONFIG)
+    with pytest.raises(InputError, match="mood:en has open answers, and a sweep goes by accuracy"):
+        run_sweep(replace(bench, card=card_of(label_space=None)), PLAN)
+    for init in ("nearest", "from:tone:en"):
+        with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a sweep"):
+            run_sweep(replace(bench, config=CONFIG.model_copy(update={"init": init})), PLAN)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_journal_keeps_the_scores(tmp_path: Path) -> None:
+    result = sweep(tmp_path)
+    told = trials_of(next(tmp_path.glob("runs/*/study.journal")))
+    first, last = result["rungs"]
+    assert [trial.params for trial in told] == [s["setting"] for s in sorted(first, key=lambda s: s["number"])]
+    final = {trial.number: trial.value for trial in told if trial.value is not None}
+    assert final == {s["number"]: s["accuracy"] for s in last}

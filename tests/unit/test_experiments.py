@@ -8,18 +8,21 @@ from typing import Any
 
 import pytest
 
+from promptbank.backbone import Backbone
 from promptbank.bank.learn import learn_task
-from promptbank.errors import TrainingError
+from promptbank.errors import ConfigError, InputError, TrainingError
 from promptbank.experiments import ledger as ledgers
+from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.curve import CurvePlan, _longer, _startable, run_curve
+from promptbank.experiments.curve import CurvePlan, _longer, _reduced, run_curve
 from promptbank.experiments.ledger import open_ledger
+from promptbank.experiments.reports import curve_report
 from promptbank.experiments.trials import Bench, Trial, run_trials
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, Silent
-from store import open_store
-from tasks import Split, crossval_split
+from store import Store, open_store
+from tasks import Split, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
 from tests.unit.test_train_population import KillAt, Killed
 from tests.worlds import card_of, examples_of
@@ -97,7 +100,7 @@ def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
             assert ledger.cell("a", make) == {"n": 1}
             result = json.loads(ledger.finish({"a": 1}).read_text())
     assert result["results"] == {"a": 1}
-    assert result["about"] == {"seed": 1}
+    assert result["about"] == {"seed": 1, "processor": ledgers.processor()}
     assert set(result["timings"]["a"]) >= {"seconds", "cpu_seconds", "threads", "load_average"}
 
 
@@ -107,6 +110,16 @@ def test_other_settings_are_another_experiment(tmp_path: Path) -> None:
         with open_ledger(tmp_path, "curve", about) as ledger:
             folders.add(ledger.folder)
     assert len(folders) == 3
+
+
+def test_what_decides_nothing_is_told_and_makes_no_other_experiment(tmp_path: Path) -> None:
+    folders, told = set(), []
+    for name in ("gemma", "the same under another name"):
+        with open_ledger(tmp_path, "curve", {"seed": 1}, {"backbone": name}) as ledger:
+            folders.add(ledger.folder)
+            told.append(json.loads(ledger.finish({}).read_text())["about"]["backbone"])
+    assert len(folders) == 1
+    assert told == ["gemma", "the same under another name"]
 
 
 def test_the_same_experiment_twice_at_once_is_refused(tmp_path: Path) -> None:
@@ -149,16 +162,129 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path, m
     assert curve(tmp_path / "home", plan, KillAt(1)) == result
 
 
-def test_a_new_row_of_the_bank_begins_a_curve_anew_only_if_a_curve_may_start_from_it(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 16)
+def digest_of(bench: Bench) -> str:
+    return json.dumps(bench.about(), sort_keys=True)
+
+
+def test_an_experiment_is_another_one_for_what_decides_it_alone(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 8)
+
+    def changed(**settings: object) -> Bench:
+        return replace(bench, config=CONFIG.model_copy(update=settings))
+
+    def with_card(card: TaskCard) -> Bench:
+        return replace(bench, card=card)
+
+    renamed = Backbone(**{**vars(bench.backbone), "name": "another name"})
+    turned = card_of(label_space={label: list(f) for label, f in reversed((card_of().label_space or {}).items())})
+    same = [bench, changed(cache_bytes=1), changed(checkpoint_steps=7), replace(bench, backbone=renamed)]
+    other = [changed(seed=1), changed(dtype="bfloat16"), with_card(turned), with_card(card_of(splits=(5,)))]
+    assert len({digest_of(one) for one in same}) == 1
+    assert len({digest_of(one) for one in (bench, *other)}) == 1 + len(other)
+    assert changed(dtype="bfloat16").about()["trained_in"] == "bfloat16"
+
+
+def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = crossval(tmp_path / "whole")
+    write = ledgers.write_json
+
+    def kill(path: Path, content: object) -> None:
+        if path.name == "training-fold-0.json":
+            raise Killed
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledgers, "write_json", kill)
+        with pytest.raises(Killed):
+            crossval(tmp_path / "killed")
+    again = crossval(tmp_path / "killed", KillAt(1))  # no step is made again
+    assert apart_from_timings(again) == apart_from_timings(whole)
+    folder = next((tmp_path / "killed" / "runs").iterdir())
+    with open_store(f"sqlite:///{folder / 'bank.db'}") as store:
+        assert sorted(info.version for info in store.rows.list()) == [1, 2, 3]
+    assert not (folder / "runs").exists()  # where encoders were
+
+
+@pytest.mark.parametrize("init", ["nearest", "from:tone:en"])
+def test_a_cross_validation_starts_from_no_stored_row(tmp_path: Path, init: str) -> None:
+    bench = replace(bench_of(tmp_path, 32), config=CONFIG.model_copy(update={"init": init}))
+    with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a crossval: .*; take text, labels"):
+        run_crossval(bench, folds=3)
+
+
+def learn(store: Store, bench: Bench, card: TaskCard, seed: int = 0) -> str:
+    rows, config = bench.examples, CONFIG.model_copy(update={"seed": seed})
+    return learn_task(
+        store, bench.backbone, card, rows[:8], rows[8:16], config, home=bench.home, lm=bench.lm
+    ).row.sha256
+
+
+def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+    bench = bench_of(tmp_path, 48)
+    plan = CurvePlan((1.0,), 2, 3, ("nearest",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
-        assert _startable(("nearest",), store, bench.backbone.fingerprint) == []
-        rows = bench.examples
-        learnt = learn_task(store, bench.backbone, card_of(), rows[:8], rows[8:], CONFIG, home=tmp_path, lm=bench.lm)
-        fingerprint = bench.backbone.fingerprint
-        assert _startable(("text", "labels"), store, fingerprint) == []
-        assert _startable(("text", "nearest"), store, fingerprint) == [learnt.row.sha256]
-        assert _startable(("from:mood:en",), store, fingerprint) == [learnt.row.sha256]
+        for card in (card_of(), card_of(lang="sv"), card_of(taskname="tone")):
+            learn(store, bench, card)
+        result = json.loads(run_curve(bench, plan, starts=store).read_text())
+        for named in ("from:mood:en", "from:mood:sv@1"):
+            with pytest.raises(ConfigError, match="may have learnt the rows that are tested on"):
+                run_curve(bench, replace(plan, inits=(named,)), starts=store)
+    (point,) = result["results"]["points"]
+    assert len(point["starts"]["nearest"]) == 2
+    assert set(point["starts"]["nearest"]) <= {"text", "tone:en@1"}
+    notes = [note for trial in point["trials"] for note in trial["notes"]]
+    assert [note.startswith("starts from ") and "mood:" not in note for note in notes] == [True, True]
+    shown = {part.title: part for part in curve_report(result).parts}
+    assert [list(row) for row in shown["Starts"].rows] == [["100%", "nearest", ", ".join(point["starts"]["nearest"])]]
+    assert [row[1] for row in shown["Notes of the trainings"].rows] == notes
+
+
+def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+    bench, tone = bench_of(tmp_path, 48), card_of(taskname="tone")
+    plan = CurvePlan((1.0,), 1, 3, ("nearest", "from:tone:en"))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+
+        def startable() -> dict[str, list[str]]:
+            found: dict[str, list[str]] = json.loads(run_curve(bench, plan, starts=store).read_text())["about"]
+            return found["rows_to_start_from"]  # type: ignore[return-value]
+
+        first = learn(store, bench, tone)
+        assert startable() == {"nearest": [first], "from:tone:en": [first]}
+        second = learn(store, bench, tone, seed=9)
+        assert startable() == {"nearest": [second], "from:tone:en": [second]}
+        store.aliases.move(store.rows.list(taskname="tone")[0].scope, 1, "live", reason="back")
+        assert startable() == {"nearest": [first], "from:tone:en": [first]}
+
+
+def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed() -> None:
+    examples = examples_of(200)
+    drawn = [_reduced(examples, 3, 1, 0.1, CONFIG.model_copy(update={"seed": seed})).train for seed in (0, 5)]
+    assert drawn[0] != drawn[1]
+    split = Split(drawn[0], drawn[0], drawn[0])
+    assert [_longer(CONFIG.model_copy(update={"seed": s}), split, "text", 3).seed for s in (0, 5)] == [3, 8]
+
+
+def test_more_repeats_than_folds_are_refused() -> None:
+    with pytest.raises(ConfigError, match="4 repeats with 3 folds: each repeat is tested on a fold of its own"):
+        CurvePlan(repeats=4, folds=3)
+
+
+def test_a_curve_of_open_answers_is_refused(tmp_path: Path, fresh_store: Store) -> None:
+    with pytest.raises(InputError, match="a curve goes by accuracy"):
+        run_curve(replace(bench_of(tmp_path, 16), card=card_of(label_space=None)), CurvePlan(), starts=fresh_store)
+
+
+def test_tfidf_answers_the_only_label_that_it_saw_and_says_how_many_rows_it_learnt_from() -> None:
+    positive, negative = (tuple(e for e in examples_of(32) if e.answer == label) for label in ("positive", "negative"))
+    cell = classical_cell(card_of(), Split(positive[:5], positive[5:8], negative[:4] + positive[8:10]))()
+    assert set(cell["tfidf"]["predicted"].values()) == {"positive"}
+    assert cell["tfidf"]["test"]["accuracy"] == 2 / 6
+    assert (cell["tfidf"]["rows"], cell["majority"]["rows"]) == (8, 8)
+    assert cell["tfidf"]["warnings"] == ["all of its 8 rows are 'positive', which it answers always"]
 
 
 def test_few_rows_get_more_epochs(tmp_path: Path) -> None:

@@ -45,3 +45,12 @@ def test_a_sample_estimates_the_partition_function_without_bias() -> None:
     assert sum(drawn) / 400 == pytest.approx(float(layer(hidden).exp().sum()), rel=0.02)
     assert len({round(z, 3) for z in drawn}) > 390
     assert torch.equal(head.draw(5).weight, head.draw(5).weight)
+
+
+def test_rows_that_use_every_word_leave_nothing_to_draw() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(8, 10).requires_grad_(False)
+    full = FrozenHead.of(layer, torch.float32)
+    hidden, targets = torch.randn(3, 8), torch.tensor([0, 9, 4])
+    drawn = SampledHead(full, range(10), 8).draw(0)
+    torch.testing.assert_close(drawn.nll(hidden, targets), full.nll(hidden, targets))

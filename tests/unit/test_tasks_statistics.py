@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DataError, TaskError
-from tasks.statistics import bootstrap_interval, mcnemar_exact, mean_sd, paired_bootstrap
+from tasks.statistics import grouped_interval, mcnemar_exact, mean_sd, paired_bootstrap, student_interval
 
 
 def outcomes(*values: float) -> dict[str, float]:
@@ -45,34 +45,59 @@ def test_mean_and_spread_are_those_of_numpy(values: list[float]) -> None:
     assert found.sd == pytest.approx(np.std(values, ddof=1), abs=1e-6)
 
 
-def test_the_interval_is_that_of_all_possible_resamples() -> None:
-    values = [0.1, 0.35, 0.4, 0.62, 0.7, 0.93]
-    means = [statistics.fmean(drawn) for drawn in itertools.product(values, repeat=6)]
-    found = bootstrap_interval(values, level=0.9, resamples=20_000)
-    assert found.mean == pytest.approx(statistics.fmean(values))
+def test_the_interval_of_rows_is_that_of_all_possible_resamples_of_groups() -> None:
+    values = [(1.0, 0.0), (1.0,), (0.0,), (1.0, 1.0), (0.0,)]
+    rows = {f"{g}-{n}": value for g, group in enumerate(values) for n, value in enumerate(group)}
+    means = [statistics.fmean(v for group in drawn for v in group) for drawn in itertools.product(values, repeat=5)]
+    groups = {row: row[0] for row in rows}
+    found = grouped_interval(rows, groups=groups, level=0.9, resamples=20_000)
+    assert found.mean == pytest.approx(statistics.fmean(rows.values()))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.05, 0.95])), abs=0.01)
 
 
-def test_the_interval_of_many_values_is_that_of_the_central_limit() -> None:
+def test_the_interval_of_many_rows_is_that_of_the_central_limit() -> None:
     rng = random.Random(3)
     values = [rng.gauss(0, 1) for _ in range(500)]
     half = 1.96 * float(np.std(values)) / math.sqrt(500)
-    found = bootstrap_interval(values, resamples=4_000)
+    found = grouped_interval(outcomes(*values), resamples=4_000)
     assert found.low == pytest.approx(found.mean - half, abs=0.05 * 2 * half)
     assert found.high == pytest.approx(found.mean + half, abs=0.05 * 2 * half)
 
 
+def test_rows_of_one_group_widen_the_interval() -> None:
+    rows = outcomes(*[1.0, 1.0, 0.0, 0.0] * 25)
+    pairs_of = {row: f"g{n // 2}" for n, row in enumerate(rows)}
+    alone, paired = grouped_interval(rows, resamples=2_000), grouped_interval(rows, groups=pairs_of, resamples=2_000)
+    ratio = (paired.high - paired.low) / (alone.high - alone.low)
+    assert ratio == pytest.approx(math.sqrt(2), rel=0.1)  # half as many independent pieces of evidence
+
+
 def test_a_higher_level_gives_a_wider_interval_and_equal_seeds_equal_ones() -> None:
-    values = [(n * 37 % 101) / 101 for n in range(30)]
-    wide, narrow = (bootstrap_interval(values, level=level, resamples=500) for level in (0.99, 0.8))
+    values = outcomes(*((n * 37 % 101) / 101 for n in range(30)))
+    wide, narrow = (grouped_interval(values, level=level, resamples=500) for level in (0.99, 0.8))
     assert wide.low < narrow.low < narrow.high < wide.high
-    assert bootstrap_interval(values, level=0.8, resamples=500) == narrow
-    assert bootstrap_interval(values, level=0.8, resamples=500, seed=1) != narrow
+    assert grouped_interval(values, level=0.8, resamples=500) == narrow
+    assert grouped_interval(values, level=0.8, resamples=500, seed=1) != narrow
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40), st.floats(0.01, 0.999))
+def test_the_interval_of_a_few_values_is_that_of_scipy(values: list[float], level: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    found = student_interval(values, level=level)
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("folds", [3, 10])
+def test_the_interval_of_a_few_folds_covers_the_mean_as_often_as_it_says(folds: int) -> None:
+    rng = random.Random(1)
+    found = [student_interval([rng.gauss(0, 1) for _ in range(folds)]) for _ in range(2_000)]
+    assert sum(i.low <= 0 <= i.high for i in found) / 2_000 == pytest.approx(0.95, abs=0.015)
 
 
 def test_equal_values_have_an_interval_without_width() -> None:
-    found = bootstrap_interval([0.7] * 5, resamples=100)
-    assert (found.low, found.high) == (0.7, 0.7)
+    rows, folds = grouped_interval(outcomes(*[0.7] * 5), resamples=100), student_interval([0.7] * 5)
+    assert (rows.low, rows.high) == (folds.low, folds.high) == pytest.approx((0.7, 0.7))
 
 
 def test_interval_and_p_of_a_difference_are_those_of_all_possible_resamples_of_groups() -> None:
@@ -193,16 +218,20 @@ def test_what_cannot_be_resampled_is_refused() -> None:
     with pytest.raises(DataError, match="in one group"):
         paired_bootstrap(a, a, groups=dict.fromkeys(a, "g"))
     with pytest.raises(DataError, match="at least 2"):
-        bootstrap_interval([0.5])
+        student_interval([0.5])
+    with pytest.raises(DataError, match="in one group"):
+        grouped_interval(a, groups=dict.fromkeys(a, "g"))
     with pytest.raises(DataError, match="at least 1"):
         mean_sd([])
     with pytest.raises(DataError, match=r"a\['row-00000'\] is 0.5"):
         mcnemar_exact(outcomes(0.5), outcomes(1))
+    with pytest.raises(TaskError, match=r"level is 1\.0"):
+        student_interval([0.1, 0.2], level=1.0)
 
 
 @pytest.mark.parametrize(("settings", "match"), [({"level": 1.0}, "level is 1.0"), ({"resamples": 99}, "is 99")])
 def test_settings_out_of_range_are_refused(settings: dict[str, float], match: str) -> None:
     with pytest.raises(TaskError, match=match):
-        bootstrap_interval([0.1, 0.2], **settings)
+        grouped_interval(outcomes(1, 0), **settings)
     with pytest.raises(TaskError, match=match):
         paired_bootstrap(outcomes(1, 0), outcomes(1, 0), **settings)

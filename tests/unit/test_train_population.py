@@ -1,15 +1,17 @@
 """Runs that share their passes: each has the gradients, the score and the end that it has alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import EpochReport, Silent, StepReport
-from promptbank.train.loop import _grouped, train_prompts
-from promptbank.train.run import Plan, Run
+from promptbank.train.loop import _grouped, train_each, train_prompts
+from promptbank.train.run import Failed, Plan, Run, Trained
 from promptbank.train.start import start_ids, starting_rows
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
@@ -101,6 +103,34 @@ def test_killed_runs_end_with_the_bits_of_undisturbed_ones(tmp_path: Path, steps
     for one, other in zip(whole, again, strict=True):
         assert torch.equal(one.table, other.table)
         assert one.epochs == other.epochs
+
+
+def test_a_run_whose_loss_is_no_number_ends_alone(tmp_path: Path) -> None:
+    lm, three = plans()
+    broken = replace(three[1], start=torch.full_like(three[1].start, float("nan")))
+    mixed = [three[0], broken, three[2]]
+    first, failed, third = train_each(lm, mixed, folder=tmp_path / "mixed", identity="x")
+    assert failed == Failed("the loss of run1 is nan at step 1; try a lower --lr than 0.05")
+    for plan, run in ((three[0], first), (three[2], third)):
+        (alone,) = train_prompts(lm, [plan], folder=tmp_path / plan.name, identity="x")
+        assert isinstance(run, Trained)
+        assert float((run.table - alone.table).norm() / alone.table.norm()) < 1e-3  # Adam magnifies rounding
+    with pytest.raises(TrainingError, match="the loss of run1 is nan"):
+        train_prompts(lm, mixed, folder=tmp_path / "strict", identity="x")
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_run_that_failed_stays_failed_when_the_others_are_killed(tmp_path: Path, steps: int) -> None:
+    lm, three = plans()
+    mixed = [three[0], replace(three[1], start=torch.full_like(three[1].start, float("nan")))]
+    whole = train_each(lm, mixed, folder=tmp_path / "whole", identity="x")
+    with pytest.raises(Killed):
+        train_each(lm, mixed, folder=tmp_path / "killed", identity="x", listener=KillAt(steps))
+    again = train_each(lm, mixed, folder=tmp_path / "killed", identity="x")
+    assert again[1] == whole[1]
+    assert isinstance(again[0], Trained)
+    assert isinstance(whole[0], Trained)
+    assert torch.equal(again[0].table, whole[0].table)
 
 
 def test_reports_name_their_run(tmp_path: Path) -> None:
