@@ -16,11 +16,9 @@ from tasks.errors import DataError, TaskError
 
 __all__ = [
     "Interval",
-    "McNemar",
     "MeanSd",
     "PairedDifference",
     "grouped_interval",
-    "mcnemar_exact",
     "mean_sd",
     "paired_bootstrap",
     "student_interval",
@@ -73,15 +71,6 @@ class PairedDifference:
     low: float
     high: float
     level: float
-    p: float
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Rows that only one of two methods has right, and the exact two-sided p of their split."""
-
-    only_a: int
-    only_b: int
     p: float
 
 
@@ -199,39 +188,6 @@ def paired_bootstrap(
         level=level,
         p=min(1.0, 2 * (min(below, above) + 1) / (resamples + 1)),
     )
-
-
-def mcnemar_exact(a: Mapping[str, float], b: Mapping[str, float]) -> McNemar:
-    """Compare two methods by the rows that only one of them has right: McNemar's test, exact (binomial, two-sided).
-
-    Rows count as independent; where groups hold several rows, `paired_bootstrap` is the honest one.
-
-    Args:
-        a: 1 for right and 0 for wrong, by example id.
-        b: outcomes of the same examples.
-
-    Raises:
-        DataError: other rows in ``a`` than in ``b``, or an outcome that is neither 0 nor 1.
-
-    >>> mcnemar_exact({"1": 1, "2": 1, "3": 1}, {"1": 0, "2": 0, "3": 1})
-    McNemar(only_a=2, only_b=0, p=0.5)
-    """
-    ids = _paired(a, b)
-    for name, side in (("a", a), ("b", b)):
-        strange = next((i for i in ids if side[i] not in (0, 1)), None)
-        if strange is not None:
-            raise DataError(f"outcome {name}[{strange!r}] is {side[strange]}; 1 (right) or 0 (wrong) is needed")
-    only_a, only_b = sum(a[i] > b[i] for i in ids), sum(b[i] > a[i] for i in ids)
-    return McNemar(only_a, only_b, _two_sided(min(only_a, only_b), only_a + only_b))
-
-
-def _two_sided(fewest: int, n: int) -> float:
-    """Twice the chance of at most so many heads among n throws of a coin, at most 1."""
-    tail = term = 1
-    for k in range(fewest):
-        term = term * (n - k) // (k + 1)  # n over k + 1, in whole numbers
-        tail += term
-    return min(1.0, 2 * tail / (1 << n))
 
 
 def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DataError, TaskError
-from tasks.statistics import grouped_interval, mcnemar_exact, mean_sd, paired_bootstrap, student_interval
+from tasks.statistics import grouped_interval, mean_sd, paired_bootstrap, student_interval
 
 
 def outcomes(*values: float) -> dict[str, float]:
@@ -169,46 +169,21 @@ def test_without_a_difference_one_comparison_in_twenty_is_significant() -> None:
     assert 0.015 <= statistics.fmean(p < 0.05 for p in found) <= 0.10
 
 
-def test_both_tests_say_much_the_same_on_many_single_rows() -> None:
-    a, b = drawn_outcomes(0.82, 600, seed=5), drawn_outcomes(0.78, 600, seed=6)
-    assert paired_bootstrap(a, b, resamples=2_000).p == pytest.approx(mcnemar_exact(a, b).p, abs=0.05)
-
-
-def test_mcnemar_by_hand() -> None:
-    found = mcnemar_exact(outcomes(*[1] * 9, 0, 1, 0), outcomes(*[0] * 9, 1, 1, 0))
-    assert (found.only_a, found.only_b) == (9, 1)
-    assert found.p == 2 * (1 + 10) / 1024
-
-
-@given(pairs)
-def test_mcnemar_is_the_share_of_sign_flips_that_are_as_uneven(both: list[tuple[int, int]]) -> None:
-    a, b = outcomes(*(x for x, _ in both)), outcomes(*(y for _, y in both))
-    signs = [x - y for x, y in both if x != y]
-    flips = [sum(flipped) for flipped in itertools.product((-1, 1), repeat=len(signs))]
-    expected = statistics.fmean(abs(total) >= abs(sum(signs)) for total in flips)
-    assert mcnemar_exact(a, b).p == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (1, 0), (30, 41), (200, 260), (900, 1100)])
-def test_mcnemar_is_the_binomial_test_of_scipy(only_a: int, only_b: int) -> None:
+def test_the_bootstrap_says_much_the_same_as_the_binomial_test_on_many_single_rows() -> None:
     scipy_stats = pytest.importorskip("scipy.stats")
-    expected = scipy_stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    found = mcnemar_exact(outcomes(*[1] * only_a, *[0] * only_b, 1), outcomes(*[0] * only_a, *[1] * only_b, 1))
-    assert found.p == pytest.approx(expected)
+    a, b = drawn_outcomes(0.82, 600, seed=5), drawn_outcomes(0.78, 600, seed=6)
+    only_a, only_b = sum(a[i] > b[i] for i in a), sum(b[i] > a[i] for i in a)
+    expected = scipy_stats.binomtest(only_a, only_a + only_b).pvalue  # McNemar's test, exact
+    assert paired_bootstrap(a, b, resamples=2_000).p == pytest.approx(expected, abs=0.05)
 
 
-def test_mcnemar_of_thousands_of_rows_does_not_overflow() -> None:
-    assert mcnemar_exact(outcomes(*[1] * 5_000), outcomes(*[0] * 5_000)).p == 0.0
-
-
-@pytest.mark.parametrize("compare", [paired_bootstrap, mcnemar_exact])
-def test_other_rows_are_refused_by_name(compare) -> None:
+def test_other_rows_are_refused_by_name() -> None:
     with pytest.raises(DataError, match=r"1 example\(s\) .* first 'row-00002' in b"):
-        compare(outcomes(1, 0), outcomes(1, 0, 1))
+        paired_bootstrap(outcomes(1, 0), outcomes(1, 0, 1))
     with pytest.raises(DataError, match="at least 1"):
-        compare({}, {})
+        paired_bootstrap({}, {})
     with pytest.raises(DataError, match="nan"):
-        compare(outcomes(1, math.nan), outcomes(1, 0))
+        paired_bootstrap(outcomes(1, math.nan), outcomes(1, 0))
 
 
 def test_what_cannot_be_resampled_is_refused() -> None:
@@ -223,8 +198,6 @@ def test_what_cannot_be_resampled_is_refused() -> None:
         grouped_interval(a, groups=dict.fromkeys(a, "g"))
     with pytest.raises(DataError, match="at least 1"):
         mean_sd([])
-    with pytest.raises(DataError, match=r"a\['row-00000'\] is 0.5"):
-        mcnemar_exact(outcomes(0.5), outcomes(1))
     with pytest.raises(TaskError, match=r"level is 1\.0"):
         student_interval([0.1, 0.2], level=1.0)
 
