@@ -320,6 +320,38 @@ def test_doubtful_rows_and_no_others_go_to_the_fallback_engine() -> None:
     assert good.engine_id == first.info().engine_id
 
 
+class Dying:
+    """An engine that dies at a text, once what came before it is kept."""
+
+    def __init__(self, engine: RecordedEngine, at: str) -> None:
+        self._engine, self._at = engine, at
+
+    def info(self) -> EngineInfo:
+        return self._engine.info()
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        if any(segment.text == self._at for segment in segments):
+            raise KeyboardInterrupt
+        return self._engine.translate(segments)
+
+
+def test_a_run_that_died_in_another_way_goes_on_there_and_ends_the_same() -> None:
+    other, masked = "Sales fell to $5 million", "Sales fell to X0"
+    rows = [DEAL, headline(other, "Shell")]
+    first = {DEAL.text: "Shell köper BG för $69,7 miljontals i maj", "X0 buys BG for X1 in May": "X1"}
+    known = {**first, other: "Försäljningen föll till 6 dollar", masked: "Försäljningen föll till 6 dollar"}
+    engine, memory = replace(recorded(**known), again=True), DictMemory()
+    fallback = replace(recorded(**(known | {other: "Försäljningen föll till 5 miljoner dollar"})), name="other")
+    setup = replace(SETUP, fallback=fallback)
+    with pytest.raises(KeyboardInterrupt):
+        translate_records(rows, engine, memory, replace(setup, fallback=Dying(fallback, other)))
+    spy = Spy(engine)
+    outcomes = translate_records(rows, spy, memory, setup)
+    assert spy.asked == []
+    assert outcomes == translate_records(rows, engine, DictMemory(), setup)
+    assert outcomes[1].text == "Försäljningen föll till 5 miljoner dollar"
+
+
 def test_what_no_translation_can_mend_is_not_sent_again() -> None:
     renamed = Inventory("en", "sv", {("intent",): {"alarm_set": Decision("larm_ställ")}})
     fallback = Spy(recorded())
