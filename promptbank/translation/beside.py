@@ -5,16 +5,19 @@ A copying engine, given with ``--compare copy``, is the floor that the checks mu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptbank.translation.run import Translated
+from translate.bootstrap import EngineScore, EvalSet, Reference, paired
 from translate.checks import Draft, run_checks
 from translate.outcome import Outcome
 from translate.pipeline import Setup
 from translate.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
 
-__all__ = ["Beside", "engines_beside"]
+__all__ = ["Beside", "engines_beside", "engines_scored"]
+
+RUN = "this run"
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,32 @@ def engines_beside(translated: Translated) -> list[Beside]:
     outcomes = [o for o in translated.outcomes if o.text and o.mode != "human"]  # those that engines were asked for
     if not setup.others or not outcomes:
         return []
-    names = ["this run", *(other.info().engine_id for other in setup.others)]
+    names = [RUN, *(other.info().engine_id for other in setup.others)]
     texts = [[o.text for o in outcomes], *([o.others[n] for o in outcomes] for n in range(len(setup.others)))]
     return [
         _beside(name, [_judged(o, t, setup) for o, t in zip(outcomes, said, strict=True)], setup)
         for name, said in zip(names, texts, strict=True)
     ]
+
+
+def engines_scored(translated: Translated, references: Mapping[str, Reference]) -> list[EngineScore]:
+    """Score the run's texts and those of the engines beside it against people's, with paired bootstrap.
+
+    Args:
+        translated: the run.
+        references: human translations by row id.
+
+    Returns:
+        Nothing if the run was compared with no engine, or no row that an engine translated has a reference.
+    """
+    outcomes = [o for o in translated.outcomes if o.text and o.mode != "human" and o.source.id in references]
+    others = translated.setup.others
+    if not others or not outcomes:
+        return []
+    hypotheses = {RUN: [o.text for o in outcomes]}
+    hypotheses |= {other.info().engine_id: [o.others[n] for o in outcomes] for n, other in enumerate(others)}
+    people = [references[o.source.id][0] for o in outcomes]
+    return list(paired([EvalSet("people's translations", people, hypotheses)], baseline=RUN))
 
 
 def _judged(outcome: Outcome, text: str, setup: Setup) -> Outcome:

@@ -16,7 +16,7 @@ from typing import Any
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Part, Report
 from promptbank.report.write import write_files, write_report
-from promptbank.translation.beside import Beside, engines_beside
+from promptbank.translation.beside import Beside, engines_beside, engines_scored
 from promptbank.translation.report_parts import (
     beside_table,
     engine_table,
@@ -140,7 +140,6 @@ def write_translation_report(
     *,
     with_samples: bool = True,
     references: Mapping[str, Reference] | None = None,
-    engine_scores: Sequence[EngineScore] | None = None,
 ) -> list[Path]:
     """Write ``report.json``, ``report.md`` with its pictures and ``report.html``; equal runs give equal bytes.
 
@@ -149,7 +148,6 @@ def write_translation_report(
         out: folder, made if it is not there.
         with_samples: whether the pages show texts; the JSON file never does.
         references: human translations by row id.
-        engine_scores: of engines on sets.
 
     Returns:
         The paths; that of the JSON file is the first.
@@ -162,9 +160,10 @@ def write_translation_report(
     scores = score_against_references(translated.outcomes, references) if references else None
     samples = pick_samples(translated.outcomes, translated.setup.policy) if with_samples else None
     found = engines_beside(translated)
-    report = translation_report(summary, samples=samples, engine_scores=engine_scores, references=scores, beside=found)
+    engines = engines_scored(translated, references) if references else []
+    report = translation_report(summary, samples=samples, engine_scores=engines, references=scores, beside=found)
     content: dict[str, Any] = {"format": FORMAT, "summary": summary.as_dict()}
-    content |= {"references": plain(scores), "engine_scores": plain(list(engine_scores or ())), "beside": plain(found)}
+    content |= {"references": plain(scores), "engine_scores": plain(engines), "beside": plain(found)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
         write_files(out, {"report.json": text.encode()})

@@ -9,7 +9,7 @@ import pytest
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
 from promptbank.translation import reporting
-from promptbank.translation.beside import engines_beside
+from promptbank.translation.beside import engines_beside, engines_scored
 from promptbank.translation.reporting import pick_samples, summary_of, translation_report, write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, translate_sources
@@ -22,6 +22,7 @@ from translate.inventory_file import shipped_inventory
 from translate.memory import DictMemory
 from translate.pipeline import Setup
 from translate.protocols import Hypothesis
+from translate.scores import score_texts
 from translate.text_figures import Share
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
@@ -121,6 +122,18 @@ def test_other_engines_stand_in_the_report(tmp_path: Path) -> None:
     paths = write_translation_report(run(others=(CopyEngine("en", "sv"),)), tmp_path)
     assert len(json.loads(paths[0].read_text())["beside"]) == 2
     assert "Engines beside one another" in (tmp_path / "report.md").read_text()
+
+
+def test_compared_engines_are_scored_against_people_on_the_same_rows() -> None:
+    done = run(others=(CopyEngine("en", "sv"),))
+    people = {"a": ("väck mig på söndag", {}), "absent": ("x", {})}
+    ours, copied = (one for one in engines_scored(done, people) if one.metric == "chrF2")
+    (said,) = (o for o in done.outcomes if o.source.id == "a")
+    assert ours.score == pytest.approx(score_texts([said.text], ["väck mig på söndag"]).chrf2)
+    assert copied.score == pytest.approx(score_texts([said.source.text], ["väck mig på söndag"]).chrf2)
+    assert ours.score > copied.score
+    assert engines_scored(run(), people) == []
+    assert engines_scored(done, {}) == []
 
 
 def test_the_pictures_show_status_flags_and_labels_with_their_numbers(pictures: None) -> None:
