@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptbank.experiments.reports import notes_tables, timing_table, warning_lines
+from promptbank.experiments.reports import notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import bar_plot
 from tasks import ANSWER_FORMATS, Example, TaskCard, exact_match, parse_card
@@ -47,7 +47,7 @@ def crossval_report(result: Result, examples: Sequence[Example]) -> Report:
     return Report(
         f"Cross-validation of {card.taskname}:{card.lang}",
         f"{about['rows']} rows in {about['folds']} folds by group. {_spoken(scores)}",
-        dict(about),
+        shown_about(about),
         parts,
         falls_short=warning_lines(trials),
     )

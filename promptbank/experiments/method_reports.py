@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from promptbank.experiments.meter import cost_of
-from promptbank.experiments.reports import notes_tables, timing_table, warning_lines
+from promptbank.experiments.reports import notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import Dot, bar_plot, scatter_plot
 from tasks.statistics import MeanSd
@@ -48,7 +48,7 @@ def baseline_report(result: Result) -> Report:
     return Report(
         f"Baselines of {card['taskname']}:{card['lang']}",
         f"{about['rows']} rows in {folds} folds by group. {said}",
-        dict(about),
+        shown_about(about),
         [table, Figure("methods", "By method", plot, alt=said), timing_table(result)],
         falls_short=list(dict.fromkeys(warning for method in methods for warning in _cut_prompts(method))),
     )
@@ -99,7 +99,7 @@ def compare_report(result: Result, measured: Mapping[str, Result]) -> Report:
     return Report(
         f"Methods on {card['taskname']}:{card['lang']}",
         _highest(ran) if ran else "No method could run.",
-        dict(about),
+        shown_about(about),
         [*parts, *notes_tables(trials), timing_table(result)],
         falls_short=[*map(_failure, failed), *warning_lines(trials)],
     )

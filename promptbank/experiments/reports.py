@@ -7,9 +7,18 @@ from typing import Any
 
 from promptbank.report.parts import Cell, Figure, Prose, Report, Table
 from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
+from tasks import parse_card
 from tasks.statistics import mean_sd
 
-__all__ = ["continual_report", "curve_report", "notes_tables", "sweep_report", "timing_table", "warning_lines"]
+__all__ = [
+    "continual_report",
+    "curve_report",
+    "notes_tables",
+    "shown_about",
+    "sweep_report",
+    "timing_table",
+    "warning_lines",
+]
 
 Result = Mapping[str, Any]
 
@@ -53,7 +62,7 @@ def sweep_report(result: Result) -> Report:
         "Sweep of settings",
         f"{len(rungs[0])} settings on {about['rows']} rows; best on the last rung: {said}, accuracy "
         f"{best['accuracy']:.4f} over the inner folds.",
-        dict(about),
+        shown_about(about),
         [*tables, placements, figure, *notes_tables(trials), timing_table(result)],
         falls_short=[*failed, *warning_lines(trials)],
     )
@@ -117,7 +126,7 @@ def curve_report(result: Result) -> Report:
     return Report(
         "Learning curve",
         said,
-        dict(about),
+        shown_about(about),
         [_curve_table(points, inits), *_starts(points), figure, *notes_tables(trials), timing_table(result)],
         falls_short=warning_lines(trials),
     )
@@ -195,7 +204,7 @@ def continual_report(result: Result) -> Report:
         f"{len(names)} tasks one after the other. Forgetting of the bank: {results['bank']['scores']['forgetting']:g}, "
         + (f"but answers moved: {', '.join(moved)}." if moved else "and no answer moved by any bit.")
         + (f" Of {tuned}: {results['full']['scores']['forgetting']:.4f}." if tuned else ""),
-        dict(about),
+        shown_about(about),
         [table, Prose("Proof", proof), *parts, _final(results), *notes_tables(trials), timing_table(result)],
         falls_short=[*(f"answers moved: {what}" for what in moved), *faults, *warning_lines(trials)],
     )
@@ -235,3 +244,10 @@ def timing_table(result: Result) -> Table:
     columns = ["part", "seconds", "processor seconds", "threads", "cores", "load average after it (1, 5, 15 minutes)"]
     note = "A part that was killed and gone on with counts from its last start. Timings are no part of the result."
     return Table("Time", columns, rows, note=note)
+
+
+def shown_about(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an experiment is about as a page shows it: names of the cards that the result file has whole."""
+    cards = [parse_card(card, source="the result file") for card in about.get("cards", ())]
+    names = ", ".join(f"{card.taskname}:{card.lang} (sha256 {card.sha256[:12]})" for card in cards)
+    return {**about, "cards": names} if cards else dict(about)

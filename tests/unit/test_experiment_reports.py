@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib", reason="the extra experiments is not installed
 
 from promptbank.experiments.crossval_report import _is_right, crossval_report
 from promptbank.experiments.method_reports import compare_report
-from promptbank.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.experiments.reports import continual_report, curve_report, shown_about, sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report
@@ -225,3 +225,10 @@ def test_when_no_method_could_run_the_report_has_the_reasons() -> None:
     assert report.summary == "No method could run."
     assert table(report, "No method could run").rows == [["bitfit.v1", "it has no bias"]]
     assert report.falls_short == ["bitfit.v1 could not run: it has no bias"]
+
+
+def test_a_page_names_cards_that_the_result_file_has_whole() -> None:
+    card = builtin_card("sentiment-task", "sv")
+    shown = shown_about({"cards": [json.loads(card.canonical_json())], "rows": 3})
+    assert shown == {"cards": f"sentiment-task:sv (sha256 {card.sha256[:12]})", "rows": 3}
+    assert shown_about({"rows": 3}) == {"rows": 3}
