@@ -8,8 +8,6 @@ Example: python -m benchmarks.default_translator_speed --texts 64 --out docs/res
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from benchmarks.translation_speed import PAIR, race, sample_texts, table
+from benchmarks.translation_speed import PAIR, checked, race, race_parser, sample_texts, tell
 from promptbank.backbone import open_backbone
 from promptbank.config import load_settings
 from promptbank.mt.decode import Decoding, length_batches
@@ -76,14 +74,7 @@ class Generate:
 
 def main() -> int:
     """Race and report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=64, help="to translate (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="each arm's turns (%(default)s)")
-    parser.add_argument("--beam", type=int, default=4, help="(%(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
-    parser.add_argument("--load", default="not stated", help="what else the machine was doing, for the report")
-    parser.add_argument("--out", type=Path, help="JSON file of the raw figures")
-    args = parser.parse_args()
+    args = checked(race_parser(__doc__ or "", texts=64))
     torch.set_num_threads(args.threads)
     before, decoding = os.getloadavg(), Decoding(beam=args.beam)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32
@@ -94,12 +85,8 @@ def main() -> int:
         "promptbank": BackboneTranslator(translator, decoding),
     }
     report = race(engines, sample_texts(args.texts), args.rounds)
-    report |= {"parameters": sum(p.numel() for p in translator.lm.model.parameters()), "model": f"shipped, {dtype}"}
-    report |= {"decoding": str(decoding), "threads": args.threads, "load": args.load}
-    report |= {"load_average": {"before": before, "after": os.getloadavg()}}
-    if args.out:
-        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(table(report))
+    report["parameters"] = sum(parameter.numel() for parameter in translator.lm.model.parameters())
+    tell(report | {"decoding": str(decoding), "model": f"shipped, {dtype}"}, args, before)
     print(f"promptbank is {report['ratio']:.2f} times as fast")
     return 0
 

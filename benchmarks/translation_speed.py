@@ -58,12 +58,7 @@ def main() -> int:
         report = race({"transformers float32": theirs, "CTranslate2 int8": ours}, texts, args.rounds)
         report |= {"parameters": parameters(load_marian(folder)), "wanted_ratio": WANTED}
     report["versions"]["ctranslate2"] = ctranslate2.__version__
-    report |= {"decoding": str(decoding), "threads": args.threads, "load": args.load}
-    report |= {"model": "trained" if args.model else "random weights"}
-    report |= {"load_average": {"before": before, "after": os.getloadavg()}}
-    if args.out:
-        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(table(report))
+    tell(report | {"decoding": str(decoding), "model": "trained" if args.model else "random weights"}, args, before)
     print(f"CTranslate2 is {report['ratio']:.1f} times as fast; wanted: {WANTED:g}")
     if report["ratio"] < WANTED:
         print(f"CTranslate2 is {report['ratio']:.1f} times as fast, wanted: {WANTED:g}", file=sys.stderr)
@@ -71,19 +66,39 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=128, help="to translate (%(default)s)")
+    parser = race_parser(__doc__ or "", texts=128)
+    parser.add_argument("--batch-tokens", type=int, help="source tokens at once; what suits each engine without")
+    parser.add_argument("--model", type=Path, help="folder of a trained Marian; random weights without")
+    return checked(parser)
+
+
+def race_parser(description: str, *, texts: int) -> argparse.ArgumentParser:
+    """Return the options of every race; ``texts`` is how many are translated unless asked."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=texts, help="to translate (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="each arm's turns (%(default)s)")
     parser.add_argument("--beam", type=int, default=4, help="(%(default)s)")
-    parser.add_argument("--batch-tokens", type=int, help="source tokens at once; what suits each engine without")
     parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
-    parser.add_argument("--model", type=Path, help="folder of a trained Marian; random weights without")
     parser.add_argument("--load", default="not stated", help="what else the machine was doing, for the report")
     parser.add_argument("--out", type=Path, help="JSON file of the raw figures")
+    return parser
+
+
+def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the options; a report that could not be written is an error before the race, not after it."""
     args = parser.parse_args()
     if args.out and not args.out.parent.is_dir():
         parser.error(f"--out {args.out}: there is no folder {args.out.parent}; make it first")
     return args
+
+
+def tell(report: dict[str, Any], args: argparse.Namespace, before: tuple[float, float, float]) -> None:
+    """Print a race's table, and write its figures if asked; ``before`` is the load average then."""
+    report |= {"threads": args.threads, "load": args.load}
+    report |= {"load_average": {"before": before, "after": os.getloadavg()}}
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(report))
 
 
 def sample_texts(count: int) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,13 +28,13 @@ class BackboneTranslator:
     Args:
         translator: the model.
         decoding: beam and limits.
+        words: what may be written, if it is at hand; made of the translator's own words otherwise.
     """
 
-    def __init__(self, translator: Translator, decoding: Decoding | None = None) -> None:
-        self._translator, self._decoding = translator, decoding or Decoding()
+    def __init__(self, translator: Translator, decoding: Decoding | None = None, *, words: Words | None = None) -> None:
+        self._translator, self._decoding, self._words = translator, decoding or Decoding(), words
         self._wording = Wording(translator.backbone.tokenizer, translator.languages)
-        self._words: Words | None = None
-        if translator.words is not None:
+        if words is None and translator.words is not None:
             self._words = SomeWords(translator.lm, [*translator.words, self._wording.eos_id])
 
     def info(self) -> EngineInfo:
@@ -65,10 +64,8 @@ class BackboneTranslator:
         """Return the same model with a beam of one: another opinion at a third of the time. None if this is greedy."""
         if self._decoding.beam == 1:
             return None
-        other = copy(self)  # shares the model and the words' rows, 186 MB in bfloat16
-        other._decoding = replace(self._decoding, beam=1)
-        other.__dict__.pop("_id", None)
-        return other
+        greedy = replace(self._decoding, beam=1)
+        return BackboneTranslator(self._translator, greedy, words=self._words)  # whose rows are 186 MB in bfloat16
 
     @cached_property
     def _id(self) -> str:

@@ -43,15 +43,10 @@ class Beside:
 
 def engines_beside(translated: Translated) -> list[Beside]:
     """Return the run's engine and those it was compared with; nothing if it was compared with none."""
-    setup = translated.setup
-    outcomes = [o for o in translated.outcomes if o.text and o.mode != "human"]  # those that engines were asked for
-    if not setup.others or not outcomes:
-        return []
-    names = [RUN, *(other.info().engine_id for other in setup.others)]
-    texts = [[o.text for o in outcomes], *([o.others[n] for o in outcomes] for n in range(len(setup.others)))]
+    setup, outcomes = translated.setup, _asked(translated)
     return [
         _beside(name, [_judged(o, t, setup) for o, t in zip(outcomes, said, strict=True)], setup)
-        for name, said in zip(names, texts, strict=True)
+        for name, said in _texts(outcomes, setup)
     ]
 
 
@@ -65,14 +60,24 @@ def engines_scored(translated: Translated, references: Mapping[str, Reference]) 
     Returns:
         Nothing if the run was compared with no engine, or no row that an engine translated has a reference.
     """
-    outcomes = [o for o in translated.outcomes if o.text and o.mode != "human" and o.source.id in references]
-    others = translated.setup.others
-    if not others or not outcomes:
+    outcomes = [outcome for outcome in _asked(translated) if outcome.source.id in references]
+    hypotheses = dict(_texts(outcomes, translated.setup))
+    people = [references[outcome.source.id][0] for outcome in outcomes]
+    sets = [EvalSet("people's translations", people, hypotheses)] if hypotheses else []
+    return list(paired(sets, baseline=RUN))
+
+
+def _asked(translated: Translated) -> list[Outcome]:
+    """Return what engines were asked for, and gave something."""
+    return [outcome for outcome in translated.outcomes if outcome.text and outcome.mode != "human"]
+
+
+def _texts(outcomes: Sequence[Outcome], setup: Setup) -> list[tuple[str, list[str]]]:
+    """Return each engine's name and texts, the run's own first; nothing without other engines or outcomes."""
+    if not setup.others or not outcomes:
         return []
-    hypotheses = {RUN: [o.text for o in outcomes]}
-    hypotheses |= {other.info().engine_id: [o.others[n] for o in outcomes] for n, other in enumerate(others)}
-    people = [references[o.source.id][0] for o in outcomes]
-    return list(paired([EvalSet("people's translations", people, hypotheses)], baseline=RUN))
+    others = [(one.info().engine_id, [o.others[n] for o in outcomes]) for n, one in enumerate(setup.others)]
+    return [(RUN, [outcome.text for outcome in outcomes]), *others]
 
 
 def _judged(outcome: Outcome, text: str, setup: Setup) -> Outcome:

@@ -19,7 +19,7 @@ UNGROUPED = 9999
 _SCALE = re.compile(r"\d[\s-]?(?:[a-z]{0,2}n|mln|mio|bln|trn|[kmb]|[a-z]+illion|thousand|hundred)(?!\w)", re.IGNORECASE)
 _NAMES = re.compile(
     r"^0\d|\d{7}"  # 007, telephone numbers
-    r"|\d[kmb]$"  # 4K, 3M: without a currency as often a name as a number
+    r"|\d[KMBkmb]$"  # 4K, 3M: without a currency as often a name as a number
     r"|\b(?:may|march)\b",  # "5 may fall"
 )
 _DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
@@ -37,7 +37,7 @@ def write(mention: Mention) -> str | None:
     if not re.search(r"\d", mention.text) or len(mention.readings) != 1:
         return None
     (said,) = mention.readings
-    if said.kind != "money" and _NAMES.search(mention.text if said.kind == "date" else mention.text.casefold()):
+    if said.kind != "money" and _NAMES.search(mention.text):
         return None
     match said.kind:
         case "number":
