@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import InputError
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, classification_report, data_sha256, exact_match
 
-__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers"]
+__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts"]
 
 BATCH_JOBS = 64
 
@@ -75,10 +75,14 @@ def answer_examples(
 
 def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> Evaluated:
     """Compare answers with the gold ones of the same examples."""
-    predicted = [_answer(answer) for answer in answers]
+    scored = score_texts(card, examples, [_answer(answer) for answer in answers])
     truncated = sum(answer.truncated > 0 for answer in answers)
-    metrics = _metrics(card, examples, predicted) | ({"truncated": truncated} if truncated else {})
-    return Evaluated(metrics, data_sha256(examples), tuple(predicted))
+    return replace(scored, metrics=scored.metrics | {"truncated": truncated}) if truncated else scored
+
+
+def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:
+    """Compare label ids, or texts, with the gold answers of the same examples, whoever gave them."""
+    return Evaluated(_metrics(card, examples, predicted), data_sha256(examples), tuple(predicted))
 
 
 def _answer(prediction: Prediction) -> str:
@@ -96,7 +100,7 @@ def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
             raise DataError(f"{example.source}: the answer is no {card.answer_format}: {exc}") from exc
 
 
-def _metrics(card: TaskCard, examples: Sequence[Example], predicted: list[str]) -> dict[str, Any]:
+def _metrics(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> dict[str, Any]:
     gold = [example.answer or "" for example in examples]
     if card.answer_format is not None:
         texts = [example.fields[card.text_field] for example in examples]

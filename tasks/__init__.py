@@ -32,7 +32,17 @@ from tasks.metrics import ClassificationReport, LabelScore, classification_repor
 from tasks.slot_metrics import IntentSlotReport, intent_slot_report
 from tasks.slots import IntentSlots, Slot, is_identifier, locate, parse_intent_slots, render_intent_slots
 from tasks.spec import TaskRef, is_lang, is_taskname, parse_spec
-from tasks.splits import DEV_SALT, FOLD_SALT, Split, crossval_split, fold_of, in_dev, label_shares, split_dev
+from tasks.splits import (
+    DEV_SALT,
+    FOLD_SALT,
+    Split,
+    crossval_split,
+    fold_of,
+    given_split,
+    in_dev,
+    label_shares,
+    split_dev,
+)
 from tasks.template import Field, Segment, Text, VirtualBlock, scan_template
 
 __all__ = [
@@ -77,6 +87,7 @@ __all__ = [
     "example_from",
     "fold_of",
     "gather_examples",
+    "given_split",
     "in_dev",
     "intent_slot_report",
     "is_identifier",

@@ -1,6 +1,7 @@
 """Answer formats: what the open answers of a card are, by the name that its ``answer_format`` gives.
 
-A format reads answers and scores them; the inference engine has a grammar of the same name.
+A format reads answers and scores them, and says which part of one a classifier can learn; the inference engine has a
+grammar of the same name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.slot_metrics import intent_slot_report
-from tasks.slots import parse_intent_slots
+from tasks.slots import IntentSlots, parse_intent_slots, render_intent_slots
 
 if TYPE_CHECKING:
     from tasks.card import TaskCard
@@ -28,6 +29,12 @@ class AnswerFormat(Protocol):
     ) -> dict[str, float]:
         """Return the scores of predicted answers about the given texts, by name."""
 
+    def class_of(self, card: TaskCard, answer: str) -> str:
+        """Return what of an answer is one of few, so that a classifier can learn it; raise as `check` does."""
+
+    def answer_of(self, name: str) -> str:
+        """Return the answer that says no more than a class."""
+
 
 class IntentSlotsFormat:
     """Intents and slots as in `tasks.slots`, with the card's slot types."""
@@ -41,6 +48,14 @@ class IntentSlotsFormat:
     ) -> dict[str, float]:
         """Return the fields of `IntentSlotReport`."""
         return intent_slot_report(texts, gold, predicted, card.slot_types).as_dict()
+
+    def class_of(self, card: TaskCard, answer: str) -> str:
+        """Return the intent."""
+        return parse_intent_slots(answer, card.slot_types).intent
+
+    def answer_of(self, name: str) -> str:
+        """Return an intent without slots."""
+        return render_intent_slots(IntentSlots(name))
 
 
 ANSWER_FORMATS: dict[str, AnswerFormat] = {"intent_slots.v1": IntentSlotsFormat()}

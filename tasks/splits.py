@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from tasks.errors import SplitError
 from tasks.examples import Example
 
-__all__ = ["DEV_SALT", "FOLD_SALT", "Split", "crossval_split", "fold_of", "in_dev", "label_shares", "split_dev"]
+__all__ = [
+    "DEV_SALT",
+    "FOLD_SALT",
+    "Split",
+    "crossval_split",
+    "fold_of",
+    "given_split",
+    "in_dev",
+    "label_shares",
+    "split_dev",
+]
 
 FOLD_SALT = "promptbank.fold.v1"
 DEV_SALT = "promptbank.dev.v1"
@@ -75,6 +85,30 @@ def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fract
     train = [e for e in rest if not in_dev(e.group, dev_fraction)]
     dev = [e for e in rest if in_dev(e.group, dev_fraction)]
     _check_parts(train=train, dev=dev, test=test)
+    return Split(tuple(train), tuple(dev), tuple(test))
+
+
+def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction: float) -> Split:
+    """Keep test rows that were set apart by others, and divide the known rows into train and dev.
+
+    Args:
+        known: rows to learn from.
+        test: rows to score.
+        dev_fraction: share of the known groups kept for dev.
+
+    Raises:
+        SplitError: a group is in both, or a part would be empty.
+    """
+    train, dev = split_dev(known, dev_fraction)
+    _check_parts(test=test)
+    shared = {e.group for e in known} & {e.group for e in test}
+    if shared:
+        rows = [e for e in test if e.group in shared]
+        raise SplitError(
+            f"{len(rows)} of {len(test)} test rows are of a group that train has too, first {rows[0].group!r} "
+            f"({rows[0].source}); take them out of one of the files, or give all rows together, of which a fold by "
+            "groups is the test part"
+        )
     return Split(tuple(train), tuple(dev), tuple(test))
 
 

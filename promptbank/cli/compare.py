@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from store import Store
     from tasks import Split, TaskCard
 
-Named = tuple[str, str | None, str | None, Sequence[str] | None]
-"""Task, language, card and data, as the command line names them."""
+
+@dataclass(frozen=True)
+class Named:
+    """A task as the command line names it, with its rows; a fold of them is the test part if there is no other."""
+
+    task: str
+    data: Sequence[str] | None
+    lang: str | None = None
+    card: str | None = None
+    test_data: Sequence[str] | None = None
+
 
 COLUMNS = (
-    "method", "score", "sd", "macro_f1", "forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb",
+    "method", "score", "sd", "macro_f1", "intent_accuracy", "slot_f1", "forgetting", "trainable", "bytes_per_task",
+    "train_seconds", "memory_mb",
 )  # fmt: skip
 
 
@@ -40,6 +51,9 @@ def compare(
     data: Data = None,
     card: Annotated[
         str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
+    ] = None,
+    test_data: Annotated[
+        list[str] | None, typer.Option(help="Test rows of the first task; a fold of --data if absent. Repeatable.")
     ] = None,
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
     then_data: Annotated[list[str] | None, typer.Option(help="Rows of the second task; repeatable.")] = None,
@@ -77,8 +91,8 @@ def compare(
     training = {key: value for key, value in shared.items() if value is not None}
     asked = [name.strip() for name in methods.split(",") if name.strip()]
     comparison = Comparison(tuple(asked), seeds, rows, training, _rates(lr or []))
-    named: list[Named] = [(task, lang, card, data)]
-    named += [(then, None, None, then_data)] if then is not None else []
+    named = [Named(task, data, lang, card, test_data)]
+    named += [Named(then, then_data)] if then is not None else []
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
     _run(common.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
@@ -162,13 +176,16 @@ def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCar
     """The card and the split of a task that the command names."""
     from promptbank.bank.cards import chosen_card, examples_of
     from promptbank.cli.output import say
-    from tasks import crossval_split
+    from tasks import crossval_split, given_split
 
-    task, lang, asked, data = named
-    card = chosen_card(store, task, lang, asked)
-    found = examples_of(card, data, part="train")
+    card = chosen_card(store, named.task, named.lang, named.card)
+    found = examples_of(card, named.data, part="train")
     folds, dev_fraction = parts
-    split = crossval_split(found.examples, folds, 0, dev_fraction)
+    if named.test_data:
+        test = examples_of(card, named.test_data, part="test")
+        split = given_split(found.examples, test.examples, dev_fraction)
+    else:
+        split = crossval_split(found.examples, folds, 0, dev_fraction)
     sizes = ", ".join(f"{part} {len(rows)}" for part, rows in vars(split).items())
     say(f"{card.taskname}:{card.lang}: {found.note}: {sizes}")
     return card, split
@@ -176,6 +193,7 @@ def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCar
 
 def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
     """One method as a line of the table: scores to four decimals; seconds as mean, memory as the most of all seeds."""
+    from promptbank.experiments.compare import BESIDE
     from promptbank.experiments.meter import cost_of
 
     name = entry["method"]
@@ -187,7 +205,7 @@ def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
         "method": name,
         "score": _rounded(entry["score"]["mean"]),
         "sd": _rounded(entry["score"]["sd"]),
-        "macro_f1": _rounded(entry["macro_f1"]["mean"]),
+        **{name: _rounded(entry["metrics"][name]["mean"]) for name in BESIDE if name in entry["metrics"]},
         "forgetting": _rounded(entry["forgetting"]["mean"]),
         "trainable": entry["trainable"],
         "bytes_per_task": entry["stored_bytes"],

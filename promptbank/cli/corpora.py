@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,12 +52,14 @@ class CorpusAsked:
 
 def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: bool) -> None:
     """Make a corpus."""
+    from promptbank.backbone.fetch import sha256_of  # imports torch
+
     wanted = asked.settings()
     corpus = build_corpus(asked.pairs(), wanted, asked.evaluation())
     make_home(settings.home)
     files = [path for _, path in map(_source, asked.data)] + list(asked.held_out)
     names = Counter(path.name for path in files)
-    inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": _sha256(p) for p in files}
+    inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": sha256_of(p) for p in files}
     folder = settings.home / "mt" / (name or asked.langpair) / "corpus"
     _print_manifest(write_corpus(folder, corpus, wanted, inputs), as_json=as_json)
     say(f"corpus: {folder}")
@@ -146,8 +147,3 @@ def _numbers(given: Sequence[str]) -> dict[str, int]:
             raise ConfigError(f"{one!r} is no source with a number; write for example catalogs=30000")
         found[name] = int(number)
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

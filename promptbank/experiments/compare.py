@@ -32,7 +32,10 @@ from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import first_rows
 
-__all__ = ["Compared", "Comparison", "run_compare"]
+__all__ = ["BESIDE", "Compared", "Comparison", "run_compare"]
+
+BESIDE = ("macro_f1", "intent_accuracy", "slot_f1")
+"""Shares that are shown beside the score, where a task is scored by them."""
 
 Task = tuple[TaskCard, Split]
 
@@ -86,9 +89,9 @@ class Compared:
     Attributes:
         path: the result file.
         methods: what it holds under ``methods``: for each ``method`` its ``settings`` and ``config``; of the seeds that
-            it ran with ``score`` (accuracy or exact match), ``macro_f1`` and ``forgetting`` (each ``mean`` and ``sd``
-            over seeds, None where there is none), ``trainable``, ``stored_bytes`` and ``seeds``; and where it could
-            not run with all of them the ``reason``.
+            it ran with ``score`` (accuracy or exact match) and ``forgetting``, and under ``metrics`` every share that
+            the first task was scored by (each ``mean`` and ``sd`` over seeds, None where there is none),
+            ``trainable``, ``stored_bytes`` and ``seeds``; and where it could not run with all of them the ``reason``.
         measured: by cell, ``train_seconds``, ``memory_bytes`` and ``peak_bytes`` of learning the first task.
     """
 
@@ -184,8 +187,11 @@ class _Bench:
                 break
         if not cells:
             return entry
-        spreads = {key: _spread([cell[key] for cell in cells]) for key in ("score", "macro_f1", "forgetting")}
-        return entry | spreads | {key: cells[0][key] for key in ("trainable", "stored_bytes")} | {"seeds": cells}
+        entry |= {key: _spread([cell[key] for cell in cells]) for key in ("score", "forgetting")}
+        scored = [cell["tasks"][0]["test"] for cell in cells]
+        shares = [name for name, value in scored[0].items() if isinstance(value, float)]
+        entry["metrics"] = {name: _spread([metrics[name] for metrics in scored]) for name in shares}
+        return entry | {key: cells[0][key] for key in ("trainable", "stored_bytes")} | {"seeds": cells}
 
     def measured(self) -> dict[str, dict[str, Any]]:
         """Return what the runs cost."""
@@ -215,7 +221,6 @@ class _Bench:
         return {
             "seed": seed,
             "score": matrix[0][0],
-            "macro_f1": notes[0]["test"].get("macro_f1"),
             "forgetting": stream_scores(matrix).forgetting if len(matrix) > 1 else None,
             "matrix": matrix,
             "trainable": size.trainable,

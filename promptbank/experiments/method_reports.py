@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from promptbank.experiments.compare import BESIDE
 from promptbank.experiments.meter import cost_of
 from promptbank.experiments.reports import notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
@@ -84,7 +85,9 @@ def compare_report(result: Result, measured: Mapping[str, Result]) -> Report:
     """
     about, methods = result["about"], result["results"]["methods"]
     ran = [entry for entry in methods if "seeds" in entry]
-    parts: list[Part] = [_method_table(ran, measured), _size_figure(ran, about["seeds"])] if ran else []
+    parts: list[Part] = []
+    if ran:
+        parts = [_method_table(ran, measured), *_share_tables(ran), _size_figure(ran, about["seeds"])]
     failed = [entry for entry in methods if "reason" in entry]
     if not ran:
         rows = [[entry["method"], entry["reason"]] for entry in failed]
@@ -116,13 +119,23 @@ def _highest(ran: Sequence[Result]) -> str:
 
 
 def _method_table(ran: Sequence[Result], measured: Mapping[str, Result]) -> Table:
-    columns = ["method", "score", "macro-F1", "forgetting", "rows learnt from", "trainable", "bytes a task"]
+    columns = ["method", "score", "forgetting", "rows learnt from", "trainable", "bytes a task"]
     columns += ["train seconds, mean", "memory, most, MB"]
     note = (
         "Mean and sample standard deviation over the seeds that ran. Rows, seconds and memory are of learning the "
         "first task: seconds are the mean over seeds, memory is the most of all seeds above what was resident before."
     )
     return Table("By method", columns, [_line(entry, measured) for entry in ran], note=note)
+
+
+def _share_tables(ran: Sequence[Result]) -> list[Table]:
+    """What the first task is scored by beside its one score, if anything."""
+    names = [name for name in BESIDE if name in ran[0]["metrics"]]
+    rows: list[list[Cell]] = [
+        [entry["method"], *(_spread(entry["metrics"][name], len(entry["seeds"])) for name in names)] for entry in ran
+    ]
+    note = "Mean and sample standard deviation over the seeds that ran, of the first task right after it was learnt."
+    return [Table("Other shares of the first task", ["method", *names], rows, note=note)] if names else []
 
 
 def _size_figure(ran: Sequence[Result], seeds: int) -> Figure:
@@ -140,7 +153,7 @@ def _line(entry: Result, measured: Mapping[str, Result]) -> list[Cell]:
     cost = cost_of(entry["method"], measured)
     return [
         entry["method"],
-        *(_spread(entry[key], len(entry["seeds"])) for key in ("score", "macro_f1", "forgetting")),
+        *(_spread(entry[key], len(entry["seeds"])) for key in ("score", "forgetting")),
         entry["seeds"][0]["tasks"][0]["rows"],
         entry["trainable"],
         entry["stored_bytes"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.tuning import TuningMethod
 from promptbank.train.config import TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, TaskCard, crossval_split, split_dev
+from tasks import Example, Split, TaskCard, crossval_split, given_split
 from tasks.sampling import first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
@@ -111,9 +111,8 @@ def read_stream(path: Path, store: Store) -> Stream:
         store: for the cards that were added to the bank.
 
     Raises:
-        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are; a group in
-            both train and test.
-        TaskError: a card or a data file is faulty.
+        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are.
+        TaskError: a card or a data file is faulty; a group in both train and test.
     """
     try:
         found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -156,10 +155,8 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         whole = crossval_split(examples, entry.folds, entry.fold, config.dev_fraction)
     else:
         known = examples_of(card, _beside(folder, entry.train or []), part="train").examples
-        train, dev = split_dev(known, config.dev_fraction)
         test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
-        whole = Split(tuple(train), tuple(dev), tuple(test))
-        _check_apart(entry.task, known, test)
+        whole = given_split(known, test, config.dev_fraction)
     _check_enough(entry, whole)
     rows = entry.train_rows or len(whole.train)
     dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))
@@ -168,16 +165,6 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         _few(whole.dev, dev_rows, config.seed),
         _few(whole.test, entry.test_rows, config.seed),
     )
-
-
-def _check_apart(task: str, known: Sequence[Example], test: Sequence[Example]) -> None:
-    shared = {e.group for e in known} & {e.group for e in test}
-    if shared:
-        rows = sum(e.group in shared for e in test)
-        raise ConfigError(
-            f"{task}: {rows} of {len(test)} test rows are of a group that train has too, first {min(shared)!r}; take "
-            "them out of one of the files, or give all rows as data, of which a fold by groups is the test part"
-        )
 
 
 def _check_enough(entry: _Entry, split: Split) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from promptbank.errors import InputError, PromptBankError, TrainingError
-from tasks import Example, TaskCard
+from tasks import ANSWER_FORMATS, Example, TaskCard
 
 __all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings"]
 
@@ -81,9 +81,11 @@ class _Fitted(Protocol):
 class TfidfLogistic:
     """Words and word pairs with sublinear TF-IDF weights, multinomial logistic regression, C = 10.
 
+    Of open answers with a format it learns their class alone: it names intents, and no slots.
+
     Attributes:
         card: names the text fields, which are read in its order, a line each.
-        pipeline: the fitted scikit-learn pipeline, from texts to label ids.
+        pipeline: the fitted scikit-learn pipeline, from texts to label ids, or to classes of answers.
     """
 
     card: TaskCard
@@ -94,35 +96,38 @@ class TfidfLogistic:
         """Fit to labelled examples; the result depends on nothing random.
 
         Raises:
-            InputError: the card has no label set.
+            InputError: the card has neither a label set nor an answer format.
             PromptBankError: scikit-learn is not installed.
             TrainingError: fewer than two labels, or no word in any text.
         """
-        label_ids(card)
-        found = sorted({example.answer or "" for example in examples})
+        learnt = [_class(card, example.answer or "") for example in examples]
+        found = sorted(set(learnt))
         if len(found) < 2:
             raise TrainingError(
                 f"TF-IDF needs training rows of two labels or more, not only of {found}; give more rows"
             )
         pipeline = _pipeline()
         try:
-            pipeline.fit([_text(card, e) for e in examples], [e.answer for e in examples])
+            pipeline.fit([_text(card, e) for e in examples], learnt)
         except ValueError as exc:
             raise TrainingError(f"TF-IDF cannot learn from these {len(examples)} rows: {exc}") from exc
         return cls(card, pipeline)
 
     def predict(self, examples: Sequence[Example]) -> list[str]:
-        """Return a label id for each example."""
+        """Return an answer for each example: a label id, or text of the card's format."""
         if not examples:
             return []
-        return [str(label) for label in self.pipeline.predict([_text(self.card, e) for e in examples])]
+        found = map(str, self.pipeline.predict([_text(self.card, e) for e in examples]))
+        if self.card.answer_format is None:
+            return list(found)
+        return [ANSWER_FORMATS[self.card.answer_format].answer_of(name) for name in found]
 
 
 CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
 
 
 class _Pipeline(_Fitted, Protocol):
-    def fit(self, texts: Sequence[str], labels: Sequence[str | None]) -> object: ...
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> object: ...
 
 
 def _pipeline() -> _Pipeline:
@@ -137,6 +142,14 @@ def _pipeline() -> _Pipeline:
     words = TfidfVectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
     made: _Pipeline = make_pipeline(words, LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
     return made
+
+
+def _class(card: TaskCard, answer: str) -> str:
+    """Return what is to be learnt of an answer."""
+    if card.answer_format is not None:
+        return ANSWER_FORMATS[card.answer_format].class_of(card, answer)
+    label_ids(card)
+    return answer
 
 
 def _text(card: TaskCard, example: Example) -> str:

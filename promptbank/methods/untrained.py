@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptbank.backbone import Backbone
-from promptbank.evaluate import Evaluated
+from promptbank.evaluate import Evaluated, score_texts
 from promptbank.forward import LanguageModel
 from promptbank.methods.classic import TfidfLogistic, label_ids, tfidf_settings
 from promptbank.methods.icl import InContext, draw_shots
 from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
-from tasks import Example, Split, TaskCard, classification_report, data_sha256
+from tasks import Example, Split, TaskCard
 
 __all__ = ["Shots", "Tfidf"]
 
@@ -66,7 +66,7 @@ class _Shown(Learner):
         """Score the label forms after the task's shots."""
         icl = InContext(self._lm, self._backbone, card, self._shots.get(card.sha256, []))
         scored = icl.score([e.fields for e in examples])
-        return _evaluated(card, examples, [max(s.scores, key=s.scores.__getitem__) for s in scored])
+        return score_texts(card, examples, [max(s.scores, key=s.scores.__getitem__) for s in scored])
 
     def size(self, card: TaskCard) -> Size:
         """Return the bytes of the shots as JSON lines in UTF-8."""
@@ -88,7 +88,7 @@ class _Classifiers(Learner):
 
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
         """Score the task's classifier."""
-        return _evaluated(card, examples, self._fitted[card.sha256].predict(examples))
+        return score_texts(card, examples, self._fitted[card.sha256].predict(examples))
 
     def size(self, card: TaskCard) -> Size:
         """Return coefficients and intercepts, and the bytes of these, of the IDF weights and of the vocabulary.
@@ -99,8 +99,3 @@ class _Classifiers(Learner):
         vocabulary = sum(len(word.encode()) + 1 for word in words.vocabulary_)
         learnt = logistic.coef_.size + logistic.intercept_.size
         return Size(learnt, (learnt + words.idf_.size) * FLOAT32_BYTES + vocabulary)
-
-
-def _evaluated(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:
-    report = classification_report([e.answer or "" for e in examples], list(predicted), label_ids(card))
-    return Evaluated(report.as_dict(), data_sha256(examples), tuple(predicted))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from promptbank.backbone import Backbone
+from promptbank.backbone.fetch import sha256_of
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.mt.methods import Update, learnt, load_learnt, update_of
@@ -253,7 +253,6 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as exc:
         raise TrainingError(f"{path} cannot be read ({exc.strerror}); fetch or train the translator again") from exc

@@ -150,6 +150,48 @@ def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeyp
     assert [cell["tasks"][0]["sizes"]["train"] for cell in found.methods[0]["seeds"]] == [5, 5]
 
 
+def test_methods_are_scored_on_rows_that_others_set_apart_and_by_what_the_answers_are(home: Path) -> None:
+    pytest.importorskip("sklearn")
+    keys = {
+        "label_space": None,
+        "answer_format": "intent_slots.v1",
+        "intents": ["alarm", "news"],
+        "slot_types": ["time"],
+    }
+    Path("card.jsonl").write_text(card_of(taskname="asks", truncate_field=None, **keys).canonical_json() + "\n")
+    answers = {"wake me at": "\nIntent: alarm\nSlots: time({})", "what is new at": "\nIntent: news\nSlots: None"}
+    for name, hours in (("train", range(12)), ("test", range(12, 15))):
+        rows = [
+            {"taskname": "asks", "sentence": f"{text} {hour}", "label": answer.format(hour)}
+            for hour in hours
+            for text, answer in answers.items()
+        ]
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = (
+        "--card",
+        "card.jsonl",
+        "--task",
+        "asks",
+        "--data",
+        "train.jsonl",
+        "--dev-fraction",
+        "0.3",
+        "--epochs",
+        "1",
+    )
+    asked += ("--methods", "prompt,tfidf", "--seeds", "1", "--json")
+    result = command_line(*asked, "--test-data", "test.jsonl")
+    assert result.exit_code == 0, result.output
+    prompt, tfidf = (json.loads(line) for line in result.stdout.splitlines())
+    # every second test row is of each intent, and those about news have no slots
+    assert (tfidf["intent_accuracy"], tfidf["slot_f1"], tfidf["score"]) == (1.0, 0.0, 0.5)
+    assert {"intent_accuracy", "slot_f1"} <= prompt.keys()
+    assert "test 6" in result.stderr
+    refused = command_line(*asked, "--test-data", "train.jsonl")
+    assert refused.exit_code == 1
+    assert "24 of 24 test rows are of a group that train has too" in " ".join(refused.stderr.split())
+
+
 def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:
     (entry,) = compared(tmp_path, Comparison(("lora",), seeds=3, training=TRAINING)).methods
     scores = torch.tensor([cell["score"] for cell in entry["seeds"]], dtype=torch.float64)

@@ -189,7 +189,7 @@ def test_reports_are_written_as_markdown_pictures_and_one_page(tmp_path: Path) -
 def entry(name: str, **more: Any) -> dict[str, Any]:
     task = {"task": "mood:en", "rows": 12, "warnings": ["the text was cut"], "notes": []}
     none = {"mean": None, "sd": None}
-    ran = {"score": {"mean": 0.5, "sd": None}, "macro_f1": none, "forgetting": none, "trainable": 3, "stored_bytes": 12}
+    ran = {"score": {"mean": 0.5, "sd": None}, "metrics": {}, "forgetting": none, "trainable": 3, "stored_bytes": 12}
     return {"method": name, **ran, "seeds": [{"seed": 0, "tasks": [task]}], **more}
 
 
@@ -206,7 +206,6 @@ def test_a_method_that_failed_with_a_later_seed_keeps_what_the_others_gave() -> 
     assert dict(zip(shown.columns, row, strict=True)) == {
         "method": "lora.v1",
         "score": MeanSd(0.5, None, 1),
-        "macro-F1": None,
         "forgetting": None,
         "rows learnt from": 12,
         "trainable": 3,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from promptbank.errors import InputError, PromptBankError, TrainingError
+from promptbank.evaluate import score_texts
 from promptbank.methods.classic import CLASSICAL, Majority, TfidfLogistic
-from tasks import Example
+from tasks import Example, IntentSlots, parse_intent_slots
 from tests.worlds import card_of, examples_of
 
 CARD = card_of()
@@ -70,6 +71,35 @@ def test_tfidf_reads_every_text_field() -> None:
 
     known = [row(0, "acme", "positive"), row(1, "brant", "negative")]
     assert TfidfLogistic.fit(card, known).predict(known) == ["positive", "negative"]
+
+
+INTENTS = card_of(
+    label_space=None, answer_format="intent_slots.v1", intents=["news", "alarm"], slot_types=["time", "date"]
+)
+
+
+def test_tfidf_names_intents_and_no_slots() -> None:
+    pytest.importorskip("sklearn")
+    asked = [
+        ("wake me at six", "time(six)"),
+        ("news of today", "date(today)"),
+        ("wake me", "None"),
+        ("any news", "None"),
+    ]
+    intents = ["alarm", "news", "alarm", "news"]
+    known = rows([(text, f"\nIntent: {i}\nSlots: {slots}") for (text, slots), i in zip(asked, intents, strict=True)])
+    as_labels = rows([(text, intent) for (text, _), intent in zip(asked, intents, strict=True)])
+    oracle = TfidfLogistic.fit(card_of(label_space={"alarm": ["a"], "news": ["n"]}), as_labels).predict(known)
+    assert oracle == intents
+    predicted = TfidfLogistic.fit(INTENTS, known).predict(known)
+    assert [parse_intent_slots(answer) for answer in predicted] == [IntentSlots(intent) for intent in intents]
+    scores = score_texts(INTENTS, known, predicted).metrics
+    assert (scores["intent_accuracy"], scores["slot_f1"], scores["exact_match"]) == (1.0, 0.0, 0.5)
+
+
+def test_tfidf_refuses_free_text() -> None:
+    with pytest.raises(InputError, match="mood:en has open answers"):
+        TfidfLogistic.fit(card_of(label_space=None), rows([("good", "any"), ("bad", "text")]))
 
 
 def test_tfidf_refuses_rows_that_teach_nothing() -> None:
