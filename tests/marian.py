@@ -23,7 +23,7 @@ SIZES = MarianSizes(
     vocabulary=400, width=32, heads=2, feed_forward=64, encoder_layers=1, decoder_layers=1, positions=256
 )
 SETTINGS = TrainSettings(
-    steps=200, batch_tokens=200, lr=1e-2, warmup=20, schedule="cosine.v1", dropout=0.0, longest=32, label_smoothing=0.0,
+    steps=300, batch_tokens=200, lr=1e-2, warmup=20, schedule="cosine.v1", dropout=0.0, longest=32, label_smoothing=0.0,
     log_every=20, check_every=100,
 )  # fmt: skip
 JOB = Job(("en", "sv"), MARIAN_PAIRS, MARIAN_PAIRS[:4], SIZES, SETTINGS)
@@ -35,7 +35,7 @@ def segments(texts: Sequence[str]) -> list[Segment]:
 
 
 def train_tiny_marian(folder: Path) -> Path:
-    """Train for 200 steps; return the model's folder."""
+    """Train for 300 steps; return the model's folder."""
     outcome = train_marian(JOB, folder)
     assert outcome.model is not None
     return outcome.model
