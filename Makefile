@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # where torch comes from, for example: make demo TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_ARGS ?=
+# processes that run tests; a machine with more memory may take more
+WORKERS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
@@ -36,8 +38,10 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports
 
+# files side by side, each with one thread: busy threads of two processes would wait for each other
+unit: export OMP_NUM_THREADS ?= 1
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 format: $(STAMP) ## rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
