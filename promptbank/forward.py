@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import DynamicCache
 
 from promptbank.errors import PromptBankError
@@ -94,6 +95,26 @@ class LanguageModel:
         """
         chunks = zip(torch.split(rows, self.head_rows), torch.split(targets, self.head_rows), strict=True)
         return torch.cat([self._logprob_chunk(r, t) for r, t in chunks])
+
+    def choice_logprobs(self, rows: Tensor, targets: Tensor, choices: Sequence[Tensor]) -> Tensor:
+        """Return log p(target) of each hidden row among its choices alone, float32 (N,).
+
+        Args:
+            rows: (N, H) hidden states, gathered.
+            targets: (N,) token ids, each among its row's choices.
+            choices: N int64 tensors of distinct ids.
+        """
+        given = torch.cat(list(choices))
+        words, place = given.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # ascending
+        owner = torch.arange(len(choices)).repeat_interleave(torch.tensor([len(one) for one in choices]))
+        forbidden = torch.ones(len(choices), len(words), dtype=torch.bool)
+        forbidden[owner, place] = False
+        bias = getattr(self.head, "bias", None)
+        weight: Tensor = self.head.weight[words]  # type: ignore[index]  # few of 262,144
+        logits = functional.linear(rows, weight, None if bias is None else bias[words]).float()
+        logits = logits.masked_fill(forbidden, -torch.inf)  # (N, words)
+        chosen = torch.searchsorted(words, targets)[:, None]
+        return logits.gather(1, chosen).squeeze(1) - logits.logsumexp(1)
 
     def _logprob_chunk(self, rows: Tensor, targets: Tensor) -> Tensor:
         logits: Tensor = self.head(rows).float()  # (n, vocabulary)

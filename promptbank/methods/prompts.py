@@ -80,6 +80,7 @@ class Rows(Learner):
         warnings = run_warnings(
             self._backbone,
             truncated=trained.truncated,
+            unwritable=trained.unwritable,
             reach=trained.longest_reach,
             collapse=trained.epochs[trained.best_epoch - 1].dev.collapse,
         )

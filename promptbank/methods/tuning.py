@@ -115,8 +115,12 @@ class Tuned(Learner):
             if epoch + 1 - best.epoch >= config.patience:
                 break
         best.restore(self.state)
-        truncated = sum(row.truncated > 0 for row in rendered.all)
-        warnings = run_warnings(self._backbone, truncated=truncated, collapse=best.reports[best.epoch - 1].dev.collapse)
+        warnings = run_warnings(
+            self._backbone,
+            truncated=rendered.truncated,
+            unwritable=rendered.unwritable,
+            collapse=best.reports[best.epoch - 1].dev.collapse,
+        )
         return Fit(best.epoch, tuple(best.reports), warnings=tuple(warnings))
 
     def _epoch(self, rows: Sequence[TrainRow], optimizer: AdamW, epoch: int, listener: Listener) -> float:

@@ -48,11 +48,16 @@ class TrainConfig(BaseModel):
         description="times a run begins again, with the next seed and half the rate, when it answers nearly always the "
         "same on dev",
     )
+    loss: Literal["auto", "vocabulary.v1", "grammar.v1"] = Field(
+        "auto",
+        description="over what the probability of an answer is taken: vocabulary.v1 (all words), grammar.v1 (what the "
+        "card's answer_format allows); auto is grammar.v1 for cards with a format",
+    )
     sample: int = Field(
         8192,
         ge=0,
-        description="words drawn at each step, beside those of the rows, for the loss on an open answer; 0: all words. "
-        "Dev losses are always over all words",
+        description="words drawn at each step, beside those of the rows, for a loss over all words on an open answer; "
+        "0: all of them. Dev losses draw none",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the frozen copy trained against: auto is bfloat16 where the CPU has it"

@@ -91,17 +91,25 @@ class Silent:
         """Ignore it."""
 
 
-def run_warnings(backbone: Backbone, *, truncated: int, reach: int = 0, collapse: object = None) -> Iterator[str]:
+def run_warnings(
+    backbone: Backbone, *, truncated: int, unwritable: int = 0, reach: int = 0, collapse: object = None
+) -> Iterator[str]:
     """Say what a person should know before trusting what a training left.
 
     Args:
         backbone: its window, and how far its local layers see.
         truncated: training and dev rows whose text was cut.
+        unwritable: training and dev rows with an answer that the card's format does not allow.
         reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
         collapse: what the dev score says when nearly all predictions are one label.
     """
     if truncated:
         yield f"{truncated} rows had their text cut to fit the window of {backbone.window} positions"
+    if unwritable:
+        yield (
+            f"{unwritable} rows have an answer that the card's format does not allow, such as a value that is not in "
+            "the text; they were learnt over all words, and held to the format nothing can answer them"
+        )
     if backbone.sliding_window is not None and reach > backbone.sliding_window:
         yield (
             f"in some rows the virtual tokens stand {reach} positions before the answer's end, and the local layers "

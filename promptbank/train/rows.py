@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import torch
@@ -13,6 +13,7 @@ from promptbank.forward import LanguageModel, cache_of
 from promptbank.head import FrozenHead
 from promptbank.inject import pack
 from promptbank.render import Renderer
+from promptbank.train.choices import Unwritable, loss_for
 from tasks import Example
 
 __all__ = ["TrainRow", "epoch_batches", "render_rows", "row_losses"]
@@ -31,6 +32,9 @@ class TrainRow:
         constant: number of leading ids before the first virtual token.
         truncated: characters cut from the text.
         answer_only: the card's ``answer_only_loss``; otherwise discrete tokens of the template are learnt too.
+        choices: what could have stood in the answer, by the token's place in it, where more than one id could; None
+            where every word could stand at every token.
+        unwritable: whether the loss had no choices for this answer, so that it is learnt over all words.
     """
 
     prompt: tuple[int, ...]
@@ -38,6 +42,8 @@ class TrainRow:
     constant: int
     truncated: int
     answer_only: bool = True
+    choices: Mapping[int, Tensor] | None = field(default=None, compare=False, repr=False)
+    unwritable: bool = False
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -51,18 +57,39 @@ class TrainRow:
             start: first position that is computed; what lies before it is constant and teaches nothing.
         """
         ids, first = self.ids, len(self.prompt) - 1
-        return [t for t in range(first if self.answer_only else start, len(ids) - 1) if ids[t + 1] >= 0]
+        before = [t for t in range(first if self.answer_only else start, first) if ids[t + 1] >= 0]
+        places = range(len(self.answer)) if self.choices is None else self.choices
+        return [*before, *(first + place for place in places)]
+
+    def choice(self, target: int) -> Tensor | None:
+        """Return the ids that could follow a position of `targets`; None for all."""
+        return self.choices.get(target + 1 - len(self.prompt)) if self.choices is not None else None
 
 
-def render_rows(renderer: Renderer, examples: Sequence[Example]) -> list[TrainRow]:
-    """Render examples with their answers; the first form of a label is the one that is trained."""
+def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "auto") -> list[TrainRow]:
+    """Render examples with their answers; the first form of a label is the one that is trained.
+
+    Args:
+        renderer: of the task.
+        examples: with answers.
+        loss: over what the probability of an answer is taken, see `promptbank.train.choices`.
+
+    Raises:
+        InputError: an example cannot be rendered.
+        ConfigError: the card has no such loss.
+    """
     card = renderer.card
+    chosen = loss_for(loss, card)
     rows = []
     for example in examples:
         prompt = renderer.prompt(example.fields)
         text = example.answer or ""
         answer = renderer.answer(text if card.is_open else card.form(text))
-        rows.append(TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss))
+        row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
+        try:
+            rows.append(replace(row, choices=chosen.choices(renderer, example.fields, answer)))
+        except Unwritable:
+            rows.append(replace(row, unwritable=True))
     return rows
 
 
@@ -90,7 +117,7 @@ def row_losses(
     offsets: Sequence[int] | None = None,
     heads: Sequence[FrozenHead] | None = None,
 ) -> Tensor:
-    """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,).
+    """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
 
     Args:
         lm: the frozen backbone.
@@ -98,7 +125,7 @@ def row_losses(
         rows: B rows.
         held: keys and values of the constant beginnings; None to compute them here.
         offsets: where each row's virtual rows start in the table (several runs in one batch).
-        heads: the head of each row, which does not learn; the backbone's own if None.
+        heads: the head of each row for tokens without choices, which does not learn; the backbone's own if None.
     """
     starts = [row.constant if held is not None else 0 for row in rows]
     packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], offsets, pad="right")
@@ -106,11 +133,23 @@ def row_losses(
     where = [
         (b, t - s, row.ids[t + 1]) for b, (row, s) in enumerate(zip(rows, starts, strict=True)) for t in row.targets(s)
     ]
+    if not where:
+        return hidden.sum() * torch.zeros(len(rows))
     b_index, t_index, targets = (torch.tensor(column) for column in zip(*where, strict=True))
     wanted = hidden[b_index, t_index]
-    nll = -lm.logprobs(wanted, targets) if heads is None else _by_head(heads, wanted, targets, b_index)  # (N,)
+    choices = [row.choice(t) for row, s in zip(rows, starts, strict=True) for t in row.targets(s)]
+    among = torch.tensor([one is not None for one in choices])
+    nll = torch.zeros(len(targets))
+    if among.any():
+        given = [one for one in choices if one is not None]
+        nll = nll.index_put((among,), -lm.choice_logprobs(wanted[among], targets[among], given))
+    if not among.all():
+        free = (wanted[~among], targets[~among])
+        nll = nll.index_put(
+            (~among,), -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
+        )
     sums = torch.zeros(len(rows)).index_add(0, b_index, nll)
-    return sums / torch.bincount(b_index, minlength=len(rows))
+    return sums / torch.bincount(b_index, minlength=len(rows)).clamp(min=1)
 
 
 def _by_head(heads: Sequence[FrozenHead], wanted: Tensor, targets: Tensor, rows: Tensor) -> Tensor:

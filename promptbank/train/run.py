@@ -58,6 +58,7 @@ class Trained:
         best_epoch: from 1.
         epochs: every epoch's report.
         truncated: training and dev rows whose text was cut.
+        unwritable: training and dev rows with an answer that the card's format does not allow.
         longest_reach: most positions from a first virtual token to the end of its answer; over a sliding window,
             local layers no longer see the token.
         cached: rows whose constant beginning was held, and of these the rows that were spilled to disk.
@@ -67,6 +68,7 @@ class Trained:
     best_epoch: int
     epochs: tuple[EpochReport, ...]
     truncated: int
+    unwritable: int
     longest_reach: int
     cached: tuple[int, int]
 
@@ -88,13 +90,23 @@ class Rendered:
     def __init__(self, plan: Plan) -> None:
         if not plan.train or not plan.dev:
             raise TrainingError(f"{len(plan.train)} training and {len(plan.dev)} dev rows: both must have at least one")
-        self.train = render_rows(plan.renderer, plan.train)
-        self.dev = render_rows(plan.renderer, plan.dev)
+        self.train = render_rows(plan.renderer, plan.train, plan.config.loss)
+        self.dev = render_rows(plan.renderer, plan.dev, plan.config.loss)
 
     @property
     def all(self) -> list[TrainRow]:
         """Training and dev rows."""
         return [*self.train, *self.dev]
+
+    @property
+    def truncated(self) -> int:
+        """Rows whose text was cut."""
+        return sum(row.truncated > 0 for row in self.all)
+
+    @property
+    def unwritable(self) -> int:
+        """Rows with an answer that the card's format does not allow."""
+        return sum(row.unwritable for row in self.all)
 
 
 class Run:
@@ -115,7 +127,8 @@ class Run:
         self.plan, self.rendered, self.dev, self.listener = plan, rendered, dev, listener
         self._head, self._scale = head, scale
         self._sampled: SampledHead | None = None
-        if plan.renderer.card.is_open and plan.config.sample:
+        over_words = any(row.choices is None for row in rendered.train)
+        if over_words and plan.renderer.card.is_open and plan.config.sample:
             words = {word for row in rendered.train for word in row.ids if word >= 0}
             self._sampled = SampledHead(head, words, plan.config.sample)
         self.progress = Progress()
@@ -257,13 +270,13 @@ class Run:
             return Failed(self.progress.failed)
         assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score is always the best so far
         assert self.progress.best_epoch is not None  # noqa: S101
-        rows = self.rendered.all
         return Trained(
             self.best,
             self.progress.best_epoch + 1,
             tuple(EpochReport.from_dict(plain) for plain in self.progress.epochs),
-            sum(row.truncated > 0 for row in rows),
-            max(len(row.ids) - row.constant for row in rows),
+            self.rendered.truncated,
+            self.rendered.unwritable,
+            max(len(row.ids) - row.constant for row in self.rendered.all),
             cached,
         )
 
