@@ -14,15 +14,11 @@ from typing import Protocol
 from torch import Tensor
 
 from promptbank.engine.grammar import constraint_of
-from promptbank.errors import ConfigError
+from promptbank.errors import ConfigError, InputError
 from promptbank.render import Renderer
 from tasks import TaskCard
 
-__all__ = ["LOSSES", "Grammar", "Loss", "Unwritable", "Vocabulary", "loss_for"]
-
-
-class Unwritable(Exception):  # noqa: N818 - no fault: it says which rows are learnt in another way
-    """The grammar does not allow an answer, such as a slot value that is not in the text."""
+__all__ = ["LOSSES", "Grammar", "Loss", "Vocabulary", "loss_for"]
 
 
 class Loss(Protocol):
@@ -40,7 +36,7 @@ class Loss(Protocol):
             Only tokens that could have been another; int64, more than one each.
 
         Raises:
-            Unwritable: the answer is not among what could stand there.
+            InputError: the answer is not among what could stand there, such as a slot value that is not in the text.
         """
 
 
@@ -63,7 +59,9 @@ class Grammar:
         for place, token in enumerate(answer):
             allowed = constraint.allowed()
             if not bool((allowed == token).any()):
-                raise Unwritable
+                raise InputError(
+                    f"the format of {renderer.card.taskname}:{renderer.card.lang} does not allow the answer"
+                )
             if len(allowed) > 1:
                 found[place] = allowed
             constraint.advance(token)

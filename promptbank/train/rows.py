@@ -9,11 +9,12 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from promptbank.errors import InputError
 from promptbank.forward import LanguageModel, cache_of
 from promptbank.head import FrozenHead
 from promptbank.inject import pack
 from promptbank.render import Renderer
-from promptbank.train.choices import Unwritable, loss_for
+from promptbank.train.choices import loss_for
 from tasks import Example
 
 __all__ = ["TrainRow", "epoch_batches", "render_rows", "row_losses"]
@@ -88,7 +89,7 @@ def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "au
         row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
         try:
             rows.append(replace(row, choices=chosen.choices(renderer, example.fields, answer)))
-        except Unwritable:
+        except InputError:
             rows.append(replace(row, unwritable=True))
     return rows
 
