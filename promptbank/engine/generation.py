@@ -1,7 +1,8 @@
 """Greedy generation for open answers: a small decode loop on held keys and values.
 
 Greedy because that is what was trained and measured; rows that have ended leave the batch, so one long answer does
-not keep the others computing. A row may have a constraint, which says what may follow.
+not keep the others computing. A row may have a constraint, which says what may follow. What it leaves no choice about
+costs no pass of its own: such tokens run together with the next one that does, as many as all rows of the batch have.
 """
 
 from __future__ import annotations
@@ -43,37 +44,69 @@ def generate(
     Returns:
         B lists of ids; one that was not cut by ``max_tokens`` ends with ``eos_id``.
     """
-    answers: list[list[int]] = [[] for _ in prompts]
+    rows = [_Row(one, eos_id, max_tokens) for one in constraints or [None] * len(prompts)]
+    begun = [(*prompt, *row.fed(len(row.waiting))) for prompt, row in zip(prompts, rows, strict=True)]
     context = open_context(len(prompts))
-    hidden = lm.hidden(pack(prompts, offsets), table, context)[:, -1]  # (B, H)
-    active = torch.arange(len(prompts))
-    for left in reversed(range(max_tokens)):
-        chosen = _choose(lm.head(hidden), [constraints[row] for row in active.tolist()] if constraints else ())
-        for row, token in zip(active.tolist(), chosen.tolist(), strict=True):
-            answers[row].append(token)
-        going = (chosen != eos_id).nonzero().squeeze(1)
-        if left == 0 or len(going) == 0:
-            break
+    hidden = lm.hidden(pack(begun, offsets), table, context)[:, -1]  # (B, H)
+    active = rows
+    while active:
+        asks = [i for i, row in enumerate(active) if not row.waiting and not row.ended]
+        if asks:
+            for i, logits in zip(asks, lm.head(hidden[asks]), strict=True):
+                active[i].choose(logits)
+        going = [i for i, row in enumerate(active) if not row.ended]
         if len(going) < len(active):
-            context, active, chosen = context.select(going), active[going], chosen[going]
-        hidden = lm.hidden(pack([[token] for token in chosen.tolist()]), table, context)[:, -1]
-    return answers
+            context, active = context.select(torch.tensor(going, dtype=torch.long)), [active[i] for i in going]
+        if active:
+            shared = min(len(row.waiting) for row in active)
+            hidden = lm.hidden(pack([row.fed(shared) for row in active]), table, context)[:, -1]
+    return [row.answer for row in rows]
 
 
-def _choose(logits: Tensor, constraints: Sequence[Constraint | None]) -> Tensor:
-    """Return the most probable id of each row, of those that its constraint allows.
+class _Row:
+    """One answer on its way.
 
-    Args:
-        logits: (active, vocabulary).
-        constraints: of each row; none for all if empty.
-
-    Returns:
-        int64 (active,).
+    Attributes:
+        answer: tokens so far.
+        waiting: of these, the ones that the backbone has not read yet.
     """
-    chosen = logits.argmax(-1)
-    for row, constraint in enumerate(constraints):
-        if constraint is not None:
-            allowed = constraint.allowed()
-            chosen[row] = allowed[logits[row, allowed].argmax()]
-            constraint.advance(int(chosen[row]))
-    return chosen
+
+    def __init__(self, constraint: Constraint | None, eos_id: int, max_tokens: int) -> None:
+        self._constraint, self._eos_id, self._left = constraint, eos_id, max_tokens
+        self.answer: list[int] = []
+        self.waiting: list[int] = []
+        self._follow()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no token can follow."""
+        return self._left == 0
+
+    def choose(self, logits: Tensor) -> None:
+        """Take the most probable id of those that may follow, and what it leaves no choice about.
+
+        Args:
+            logits: (vocabulary,).
+        """
+        if self._constraint is None:
+            return self._take(int(logits.argmax()))
+        allowed = self._constraint.allowed()
+        self._take(int(allowed[logits[allowed].argmax()]))
+        return self._follow()
+
+    def fed(self, count: int) -> list[int]:
+        """Hand over the first waiting tokens."""
+        first, self.waiting = self.waiting[:count], self.waiting[count:]
+        return first
+
+    def _follow(self) -> None:
+        """Take tokens as long as only one may follow."""
+        while self._constraint is not None and not self.ended and len(allowed := self._constraint.allowed()) == 1:
+            self._take(int(allowed[0]))
+
+    def _take(self, token: int) -> None:
+        self.answer.append(token)
+        self.waiting.append(token)
+        self._left = 0 if token == self._eos_id else self._left - 1
+        if self._constraint is not None:
+            self._constraint.advance(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import PromptBankError
 from promptbank.evaluate import evaluate
 from promptbank.forward import LanguageModel
+from promptbank.inject import Packed
 from promptbank.render import Policy, Renderer
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, parse_intent_slots
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -166,29 +168,70 @@ def test_rows_of_a_mixed_batch_answer_as_they_do_alone(kind: Kind) -> None:
     assert [getattr(p, "label", 0) for p in together] == [getattr(p, "label", 0) for p in alone]
 
 
-def test_of_the_allowed_ids_the_most_probable_is_chosen() -> None:
-    class Fixed:
-        def __init__(self, script: list[list[int]]) -> None:
-            self.script = script
-            self.taken: list[int] = []
+class Fixed:
+    """Allows what a script says, and notes what was taken."""
 
-        def allowed(self) -> torch.Tensor:
-            return torch.tensor(self.script[len(self.taken)])
+    def __init__(self, script: list[list[int]]) -> None:
+        self.script = script
+        self.taken: list[int] = []
 
-        def advance(self, token: int) -> None:
-            self.taken.append(token)
+    def allowed(self) -> torch.Tensor:
+        return torch.tensor(self.script[len(self.taken)])
 
+    def advance(self, token: int) -> None:
+        self.taken.append(token)
+
+
+SCRIPTS = [
+    [[30, 40, 50], [9, 299], [1]],
+    [[8], [9], [30, 40, 50], [11], [12], [9, 299], [13], [1]],
+    [[8], [31, 41], [1, 7], [9, 299], [1]],
+    [[8], [9], [1]],
+]
+
+
+@torch.no_grad()
+def best_of(backbone: Backbone, prompt: tuple[int, ...], script: list[list[int]]) -> list[int]:
+    """Brute force over the whole sequence, no cache."""
+    found: list[int] = []
+    for ids in script:
+        logits = backbone.model(input_ids=torch.tensor([[*prompt, *found]])).logits[0, -1]
+        found.append(max(ids, key=lambda token: float(logits[token])))
+        if found[-1] == 1:
+            break
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_the_allowed_ids_the_most_probable_is_chosen(kind: Kind) -> None:
+    backbone = BACKBONES[kind]
+    lm, table = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size)
+    prompts = [(5, 6, 7), (5, 6), (9, 8, 7, 6), (4,)]
+    constraints = [Fixed(script) for script in SCRIPTS]
+    *kept, free = generate(
+        lm, table, [*prompts, (5, 6, 7)], [0] * 5, eos_id=1, max_tokens=9, constraints=[*constraints, None]
+    )
+    expected = [best_of(backbone, prompt, script) for prompt, script in zip(prompts, SCRIPTS, strict=True)]
+    assert kept == [one.taken for one in constraints] == expected
+    assert free == generate(lm, table, [(5, 6, 7)], [0], eos_id=1, max_tokens=9)[0]
+
+
+@pytest.mark.parametrize(("script", "passes"), [(SCRIPTS[0], [2, 1]), (SCRIPTS[1], [4, 3]), (SCRIPTS[3], [5])])
+def test_tokens_without_a_choice_take_no_pass_of_their_own(
+    script: list[list[int]], passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     backbone = BACKBONES["llama"]
-    lm, table, prompt = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size), (5, 6, 7)
-    script = [[30, 40, 50], [9, 299], [1]]
-    constraint = Fixed(script)
-    kept, free = generate(lm, table, [prompt] * 2, [0, 0], eos_id=1, max_tokens=5, constraints=[constraint, None])
-    expected: list[int] = []
-    for ids in script:  # brute force over the whole sequence, no cache
-        logits = backbone.model(input_ids=torch.tensor([[*prompt, *expected]])).logits[0, -1]
-        expected.append(max(ids, key=lambda token: float(logits[token])))
-    assert kept == constraint.taken == expected
-    assert free == generate(lm, table, [prompt], [0], eos_id=1, max_tokens=5)[0]
+    lm, table = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size)
+    hidden, widths = lm.hidden, []
+
+    def counted(packed: Packed, *arguments: Any) -> torch.Tensor:
+        widths.append(packed.ids.shape[1])
+        return hidden(packed, *arguments)
+
+    monkeypatch.setattr(lm, "hidden", counted)
+    (answer,) = generate(lm, table, [(5, 6)], [0], eos_id=1, max_tokens=9, constraints=[Fixed(script)])
+    assert widths == passes  # positions of each
+    assert generate(lm, table, [(5, 6)], [0], eos_id=1, max_tokens=2, constraints=[Fixed(script)]) == [answer[:2]]
 
 
 @pytest.mark.parametrize(
