@@ -45,7 +45,11 @@ def evaluate(
     lang: Lang = None,
     data: Data = None,
     constrained: Annotated[
-        bool, typer.Option("--constrained/--unconstrained", help="Hold open answers to the card's answer format.")
+        bool,
+        typer.Option(
+            "--constrained/--unconstrained",
+            help="Hold open answers to the card's answer format; rows learnt by its grammar need it.",
+        ),
     ] = True,
     json: Json = False,
 ) -> None:

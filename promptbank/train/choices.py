@@ -1,8 +1,8 @@
 """Over what the probability of an answer's tokens is taken: all words, or what the answer's format allows there.
 
-An answer with a format is generated under a grammar, so what falls on words that it forbids is lost on nobody. Trained
-over all words, most of a small prompt goes into the format itself; trained among what the grammar allows, a row learns
-the distribution that decoding draws from, and tokens that can only be one thing teach nothing. As a loss this is the
+An answer with a format is generated under a grammar, so probability on words that it forbids does no harm. Trained over
+all words, a part of a small prompt goes into the format itself; trained among what the grammar allows, a row learns the
+distribution that decoding chooses from, and tokens that can only be one thing teach nothing. As a loss this is the
 conditional likelihood of a locally normalised model, with the grammar as its support.
 """
 

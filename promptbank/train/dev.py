@@ -29,7 +29,7 @@ class DevScore:
 
     Attributes:
         accuracy: share of right labels; None for open answers.
-        loss: mean -log p(gold label) over the label set in nats, or per answer token for open answers.
+        loss: mean -log p(gold label) over the label set in nats, or per learnt answer token for open answers.
         collapse: what is said when nearly all predictions are one label though the gold ones are mixed.
     """
 
