@@ -33,10 +33,8 @@ class Named:
     test_data: Sequence[str] | None = None
 
 
-COLUMNS = (
-    "method", "score", "sd", "macro_f1", "intent_accuracy", "slot_f1", "forgetting", "trainable", "bytes_per_task",
-    "train_seconds", "memory_mb",
-)  # fmt: skip
+SCORES = ("method", "score", "sd")
+COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb")
 
 
 def register(app: typer.Typer) -> None:
@@ -124,7 +122,7 @@ def _run(
     from promptbank.cli.progress import bar
     from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
-    from promptbank.experiments.compare import run_compare
+    from promptbank.experiments.compare import BESIDE, run_compare
     from promptbank.experiments.method_reports import compare_report
     from promptbank.forward import LanguageModel
 
@@ -141,7 +139,8 @@ def _run(
                 on_run=line.on_run,
                 listener=line,
             )
-    print_table([_line(entry, compared) for entry in compared.methods], COLUMNS, as_json=as_json)
+    columns = (*SCORES, *BESIDE, *COSTS)
+    print_table([_line(entry, compared) for entry in compared.methods], columns, as_json=as_json)
     write(compare_report(read_result(compared.path), compared.measured), compared.path, out)
     say(f"seconds and memory: {compared.path.with_name('measured.json')}")
 

@@ -49,18 +49,18 @@ def generate(
     context = open_context(len(prompts))
     hidden = lm.hidden(pack(begun, offsets), table, context)[:, -1]  # (B, H)
     active = rows
-    while active:
+    while True:
         asks = [i for i, row in enumerate(active) if not row.waiting and not row.ended]
         if asks:
             for i, logits in zip(asks, lm.head(hidden[asks]), strict=True):
                 active[i].choose(logits)
         going = [i for i, row in enumerate(active) if not row.ended]
+        if not going:
+            return [row.answer for row in rows]
         if len(going) < len(active):
-            context, active = context.select(torch.tensor(going, dtype=torch.long)), [active[i] for i in going]
-        if active:
-            shared = min(len(row.waiting) for row in active)
-            hidden = lm.hidden(pack([row.fed(shared) for row in active]), table, context)[:, -1]
-    return [row.answer for row in rows]
+            context, active = context.select(torch.tensor(going)), [active[i] for i in going]
+        shared = min(len(row.waiting) for row in active)
+        hidden = lm.hidden(pack([row.fed(shared) for row in active]), table, context)[:, -1]
 
 
 class _Row:
@@ -73,6 +73,7 @@ class _Row:
 
     def __init__(self, constraint: Constraint | None, eos_id: int, max_tokens: int) -> None:
         self._constraint, self._eos_id, self._left = constraint, eos_id, max_tokens
+        self._allowed: Tensor | None = None  # any, without a constraint
         self.answer: list[int] = []
         self.waiting: list[int] = []
         self._follow()
@@ -88,11 +89,9 @@ class _Row:
         Args:
             logits: (vocabulary,).
         """
-        if self._constraint is None:
-            return self._take(int(logits.argmax()))
-        allowed = self._constraint.allowed()
-        self._take(int(allowed[logits[allowed].argmax()]))
-        return self._follow()
+        allowed = self._allowed
+        self._take(int(logits.argmax() if allowed is None else allowed[logits[allowed].argmax()]))
+        self._follow()
 
     def fed(self, count: int) -> list[int]:
         """Hand over the first waiting tokens."""
@@ -100,9 +99,12 @@ class _Row:
         return first
 
     def _follow(self) -> None:
-        """Take tokens as long as only one may follow."""
-        while self._constraint is not None and not self.ended and len(allowed := self._constraint.allowed()) == 1:
-            self._take(int(allowed[0]))
+        """Take tokens as long as only one may follow, and note what may follow then."""
+        while self._constraint is not None and not self.ended:
+            self._allowed = self._constraint.allowed()
+            if len(self._allowed) > 1:
+                return
+            self._take(int(self._allowed[0]))
 
     def _take(self, token: int) -> None:
         self.answer.append(token)

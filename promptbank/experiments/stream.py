@@ -17,7 +17,7 @@ from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.tuning import TuningMethod
 from promptbank.train.config import TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, TaskCard, crossval_split, given_split
+from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split
 from tasks.sampling import first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
@@ -111,8 +111,9 @@ def read_stream(path: Path, store: Store) -> Stream:
         store: for the cards that were added to the bank.
 
     Raises:
-        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are.
-        TaskError: a card or a data file is faulty; a group in both train and test.
+        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are; a group in
+            both train and test.
+        TaskError: a card or a data file is faulty.
     """
     try:
         found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -156,7 +157,10 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
     else:
         known = examples_of(card, _beside(folder, entry.train or []), part="train").examples
         test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
-        whole = given_split(known, test, config.dev_fraction)
+        try:
+            whole = given_split(known, test, config.dev_fraction)
+        except SplitError as exc:
+            raise ConfigError(f"{entry.task}: {exc}") from exc
     _check_enough(entry, whole)
     rows = entry.train_rows or len(whole.train)
     dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))

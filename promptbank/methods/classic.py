@@ -100,7 +100,7 @@ class TfidfLogistic:
             PromptBankError: scikit-learn is not installed.
             TrainingError: fewer than two labels, or no word in any text.
         """
-        learnt = [_class(card, example.answer or "") for example in examples]
+        learnt = _classes(card, [example.answer or "" for example in examples])
         found = sorted(set(learnt))
         if len(found) < 2:
             raise TrainingError(
@@ -144,12 +144,12 @@ def _pipeline() -> _Pipeline:
     return made
 
 
-def _class(card: TaskCard, answer: str) -> str:
-    """Return what is to be learnt of an answer."""
+def _classes(card: TaskCard, answers: list[str]) -> list[str]:
+    """Return what is to be learnt of each answer."""
     if card.answer_format is not None:
-        return ANSWER_FORMATS[card.answer_format].class_of(card, answer)
+        return [ANSWER_FORMATS[card.answer_format].class_of(card, answer) for answer in answers]
     label_ids(card)
-    return answer
+    return answers
 
 
 def _text(card: TaskCard, example: Example) -> str:

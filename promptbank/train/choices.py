@@ -18,7 +18,7 @@ from promptbank.errors import ConfigError, InputError
 from promptbank.render import Renderer
 from tasks import TaskCard
 
-__all__ = ["LOSSES", "Grammar", "Loss", "Vocabulary", "loss_for"]
+__all__ = ["LOSSES", "ByGrammar", "Loss", "OverVocabulary", "loss_for"]
 
 
 class Loss(Protocol):
@@ -40,14 +40,14 @@ class Loss(Protocol):
         """
 
 
-class Vocabulary:
+class OverVocabulary:
     """Any word could stand anywhere."""
 
     def choices(self, _renderer: Renderer, _fields: Mapping[str, str], _answer: Sequence[int]) -> None:
         """Return None."""
 
 
-class Grammar:
+class ByGrammar:
     """What the grammar of the card's answer format allows after the tokens before."""
 
     def choices(self, renderer: Renderer, fields: Mapping[str, str], answer: Sequence[int]) -> dict[int, Tensor] | None:
@@ -68,7 +68,7 @@ class Grammar:
         return found
 
 
-LOSSES: dict[str, Loss] = {"vocabulary.v1": Vocabulary(), "grammar.v1": Grammar()}
+LOSSES: dict[str, Loss] = {"vocabulary.v1": OverVocabulary(), "grammar.v1": ByGrammar()}
 
 
 def loss_for(asked: str, card: TaskCard) -> Loss:

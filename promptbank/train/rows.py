@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -131,14 +131,12 @@ def row_losses(
     starts = [row.constant if held is not None else 0 for row in rows]
     packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], offsets, pad="right")
     hidden = lm.hidden(packed, table, cache_of(held) if held is not None else None)  # (B, S, H)
-    where = [
-        (b, t - s, row.ids[t + 1]) for b, (row, s) in enumerate(zip(rows, starts, strict=True)) for t in row.targets(s)
-    ]
-    if not where:
+    learnt = list(_learnt(rows, starts))
+    if not learnt:
         return hidden.sum() * torch.zeros(len(rows))
-    b_index, t_index, targets = (torch.tensor(column) for column in zip(*where, strict=True))
+    *columns, choices = zip(*learnt, strict=True)
+    b_index, t_index, targets = map(torch.tensor, columns)
     wanted = hidden[b_index, t_index]
-    choices = [row.choice(t) for row, s in zip(rows, starts, strict=True) for t in row.targets(s)]
     among = torch.tensor([one is not None for one in choices])
     nll = torch.zeros(len(targets))
     if among.any():
@@ -146,11 +144,18 @@ def row_losses(
         nll = nll.index_put((among,), -lm.choice_logprobs(wanted[among], targets[among], given))
     if not among.all():
         free = (wanted[~among], targets[~among])
-        nll = nll.index_put(
-            (~among,), -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
-        )
+        over_words = -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
+        nll = nll.index_put((~among,), over_words)
     sums = torch.zeros(len(rows)).index_add(0, b_index, nll)
     return sums / torch.bincount(b_index, minlength=len(rows)).clamp(min=1)
+
+
+def _learnt(rows: Sequence[TrainRow], starts: Sequence[int]) -> Iterator[tuple[int, int, int, Tensor | None]]:
+    """Yield of every learnt token its row, the computed position that it follows, its id and its choices."""
+    for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        ids = row.ids
+        for t in row.targets(start):
+            yield b, t - start, ids[t + 1], row.choice(t)
 
 
 def _by_head(heads: Sequence[FrozenHead], wanted: Tensor, targets: Tensor, rows: Tensor) -> Tensor:

@@ -167,19 +167,8 @@ def test_methods_are_scored_on_rows_that_others_set_apart_and_by_what_the_answer
             for text, answer in answers.items()
         ]
         Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    asked = (
-        "--card",
-        "card.jsonl",
-        "--task",
-        "asks",
-        "--data",
-        "train.jsonl",
-        "--dev-fraction",
-        "0.3",
-        "--epochs",
-        "1",
-    )
-    asked += ("--methods", "prompt,tfidf", "--seeds", "1", "--json")
+    asked = ("--card", "card.jsonl", "--task", "asks", "--data", "train.jsonl", "--dev-fraction", "0.3")
+    asked += ("--epochs", "1", "--methods", "prompt,tfidf", "--seeds", "1", "--json")
     result = command_line(*asked, "--test-data", "test.jsonl")
     assert result.exit_code == 0, result.output
     prompt, tfidf = (json.loads(line) for line in result.stdout.splitlines())

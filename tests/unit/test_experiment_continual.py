@@ -23,7 +23,7 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
 from store import NewRow, Store, open_store
-from tasks import Split, SplitError, crossval_split
+from tasks import Split, crossval_split
 from tests.tiny import save_tiny
 from tests.unit.test_experiments import KillAt, Killed, apart_from_timings
 from tests.worlds import BEFORE, card_of, examples_of
@@ -266,7 +266,7 @@ def test_faults_of_a_stream_file_are_told(fresh_store: Store, tmp_path: Path, te
 @pytest.mark.parametrize(
     ("test", "more", "says"),
     [
-        ("topics.jsonl", "", r"20 of 20 test rows are of a group that train has too"),
+        ("topics.jsonl", "", r"topic-task:en: 20 of 20 test rows are of a group that train has too"),
         ("more.jsonl", "train_rows = 99", r"train_rows is 99, and there are \d\d; ask for at most so many"),
         ("more.jsonl", "test_rows = 21", r"test_rows is 21, and there are 20"),
     ],
@@ -287,5 +287,5 @@ def test_rows_that_are_tested_and_learnt_from_or_are_not_there_are_told(
         {more}
         """
     )
-    with pytest.raises((ConfigError, SplitError), match=says):
+    with pytest.raises(ConfigError, match=says):
         read_stream(tmp_path / "stream.toml", fresh_store)
