@@ -67,15 +67,23 @@ def told(name: str, text: str, depth: int) -> str:
 
 
 def about(path: str) -> str:
-    """The first sentence of a module's docstring, cut where it can be cut."""
+    """The first sentence of a module's docstring, cut outside quotes and brackets where it is long."""
     docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
     paragraph = " ".join(docstring.split("\n\n")[0].split())
-    sentence = re.split(r"(?<=[a-z)`])\. ", paragraph)[0].rstrip(".").replace("``", "`")
+    sentence = re.split(r"(?<=[a-z)`])\. (?=[A-Z])", paragraph)[0].rstrip(".").replace("``", "`")
+    if len(sentence) <= LONGEST:
+        return sentence
     for mark in ("; ", ": ", ", ", " "):
-        cut = sentence[:LONGEST].rfind(mark)
-        if len(sentence) > LONGEST and cut > LONGEST // 3:
-            return sentence[:cut]
+        cuts = [sentence[: found.start()] for found in re.finditer(mark, sentence[:LONGEST])]
+        whole = [cut for cut in cuts if len(cut) > LONGEST // 3 and is_whole(cut)]
+        if whole:
+            return whole[-1]
     return sentence
+
+
+def is_whole(text: str) -> bool:
+    """Whether no quote or bracket is open at the end."""
+    return not any(text.count(mark) % 2 for mark in '"`') and text.count("(") == text.count(")")
 
 
 if __name__ == "__main__":
