@@ -62,7 +62,9 @@ def compare(
     rows: Annotated[
         int | None, typer.Option(help="Training rows of each task, drawn by the seed. Default: all.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Most passes over the rows.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most passes over the rows. Default: 10, more if rows are few.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
     lr: Annotated[
         list[str] | None, typer.Option(help="Peak learning rate of a method, such as lora=5e-4; repeatable.")

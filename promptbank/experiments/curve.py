@@ -7,7 +7,6 @@ their dev rows. Rows of the task itself are never started from: they may have le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,6 @@ from tasks.sampling import first_rows, first_share
 
 __all__ = ["CurvePlan", "run_curve"]
 
-LEAST_STEPS = 100
-"""Steps of the smallest training: nine rows are one step an epoch, and ten steps teach nothing."""
 LEAST_DEV = 8
 
 
@@ -64,7 +61,7 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store) -> Path:
     """Learn and score every fraction; return the path of the result file.
 
     Args:
-        bench: task, closed, rows, and settings with all rows; fewer rows get more epochs, to `LEAST_STEPS` steps.
+        bench: task, closed, rows, and settings; with epochs and patience auto, few rows get more of both.
         plan: fractions, repeats and starts.
         starts: the bank of which rows of other tasks may be started from.
 
@@ -84,7 +81,6 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store) -> Path:
         "folds": plan.folds,
         "inits": list(inits),
         "rows_to_start_from": {init: rows.hashes(init, bench.backbone) for init in inits},
-        "least_steps": LEAST_STEPS,
         "least_dev": LEAST_DEV,
         "tfidf": tfidf_settings(),
     }
@@ -116,7 +112,7 @@ def _point(
     }
     for init in inits:
         trials = [
-            Trial(f"{fraction:g}-{_safe(init)}-{r}", bench.card, split, _longer(config, split, init, r))
+            Trial(f"{fraction:g}-{_safe(init)}-{r}", bench.card, split, _settings(config, init, r))
             for r, split in enumerate(splits)
         ]
         done = run_trials(ledger, bench, trials, starts=rows)
@@ -145,11 +141,5 @@ def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: flo
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 
 
-def _longer(config: TrainConfig, split: Split, init: str, repeat: int) -> TrainConfig:
-    """More epochs and patience where an epoch has few steps."""
-    steps = math.ceil(len(split.train) / config.batch_size)
-    epochs = min(1000, max(config.epochs, math.ceil(LEAST_STEPS / steps)))
-    patience = math.ceil(config.patience * epochs / config.epochs)
-    return config.model_copy(
-        update={"epochs": epochs, "patience": patience, "init": init, "seed": config.seed + repeat}
-    )
+def _settings(config: TrainConfig, init: str, repeat: int) -> TrainConfig:
+    return config.model_copy(update={"init": init, "seed": config.seed + repeat})

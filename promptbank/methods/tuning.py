@@ -106,13 +106,14 @@ class Tuned(Learner):
         rendered = Rendered(plan)
         dev = DevSet(self.lm, plan.renderer, split.dev, rendered.dev, None)
         optimizer = AdamW(self.state.values(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        best = _Best()
-        for epoch in range(config.epochs):
-            loss = self._epoch(rendered.train, optimizer, epoch, listener)
+        best, extent = _Best(), config.extent(len(split.train))
+        for epoch in range(extent.epochs):
+            loss = self._epoch(rendered.train, optimizer, epoch, extent.epochs, listener)
             score = dev.score(self._nothing)
-            best.hear(EpochReport(epoch + 1, loss, score, score.better_than(best.score)), self.state)
+            better = epoch >= extent.first and score.better_than(best.score)
+            best.hear(EpochReport(epoch + 1, loss, score, better), self.state)
             listener.on_epoch(best.reports[-1])
-            if epoch + 1 - best.epoch >= config.patience:
+            if extent.is_over(epoch + 1, best.epoch - 1):
                 break
         best.restore(self.state)
         warnings = run_warnings(
@@ -123,14 +124,14 @@ class Tuned(Learner):
         )
         return Fit(best.epoch, tuple(best.reports), warnings=tuple(warnings))
 
-    def _epoch(self, rows: Sequence[TrainRow], optimizer: AdamW, epoch: int, listener: Listener) -> float:
-        """One pass over the rows; return the mean of the steps' losses."""
+    def _epoch(self, rows: Sequence[TrainRow], optimizer: AdamW, epoch: int, epochs: int, listener: Listener) -> float:
+        """One of all passes over the rows; return the mean of the steps' losses."""
         config = self._config
         batches = epoch_batches([len(row.ids) for row in rows], config.batch_size, seed=config.seed, epoch=epoch)
         losses = []
         self.lm.model.train()
         for number, batch in enumerate(batches):
-            done, total = epoch * len(batches) + number, config.epochs * len(batches)
+            done, total = epoch * len(batches) + number, epochs * len(batches)
             lr = config.lr * schedule(done, total, config.warmup)
             losses.append(self._step([rows[i] for i in batch], optimizer, lr))
             listener.on_step(StepReport(epoch + 1, done + 1, total, losses[-1], lr))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -11,11 +13,35 @@ from promptbank.encoder import ENCODERS
 from promptbank.errors import ConfigError
 from promptbank.render import MAX_OPEN_ANSWER_TOKENS
 
-__all__ = ["TrainConfig", "checked_config"]
+__all__ = ["Extent", "TrainConfig", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
 FROM = "from:"
+AUTO_EPOCHS, AUTO_STEPS = 10, 100
+"""Nine rows are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
+MOST_EPOCHS = 1000
+LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long a training may be, in epochs.
+
+    Attributes:
+        epochs: most of them.
+        first: the first that may be kept, from 0. At the high rates before it a score on few dev rows is luck.
+        patience: epochs without a better dev score that end it, counted from ``first`` at the earliest.
+    """
+
+    epochs: int
+    first: int
+    patience: int
+
+    def is_over(self, done: int, best: int | None) -> bool:
+        """Whether a training ends after so many epochs, the best of which has this place from 0."""
+        since = self.first if best is None else max(best, self.first)
+        return done >= self.epochs or done - 1 - since >= self.patience
 
 
 class TrainConfig(BaseModel):
@@ -29,13 +55,21 @@ class TrainConfig(BaseModel):
         description="start of the prompt: text (the card's description), labels (label words), vocabulary (sampled "
         "embeddings), from:taskname[:lang][@version], or nearest (the row of the bank that does best on dev rows)",
     )
-    epochs: int = Field(10, ge=1, le=1000, description="most passes over the training rows")
+    epochs: int | Literal["auto"] = Field(
+        "auto", description="most passes over the training rows; auto: 10, and with few rows as many as 100 steps take"
+    )
     batch_size: int = Field(16, ge=1, le=1024, description="rows a step")
     lr: float = Field(5e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    patience: int = Field(4, ge=1, description="epochs without a better dev score before stopping")
+    patience: int | Literal["auto"] = Field(
+        "auto",
+        description="epochs without a better dev score before stopping; auto: four tenths of the epochs, at least 4",
+    )
+    keep_from: float = Field(
+        0.5, ge=0, lt=1, description="share of the epochs before the first one that may be kept as the best on dev"
+    )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
     calibrate: bool = Field(
@@ -75,9 +109,23 @@ class TrainConfig(BaseModel):
         """Whether the start is looked up among stored rows."""
         return self.init == NEAREST or self.init.startswith(FROM)
 
+    def extent(self, rows: int) -> Extent:
+        """Return how long a training on so many rows may be."""
+        enough = math.ceil(AUTO_STEPS / math.ceil(rows / self.batch_size))
+        epochs = max(AUTO_EPOCHS, enough) if self.epochs == "auto" else self.epochs
+        patience = max(LEAST_PATIENCE, math.ceil(AUTO_PATIENCE * epochs)) if self.patience == "auto" else self.patience
+        return Extent(epochs, int(self.keep_from * epochs), patience)
+
     def decisive(self) -> dict[str, Any]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
         return self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+
+    @field_validator("epochs", "patience", mode="before")
+    @classmethod
+    def _epochs_or_auto(cls, value: object) -> object:
+        if value == "auto" or (isinstance(value, int) and 1 <= value <= MOST_EPOCHS):
+            return value
+        raise ValueError(f"give auto, or 1 to {MOST_EPOCHS} epochs")
 
     @field_validator("encoder")
     @classmethod
@@ -108,5 +156,8 @@ def checked_config(values: Mapping[str, object], *, of: str = "") -> TrainConfig
     try:
         return TrainConfig.model_validate(dict(values))
     except ValidationError as exc:
-        faults = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in exc.errors()]
+        faults = [
+            f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg'].removeprefix('Value error, ')}"
+            for e in exc.errors()
+        ]
         raise ConfigError((f"settings of {of}: " if of else "") + "; ".join(faults)) from exc

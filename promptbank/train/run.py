@@ -131,6 +131,7 @@ class Run:
         if over_words and plan.renderer.card.is_open and plan.config.sample:
             words = {word for row in rendered.train for word in row.ids if word >= 0}
             self._sampled = SampledHead(head, words, plan.config.sample)
+        self.extent = plan.config.extent(len(plan.train))
         self.progress = Progress()
         self.best: Tensor | None = None
         self._begin()
@@ -155,13 +156,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether all epochs of the attempt are done, dev has not risen for too long, or the run has failed."""
-        progress, config = self.progress, self.plan.config
+        progress = self.progress
         if progress.failed:
             return True
-        first = len(progress.epochs) - progress.epoch  # epochs of earlier attempts
-        best = progress.best_epoch if progress.best_epoch is not None else -1
-        waited = len(progress.epochs) - 1 - max(best, first) >= config.patience
-        return progress.epoch >= config.epochs or (progress.epoch > 0 and waited)
+        earlier = len(progress.epochs) - progress.epoch  # epochs of other attempts
+        best = None if progress.best_epoch is None else progress.best_epoch - earlier
+        return self.extent.is_over(progress.epoch, best)
 
     def batch(self) -> list[int]:
         """Return the row numbers of the next step."""
@@ -186,7 +186,7 @@ class Run:
         """
         config, progress = self.plan.config, self.progress
         epoch_steps = len(self._epoch_batches())
-        done, total = progress.epoch * epoch_steps + progress.step, config.epochs * epoch_steps
+        done, total = progress.epoch * epoch_steps + progress.step, self.extent.epochs * epoch_steps
         if not math.isfinite(loss):
             raise TrainingError(self._diverged(loss, done))
         lr = self.lr * schedule(done, total, config.warmup)
@@ -233,7 +233,7 @@ class Run:
         progress = self.progress
         table = frozen_rows(self.encoder)
         score = self.dev.score(table)
-        better = score.better_than(self._best_score)
+        better = progress.epoch >= self.extent.first and score.better_than(self._best_score)
         if better:
             self.best, progress.best_epoch = table, len(progress.epochs)
         report = EpochReport(

@@ -50,8 +50,7 @@ def test_a_cross_validation_learns_from_another_language_and_without_flagged_row
     assert "is not sv" in error(promptbank(*crossval, "--other", "sv=en.jsonl"))
 
 
-def test_a_curve_compares_starts(promptbank: Promptbank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+def test_a_curve_compares_starts(promptbank: Promptbank) -> None:
     curve = ("curve", *TASK, "--folds", "3", "--repeats", "2", *SMALL)
     result = promptbank(*curve, "--fractions", "1,.3", "--start", "text", "--start", "nearest", "--json")
     assert result.exit_code == 0, result.output

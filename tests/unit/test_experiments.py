@@ -14,7 +14,7 @@ from promptbank.errors import ConfigError, InputError, TrainingError
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.curve import CurvePlan, _longer, _reduced, run_curve
+from promptbank.experiments.curve import CurvePlan, _reduced, _settings, run_curve
 from promptbank.experiments.ledger import open_ledger
 from promptbank.experiments.reports import curve_report
 from promptbank.experiments.trials import Bench, Trial, run_trials
@@ -150,8 +150,7 @@ def curve(home: Path, plan: CurvePlan, listener: Silent | None = None) -> dict[s
     return json.loads(path.read_text())
 
 
-def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 4)
+def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -> None:
     plan = CurvePlan(fractions=(1.0, 0.2), repeats=2, folds=3, inits=("text", "nearest", "from:tone:en"))
     result = curve(tmp_path / "home", plan)
     few, all_rows = result["results"]["points"]
@@ -221,8 +220,7 @@ def learn(store: Store, bench: Bench, card: TaskCard, seed: int = 0) -> str:
     ).row.sha256
 
 
-def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path) -> None:
     bench = bench_of(tmp_path, 48)
     plan = CurvePlan((1.0,), 2, 3, ("nearest",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
@@ -242,8 +240,7 @@ def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path, monk
     assert [row[1] for row in shown["Notes of the trainings"].rows] == notes
 
 
-def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptbank.experiments.curve.LEAST_STEPS", 1)
+def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path) -> None:
     bench, tone = bench_of(tmp_path, 48), card_of(taskname="tone")
     plan = CurvePlan((1.0,), 1, 3, ("nearest", "from:tone:en"))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
@@ -264,8 +261,7 @@ def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed() -> 
     examples = examples_of(200)
     drawn = [_reduced(examples, 3, 1, 0.1, CONFIG.model_copy(update={"seed": seed})).train for seed in (0, 5)]
     assert drawn[0] != drawn[1]
-    split = Split(drawn[0], drawn[0], drawn[0])
-    assert [_longer(CONFIG.model_copy(update={"seed": s}), split, "text", 3).seed for s in (0, 5)] == [3, 8]
+    assert [_settings(CONFIG.model_copy(update={"seed": s}), "text", 3).seed for s in (0, 5)] == [3, 8]
 
 
 def test_more_repeats_than_folds_are_refused() -> None:
@@ -285,10 +281,3 @@ def test_tfidf_answers_the_only_label_that_it_saw_and_says_how_many_rows_it_lear
     assert cell["tfidf"]["test"]["accuracy"] == 2 / 6
     assert (cell["tfidf"]["rows"], cell["majority"]["rows"]) == (8, 8)
     assert cell["tfidf"]["warnings"] == ["all of its 8 rows are 'positive', which it answers always"]
-
-
-def test_few_rows_get_more_epochs(tmp_path: Path) -> None:
-    small, large = examples_of(3), examples_of(40)
-    config = CONFIG.model_copy(update={"epochs": 10, "patience": 4})
-    longer = [_longer(config, Split(tuple(e), tuple(e), tuple(e)), "labels", 7) for e in (small, large)]
-    assert [(c.epochs, c.patience, c.init, c.seed) for c in longer] == [(100, 40, "labels", 7), (10, 4, "labels", 7)]

@@ -9,7 +9,7 @@ from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel, prefill
 from promptbank.head import FrozenHead
 from promptbank.train.config import TrainConfig
-from promptbank.train.dev import DevSet
+from promptbank.train.dev import DevScore, DevSet
 from promptbank.train.listen import EpochReport, Silent, StepReport
 from promptbank.train.loop import train_prompts
 from promptbank.train.prefix import PrefixCache
@@ -215,9 +215,9 @@ class _Collect(Silent):
 
 def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
     listener = _Collect()
-    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3})
+    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3, "keep_from": 0.1})
     out = trained(tmp_path, config, listener)
-    best = max(out.epochs, key=lambda e: (e.dev.accuracy, -e.dev.loss))
+    best = max(out.epochs[4:], key=lambda e: (e.dev.accuracy, -e.dev.loss))
     assert out.best_epoch == best.epoch
     assert len(out.epochs) == min(40, out.best_epoch + 2)
     lm, renderer, _ = world()
@@ -225,6 +225,15 @@ def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) ->
     again = DevSet(lm, renderer, examples, render_rows(renderer, examples), None).score(out.table)
     assert again.accuracy == best.dev.accuracy
     assert again.loss == pytest.approx(best.dev.loss, abs=1e-4)
+
+
+def test_an_early_epoch_is_not_kept_however_well_it_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([1.0, 0.9, 0.5, 0.7, 0.8, 0.8])
+    monkeypatch.setattr(DevSet, "score", lambda _self, _table: DevScore(next(scores), 0.5))
+    out = trained(tmp_path, CONFIG.model_copy(update={"epochs": 6, "patience": 2}))
+    assert len(out.epochs) == 6  # patience is counted from the fourth epoch on
+    assert out.best_epoch == 5
+    assert [epoch.best for epoch in out.epochs] == [False, False, False, True, True, False]
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(tmp_path: Path) -> None:
@@ -247,7 +256,7 @@ def test_batches_are_a_function_of_seed_and_epoch_and_hold_every_row_once() -> N
 def test_an_open_task_is_chosen_by_its_loss(tmp_path: Path) -> None:
     out = trained(tmp_path, label_space=None)
     assert all(epoch.dev.accuracy is None for epoch in out.epochs)
-    assert out.epochs[out.best_epoch - 1].dev.loss == min(epoch.dev.loss for epoch in out.epochs)
+    assert out.epochs[out.best_epoch - 1].dev.loss == min(epoch.dev.loss for epoch in out.epochs[1:])
 
 
 def test_no_rows_and_a_loss_that_is_not_finite_are_errors(tmp_path: Path) -> None:

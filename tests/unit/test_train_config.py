@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from promptbank.cli.training import TrainingOptions
 from promptbank.errors import ConfigError
-from promptbank.train.config import TrainConfig
+from promptbank.train.config import Extent, TrainConfig, checked_config
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.toml"
 
@@ -43,6 +43,36 @@ def test_all_faults_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
 def test_a_run_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.toml cannot be read"):
         TrainingOptions({"run_file": tmp_path / "missing.toml"}).config()
+
+
+@pytest.mark.parametrize("given", [0, 1001, 2.5, "many"])
+def test_epochs_are_a_number_or_auto(given: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked_config({"epochs": given, "patience": given})
+    faults = [f"{name} = {given!r}: give auto, or 1 to 1000 epochs" for name in ("epochs", "patience")]
+    assert str(caught.value) == "; ".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "patience"),
+    [(9, 100, 40), (47, 34, 14), (160, 10, 4), (161, 10, 4), (9960, 10, 4)],  # of 1, 3, 10, 11 and 623 steps
+)
+def test_few_rows_get_more_epochs(rows: int, epochs: int, patience: int) -> None:
+    config = TrainConfig(batch_size=16)
+    assert config.extent(rows) == Extent(epochs, epochs // 2, patience)
+
+
+def test_epochs_and_patience_that_are_given_win() -> None:
+    config = TrainConfig(epochs=2)
+    assert config.extent(9) == Extent(2, 1, 4)
+    assert TrainConfig(patience=1, keep_from=0.0).extent(9) == Extent(100, 0, 1)
+
+
+def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:
+    extent = Extent(10, 5, 2)
+    ends = [[extent.is_over(done, best) for done in range(11)] for best in (None, 0, 5, 6)]
+    late, on_time, next_one = [False] * 8 + [True] * 3, [False] * 8 + [True] * 3, [False] * 9 + [True] * 2
+    assert ends == [late, on_time, on_time, next_one]
 
 
 def test_settings_are_frozen() -> None:

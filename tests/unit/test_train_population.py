@@ -16,7 +16,7 @@ from promptbank.train.start import start_ids, starting_rows
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
-CONFIG = TrainConfig(epochs=2, batch_size=3, lr=0.02, dtype="float32", patience=9, checkpoint_steps=1)
+CONFIG = TrainConfig(epochs=2, batch_size=3, lr=0.02, dtype="float32", patience=9, keep_from=0.0, checkpoint_steps=1)
 
 
 def plans(kind: Kind = "llama", template: str = AFTER) -> tuple[LanguageModel, list[Plan]]:
