@@ -30,7 +30,7 @@ class Extent:
 
     Attributes:
         epochs: most of them.
-        first: the first that may be kept, from 0. At the high rates before it a score on few dev rows is luck.
+        first: the first that may be kept, from 0. Before it a good score on few dev rows is luck.
         patience: epochs without a better dev score that end it, counted from ``first`` at the earliest.
     """
 
@@ -68,7 +68,7 @@ class TrainConfig(BaseModel):
         description="epochs without a better dev score before stopping; auto: four tenths of the epochs, at least 4",
     )
     keep_from: float = Field(
-        0.5, ge=0, lt=1, description="share of the epochs before the first one that may be kept as the best on dev"
+        0.25, ge=0, lt=1, description="share of the epochs before the first one that may be kept as the best on dev"
     )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")

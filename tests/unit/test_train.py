@@ -230,7 +230,7 @@ def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) ->
 def test_an_early_epoch_is_not_kept_however_well_it_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([1.0, 0.9, 0.5, 0.7, 0.8, 0.8])
     monkeypatch.setattr(DevSet, "score", lambda _self, _table: DevScore(next(scores), 0.5))
-    out = trained(tmp_path, CONFIG.model_copy(update={"epochs": 6, "patience": 2}))
+    out = trained(tmp_path, CONFIG.model_copy(update={"epochs": 6, "patience": 2, "keep_from": 0.5}))
     assert len(out.epochs) == 6  # patience is counted from the fourth epoch on
     assert out.best_epoch == 5
     assert [epoch.best for epoch in out.epochs] == [False, False, False, True, True, False]
@@ -256,7 +256,7 @@ def test_batches_are_a_function_of_seed_and_epoch_and_hold_every_row_once() -> N
 def test_an_open_task_is_chosen_by_its_loss(tmp_path: Path) -> None:
     out = trained(tmp_path, label_space=None)
     assert all(epoch.dev.accuracy is None for epoch in out.epochs)
-    assert out.epochs[out.best_epoch - 1].dev.loss == min(epoch.dev.loss for epoch in out.epochs[1:])
+    assert out.epochs[out.best_epoch - 1].dev.loss == min(epoch.dev.loss for epoch in out.epochs)
 
 
 def test_no_rows_and_a_loss_that_is_not_finite_are_errors(tmp_path: Path) -> None:

@@ -59,12 +59,12 @@ def test_epochs_are_a_number_or_auto(given: object) -> None:
 )
 def test_few_rows_get_more_epochs(rows: int, epochs: int, patience: int) -> None:
     config = TrainConfig(batch_size=16)
-    assert config.extent(rows) == Extent(epochs, epochs // 2, patience)
+    assert config.extent(rows) == Extent(epochs, epochs // 4, patience)
 
 
 def test_epochs_and_patience_that_are_given_win() -> None:
     config = TrainConfig(epochs=2)
-    assert config.extent(9) == Extent(2, 1, 4)
+    assert config.extent(9) == Extent(2, 0, 4)
     assert TrainConfig(patience=1, keep_from=0.0).extent(9) == Extent(100, 0, 1)
 
 
