@@ -12,13 +12,14 @@ from typing import Any
 from promptbank.cli.output import print_json, print_table, say, write_text, writing
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
+from promptbank.mt.languages import Languages
 from translate.corpus import build_corpus
 from translate.corpus_filters import sieve
 from translate.corpus_folder import read_manifest, write_corpus, write_pairs
 from translate.corpus_pairs import Pair, read_held_out, read_pairs
 from translate.corpus_settings import CorpusSettings
 
-__all__ = ["CorpusAsked", "build", "columns", "corpus_folder", "corpus_stats", "languages", "sift"]
+__all__ = ["CorpusAsked", "build", "columns", "corpus_folder", "corpus_stats", "sift"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CorpusAsked:
 
     def settings(self) -> CorpusSettings:
         """Return the corpus's settings; caps and repeats that are not given are the defaults."""
-        src, tgt = languages(self.langpair)
+        src, tgt = Languages.parse(self.langpair)
         numbers = (("caps", self.cap), ("repeats", self.repeat))
         given: dict[str, Any] = {key: _numbers(value) for key, value in numbers if value}
         return CorpusSettings(src=src, tgt=tgt, seed=self.seed, **given, **dict[str, Any](self.augment))
@@ -43,11 +44,11 @@ class CorpusAsked:
     def pairs(self) -> Iterator[Pair]:
         """Read all files."""
         for source, path in map(_source, self.data):
-            yield from read_pairs(path, *languages(self.langpair), source=source)
+            yield from read_pairs(path, *Languages.parse(self.langpair), source=source)
 
     def evaluation(self) -> frozenset[str]:
         """Read what must not be learnt."""
-        return read_held_out(self.held_out, *languages(self.langpair))
+        return read_held_out(self.held_out, *Languages.parse(self.langpair))
 
 
 def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: bool) -> None:
@@ -67,7 +68,7 @@ def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: 
 
 def sift(asked: CorpusAsked, out: Path | None, dropped: Path | None, *, as_json: bool) -> None:
     """Count what the rules drop; write what they keep and drop if asked to."""
-    src, tgt = languages(asked.langpair)
+    src, tgt = Languages.parse(asked.langpair)
     found = sieve(asked.pairs(), src, tgt, asked.evaluation())
     if out:
         with writing(out):
@@ -96,18 +97,6 @@ def corpus_stats(settings: Settings, name: str, *, as_json: bool) -> None:
 def corpus_folder(settings: Settings, name: str) -> Path:
     """Return the folder of a corpus, given by path or by name."""
     return Path(name) if (Path(name) / "manifest.json").is_file() else settings.home / "mt" / name / "corpus"
-
-
-def languages(langpair: str) -> tuple[str, str]:
-    """Read "en-sv".
-
-    Raises:
-        ConfigError: it is no pair.
-    """
-    src, dash, tgt = langpair.partition("-")
-    if not (src and dash and tgt):
-        raise ConfigError(f"--langpair is {langpair!r}; write source and target, such as en-sv")
-    return src, tgt
 
 
 def columns(rows: Sequence[Mapping[str, object]]) -> list[str]:

@@ -22,7 +22,9 @@ TRAINING: dict[str, Any] = {
     "epochs": Annotated[int | None, typer.Option(help="Most passes over the rows. Default: 10, more if rows are few.")],
     "batch_size": Annotated[int | None, typer.Option(help="Rows a step.")],
     "lr": Annotated[float | None, typer.Option(help="Peak learning rate.")],
-    "patience": Annotated[int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all.")],
+    "patience": Annotated[
+        int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all, 4 or more.")
+    ],
     "dev_fraction": Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")],
     "restarts": Annotated[int | None, typer.Option(help="Times to begin again when all answers are the same.")],
     "seed": Annotated[int | None, typer.Option(help="Seed of everything random.")],

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from promptbank.cli.corpora import corpus_folder, languages
+from promptbank.cli.corpora import corpus_folder
 from promptbank.cli.output import print_json, say
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
+from promptbank.mt.languages import Languages
 from translate.corpus_folder import read_corpus, read_manifest
 from translate.corpus_pairs import read_pairs
 from translate.nmt.signals import stop_on_signal
@@ -99,7 +100,7 @@ def pack(
 
 def _words(backbone: Backbone, folder: Path) -> set[int]:
     """Return the words that a corpus's training pairs open."""
-    from promptbank.mt.rows import Languages, Wording, render_pairs
+    from promptbank.mt.rows import Wording, render_pairs
     from promptbank.mt.words import writable_words
 
     wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(folder)["langpair"]))
@@ -156,7 +157,7 @@ def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
     manifest = read_manifest(folder)
     out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-marian"
     learn, dev = ([(pair.src, pair.tgt) for pair in read_corpus(folder, part)] for part in ("train", "dev"))
-    job = Job(languages(manifest["langpair"]), learn, dev, settings=wanted, device=asked.settings["device"])
+    job = Job(Languages.parse(manifest["langpair"]), learn, dev, settings=wanted, device=asked.settings["device"])
     with stop_on_signal() as should_stop:
         say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
         done = train_marian(job, out, on_point=_say_point, stop=should_stop)
@@ -203,7 +204,7 @@ def _plan(
     out: Path,
 ) -> Any:
     from promptbank.mt.plan import MtPlan
-    from promptbank.mt.rows import Languages, Wording, render_pairs
+    from promptbank.mt.rows import Wording, render_pairs
 
     wording = Wording(backbone.tokenizer, Languages.parse(manifest["langpair"]))
     window = min(backbone.window, wanted.tokens)
@@ -279,5 +280,5 @@ def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[Ev
     """Read evaluation sets; a set is named as its file, up to the first dot."""
     from promptbank.mt.curve import EvalSet
 
-    found = {path.name.partition(".")[0]: list(read_pairs(path, *languages(langpair)))[:rows] for path in paths}
+    found = {path.name.partition(".")[0]: list(read_pairs(path, *Languages.parse(langpair)))[:rows] for path in paths}
     return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]

@@ -12,9 +12,10 @@ from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
 from promptbank.methods.lora import LoraLayer
 from promptbank.mt.factorise import Change, DenseChange, LowRankChange
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import linear_layers, matrix_of
 from promptbank.mt.model import StoredUpdate, prepared
-from promptbank.mt.rows import Languages, Wording, render_pairs
+from promptbank.mt.rows import Wording, render_pairs
 
 __all__ = ["Pairs", "changes_and_moments", "input_moments", "whole_changes"]
 

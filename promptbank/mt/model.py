@@ -24,8 +24,8 @@ from promptbank.backbone import Backbone
 from promptbank.backbone.fetch import sha256_of
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.forward import LanguageModel
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import Update, learnt, load_learnt, update_of
-from promptbank.mt.rows import Languages
 from promptbank.mt.words import FILE as WORDS
 from promptbank.mt.words import read_words, words_bytes
 

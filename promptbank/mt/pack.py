@@ -23,9 +23,9 @@ from promptbank.methods.lora import LoraLayer
 from promptbank.mt.changes import Pairs, changes_and_moments, whole_changes
 from promptbank.mt.coding import Coding, coding_of
 from promptbank.mt.factorise import Change, DenseChange, Spectrum, Weighting, allocate, weighting_of
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import LowRankUpdate, PackedUpdate
 from promptbank.mt.model import StoredUpdate, describe, prepared, read_update, save_translator, write_translator
-from promptbank.mt.rows import Languages
 from promptbank.mt.words import read_words, words_bytes
 
 __all__ = ["MAX_BYTES", "LayerReport", "PackReport", "as_low_rank", "pack_translator"]

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from promptbank.errors import TrainingError
+from promptbank.mt.languages import Languages
 from promptbank.render import Policy, encode_plain
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Languages", "PairRow", "Wording", "render_pairs", "token_batches"]
+__all__ = ["PairRow", "Wording", "render_pairs", "token_batches"]
 
 NAMES = {
     "ca": "Catalan", "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto", "es": "Spanish",
@@ -30,29 +31,6 @@ NAMES = {
 
 BUCKET_BATCHES = 32
 """Batches that are sorted by length together: padding falls below 5 % of the tokens, mixtures stay new each epoch."""
-
-
-@dataclass(frozen=True)
-class Languages:
-    """A language pair, such as en-sv."""
-
-    src: str
-    tgt: str
-
-    @classmethod
-    def parse(cls, langpair: str) -> Languages:
-        """Read "en-sv".
-
-        Raises:
-            TrainingError: it is no pair of two languages.
-        """
-        src, dash, tgt = langpair.partition("-")
-        if not (src and dash and tgt) or src == tgt:
-            raise TrainingError(f"{langpair!r} is no language pair; write source and target, such as en-sv")
-        return cls(src, tgt)
-
-    def __str__(self) -> str:
-        return f"{self.src}-{self.tgt}"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ AUTO_EPOCHS, AUTO_STEPS = 10, 100
 """Nine rows are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
 MOST_EPOCHS = 1000
 LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
+AUTO_RULE = "auto.v1"
+"""What "auto" means for epochs and patience: the constants above. Changes with them, so that no older run goes on."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class TrainConfig(BaseModel):
 
     def decisive(self) -> dict[str, Any]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
-        return self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+        settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+        return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience) else {})
 
     @field_validator("epochs", "patience", mode="before")
     @classmethod

@@ -16,9 +16,9 @@ from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.mt.decode import Decoding
 from promptbank.mt.engine import BackboneTranslator, open_engine
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import FullUpdate, LowRankUpdate
 from promptbank.mt.model import load_translator, prepared, save_translator
-from promptbank.mt.rows import Languages
 from promptbank.translation.engines import fallback_engine
 from promptbank.translation.offer import Asked
 from tests.tiny import tiny_backbone
@@ -203,7 +203,7 @@ def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
         (("train", "--arch", "marian", "--average", "2"), "--arch marian does not take average"),
         (("train", "--steps", "0"), "steps is 0"),
         (("score", "--engine", "none", "--set", "a.tsv"), "a.tsv cannot be read as pairs"),
-        (("corpus", "build", "--data", "a.tsv", "--langpair", "en"), "--langpair is 'en'"),
+        (("corpus", "build", "--data", "a.tsv", "--langpair", "en"), "'en' is no language pair"),
         (("corpus", "build", "--data", "a.tsv", "--cap", "x"), "'x' is no source with a number"),
         (("corpus", "build", "--data", "a.tsv"), "a.tsv cannot be read as pairs"),
     ],

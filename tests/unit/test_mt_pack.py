@@ -16,6 +16,7 @@ from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.mt.changes import input_moments
 from promptbank.mt.coding import CODINGS, coding_of
 from promptbank.mt.factorise import WEIGHTINGS, DenseChange, LowRankChange, allocate, weighting_of
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import (
     FullUpdate,
     LowRankUpdate,
@@ -28,7 +29,6 @@ from promptbank.mt.methods import (
 )
 from promptbank.mt.model import load_translator, prepared, save_translator
 from promptbank.mt.pack import MAX_BYTES, as_low_rank, pack_translator
-from promptbank.mt.rows import Languages
 from promptbank.mt.words import FILE as WORDS
 from promptbank.mt.words import read_words, words_bytes
 from tests.tiny import KINDS, Kind, tiny_backbone

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from promptbank.errors import TrainingError
+from promptbank.errors import ConfigError, TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.head import FrozenHead
+from promptbank.mt.languages import Languages
 from promptbank.mt.loss import answer_loss
-from promptbank.mt.rows import Languages, PairRow, Wording, render_pairs, token_batches
+from promptbank.mt.rows import PairRow, Wording, render_pairs, token_batches
 from promptbank.render import encode_plain
 from tests.tiny import KINDS, SPECIAL, Kind, tiny_backbone
 
@@ -44,7 +45,7 @@ def test_an_unknown_language_stands_for_itself() -> None:
 
 @pytest.mark.parametrize("langpair", ["en", "en-", "-sv", "sv-sv"])
 def test_no_language_pair_is_refused(langpair: str) -> None:
-    with pytest.raises(TrainingError, match="no language pair"):
+    with pytest.raises(ConfigError, match="no language pair"):
         Languages.parse(langpair)
 
 

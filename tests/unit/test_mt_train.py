@@ -18,11 +18,12 @@ from promptbank.forward import LanguageModel
 from promptbank.mt.checkpoint import mean_of
 from promptbank.mt.curve import Curve, EvalSet, Evaluation
 from promptbank.mt.engine import open_engine
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import FullUpdate, LowRankUpdate, Update, learnt, update_of
 from promptbank.mt.model import load_translator, merged, prepared
 from promptbank.mt.pack import pack_translator
 from promptbank.mt.plan import MtPlan, MtStep, start_numbers
-from promptbank.mt.rows import Languages, Wording, render_pairs
+from promptbank.mt.rows import Wording, render_pairs
 from promptbank.mt.settings import MtSettings, rate
 from promptbank.mt.snapshot import snapshot_translator
 from promptbank.mt.train import train_translator

@@ -12,9 +12,9 @@ from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.mt.decode import Decoding, decode
 from promptbank.mt.engine import open_engine
+from promptbank.mt.languages import Languages
 from promptbank.mt.methods import FullUpdate
 from promptbank.mt.model import load_translator, prepared, save_translator
-from promptbank.mt.rows import Languages
 from promptbank.mt.words import FILE, AllWords, SomeWords, read_words, words_bytes, writable_words
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.unit.test_mt_decode import PROMPTS, lm_of

@@ -68,6 +68,13 @@ def test_epochs_and_patience_that_are_given_win() -> None:
     assert TrainConfig(patience=1, keep_from=0.0).extent(9) == Extent(100, 0, 1)
 
 
+def test_what_decides_a_result_names_the_rule_of_auto_but_not_how_often_it_is_saved() -> None:
+    decisive = TrainConfig(checkpoint_steps=7, cache_bytes=8, patience=4).decisive()
+    assert decisive["auto"] == "auto.v1"  # the epochs are by that rule
+    assert not {"checkpoint_steps", "cache_bytes"} & decisive.keys()
+    assert "auto" not in TrainConfig(epochs=2, patience=4).decisive()
+
+
 def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:
     extent = Extent(10, 5, 2)
     ends = [[extent.is_over(done, best) for done in range(11)] for best in (None, 0, 5, 6)]
