@@ -1,4 +1,4 @@
-"""Constrained decoding: open answers of a card with an ``answer_format`` can only be what that format allows.
+"""Constrained decoding: an open answer can only be what the card's ``answer_format`` allows.
 
 A grammar is made for every record, since slot values must stand in its utterance, and llguidance (MIT) turns it into
 the token ids that may follow. Values start and end at word borders. With gemma-3-270m's 262,144 ids and one thread a

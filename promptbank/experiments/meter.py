@@ -1,4 +1,4 @@
-"""What learning a task costs: seconds, and resident memory of this process above what was there before.
+"""What learning a task costs in time and memory: seconds, and resident memory above what was there before.
 
 Not a fresh process: the high-water mark of resident memory is set back first (Linux, ``/proc/self/clear_refs``), so the
 shared backbone, which was resident before, does not count, and a method's private copy of it does.
