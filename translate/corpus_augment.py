@@ -1,7 +1,7 @@
-"""Pairs made from pairs: headlines, other names, numbers and clock times, spans in square brackets.
+"""Pairs made from pairs: headlines, other names, numbers and clock times, spans between marks.
 
 Financial headlines come in Title Case, name companies that no corpus has, and end without a full stop; a small model
-that never saw the like translates names and lower-cases tickers. Spans in brackets teach it to carry marks
+that never saw the like translates names and lower-cases tickers. Marked spans teach it to carry marks
 (EasyProject, Chen et al., Findings of ACL 2023).
 """
 
@@ -16,6 +16,7 @@ from typing import Protocol
 from translate.corpus_clocks import other_clocks
 from translate.corpus_pairs import Pair, draw, is_sentence
 from translate.corpus_settings import CorpusSettings
+from translate.markers import numbered
 
 __all__ = ["AUGMENTATIONS", "augment"]
 
@@ -88,7 +89,7 @@ def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
 
 def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Put spans that translate each other in brackets: those that the source marks, or one verbatim word."""
+    """Put marks around spans that translate each other: those that the source marks, or one verbatim word."""
     if "[" in pair.src + pair.tgt:
         return
     chance = draw(pair, "marker", settings.seed)
@@ -96,8 +97,8 @@ def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
         if chance < settings.marker:
             yield replace(pair, src=pair.marked[0], tgt=pair.marked[1])
     elif chance < settings.marker / 4 and (shared := _shared(pair)):
-        word = shared[0]
-        yield replace(pair, src=_put(pair.src, word, f"[{word}]"), tgt=_put(pair.tgt, word, f"[{word}]"))
+        word, marked = shared[0], numbered(0, shared[0])
+        yield replace(pair, src=_put(pair.src, word, marked), tgt=_put(pair.tgt, word, marked))
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {

@@ -7,6 +7,7 @@ from the same minute of the day.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -28,6 +29,9 @@ _MINUTES = (*[0] * 6, *list(_EN_MINUTES)[1:])
 """Minutes to draw from: every second time is a full hour."""
 
 
+_CLOCK_BEFORE = re.compile(r"klockan (?:<s\d+> )?$")
+
+
 class _Clock(NamedTuple):
     """A time of day: the hour of 24, and a minute that has a word."""
 
@@ -36,7 +40,7 @@ class _Clock(NamedTuple):
 
 
 def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Yield a pair with other times where each side says one, and both the same; every second with spans in brackets.
+    """Yield a pair with other times where each side says one, and both the same; every second with spans marked.
 
     Nothing is yielded for languages without a way of saying times here.
     """
@@ -51,7 +55,7 @@ def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
         random_source = random.Random(str(draw(pair, f"clock {number}", settings.seed)))  # noqa: S311 - no secret
         clock = _Clock(random_source.randrange(24), random_source.choice(_MINUTES))
         src, tgt = random_source.choice(_WAYS[settings.src, settings.tgt])(clock)
-        if texts[1][: found[1].start].rstrip(" [").endswith("klockan"):
+        if _CLOCK_BEFORE.search(texts[1][: found[1].start]):
             tgt = tgt.removeprefix("klockan ")
         yield replace(pair, src=_put(texts[0], found[0], src), tgt=_put(texts[1], found[1], tgt))
 

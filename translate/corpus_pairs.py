@@ -8,13 +8,14 @@ import hashlib
 import io
 import json
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from translate.errors import TranslateError
+from translate.markers import MOST_MARKED, numbered
+from translate.records import tidy_text
 
 __all__ = ["CorpusError", "Pair", "draw", "is_sentence", "likeness", "read_held_out", "read_pairs"]
 
@@ -35,7 +36,7 @@ class Pair:
         source: where it comes from, such as "tatoeba"; caps and counts are by source.
         kind: "plain", or the augmentation that made it.
         spans: (type, source value, target value) of spans that translate each other, where the source says which.
-        marked: both texts with these in square brackets.
+        marked: both texts with these between marks, numbered by the source's order (`translate.markers.numbered`).
     """
 
     src: str
@@ -123,8 +124,11 @@ def _json_rows(lines: Iterable[str], src: str, tgt: str) -> Iterator[tuple[int, 
 def _pair(row: Sequence[str], stem: str) -> Pair:
     src, tgt, source, src_annotated, tgt_annotated = [*row, "", "", ""][:5]
     spans = _spans(src_annotated, tgt_annotated)
-    marked = (_brackets(src_annotated), _brackets(tgt_annotated)) if spans else None
-    return Pair(_tidy(src), _tidy(tgt), source or stem, spans=spans, marked=marked)
+    numbers = {kind: number for number, (kind, _, _) in enumerate(spans)}
+    marked = (
+        (_marked(src_annotated, numbers), _marked(tgt_annotated, numbers)) if 0 < len(spans) <= MOST_MARKED else None
+    )
+    return Pair(tidy_text(src), tidy_text(tgt), source or stem, spans=spans, marked=marked)
 
 
 def _spans(src: str, tgt: str) -> tuple[tuple[str, str, str], ...]:
@@ -134,9 +138,5 @@ def _spans(src: str, tgt: str) -> tuple[tuple[str, str, str], ...]:
     return tuple((k, first[k].strip(), second[k].strip()) for k in first) if once and set(first) == set(second) else ()
 
 
-def _brackets(annotated: str) -> str:
-    return _tidy(_ANNOTATION.sub(lambda found: f"[{found[2].strip()}]", annotated))
-
-
-def _tidy(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
+def _marked(annotated: str, numbers: Mapping[str, int]) -> str:
+    return tidy_text(_ANNOTATION.sub(lambda found: numbered(numbers[found[1]], found[2].strip()), annotated))

@@ -24,7 +24,7 @@ class CorpusSettings:
         repeats: how often a source's pairs are seen, 1 unless given.
         title: share of the sentences that also come as headlines, the source in Title Case.
         entity: share of the pairs with a name or number verbatim on both sides that also come with another one.
-        marker: share of the pairs with known spans that also come with these in square brackets; a quarter of it for
+        marker: share of the pairs with known spans that also come with these between marks; a quarter of it for
             pairs where a word is the same on both sides.
         clocks: how many pairs with other times are made of one where both sides say the same clock time in words.
         dev: pairs kept out of training for the loss on dev.

@@ -102,7 +102,7 @@ class Inventory:
     def text(self, template: str) -> Kept | None:
         """Return the translation of a card's phrase, placeholders included; None when nothing is decided."""
         found = self.find(TEXT, template)
-        return None if found is None else Kept(found.target, found.status == "auto")
+        return None if found is None else Kept(found.target or template, found.status == "auto")
 
     def value_forms(self, slot_type: str, value: str) -> tuple[str, ...]:
         """Return the forms a closed-set slot value may have in the target language."""
@@ -157,7 +157,7 @@ def _entry_faults(section: Section, key: str, decision: Decision) -> Iterator[st
         yield "keep = true and a target exclude each other"
     if not decision.keep and not decision.target:
         yield "no target; write one, or keep = true"
-    if section == TEXT and sorted(PLACEHOLDER.findall(key)) != sorted(PLACEHOLDER.findall(decision.target)):
+    if section == TEXT and sorted(PLACEHOLDER.findall(key)) != sorted(PLACEHOLDER.findall(decision.target or key)):
         yield f"the target {decision.target!r} has other placeholders than its phrase"
     if section in (INTENT, SLOT_TYPE) and decision.target and not decision.target.isidentifier():
         yield f"the target {decision.target!r} is no id: letters, digits and '_', no digit first"

@@ -13,11 +13,33 @@ from dataclasses import dataclass
 from translate.protocols import Markers
 from translate.records import Span
 
-__all__ = ["Marked", "mark", "read_marked", "readable"]
+__all__ = ["MARKS", "MOST_MARKED", "Marked", "bracketed", "mark", "numbered", "read_marked", "readable"]
+
+MOST_MARKED = 10
+"""Spans of a text that are marked; one with more is sent without."""
 
 _TRAINED = re.compile(r"</?s\d+>")
 _BRACKETS = re.compile(r"[\[\]]")
-_CLOSING = tuple(".,;:!?)'’”")
+_CLOSING = re.compile(r"[.,;:!?)'’”]+(?=\s|$)|['’]s(?!\w)")  # ".NET" and "'so" begin words
+_PAIR = re.compile(r"<s\d+> (.*?) </s\d+>")
+
+
+def numbered(number: int, value: str) -> str:
+    """Return a value between marks that an engine can be trained with; the number says which span it is."""
+    return f"<s{number}> {value} </s{number}>"
+
+
+MARKS = tuple(mark for number in range(MOST_MARKED) for mark in numbered(number, "").split())
+"""The marks of `numbered`, for the vocabulary of a model that is trained with them."""
+
+
+def bracketed(text: str) -> str:
+    """Return a text with square brackets in the place of numbered marks.
+
+    >>> bracketed("väck mig <s1> klockan nio </s1> på <s0> fredag </s0>")
+    'väck mig [klockan nio] på [fredag]'
+    """
+    return _PAIR.sub(r"[\1]", text)
 
 
 @dataclass(frozen=True)
@@ -49,8 +71,8 @@ def mark(text: str, spans: Sequence[Span], markers: Markers) -> str:
     """
     out, at = "", 0
     for number, span in enumerate(spans):
-        opened, closed = ("[", "]") if markers == "bracket" else (f"<s{number}> ", f" </s{number}>")
-        out += text[at : span.start] + opened + span.of(text) + closed
+        value = span.of(text)
+        out += text[at : span.start] + (f"[{value}]" if markers == "bracket" else numbered(number, value))
         at = span.end
     return out + text[at:]
 
@@ -109,7 +131,7 @@ def _pieces(hypothesis: str, markers: Markers) -> Iterator[tuple[str, tuple[bool
 def _joined(text: str, piece: str, *, after_open: bool) -> str:
     """Add a piece of text without doubling spaces, and without one before closing punctuation."""
     stripped = piece.lstrip(" ")
-    if after_open or not text or text.endswith(" ") or stripped.startswith(_CLOSING):
+    if after_open or not text or text.endswith(" ") or _CLOSING.match(stripped):
         piece = stripped
     return text + re.sub(" +", " ", piece)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from translate.checks import Flag, Status
-from translate.inventory import INTENT, SLOT_TYPE, TEXT, Inventory
+from translate.inventory import INTENT, SLOT_TYPE, Inventory
 from translate.records import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash
 
 __all__ = ["Mode", "Outcome", "Override", "assemble", "provenance", "undecided"]
@@ -79,10 +79,10 @@ def assemble(source: Record, text: str, spans: Sequence[Span | None], inventory:
         inventory: decides labels, ids and phrases.
 
     Returns:
-        None when the text is empty or a span was not found: a label without its slot would teach the wrong thing.
+        None when the text became empty or a span was not found: a label without its slot would teach the wrong thing.
     """
     placed = sorted((span, index) for index, span in enumerate(spans) if span is not None)
-    if not text.strip() or len(placed) < len(spans):
+    if (source.text.strip() and not text.strip()) or len(placed) < len(spans):
         return None
     renamed = tuple(Span(s.start, s.end, inventory.id_of(SLOT_TYPE, s.type).text) for s, _ in placed)
     place_of = {index: place for place, (_, index) in enumerate(placed)}
@@ -160,5 +160,5 @@ def _label(label: Label, text: str, spans: Sequence[Span], place_of: dict[int, i
 
 
 def _frame(frame: Frame | None, inventory: Inventory) -> Frame | None:
-    kept = inventory.find(TEXT, frame.template) if frame else None
-    return Frame(kept.target, frame.field, frame.values) if frame and kept else frame
+    kept = inventory.text(frame.template) if frame else None
+    return Frame(kept.text, frame.field, frame.values) if frame and kept else frame

@@ -22,7 +22,7 @@ from translate.memory import Step, make_segment
 from translate.outcome import Outcome, Override, assemble, label_text, override_spans, undecided
 from translate.projection import Proposal, Sentence, project
 from translate.protocols import Aligner, Engine, Memory
-from translate.records import Record, Span, source_hash, tidy
+from translate.records import Record, Span, source_hash, tidy, tidy_text
 from translate.trials import Trial, Trials
 
 __all__ = ["Setup", "translate_records"]
@@ -154,15 +154,13 @@ class _Run:
         if ask is None:
             return [None] * len(trials)
         segments = [make_segment(self._tgt, self._src, "plain", trial.text) for trial in trials]
-        found = ask.segments([s for s in segments if s.text])
+        found = ask.segments(segments)
         return [found[s.key].text if s.text else None for s in segments]
 
     def _projected(self, ask: Trials, trials: Sequence[Trial]) -> dict[int, list[Proposal | None]]:
         """Search the spans of the trials that came back without marks; trials by their position."""
         searched = [i for i, trial in enumerate(trials) if trial.record.spans and trial.stretches is None]
-        values = [span.of(trials[i].record.text) for i in searched for span in trials[i].record.spans]
-        found = ask.texts(("plain", value) for value in values)
-        alone = {v: found[ask.key("plain", v)].text.strip(" .") for v in values}
+        alone = ask.alone(trials[i].record for i in searched)
         pairs = [(trials[i].record.text, trials[i].text) for i in searched]
         aligner = self._setup.aligner
         links = aligner.align(pairs) if aligner else [[] for _ in pairs]
@@ -187,7 +185,7 @@ class _Run:
                 self._src,
                 self._tgt,
                 mode=trial.mode,
-                searched=tuple((proposal.how, proposal.score) for proposal in proposals if proposal),
+                searched=_searched(trial, proposals),
                 mark_fault=trial.fault,
                 score=trial.score,
                 others=tuple(found[ask.key("plain", trial.record.text)].text for found in others),
@@ -234,6 +232,13 @@ class _Run:
         )
 
 
+def _searched(trial: Trial, proposals: Sequence[Proposal | None]) -> tuple[tuple[str, float], ...]:
+    """Return how spans were found that no mark showed, or none said whose they were."""
+    if not trial.sure:
+        return (("order", 0.0),)
+    return tuple((proposal.how, proposal.score) for proposal in proposals if proposal)
+
+
 def _needs(engine: Engine, src: str, tgt: str) -> None:
     """Refuse an engine of other pairs."""
     info = engine.info()
@@ -245,5 +250,5 @@ def _needs(engine: Engine, src: str, tgt: str) -> None:
 def _prepared(record: Record, setup: Setup) -> Record:
     """Return the record tidied, with all its protected strings: its own, its frame's, the run's."""
     framed = [value for _, value in record.frame.values] if record.frame else []
-    protected = dict.fromkeys((*record.protected, *framed, *setup.names))
-    return replace(tidy(record), protected=tuple(protected))
+    protected = dict.fromkeys(tidy_text(name) for name in (*record.protected, *framed, *setup.names))
+    return replace(tidy(record), protected=tuple(name for name in protected if name))

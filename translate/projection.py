@@ -22,6 +22,7 @@ __all__ = [
     "ByAlignment",
     "ByForms",
     "ByValues",
+    "Ordered",
     "Proposal",
     "Search",
     "Sentence",
@@ -44,12 +45,14 @@ class Wanted:
     Attributes:
         start: character offset in the source text, inclusive.
         end: exclusive.
+        type: of the span.
         value: the stretch.
         forms: how it may be said in the target language: from the inventory, or the value translated alone.
     """
 
     start: int
     end: int
+    type: str
     value: str
     forms: tuple[str, ...] = ()
 
@@ -170,20 +173,40 @@ def project(
     return [taken.get(index) for index in range(len(wanted))]
 
 
-def order_marked(marked: Marked, wanted: Sequence[Wanted], src: str, tgt: str) -> list[tuple[int, int]]:
-    """Return for each source span its marked stretch of the target text.
+@dataclass(frozen=True)
+class Ordered:
+    """Which marked stretch is whose.
+
+    Attributes:
+        stretches: for each source span its place in the target text.
+        sure: whether another order with other types was as good, so that nothing but the order of the words decided.
+    """
+
+    stretches: tuple[tuple[int, int], ...]
+    sure: bool
+
+
+def order_marked(marked: Marked, wanted: Sequence[Wanted], src: str, tgt: str) -> Ordered:
+    """Give each source span its marked stretch of the target text.
 
     Trained marks carry their number. Brackets do not, and word order changes, so each stretch goes to the span it is
     most like: by value, by form, and last by order.
     """
     if all(number is not None for number, _, _ in marked.stretches):
-        return [(start, end) for _, start, end in sorted(marked.stretches, key=lambda s: s[0] or 0)]
+        return Ordered(tuple((start, end) for _, start, end in sorted(marked.stretches, key=lambda s: s[0] or 0)), True)
     stretches = [(start, end) for _, start, end in marked.stretches]
+    one_type = len({one.type for one in wanted}) < 2
     if not 1 < len(stretches) <= MOST_PERMUTED:
-        return stretches
+        return Ordered(tuple(stretches), one_type)
     alike = [[_alike(one, marked.text[start:end], src, tgt) for start, end in stretches] for one in wanted]
-    best = max(permutations(range(len(stretches))), key=lambda order: sum(alike[i][j] for i, j in enumerate(order)))
-    return [stretches[j] for j in best]
+    scores = {order: sum(alike[i][j] for i, j in enumerate(order)) for order in permutations(range(len(stretches)))}
+    best = max(scores, key=lambda order: scores[order])  # the first of equals keeps the order of the source
+    as_good = {
+        tuple(sorted((j, wanted[i].type) for i, j in enumerate(order)))
+        for order, score in scores.items()
+        if score == scores[best]
+    }
+    return Ordered(tuple(stretches[j] for j in best), len(as_good) == 1)
 
 
 def _alike(wanted: Wanted, found: str, src: str, tgt: str) -> float:
@@ -193,7 +216,7 @@ def _alike(wanted: Wanted, found: str, src: str, tgt: str) -> float:
     if values and mentions:
         if any(agree(v, m, lenient=True) for v in values for m in mentions):
             return 100.0
-        return MISTAKEN if {v.kind for v in values} & {m.kind for m in mentions} else -100.0
+        return MISTAKEN if {v.kind for v in values} & {m.kind for m in mentions} else -MISTAKEN
     if values or mentions:
         return -MISTAKEN
     alike = max(fuzz.ratio(form.casefold(), found.casefold()) for form in (*wanted.forms, wanted.value))

@@ -27,6 +27,7 @@ __all__ = [
     "slots_from_spans",
     "source_hash",
     "tidy",
+    "tidy_text",
 ]
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -174,6 +175,11 @@ def tidy(record: Record) -> Record:
         new = (s if s.span is None else replace(s, value=spans[s.span].of(text)) for s in label.slots)
         label = replace(label, slots=tuple(new))
     return replace(record, text=text, spans=spans, label=label)
+
+
+def tidy_text(text: str) -> str:
+    """Return a text in NFC, with runs of white space made one space and none at its ends."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _tidied(text: str, cuts: Iterable[int]) -> tuple[str, dict[int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from translate.attempts import Attempt, Doubt, Respelt
 from translate.inventory import Inventory
-from translate.markers import Marked, mark, read_marked, readable
+from translate.markers import MOST_MARKED, Marked, mark, read_marked, readable
 from translate.memory import Step, make_segment, translate_segments
 from translate.outcome import Mode
 from translate.projection import Wanted, order_marked
@@ -28,6 +28,7 @@ class Trial:
         key: of the segment.
         text: what came out, without marks and placeholders.
         stretches: where the marked spans are in it; None where none came back.
+        sure: whether more than the order of the words told which stretch is whose.
         score: mean log-probability a token, where the engine gives one.
         fault: why what came out was refused, if it was.
     """
@@ -38,6 +39,7 @@ class Trial:
     key: str
     text: str = ""
     stretches: tuple[tuple[int, int], ...] | None = None
+    sure: bool = True
     score: float | None = None
     fault: str = ""
 
@@ -67,13 +69,20 @@ class Trials:
         self._src, self._tgt = inventory.src, inventory.tgt
 
     def made(self, records: Sequence[Record]) -> list[Trial]:
-        """Send everything marked, and what came back spoilt plain."""
+        """Send everything marked, and what came back spoilt plain; spans that look alike are sent alone too."""
         trials = self._sent([self._first_trial(record) for record in records])
         spoilt = [i for i, trial in enumerate(trials) if trial.fault]
         plain = self._sent([self._trial(trials[i].record, trials[i].record.text, "plain") for i in spoilt])
         for i, trial in zip(spoilt, plain, strict=True):
             trials[i] = replace(trial, fault=trials[i].fault)
-        return trials
+        alone = self.alone(trial.record for trial in trials if not trial.sure)
+        return [trial if trial.sure else self._told_apart(trial, alone) for trial in trials]
+
+    def alone(self, records: Iterable[Record]) -> dict[str, str]:
+        """Return the values of all spans as the engine translates them on their own."""
+        values = list(dict.fromkeys(span.of(record.text) for record in records for span in record.spans))
+        found = self.texts(("plain", value) for value in values)
+        return {value: found[self.key("plain", value)].text.strip(" .") for value in values}
 
     def again(self, attempt: Attempt, doubts: Sequence[Doubt]) -> list[Trial | None]:
         """Send records another way; None for one that this way does not send, or whose answer is spoilt."""
@@ -89,10 +98,15 @@ class Trials:
         return self.segments([make_segment(self._src, self._tgt, mode, text) for mode, text in texts])
 
     def segments(self, segments: Sequence[Segment]) -> dict[str, Hypothesis]:
-        """Translate segments of any pair that the engine knows; by key."""
-        return translate_segments(
-            self._engine, self._memory, segments, characters=self._characters, on_step=self._on_step
+        """Translate segments of any pair that the engine knows; by key. Nothing is asked about an empty text."""
+        found = translate_segments(
+            self._engine,
+            self._memory,
+            [segment for segment in segments if segment.text],
+            characters=self._characters,
+            on_step=self._on_step,
         )
+        return found | {segment.key: Hypothesis("") for segment in segments if not segment.text}
 
     def key(self, mode: Mode, text: str) -> str:
         """Return the segment key of a text."""
@@ -104,12 +118,13 @@ class Trials:
         for span in record.spans:
             value = span.of(record.text)
             forms = (*self._inventory.value_forms(span.type, value), *filter(None, [alone.get(value)]))
-            wanted.append(Wanted(span.start, span.end, value, forms))
+            wanted.append(Wanted(span.start, span.end, span.type, value, forms))
         return wanted
 
     def _first_trial(self, record: Record) -> Trial:
         markers = self.info.markers
-        if record.spans and markers != "none" and readable(record.text, markers):
+        few = 0 < len(record.spans) <= MOST_MARKED
+        if few and markers != "none" and readable(record.text, markers):
             return self._trial(record, mark(record.text, record.spans, markers), markers)
         return self._trial(record, record.text, "plain")
 
@@ -129,7 +144,7 @@ class Trials:
         marked = read_marked(text, len(trial.record.spans), self.info.markers)
         if isinstance(marked, str):
             return replace(known, fault=marked)
-        return replace(known, text=marked.text, stretches=self._ordered(trial.record, marked))
+        return self._ordered(known, marked, {})
 
     def _read_again(
         self, attempt: Attempt, record: Record, way: Respelt, known: Mapping[str, Hypothesis]
@@ -139,5 +154,10 @@ class Trials:
         text = way.read(" ".join(hypothesis.text.split()))
         return replace(trial, mode=attempt.mode, text=text, score=hypothesis.score) if text else None
 
-    def _ordered(self, record: Record, marked: Marked) -> tuple[tuple[int, int], ...]:
-        return tuple(order_marked(marked, self.wanted(record, {}), self._src, self._tgt))
+    def _told_apart(self, trial: Trial, alone: Mapping[str, str]) -> Trial:
+        marked = Marked(trial.text, tuple((None, start, end) for start, end in sorted(trial.stretches or ())))
+        return self._ordered(trial, marked, alone)
+
+    def _ordered(self, trial: Trial, marked: Marked, alone: Mapping[str, str]) -> Trial:
+        ordered = order_marked(marked, self.wanted(trial.record, alone), self._src, self._tgt)
+        return replace(trial, text=marked.text, stretches=ordered.stretches, sure=ordered.sure)

@@ -40,7 +40,7 @@ def build(
     ] = None,
     title: Annotated[float, typer.Option(help="Share of sentences that also come as headlines.")] = 0.06,
     entity: Annotated[float, typer.Option(help="Share of pairs that also come with another name or number.")] = 0.3,
-    marker: Annotated[float, typer.Option(help="Share of pairs that also come with spans in brackets.")] = 0.4,
+    marker: Annotated[float, typer.Option(help="Share of pairs that also come with marks around spans.")] = 0.4,
     clocks: Annotated[int, typer.Option(help="Pairs with other times made of one with a clock time in words.")] = 6,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     json: Json = False,

@@ -16,6 +16,7 @@ import torch
 from promptbank.errors import TrainingError
 from promptbank.mt.languages import Languages
 from promptbank.render import Policy, encode_plain
+from translate.markers import bracketed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -91,12 +92,12 @@ class Wording:
 
 
 def render_pairs(wording: Wording, pairs: Iterable[tuple[str, str]], *, window: int) -> list[PairRow]:
-    """Return pairs as ids, without those longer than the window.
+    """Return pairs as ids, their marks as square brackets, without those longer than the window.
 
     Raises:
         TrainingError: none is left.
     """
-    rows = [wording.row(src, tgt) for src, tgt in pairs]
+    rows = [wording.row(bracketed(src), bracketed(tgt)) for src, tgt in pairs]
     kept = [row for row in rows if len(row.ids) <= window]
     if not kept:
         raise TrainingError(f"none of {len(rows)} pairs fits {window} tokens; raise --tokens, or look at the corpus")

@@ -39,7 +39,7 @@ class PromptTranslator:
         self._field = card.text_field
         said = f"{served.sha256} {card.template_sha256} {desk.backbone.fingerprint}"
         digest = hashlib.sha256(said.encode()).hexdigest()
-        self._info = EngineInfo(f"task:{task}:{digest}", ("-".join(langpair),), "bracket", offline=True)
+        self._info = EngineInfo(f"task:{task}:{digest}", ("-".join(langpair),), "trained", offline=True)
 
     def info(self) -> EngineInfo:
         """Say what this engine is; its id changes with the row, its template and the backbone."""

@@ -195,7 +195,8 @@ def test_spans_of_the_source_are_marked_in_both_texts(tmp_path: Path) -> None:
     assert first.source == "massive"
     assert first.spans == (("time", "nine", "nio"), ("date", "friday", "fredag"))
     marked = made(first, "marker.v1", marker=1)
-    assert (marked.src, marked.tgt) == ("wake me at [nine] on [friday]", "väck mig på [fredag] vid [nio]")
+    assert marked.src == "wake me at <s0> nine </s0> on <s1> friday </s1>"
+    assert marked.tgt == "väck mig på <s1> fredag </s1> vid <s0> nio </s0>"
     assert second.marked is None
     assert {p.kind for p in augment(second, replace(PLAIN, marker=1))} == {"plain"}
 
@@ -205,7 +206,7 @@ def test_a_word_that_is_the_same_on_both_sides_may_be_marked() -> None:
     kinds = Counter(p.kind for one in many() for p in augment(one, settings))
     assert 25 <= kinds["marker.v1"] <= 80  # a quarter of 200, as drawn
     texts = [(p.src, p.tgt) for one in many() for p in augment(one, settings) if p.kind == "marker.v1"]
-    assert all(re.findall(r"\[(.+?)\]", src) == re.findall(r"\[(.+?)\]", tgt) != [] for src, tgt in texts)
+    assert all(re.findall(r"<s0> (.+?) </s0>", src) == re.findall(r"<s0> (.+?) </s0>", tgt) != [] for src, tgt in texts)
 
 
 def test_shares_are_the_shares_asked_for() -> None:

@@ -44,11 +44,14 @@ def test_times_are_said_as_people_say_them() -> None:
     assert expected <= said
 
 
-def test_every_second_pair_has_its_spans_in_brackets_and_no_klockan_twice() -> None:
-    marked = ("wake me up at [nine am] on [friday]", "väck mig klockan [nio] på [fredag]")
+def test_every_second_pair_has_its_spans_marked_and_no_klockan_twice() -> None:
+    marked = (
+        "wake me up at <s0> nine am </s0> on <s1> friday </s1>",
+        "väck mig klockan <s0> nio </s0> på <s1> fredag </s1>",
+    )
     for number, pair in enumerate(other_clocks(replace(WAKE, marked=marked), SETTINGS)):
-        assert ("[" in pair.src and "[" in pair.tgt) == bool(number % 2)
-        assert "klockan [klockan" not in pair.tgt
+        assert ("<s0> " in pair.src and "<s0> " in pair.tgt) == bool(number % 2)
+        assert "klockan <s0> klockan" not in pair.tgt
 
 
 @pytest.mark.parametrize(

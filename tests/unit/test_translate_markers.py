@@ -1,8 +1,10 @@
 """Marks: put around spans, read back strictly, assigned to the right source span when words change their order."""
 
+from dataclasses import replace
+
 import pytest
 
-from translate.markers import Marked, mark, read_marked, readable
+from translate.markers import Marked, bracketed, mark, read_marked, readable
 from translate.projection import Wanted, order_marked
 from translate.records import Span
 
@@ -70,13 +72,13 @@ def test_a_text_with_brackets_of_its_own_is_not_marked_with_brackets() -> None:
 
 
 def wanted(*values: str) -> list[Wanted]:
-    return [Wanted(0, 1, value) for value in values]
+    return [Wanted(0, 1, f"type{n}", value) for n, value in enumerate(values)]
 
 
 def values_in_order(hypothesis: str, count: int, markers: str, *sources: str) -> list[str]:
     found = read_marked(hypothesis, count, markers)
     assert isinstance(found, Marked)
-    return [found.text[start:end] for start, end in order_marked(found, wanted(*sources), "en", "sv")]
+    return [found.text[start:end] for start, end in order_marked(found, wanted(*sources), "en", "sv").stretches]
 
 
 def test_brackets_that_changed_places_are_told_apart_by_value_and_by_likeness() -> None:
@@ -86,6 +88,38 @@ def test_brackets_that_changed_places_are_told_apart_by_value_and_by_likeness() 
 
 def test_brackets_that_cannot_be_told_apart_keep_their_order() -> None:
     assert values_in_order("[hallen] och [köket]", 2, "bracket", "lobby", "scullery") == ["hallen", "köket"]
+
+
+def test_an_order_is_sure_if_values_or_forms_decided_it_or_the_types_are_the_same() -> None:
+    rooms = read_marked("[hallen] och [köket]", 2, "bracket")
+    assert isinstance(rooms, Marked)
+    lobby, scullery = wanted("lobby", "scullery")
+    assert not order_marked(rooms, [lobby, scullery], "en", "sv").sure
+    assert order_marked(rooms, [lobby, replace(scullery, type=lobby.type)], "en", "sv").sure
+    assert order_marked(rooms, [replace(lobby, forms=("hallen",)), scullery], "en", "sv").sure
+
+
+def test_a_number_that_is_another_number_takes_no_span_from_a_word() -> None:
+    found = values_in_order("[åtta och tio] är [mötet]", 2, "bracket", "ten thirty pm", "gathering")
+    assert found == ["åtta och tio", "mötet"]
+
+
+def test_a_space_stays_before_a_word_that_begins_with_a_point_or_a_quotation_mark() -> None:
+    for hypothesis, text in [
+        ("[ladda ner] .NET", "ladda ner .NET"),
+        ("[hej] 'nu igen'", "hej 'nu igen'"),
+        ("[tom] 's hus", "tom's hus"),
+        ("[tom] , nu", "tom, nu"),
+    ]:
+        found = read_marked(hypothesis, 1, "bracket")
+        assert isinstance(found, Marked)
+        assert found.text == text
+
+
+def test_numbered_marks_become_brackets() -> None:
+    spans = [Span(0, 7, "time"), Span(11, 17, "date")]
+    text = "nine am on friday"
+    assert bracketed(mark(text, spans, "trained")) == mark(text, spans, "bracket")
 
 
 def test_trained_marks_go_to_their_own_span() -> None:

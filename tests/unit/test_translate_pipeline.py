@@ -1,6 +1,7 @@
 """The pipeline: the article's rows come out right, structure never reaches the engine, a second run asks it nothing."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -109,8 +110,8 @@ def test_the_articles_rows_come_out_right() -> None:
 def test_every_slot_value_is_a_stretch_of_the_target_text() -> None:
     for outcome in translate_records(ARTICLE, recorded(), DictMemory(), SETUP):
         assert outcome.target is not None
-        for span in outcome.target.spans:
-            assert span.of(outcome.target.text)
+        slots = outcome.target.label.slots if isinstance(outcome.target.label, IntentSlots) else ()
+        assert all(slot.value and slot.value in outcome.target.text for slot in slots)
 
 
 def test_no_label_type_or_phrase_reaches_the_engine() -> None:
@@ -293,6 +294,51 @@ def test_a_recording_and_a_service_are_asked_for_the_very_text_alone(said: str) 
     spy = Spy(recorded(**{DEAL.text: said}))
     translate_records([DEAL], spy, DictMemory(), SETUP)
     assert spy.asked == [DEAL.text]
+
+
+MEETING = request("7", "about the [event_name : meeting] at the [place_name : office]", "calendar_query")
+MEETING_SAID = {"about the [meeting] at the [office]": "på [kontoret] om [mötet]"}
+
+
+def test_spans_that_changed_places_are_told_apart_by_what_they_are_alone() -> None:
+    alone = {"meeting": "möte", "office": "kontor"}
+    (outcome,) = translate_records([MEETING], recorded(**MEETING_SAID, **alone), DictMemory(), SETUP)
+    assert shown(outcome).endswith("event_name(mötet), place_name(kontoret)")
+    assert outcome.status == "ok"
+
+
+def test_spans_that_only_the_order_of_the_words_tells_apart_are_told() -> None:
+    alone = {"meeting": "träff", "office": "byrå"}
+    (outcome,) = translate_records([MEETING], recorded(**MEETING_SAID, **alone), DictMemory(), SETUP)
+    assert [(flag.name, flag.evidence) for flag in outcome.flags] == [("span_searched", "found by order (0)")]
+    assert outcome.status == "warn"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_an_empty_text_stays_empty_and_the_engine_is_not_asked(text: str) -> None:
+    spy = Spy(recorded())
+    (outcome,) = translate_records([replace(HEADLINE, text=text)], spy, DictMemory(), SETUP)
+    assert spy.asked == []
+    assert outcome.target is not None
+    assert outcome.target.framed == " Känslan för Lloyds"
+    assert outcome.status == "ok"
+
+
+@pytest.mark.parametrize("name", [unicodedata.normalize("NFD", "Nestlé"), "Royal  Mail"])
+def test_a_name_in_another_spelling_of_the_same_letters_is_protected(name: str) -> None:
+    text = f"{name} cuts costs"
+    tidied = " ".join(unicodedata.normalize("NFC", text).split())
+    engine = recorded(**{tidied: "Bolaget skär ner kostnader"})
+    setup = replace(SETUP, names=(name,))
+    (outcome,) = translate_records([Record("1", "g", "x", text)], engine, DictMemory(), setup)
+    assert "entity_lost" in {flag.name for flag in outcome.flags}
+
+
+def test_a_text_with_more_spans_than_there_are_marks_goes_without() -> None:
+    spans = " ".join(f"[x : w{n}]" for n in range(11))
+    spy = Spy(recorded(**{" ".join(f"w{n}" for n in range(11)): "ord"}, **{f"w{n}": "ord" for n in range(11)}))
+    translate_records([request("1", spans, "any")], spy, DictMemory(), replace(SETUP, aligner=None))
+    assert not any("[" in text for text in spy.asked)
 
 
 def test_a_span_found_by_a_search_that_is_often_wrong_is_told() -> None:

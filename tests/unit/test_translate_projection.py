@@ -9,7 +9,7 @@ from translate.errors import AlignError
 from translate.projection import Proposal, Sentence, Wanted, project
 
 SOURCE = "wake me at nine am on friday"
-NINE, FRIDAY = Wanted(11, 18, "nine am"), Wanted(22, 28, "friday")
+NINE, FRIDAY = Wanted(11, 18, "time", "nine am"), Wanted(22, 28, "date", "friday")
 
 
 def stretches(target: str, proposals: list[Proposal | None]) -> list[str | None]:
@@ -41,7 +41,7 @@ def test_forms_are_found_inflected_and_names_as_they_are(
     forms: tuple[str, ...], target: str, stretch: str | None
 ) -> None:
     value = "coldplay" if not forms else "zzz"
-    found = project(Sentence("zzz", target, "en", "sv"), [Wanted(0, 3, value, forms)], ["forms.v1"])
+    found = project(Sentence("zzz", target, "en", "sv"), [Wanted(0, 3, "date", value, forms)], ["forms.v1"])
     assert stretches(target, found) == [stretch]
 
 
@@ -49,24 +49,25 @@ def test_aligned_words_give_the_stretch_from_the_first_to_the_last_without_punct
     target = "dimma lamporna i stora hallen, tack"
     links = [(0, 0), (2, 1), (3, 2), (5, 3), (5, 4)]
     sentence = Sentence("dim the lights in the hall", target, "en", "sv", links)
-    found = project(sentence, [Wanted(22, 26, "hall")])
+    found = project(sentence, [Wanted(22, 26, "place", "hall")])
     assert stretches(target, found) == ["stora hallen"]
     assert found[0].how == "align"
 
 
 def test_the_point_of_an_abbreviation_stays() -> None:
     sentence = Sentence("at nine am.", "klockan nio f. m.", "en", "sv", [(1, 1), (2, 2), (2, 3)])
-    assert stretches(sentence.target, project(sentence, [Wanted(3, 10, "nine am")], ["align.v1"])) == ["nio f. m."]
+    found = project(sentence, [Wanted(3, 10, "time", "nine am")], ["align.v1"])
+    assert stretches(sentence.target, found) == ["nio f. m."]
 
 
 def test_links_beyond_the_text_are_no_stretch() -> None:
     sentence = Sentence("hall", "hallen", "en", "sv", [(0, 7)])
-    assert project(sentence, [Wanted(0, 4, "hall")], ["align.v1"]) == [None]
+    assert project(sentence, [Wanted(0, 4, "place", "hall")], ["align.v1"]) == [None]
 
 
 def test_two_spans_never_share_a_stretch() -> None:
     target = "ring anna"
-    both = [Wanted(0, 4, "anna"), Wanted(5, 9, "anna")]
+    both = [Wanted(0, 4, "person", "anna"), Wanted(5, 9, "person", "anna")]
     assert stretches(target, project(Sentence("anna anna", target, "en", "sv"), both)) == ["anna", None]
 
 

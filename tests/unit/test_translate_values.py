@@ -71,7 +71,9 @@ def test_english_is_read(text: str, readings: str) -> None:
         ("klockan 9.30", "09:30|21:30"),
         ("kl. 21.05", "21:05"),
         ("nio noll noll", "09:00|21:00"),
-        ("noll åtta noll noll", "08:00|20:00"),
+        ("noll åtta noll noll", "08:00"),
+        ("klockan 05.00", "05:00"),
+        ("05:30 på kvällen", "17:30"),
         ("tjugoett noll fem", "21:05"),
         ("tjugoett på kvällen", "21:00"),
         ("sex fyrtiofem", "06:45|18:45"),
@@ -137,6 +139,10 @@ def test_mentions_are_told_apart(text: str, lang: str, readings: list[str]) -> N
         ("one of them fell 4.6%", "ett av dem föll 4,6 procent"),
         ("profit of $2.3bn in 2014", "vinst på 2,3 miljarder dollar 2014"),
         ("this week", "den här veckan"),
+        ("fell -5% in the third quarter", "föll \u22125 procent under tredje kvartalet"),
+        ("at -$1.5bn (-3.2%)", "vid minus 1,5 miljarder dollar (-3,2 %)"),
+        ("a third of them, 10-15%, 2010-11", "en tredjedel av dem, 10\u201315 %, 2010\u201311"),
+        ("the first and the other one", "den första och den andra"),
         ("over 9,000 people", "över 9 000 personer"),
     ],
 )
@@ -156,6 +162,11 @@ def test_translations_that_say_the_same_are_compatible(source: str, target: str)
         ("on friday", "på torsdag", "Thu"),
         ("in 2014", "nyligen", "2014"),
         ("$5m", "5 miljarder dollar", "5000000000 USD"),
+        ("margin of -5%", "marginal på 5 %", "source says -5 %"),
+        ("up +4.2%", "upp -4,2 %", "target says -4.2 %"),
+        ("-$3m", "3 miljoner dollar", "-3000000 USD"),
+        ("five pm", "klockan 05.00", "target says 05:00"),
+        ("third quarter", "första kvartalet", "source says 3 "),
     ],
 )
 def test_a_changed_value_is_told_with_both_readings(source: str, target: str, says: str) -> None:
@@ -180,6 +191,7 @@ def test_a_language_without_a_module_compares_digits_and_says_so() -> None:
     assert found.compatible
     assert "no value module for gl" in found.note
     assert not compare_texts("1,200 men", "1.300 homes", src="en", tgt="gl").compatible
+    assert not compare_texts("-5", "5", src="en", tgt="gl").compatible
 
 
 def clock_slots(path: Path) -> Iterator[tuple[str, str]]:

@@ -77,5 +77,5 @@ def run_checks(draft: Draft, names: Iterable[str] = tuple(CHECKS)) -> tuple[Flag
 def _run(draft: Draft, names: Iterable[str]) -> Iterator[Flag]:
     for name in names:
         yield from CHECKS[name](draft)
-        if name == "empty.v1" and not draft.text.strip():
-            return  # nothing else can be said of an empty text
+        if name == "empty.v1" and draft.source.text.strip() and not draft.text.strip():
+            return  # nothing else can be said of a text that became empty

@@ -76,7 +76,7 @@ class Draft:
         src: language of the source.
         tgt: language of the translation.
         mode: how the text went through the engine, see ``translate.outcome.Mode``.
-        searched: how each span was found that no mark showed, with how sure that is (0 to 100).
+        searched: how spans were found that no mark showed, or none told apart, with how sure that is (0 to 100).
         mark_fault: why the engine's marks were refused, if they were.
         score: the engine's mean log-probability a token, if it gives one.
         others: the same text by other engines.

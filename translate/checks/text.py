@@ -33,8 +33,8 @@ class EmptyCheck:
     flags = ("empty",)
 
     def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag an empty translation."""
-        if not draft.text.strip():
+        """Flag an empty translation of a text that is not."""
+        if draft.source.text.strip() and not draft.text.strip():
             yield Flag("empty", "drop", "the translation is empty")
 
 

@@ -19,12 +19,10 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from translate.errors import EngineError
+from translate.markers import MARKS
 from translate.nmt.errors import NmtError
 
-__all__ = ["EOS", "MARKS", "PIECE_FILES", "Pieces", "load_pieces", "train_pieces"]
-
-MARKS = tuple(mark for number in range(10) for mark in (f"<s{number}>", f"</s{number}>"))
-"""The marks that `translate.markers` puts around spans; a text with more spans than ten is sent without."""
+__all__ = ["EOS", "PIECE_FILES", "Pieces", "load_pieces", "train_pieces"]
 
 PIECE_FILES = ("source.spm", "target.spm", "vocab.json")
 EOS, UNK, PAD = "</s>", "<unk>", "<pad>"

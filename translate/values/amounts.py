@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
@@ -16,6 +16,8 @@ __all__ = ["Amounts", "Digits"]
 
 SIGNS = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "CHF")}
+
+_MINUS = re.compile(r"[-\u2212\u2013](?=\S)|minus\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,14 @@ class Amounts:
     scaled_currencies: Mapping[str, tuple[Decimal, str]]
 
     def __call__(self, text: str, at: int) -> Mention | None:
-        """Read the amount that begins at a character offset."""
-        sign = self._sign.match(text, at)
-        start = sign.end() if sign else at
-        found = self._number(text, start)
+        """Read the amount that begins at a character offset, its minus included."""
+        minus = _MINUS.match(text, at)
+        start = minus.end() if minus else at
+        sign = self._sign.match(text, start)
+        found = self._number(text, sign.end() if sign else start)
         if found is None:
             return None
-        values, end, weak = found
+        values, end, weak, ordinal = found
         half = self._half.match(text, end)
         if half:
             values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
@@ -89,14 +92,17 @@ class Amounts:
         if scale:
             values = [value * self.scales[scale[0].strip(" -").casefold()] for value in values]
             end, weak = scale.end(), False
-        return self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
+        values = [-value for value in values] if minus else values
+        mention = self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
+        return replace(mention, ordinal=ordinal)
 
-    def _number(self, text: str, at: int) -> tuple[list[Decimal], int, bool] | None:
+    def _number(self, text: str, at: int) -> tuple[list[Decimal], int, bool, bool] | None:
+        """Return the values of the number at an offset, its end, and whether it is weak and an ordinal in words."""
         digits = self.digits.pattern.match(text, at)
         if digits:
-            return self.digits.values(digits), digits.end(), False
+            return self.digits.values(digits), digits.end(), False, False
         spoken = self.spoken.read(text, at) if self.spoken else None
-        return ([Decimal(spoken.value)], spoken.end, spoken.weak) if spoken else None
+        return ([Decimal(spoken.value)], spoken.end, spoken.weak, spoken.ordinal) if spoken else None
 
     def _with_unit(self, text: str, place: tuple[int, int], values: list[Decimal], sign: str, *, weak: bool) -> Mention:
         at, end = place
@@ -139,6 +145,8 @@ class Amounts:
 
 def _maybe_clock(value: Decimal) -> frozenset[Reading]:
     """Return what a bare number says as a clock time: "nine" is 9:00, "930" and "9.30" are 9:30."""
+    if value < 0:
+        return frozenset()
     if value != value.to_integral_value():
         hour, minute = divmod(int(value * 100), 100)
         exact = value * 100 == int(value * 100)

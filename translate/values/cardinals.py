@@ -14,11 +14,15 @@ __all__ = ["CardinalWords", "Spoken"]
 
 @dataclass(frozen=True)
 class Spoken:
-    """A number in words: its value, where it ends, and whether its only word has other uses too ("one", "second")."""
+    """A number in words: its value, where it ends, and whether its only word has other uses too ("one", "second").
+
+    An ordinal ("third") is one that its last word makes so.
+    """
 
     value: int
     end: int
     weak: bool
+    ordinal: bool
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class CardinalWords:
                 break
         if not words:
             return None
-        return Spoken(count.total, end, weak=words == 1 and text[at:end].casefold() in self.weak)
+        return Spoken(count.total, end, weak=words == 1 and text[at:end].casefold() in self.weak, ordinal=count.done)
 
     def _words(self, text: str, at: int) -> Iterator[tuple[str, int, int]]:
         word = self._word.match(text, at)

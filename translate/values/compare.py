@@ -13,7 +13,7 @@ from translate.values.mention import Kind, Mention
 __all__ = ["Comparison", "agree", "compare"]
 
 UNITED: frozenset[Kind] = frozenset({"money", "percent"})
-CONFLICTING: frozenset[Kind] = frozenset({"month", "week", "weekend", "year"})
+CONFLICTING = frozenset({"month", "week", "weekend", "year", "ordinal"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compare(
     """Match the mentions of a source text with those of its translation.
 
     Weak mentions ("one", "second") match but need no partner, unless each side has one of a kind that cannot be
-    anything else and they disagree ("next week", "förra veckan").
+    anything else and they disagree ("next week", "förra veckan"; "third quarter", "första kvartalet").
 
     Args:
         source: mentions of the source text.
@@ -87,8 +87,12 @@ def compare(
 
 def _counting(these: Sequence[Mention], those: Sequence[Mention]) -> tuple[Mention, ...]:
     """Return the partnerless mentions that count: strong ones, and weak ones that contradict one of the other side."""
-    others = {m.kind for m in those if m.kind in CONFLICTING}
-    return tuple(m for m in these if not m.weak or m.kind in others)
+    others = {_sort(m) for m in those} & CONFLICTING
+    return tuple(m for m in these if not m.weak or _sort(m) in others)
+
+
+def _sort(mention: Mention) -> str:
+    return "ordinal" if mention.ordinal else mention.kind
 
 
 def _matching(

@@ -16,7 +16,10 @@ __all__ = ["Grammar", "Rule", "numbered", "paired_digits", "phrase_rule", "words
 
 Rule = Callable[[str, int], Mention | None]
 
-_BEGIN = re.compile(r"(?<!\w)(?=\w)|[$€£¥](?=\s?\d)|(?<![\w.])\.(?=\d)")
+_BEGIN = re.compile(
+    r"(?<!\w)(?=\w)|[$€£¥](?=\s?\d)|(?<![\w.])\.(?=\d)"
+    r"|(?<![^\s(])[-\u2212\u2013](?=[$€£¥]?\.?\d)"  # a minus, not the hyphen or dash of a range
+)
 
 
 @dataclass(frozen=True)

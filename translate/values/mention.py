@@ -54,6 +54,7 @@ class Mention:
         readings: what it says, one of these.
         loose: what it may say beside, when its partner is explicit: "nine" may be 09:00, "$5" may be 5.
         weak: also used without any value ("one", "second", "may"); it may lack a partner.
+        ordinal: an ordinal in words ("third"), which none but another ordinal translates.
     """
 
     start: int
@@ -62,6 +63,7 @@ class Mention:
     readings: frozenset[Reading]
     loose: frozenset[Reading] = frozenset()
     weak: bool = False
+    ordinal: bool = False
 
     @property
     def kind(self) -> Kind:

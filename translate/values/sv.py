@@ -92,7 +92,7 @@ DAY_PARTS = {  # these name a day too, which is a mention of its own: only looke
     "i ?natt|i ?(?:morgon|går) natt": NIGHT,
 }
 PART = rf"(?:\s*(?P<part>{'|'.join(PARTS)})|(?=\s*(?P<day>{'|'.join(DAY_PARTS)})(?!\w)))"
-HOUR = rf"(?:noll )?(?P<hour>{words_of(HOURS)})"
+HOUR = rf"(?P<zero>noll )?(?P<hour>{words_of(HOURS)})"
 MINUTE = rf"(?P<minute>{words_of(MINUTES)})"
 ROUND = rf"(?P<minute>kvart|{words_of(word for word, n in MINUTES.items() if n in (5, 10, 20, 25))})"
 QUARTERS = words_of(word for word, n in MINUTES.items() if n in (15, 30, 45) and not word.isdigit())
@@ -106,7 +106,8 @@ def _hours(found: re.Match[str]) -> Iterable[int] | None:
     groups = found.groupdict()
     part = groups.get("part") or groups.get("day")
     known = {**PARTS, **DAY_PARTS}.items()
-    return next((hours for one, hours in known if part and re.fullmatch(one, part, re.IGNORECASE)), None)
+    early = MORNING if groups.get("zero") or re.match(r"0\d", groups.get("hour") or "") else None
+    return next((hours for one, hours in known if part and re.fullmatch(one, part, re.IGNORECASE)), early)
 
 
 def _hour(found: re.Match[str]) -> int:

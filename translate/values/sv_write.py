@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from translate.values.mention import Mention, Reading
@@ -22,6 +23,7 @@ _NAMES = re.compile(
     r"|\d[KMBkmb]$"  # 4K, 3M: without a currency as often a name as a number
     r"|\b(?:may|march)\b",  # "5 may fall"
 )
+_MINUS = "-\u2212\u2013"
 _DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
 
 
@@ -37,6 +39,10 @@ def write(mention: Mention) -> str | None:
     if not re.search(r"\d", mention.text) or len(mention.readings) != 1:
         return None
     (said,) = mention.readings
+    if said.value < 0:
+        without = replace(said, value=-said.value)
+        positive = write(replace(mention, text=mention.text.lstrip(_MINUS), readings=frozenset({without})))
+        return positive and f"-{positive}"
     if said.kind != "money" and _NAMES.search(mention.text):
         return None
     match said.kind:
