@@ -80,7 +80,7 @@ def _check(slot: Slot, types: Collection[str] | None) -> None:
         raise DataError(f"slot type {slot.type!r} is no identifier (letters, digits and '_', no digit first)")
     if types is not None and slot.type not in types:
         raise DataError(_unknown_type(slot.type, types))
-    if not slot.value:
+    if not slot.value.strip():
         raise DataError(f"slot {slot.type!r} has an empty value; leave the slot out")
     inside = next(_borders(slot.value, 0, types), None)
     if inside is not None:
@@ -137,7 +137,7 @@ def _slots(text: str, at: int, types: Collection[str] | None) -> Iterator[Slot]:
         stop, at = (border.start(), border.start(1)) if border else (len(text) - 1, len(text))
         if stop < start or text[stop] != ")":
             raise _malformed(text, len(text), f"')' after the value of {name[0]!r}")
-        if stop == start:
+        if not text[start:stop].strip():
             raise DataError(f"character {start}: slot {name[0]!r} has an empty value")
         yield Slot(name[0], text[start:stop])
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from translate.errors import EngineError
 from translate.protocols import Engine, Hypothesis, Memory, Segment
 
-__all__ = ["DictMemory", "Step", "batches", "make_segment", "segment_key", "translate_plain", "translate_segments"]
+__all__ = [
+    "DictMemory",
+    "Step",
+    "batches",
+    "is_storable",
+    "make_segment",
+    "segment_key",
+    "translate_plain",
+    "translate_segments",
+]
+
+_NOT_KEPT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ def make_segment(src: str, tgt: str, mode: str, text: str) -> Segment:
     return Segment(segment_key(src, tgt, mode, text), src, tgt, text)
 
 
-def batches(segments: Iterable[Segment], characters: int) -> Iterator[list[Segment]]:
+def batches(segments: Iterable[Segment], characters: int, at_once: int = 0) -> Iterator[list[Segment]]:
     """Cut distinct segments into batches of alike length.
 
     The order depends on the segments alone: longest first, so that memory runs out at once or never, and by key among
@@ -64,11 +75,12 @@ def batches(segments: Iterable[Segment], characters: int) -> Iterator[list[Segme
     Args:
         segments: in any order, doubles allowed.
         characters: at most so many in a batch, counted as its longest text times its size; a longer text goes alone.
+        at_once: at most so many texts in a batch; 0 for any number.
     """
     distinct = {segment.key: segment for segment in segments}
     batch: list[Segment] = []
     for segment in sorted(distinct.values(), key=lambda s: (-len(s.text), s.key)):
-        if batch and len(batch[0].text) * (len(batch) + 1) > characters:
+        if batch and (len(batch) == at_once or len(batch[0].text) * (len(batch) + 1) > characters):
             yield batch
             batch = []
         batch.append(segment)
@@ -102,14 +114,15 @@ def translate_segments(
         EngineError: the engine gave another number of translations than it was asked for.
     """
     wanted = {segment.key: segment for segment in segments}
-    engine_id = engine.info().engine_id
+    info = engine.info()
+    engine_id = info.engine_id
     found = memory.recall(engine_id, sorted(wanted))
     recalled = len(found)
     tell = on_step or _nobody
     tell(Step(recalled, len(wanted), recalled))
     # cut before the known ones are left out: a run that goes on has the very batches of one that was never killed,
     # and a model may answer a little differently among other neighbours
-    for whole in batches(wanted.values(), characters):
+    for whole in batches(wanted.values(), characters, info.at_once):
         batch = [segment for segment in whole if segment.key not in found]
         if not batch:
             continue
@@ -141,9 +154,14 @@ def translate_plain(
     return [" ".join(found[s.key].text.split()) if s.text else "" for s in segments]
 
 
+def is_storable(text: str) -> bool:
+    """Say whether a database keeps a text as it is."""
+    return not _NOT_KEPT.search(text)
+
+
 def _storable(hypothesis: Hypothesis) -> Hypothesis:
     """Put the replacement character, which a check flags, where a model wrote what no database keeps."""
-    return replace(hypothesis, text=re.sub("[\0\ud800-\udfff]", "\ufffd", hypothesis.text))
+    return replace(hypothesis, text=_NOT_KEPT.sub("\ufffd", hypothesis.text))
 
 
 def _nobody(step: Step) -> None:

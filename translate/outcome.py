@@ -24,7 +24,7 @@ class Override:
         source_hash: of the record (``source_hash``).
         drop: whether the row is left out.
         text: the translation, unless it is dropped.
-        spans: typed stretches of the text, in order.
+        spans: typed stretches of the text, those of one type in the order of the source's.
         note: why.
     """
 

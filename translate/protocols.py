@@ -25,6 +25,7 @@ class EngineInfo:
         markers: how spans can be marked in its input: ``<s0> ... </s0>`` that it was trained with, square brackets that
             it copies, or not at all.
         offline: whether it runs without a network.
+        at_once: most texts that it takes at once, 0 for any number; what came back of a call is kept before the next.
         again: whether a text may be sent in other spellings too; not to a service that bills for it, or to a recording.
     """
 
@@ -32,6 +33,7 @@ class EngineInfo:
     langpairs: tuple[str, ...]
     markers: Markers
     offline: bool
+    at_once: int = 0
     again: bool = True
 
 

@@ -54,7 +54,7 @@ class ReviewItem:
         others: what they say.
         slot_types: that a decision must give a stretch each.
         text: the translated text, and
-        spans: its found spans, in order; what "ok" keeps.
+        spans: its found spans, in the order of the source's; what "ok" keeps.
         src: language of the source, and
         tgt: of the translation; empty in files of an earlier promptbank.
     """
@@ -248,7 +248,7 @@ def _item(outcome: Outcome, policy: Policy) -> ReviewItem:
         others=outcome.others,
         slot_types=tuple(span.type for span in outcome.source.spans),
         text=outcome.text,
-        spans=tuple(sorted(span for span in outcome.spans if span is not None)),
+        spans=tuple(span for span in outcome.spans if span is not None),
     )
 
 
@@ -274,10 +274,27 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     text, spans = item.text, item.spans
     if decision == "edit":
         text, spans = parse_annotated(" ".join(answer.text.split()), item.slot_types)
+        spans = _as_shown(item, text, spans)
     faults = [f"row {item.row_id}: {fault}" for fault in _edit_faults(item, text, spans)]
     if faults:
         raise ReviewError("a decision", faults)
     return Override(item.source_hash, text=text, spans=spans, note=answer.note)
+
+
+def _as_shown(item: ReviewItem, text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Return edited spans in the order of the shown ones: one that kept its type and value keeps its place."""
+    left, places = list(spans), dict[int, Span]()
+    for place, shown in enumerate(item.spans):
+        said = (shown.type, shown.of(item.text))
+        same = next((span for span in left if (span.type, span.of(text)) == said), None)
+        if same is not None:
+            places[place] = same
+            left.remove(same)
+    for place, shown in enumerate(item.spans):
+        if place not in places and (new := next((span for span in left if span.type == shown.type), None)):
+            places[place] = new
+            left.remove(new)
+    return (*(places[place] for place in sorted(places)), *left)
 
 
 def _edit_faults(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str]:

@@ -97,8 +97,10 @@ def train(
     arch: Annotated[
         str, typer.Option(help="backbone: the GPT that prompts use; marian: a small model from scratch.")
     ] = "backbone",
-    method: Annotated[str, typer.Option(help="Of backbone. full: all layers; lora: a low-rank addition.")] = "full",
-    rank: Annotated[int, typer.Option(min=1, help="Of lora.")] = 32,
+    method: Annotated[
+        str | None, typer.Option(help="Of backbone. full: all layers (the default); lora: a low-rank addition.")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Of lora. Default: 32.")] = None,
     corpus: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder.")] = "en-sv",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; <home>/mt/<langpair>-<method> if absent.")

@@ -117,8 +117,10 @@ def translate(
         references=tuple(references or ()),
         characters=characters or translating.CHARACTERS,
         report=report,
+        out=out,
+        as_json=json,
     )
     if lines is not None:
         translating.translate_lines(common.settings, asked, lines)
     else:
-        translating.translate_sets(common.settings, asked, out or Path("translated") / tgt, as_json=json)
+        translating.translate_sets(common.settings, asked)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from promptbank.bank.cards import chosen_card, known_cards
@@ -33,7 +33,7 @@ from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
 from translate.inventory_file import load_inventory, shipped_inventory
-from translate.memory import Step, translate_plain
+from translate.memory import Step, is_storable, translate_plain
 from translate.outcome import Override
 from translate.pipeline import Setup
 from translate.policy_file import load_policy
@@ -42,6 +42,8 @@ from translate.protect import read_names
 __all__ = ["CHARACTERS", "TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
 
 STATUS = "status.json"
+OPTIONS = {"others": "compare", "as_json": "json"}
+"""Options by the names of their fields, where these differ."""
 
 LINE_SECONDS = 30.0
 """Between two lines of progress where no terminal shows a bar."""
@@ -69,6 +71,8 @@ class TranslateAsked:
     references: tuple[Path, ...] = ()
     characters: int = CHARACTERS
     report: Path | None = None
+    out: Path | None = None
+    as_json: bool = False
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
@@ -77,19 +81,37 @@ class TranslateAsked:
 
 def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> None:
     """Translate plain text, a line each, to stdout; empty lines stay."""
-    try:
-        text = sys.stdin.read() if str(lines) == "-" else lines.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{lines} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
-    texts = [" ".join(line.split()) for line in text.removesuffix("\n").split("\n")]
+    _refuse_row_options(asked)
+    texts = _lines_of(lines)
     engine = the_engine(settings, asked)
     with opened_store(settings) as store, progress(None) as on_step:
         found = translate_plain(engine, BankMemory(store), (asked.src, asked.tgt), texts, on_step=on_step)
     sys.stdout.write("".join(f"{line}\n" for line in found))
 
 
-def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_json: bool) -> None:
+def _refuse_row_options(asked: TranslateAsked) -> None:
+    """Make sure that nothing was asked for that only rows have."""
+    plain = TranslateAsked(asked.src, asked.tgt, asked.engine, asked.beam, characters=asked.characters)
+    others = [f"--{OPTIONS.get(one.name, one.name)}" for one in fields(asked)
+              if getattr(asked, one.name) != getattr(plain, one.name)]  # fmt: skip
+    if others:
+        raise InputError(f"--lines translates plain text and takes none of {', '.join(others)}; leave them out")
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
+    lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n") if text else []
+    if strange := [number for number, line in enumerate(lines, start=1) if not is_storable(line)]:
+        raise InputError(f"{path}: line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
+    return [" ".join(line.split()) for line in lines]
+
+
+def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
     """Translate labelled sets into a folder."""
+    out = asked.out or Path("translated") / asked.tgt
     only = _statuses(asked.only)
     policy = load_policy(asked.policy) if asked.policy else Policy()
     names = _names(asked.names)
@@ -119,7 +141,7 @@ def translate_sets(settings: Settings, asked: TranslateAsked, out: Path, *, as_j
         paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
         if asked.report:
             paths += write_translation_report(done, asked.report, references=humans, with_samples=False)
-    _tell(done, paths, out, as_json=as_json)
+    _tell(done, paths, out, as_json=asked.as_json)
 
 
 def _refuse_to_overwrite(out: Path, overrides: Mapping[str, Override]) -> None:

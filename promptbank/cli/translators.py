@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ __all__ = ["TrainAsked", "pack", "read_sets", "train"]
 STOPPED = 130
 """Exit code of a training that was told to stop, as after Ctrl-C."""
 
+FULL, RANK = "full", 32
+"""The method of a backbone's translator, and the rank of a low-rank one, unless another is asked for."""
+
 LOG_STEPS = 20
 """Steps of one progress line where no terminal shows a bar."""
 
@@ -42,8 +46,8 @@ class TrainAsked:
     """What `mt train` was asked for besides the settings of the training; see its options."""
 
     arch: str
-    method: str
-    rank: int
+    method: str | None
+    rank: int | None
     corpus: str
     out: Path | None
     start: Path | None
@@ -116,11 +120,10 @@ def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     given = dict(asked.settings)
     if "checkpoint_minutes" in given:
         given["checkpoint_seconds"] = 60 * given.pop("checkpoint_minutes")
-    wanted = MtSettings(**given)
+    wanted, update = MtSettings(**given), _update(asked)
     folder = corpus_folder(settings, asked.corpus)
     manifest = read_manifest(folder)
-    update = _update(asked)
-    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method}"
+    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method or FULL}"
     backbone = the_backbone(settings)
     plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
     if asked.snapshot:
@@ -148,8 +151,10 @@ def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
 
     if strange := sorted(set(asked.settings) - set(MARIAN)):
         raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
-    if asked.start or asked.sets or asked.snapshot:
-        raise ConfigError("--arch marian takes none of --start, --set, --snapshot; score it with `promptbank mt score`")
+    if asked.start or asked.sets or asked.snapshot or asked.method or asked.rank:
+        raise ConfigError(
+            "--arch marian takes none of --method, --rank, --start, --set, --snapshot; score it with `mt score`"
+        )
     wanted = TrainSettings(**{MARIAN[name]: value for name, value in asked.settings.items() if MARIAN[name]})
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -225,10 +230,13 @@ def _plan(
 def _update(asked: TrainAsked) -> Update:
     from promptbank.mt.methods import FullUpdate, LowRankUpdate
 
-    if asked.method == "full":
-        return FullUpdate()
+    rank = asked.rank or RANK
     if asked.method == "lora":
-        return LowRankUpdate(rank=asked.rank, alpha=2.0 * asked.rank)
+        return LowRankUpdate(rank=rank, alpha=2.0 * rank)
+    if asked.rank:
+        raise ConfigError(f"--rank {asked.rank} is of --method lora, not of {asked.method or FULL}")
+    if asked.method in (FULL, None):
+        return FullUpdate()
     raise ConfigError(f"--method is {asked.method!r}; full or lora")
 
 
@@ -280,5 +288,8 @@ def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[Ev
     """Read evaluation sets; a set is named as its file, up to the first dot."""
     from promptbank.mt.curve import EvalSet
 
+    named = Counter(path.name.partition(".")[0] for path in paths)
+    if twice := [name for name, count in named.items() if count > 1]:
+        raise ConfigError(f"several --set files are named {', '.join(twice)}; a set is named as its file: rename them")
     found = {path.name.partition(".")[0]: list(read_pairs(path, *Languages.parse(langpair)))[:rows] for path in paths}
     return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]

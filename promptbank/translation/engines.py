@@ -31,15 +31,15 @@ def choose_engine(name: str, asked: Asked) -> Offer:
     Raises:
         EngineError: none translates the pair here, or the name means none; the message says how to get one.
     """
-    found = offers(asked)
     if name == "auto":
+        found = offers(asked)
         for offer in found:
             if offer.available:
                 return offer
         raise EngineError(f"no engine here translates {asked.langpair}: {_reasons(found)}. {_help(asked)}")
     chosen = next(filter(None, (way.named(name, asked) for way in WAYS)), None)
     if chosen is None:
-        raise EngineError(f"--engine {name!r} is no engine here ({_names(found)}). {_help(asked)}")
+        raise EngineError(f"--engine {name!r} is no engine here ({_names(offers(asked))}). {_help(asked)}")
     if not chosen.available:
         raise EngineError(f"--engine {name!r} cannot be used: {chosen.why}")
     return chosen

@@ -20,6 +20,7 @@ from tasks import (
     gather_examples,
     locate,
     parse_intent_slots,
+    raise_faults,
     render_intent_slots,
     scan_template,
 )
@@ -63,10 +64,14 @@ def read_rows(lines: Sequence[Line | DataError], card: TaskCard, *, name: str) -
     labelled = any(isinstance(line, Line) and card.answer_field in line.data for line in lines)
     examples = gather_examples([(name, lines)], card, need_answer=labelled)
     kept = [line for line in lines if isinstance(line, Line)]
-    return [
-        SourceRow(line.data, example, tuple(_records(line.data, example, card)))
-        for line, example in zip(kept, examples, strict=True)
-    ]
+    rows, faults = [], []
+    for line, example in zip(kept, examples, strict=True):
+        try:
+            rows.append(SourceRow(line.data, example, tuple(_records(line.data, example, card))))
+        except DataError as exc:
+            faults.append(f"{example.source}: {exc}")
+    raise_faults(faults)
+    return rows
 
 
 def translated_row(row: SourceRow, records: Sequence[Record], label_text: str, card: TaskCard) -> dict[str, Any]:

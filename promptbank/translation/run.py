@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,9 +17,9 @@ from promptbank.report.write import write_files
 from promptbank.translation.cards import target_card
 from promptbank.translation.review import ITEMS, REVIEW
 from promptbank.translation.rows import SourceRow, translated_row
-from tasks import TaskCard
+from tasks import DataError, TaskCard
 from translate import Engine, Memory
-from translate.checks import Status
+from translate.checks import Flag, Status
 from translate.inventory import Inventory
 from translate.inventory_file import dump_inventory, load_inventory
 from translate.memory import Step
@@ -209,14 +209,30 @@ def _target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequen
 
 
 def _file(source: Source, card: TaskCard, outcomes: list[list[Outcome]], only: Collection[str]) -> TranslatedFile:
-    rows, emitted = [], []
-    for row, found in zip(source.rows, outcomes, strict=True):
-        targets = [outcome.target for outcome in found if outcome.target is not None]
-        whole = len(targets) == len(found) and _worst(found) in only
-        emitted.append(whole)
-        if whole:
-            rows.append(translated_row(row, targets, next((o.label_text for o in found if o.label_text), ""), card))
-    return TranslatedFile(source, card, outcomes, emitted, "".join(_lines(rows)))
+    written = [_written(row, found, card, only) for row, found in zip(source.rows, outcomes, strict=True)]
+    rows = [row for row, _ in written]
+    text = "".join(_lines([row for row in rows if row is not None]))
+    return TranslatedFile(source, card, [found for _, found in written], [row is not None for row in rows], text)
+
+
+def _written(
+    row: SourceRow, found: list[Outcome], card: TaskCard, only: Collection[str]
+) -> tuple[Mapping[str, object] | None, list[Outcome]]:
+    """Return the translated row, None where it is not written, and its outcomes.
+
+    A label that could not be read back, such as one with the value "a), date(b", is left to a person.
+    """
+    targets = [outcome.target for outcome in found if outcome.target is not None]
+    if len(targets) < len(found) or _worst(found) not in only:
+        return None, found
+    try:
+        return translated_row(row, targets, next((o.label_text for o in found if o.label_text), ""), card), found
+    except DataError as exc:
+        flag = Flag("slot_value", "review", f"the label cannot be written: {exc}")
+        return None, [
+            replace(o, target=None, status="review", flags=(*o.flags, flag)) if o.source.id == row.example.id else o
+            for o in found
+        ]
 
 
 def _worst(outcomes: Sequence[Outcome]) -> str:

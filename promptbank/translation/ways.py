@@ -9,7 +9,8 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from promptbank.translation.offer import Asked, Offer, Way
+from promptbank.errors import TrainingError
+from promptbank.translation.offer import Asked, Offer, Way, no_engine
 from promptbank.translation.ways_outside import ApertiumWay, FastWay, OnlineWay, PlainWay
 from translate import Engine
 
@@ -29,8 +30,13 @@ class TranslatorWay:
         home = asked.settings.home / "mt"
         own = [folder.parent.parent for folder in home.glob("*/model/translator.json")]
         for folder in sorted(own, key=lambda folder: -(folder / "model" / "translator.json").stat().st_mtime):
-            if _langpair(folder / "model") == asked.langpair:
-                yield _translator_offer(folder.name, folder / "model", "trained here", asked)
+            try:
+                found = _langpair(folder / "model")
+            except TrainingError as exc:
+                yield _damaged(folder.name, "backbone", exc)
+            else:
+                if found == asked.langpair:
+                    yield _translator_offer(folder.name, folder / "model", "trained here", asked)
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take a folder's path, or the name of one in the home."""
@@ -91,8 +97,13 @@ class MarianWay:
         """Yield the newest first."""
         found = (asked.settings.home / "mt").glob("*/model/tokenizer_config.json")
         for model in sorted((path.parent for path in found), key=lambda folder: -folder.stat().st_mtime):
-            if _marian_langpair(model) == asked.langpair:
-                yield self._offer(model.parent, asked)
+            try:
+                pair = _marian_langpair(model)
+            except (OSError, ValueError) as exc:
+                yield _damaged(model.parent.name, "marian", exc)
+            else:
+                if pair == asked.langpair:
+                    yield self._offer(model.parent, asked)
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take the name of one in the home."""
@@ -103,6 +114,11 @@ class MarianWay:
         if ct2.is_dir():
             return Offer(run.name, "ctranslate2", True, "trained here, int8, offline", lambda: _ct2(ct2, asked))
         return Offer(run.name, "marian", True, "trained here, offline", lambda: _marian(str(run / "model"), asked))
+
+
+def _damaged(name: str, way: str, why: Exception) -> Offer:
+    """Return what a folder of the home is that cannot be read: no engine, and no reason to use no other one."""
+    return Offer(name, way, False, f"damaged: {why}", no_engine)
 
 
 def _marian_langpair(folder: Path) -> str:

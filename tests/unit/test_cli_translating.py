@@ -21,6 +21,8 @@ KNOWN = {"Sales rose.": "Försäljningen steg.", "Sales fell.": "Försäljningen
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nul.txt").write_text("a\n\0\n")
+    (tmp_path / "nul.jsonl").write_text(json.dumps({"sentence": "a\0", "label": "positive"}))
     monkeypatch.setenv("PROMPTBANK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
@@ -72,6 +74,22 @@ def test_lines_go_through_in_order_and_empty_ones_stay() -> None:
     assert (code, out) == (0, "Försäljningen föll.\n\nFörsäljningen steg.\n"), err
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"), [("", []), ("\n", [""]), ("\ufeffSales rose.\r\n", ["Försäljningen steg."])]
+)
+def test_as_many_lines_come_back_as_went_in(text: str, lines: list[str]) -> None:
+    code, out, err = cli("translate", "--engine", "recorded:known.jsonl", "--lines", "-", stdin=text)
+    assert (code, out) == (0, "".join(f"{line}\n" for line in lines)), err
+
+
+def test_lines_take_no_options_of_rows() -> None:
+    code, _, err = cli(
+        "translate", "--lines", "-", "--out", "x", "--only", "ok", "--compare", "copy", "--json", stdin="a"
+    )
+    assert code == 1
+    assert "takes none of --others, --only, --out, --json" in err.replace("--compare", "--others")
+
+
 def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_path: Path) -> None:
     arguments = ("translate", "--tgt", "nb", "--engine", "copy", "--data", "rows.jsonl", "--out", "nb")
     assert "proposed" in cli(*arguments)[2]
@@ -117,6 +135,11 @@ def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> 
         (("--src", "fr", "--engine", "copy"), "give labelled rows with --data"),
         (("--engine", "copy", "--align", "nowhere", "--data", "rows.jsonl"), "no corpus"),
         (("--lines", "nowhere.txt"), "nowhere.txt"),
+        (("--engine", "copy", "--lines", "nul.txt"), "line(s) 2 hold NUL characters"),
+        (
+            ("--engine", "copy", "--data", "nul.jsonl", "--task", "sentiment-task"),
+            "nul.jsonl:1: field 'sentence' holds a NUL",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_that_says_what_to_do(arguments: tuple[str, ...], said: str) -> None:

@@ -201,6 +201,12 @@ def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
         (("train", "--corpus", "none"), "holds no finished corpus"),
         (("train", "--arch", "x"), "--arch is 'x'; known: backbone, marian"),
         (("train", "--arch", "marian", "--average", "2"), "--arch marian does not take average"),
+        (("train", "--arch", "marian", "--rank", "2"), "--arch marian takes none of --method, --rank"),
+        (("train", "--rank", "2"), "--rank 2 is of --method lora, not of full"),
+        (
+            ("score", "--engine", "none", "--set", "a/dev.tsv", "--set", "b/dev.tsv"),
+            "--set files are named dev",
+        ),
         (("train", "--steps", "0"), "steps is 0"),
         (("score", "--engine", "none", "--set", "a.tsv"), "a.tsv cannot be read as pairs"),
         (("corpus", "build", "--data", "a.tsv", "--langpair", "en"), "'en' is no language pair"),

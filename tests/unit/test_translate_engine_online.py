@@ -18,6 +18,7 @@ from promptbank.translation.engines import choose_engine, offers, open_engine
 from promptbank.translation.offer import Asked
 from translate import EngineError, Segment
 from translate.engines.online import ATTEMPTS, DeepL, Google, LibreTranslate, OnlineEngine, Service
+from translate.memory import DictMemory, translate_segments
 
 EN_SV = ("en", "sv")
 KEY = "secret-key-of-nobody:fx"
@@ -158,6 +159,16 @@ def test_the_budget_stops_a_run_before_the_batch_that_exceeds_it(fake: Fake) -> 
     with pytest.raises(EngineError, match="10 of 12 characters are sent, and the next 1 texts have 3"):
         online.translate(segments("abc"))
     assert len(fake.requests) == 1
+
+
+def test_what_a_service_translated_before_its_budget_ended_is_remembered(fake: Fake) -> None:
+    memory, texts = DictMemory(), segments(*(f"text {n:03}" for n in range(150)))
+    online, _ = engine(services(fake)["libretranslate"], characters=8 * 120)
+    with pytest.raises(EngineError, match="What was translated before is kept"):
+        translate_segments(online, memory, texts)
+    assert len(memory.recall(online.info().engine_id, [segment.key for segment in texts])) == 100
+    more, _ = engine(services(fake)["libretranslate"], characters=8 * 50)
+    assert len(translate_segments(more, memory, texts)) == 150
 
 
 def test_an_address_or_key_that_cannot_be_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.builtin import builtin_card
 from translate.errors import InventoryError
-from translate.inventory import Decision, Inventory, merge
+from translate.inventory import Decision, Inventory, Kept, merge
 from translate.inventory_file import (
     dump_inventory,
     load_inventory,
@@ -141,3 +141,8 @@ def test_a_proposed_target_that_means_another_label_is_refused() -> None:
 def test_proposals_of_another_pair_are_refused() -> None:
     with pytest.raises(InventoryError, match="en-gl proposals do not fit en-sv"):
         merge(inventory(), Inventory("en", "gl"))
+
+
+def test_a_phrase_that_is_kept_stays_as_it_is() -> None:
+    kept = Inventory("en", "sv", {("text",): {"The mood is": Decision(keep=True, status="approved")}})
+    assert kept.text("The mood is") == Kept("The mood is", auto=False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, shown
+from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, request, shown
 from translate import Hypothesis, ReviewError, Span, source_hash
 from translate.checks import Policy
 from translate.engines import CopyEngine, RecordedEngine
@@ -68,6 +68,19 @@ def test_ok_keeps_what_was_shown_and_drop_leaves_out_and_nothing_stays_open() ->
     assert (ok.text, ok.spans) == (shown_item.text, shown_item.spans)
     assert validated(ITEMS, [Answer(ALARM, "drop")])[ALARM].drop
     assert validated(ITEMS, [Answer(ALARM, "")]) == {}
+
+
+def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
+    source = request("9", "from [date : monday] to [date : friday]", "calendar_query")
+    engine = recorded(**{"from [monday] to [friday]": "till [fredag] från [måndag]"})
+    (made,) = translate_records([source], engine, DictMemory(), SETUP)
+    assert shown(made).endswith("Slots: date(måndag), date(fredag)")
+    (shown_item,) = review_items([made], Policy(), statuses=("ok",))
+    edit = "fram till [date : fredag] från [date : måndag]"
+    for answer in (Answer(shown_item.source_hash, "ok"), Answer(shown_item.source_hash, "edit", edit)):
+        setup = replace(SETUP, overrides=validated([shown_item], [answer]))
+        (kept,) = translate_records([source], engine, DictMemory(), setup)
+        assert shown(kept).endswith("Slots: date(måndag), date(fredag)")
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from promptbank.translation.ways import Asked
 from store import open_store
+from tasks import DataError, TaskCard, builtin_card, builtin_cards, fold_of, read_examples
 from tasks import Record as Line
-from tasks import TaskCard, builtin_card, builtin_cards, fold_of, read_examples
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 from translate.alignment import RememberedAligner
 from translate.checks import Policy
@@ -96,6 +96,21 @@ def test_a_slot_s_value_is_a_part_of_the_translated_text(tmp_path: Path) -> None
     row = json.loads((tmp_path / "a.jsonl").read_text())
     assert row["utterance"] == "ställ ett larm på söndag"
     assert row["label"] == "\nIntent: alarm_set\nSlots: date(söndag)"
+
+
+def test_a_label_that_could_not_be_read_back_is_left_to_a_person_and_the_run_goes_on() -> None:
+    other = ALARM[0] | {"utterance": "set an alarm for monday", "label": "\nIntent: alarm_set\nSlots: date(monday)"}
+    rows = [ALARM[0] | {"id": "bad"}, other | {"id": "good"}]
+    done = run(source("alarm.jsonl", rows, SLOTS), engine=WordEngine({"sunday": "a), time(b", "monday": "måndag"}))
+    (file,) = done.files
+    assert file.emitted == [False, True]
+    assert "holds '), time('" in file.outcomes[0][0].flags[-1].evidence
+    assert "bad" in {item.row_id for item in review_items(done.outcomes, Policy())}
+
+
+def test_a_blank_slot_value_is_a_fault_of_its_line() -> None:
+    with pytest.raises(DataError, match=r"alarm.jsonl:1.*empty value"):
+        source("alarm.jsonl", [{**ALARM[0], "label": "\nIntent: alarm_set\nSlots: date( )"}], SLOTS)
 
 
 def test_an_engine_is_shown_words_only() -> None:
@@ -223,6 +238,18 @@ def test_an_engine_of_another_pair_is_refused(tmp_path: Path) -> None:
     assert open_engine(offer, asked).info().langpairs == ("en-sv",)
     with pytest.raises(EngineError, match="no engine here"):
         choose_engine("nothing-of-this-name", asked)
+
+
+def test_a_damaged_translator_of_the_home_stops_no_other_engine(tmp_path: Path) -> None:
+    (tmp_path / "mt" / "half" / "model").mkdir(parents=True)
+    (tmp_path / "mt" / "half" / "model" / "translator.json").write_text('{"langpair": "en-')
+    (tmp_path / "mt" / "other" / "model").mkdir(parents=True)
+    (tmp_path / "mt" / "other" / "model" / "tokenizer_config.json").write_text("{")
+    asked = Asked("en", "sv", None, Settings(home=tmp_path, db="sqlite://"))
+    assert choose_engine("copy", asked).engine == "copy"
+    assert choose_engine("auto", asked).engine == "en-sv"
+    damaged = [offer for offer in offers(asked) if offer.why.startswith("damaged: ")]
+    assert [(offer.engine, offer.available) for offer in damaged] == [("half", False), ("other", False)]
 
 
 def test_links_are_kept_so_that_a_second_run_has_the_same(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ class OnlineEngine:
         except ImportError as exc:
             raise _missing("tenacity") from exc
         self._service, self._left, self._budget = service, characters, characters
-        self._info = EngineInfo(service.name, ("-".join(langpair),), "bracket", offline=False, again=False)
+        self._info = EngineInfo(
+            service.name, ("-".join(langpair),), "bracket", offline=False, at_once=TEXTS, again=False
+        )
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_BusyError),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -107,7 +109,7 @@ class OnlineEngine:
         if size > self._left:
             raise EngineError(
                 f"{self._service.name}: {self._budget - self._left} of {self._budget} characters are sent, and the "
-                f"next {len(texts)} texts have {size}; allow more with --characters. What was translated is kept"
+                f"next {len(texts)} texts have {size}; allow more with --characters. What was translated before is kept"
             )
         try:
             answers: list[str] = self._retrying(self._service.translate, texts)
