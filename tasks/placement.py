@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from tasks.card import TaskCard, parse_card
+from tasks.errors import CardError, Fault
 
 __all__ = ["PLACEMENTS", "place_virtual_tokens", "plain_template"]
 
@@ -38,6 +39,9 @@ def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard
     before = text.removesuffix(answer)
     body = before.rstrip()
     template, splits = PLACEMENTS[placement](body, before[len(body) :] + answer, total)
+    if total < len(splits):
+        fault = Fault("total_virtual_tokens", f"{total}; the placement {placement!r} needs {len(splits)} or more")
+        raise CardError(f"{card.taskname}:{card.lang}", [fault])
     return parse_card(
         {
             **card.plain(),

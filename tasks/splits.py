@@ -18,6 +18,7 @@ __all__ = [
     "DEV_SALT",
     "FOLD_SALT",
     "Split",
+    "check_parts",
     "crossval_split",
     "fold_of",
     "given_split",
@@ -62,7 +63,7 @@ def split_dev(examples: Sequence[Example], fraction: float) -> tuple[list[Exampl
     """
     train = [e for e in examples if not in_dev(e.group, fraction)]
     dev = [e for e in examples if in_dev(e.group, fraction)]
-    _check_parts(train=train, dev=dev)
+    check_parts(train=train, dev=dev)
     return train, dev
 
 
@@ -84,7 +85,7 @@ def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fract
     rest = [e for e in examples if fold_of(e.group, folds) != fold]
     train = [e for e in rest if not in_dev(e.group, dev_fraction)]
     dev = [e for e in rest if in_dev(e.group, dev_fraction)]
-    _check_parts(train=train, dev=dev, test=test)
+    check_parts(train=train, dev=dev, test=test)
     return Split(tuple(train), tuple(dev), tuple(test))
 
 
@@ -100,7 +101,7 @@ def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction:
         SplitError: a group is in both, or a part would be empty.
     """
     train, dev = split_dev(known, dev_fraction)
-    _check_parts(test=test)
+    check_parts(test=test)
     shared = {e.group for e in known} & {e.group for e in test}
     if shared:
         rows = [e for e in test if e.group in shared]
@@ -112,7 +113,12 @@ def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction:
     return Split(tuple(train), tuple(dev), tuple(test))
 
 
-def _check_parts(**parts: Sequence[Example]) -> None:
+def check_parts(**parts: Sequence[Example]) -> None:
+    """Make sure that every named part has rows.
+
+    Raises:
+        SplitError: one has none.
+    """
     empty = [name for name, part in parts.items() if not part]
     if empty:
         sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())

@@ -276,13 +276,17 @@ def _publish(
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
     collapse = measured.metrics.get("collapse")
-    warnings = run_warnings(
-        backbone,
-        truncated=trained.truncated,
-        unwritable=trained.unwritable,
-        reach=trained.longest_reach,
-        collapse=collapse,
+    warnings = list(
+        run_warnings(
+            backbone,
+            truncated=trained.truncated,
+            unwritable=trained.unwritable,
+            reach=trained.longest_reach,
+            collapse=collapse,
+        )
     )
+    if lesson.config.calibrate and lesson.card.is_open:
+        warnings.append("calibrate was not done: open answers have no labels to calibrate")
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))
     return Learnt(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
 

@@ -76,7 +76,9 @@ def _run(
     from promptbank.cli.session import opened_bank
     from promptbank.experiments.baseline import run_baseline
     from promptbank.experiments.method_reports import baseline_report
+    from promptbank.report.canvas import need_matplotlib
 
+    need_matplotlib()
     with opened_bank(settings) as (store, backbone):
         card = chosen_card(store, *named)
         found = examples_of(card, data, part="train")

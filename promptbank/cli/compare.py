@@ -79,9 +79,10 @@ def compare(
 ) -> None:
     """Compare methods on one task: score, cost, and what a second task makes each of them forget.
 
-    Every method learns the same rows and is scored on the same test rows. Weights that a method changes are a copy's,
-    and nothing enters the bank. A method that cannot run is listed with its reason. A killed command goes on when it is
-    given again. Without --data the card's shipped training sample is used.
+    Every method learns from the same rows (icl sees four of them, tfidf the dev rows too) and is scored on the same
+    test rows. Weights that a method changes are a copy's, and nothing enters the bank. A method that cannot run is
+    listed with its reason. A killed command goes on when it is given again, and methods or seeds can be added. Without
+    --data the card's shipped training sample is used.
 
     Example: promptbank compare --task sentiment-task --then topic-task --methods ptuning,lora,icl,tfidf --seeds 1
     """
@@ -127,7 +128,9 @@ def _run(
     from promptbank.experiments.compare import BESIDE, run_compare
     from promptbank.experiments.method_reports import compare_report
     from promptbank.forward import LanguageModel
+    from promptbank.report.canvas import need_matplotlib
 
+    need_matplotlib()
     with opened_bank(settings) as (store, backbone):
         tasks = [_task(store, task, parts) for task in named]
         with bar() as progress:

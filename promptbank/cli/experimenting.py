@@ -28,9 +28,10 @@ from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
 from promptbank.experiments.trials import Bench
 from promptbank.forward import LanguageModel
+from promptbank.report.canvas import need_matplotlib
 from promptbank.train.config import TrainConfig
 from store import Store
-from tasks import Example, TaskCard, fold_of
+from tasks import Example, TaskCard, TaskError, fold_of
 
 __all__ = ["ArmsAsked", "Chosen", "SweepPlan", "continual", "crossval", "curve", "curve_plan", "sweep"]
 
@@ -57,6 +58,7 @@ class Chosen:
 
 @contextmanager
 def _bench(settings: Settings, chosen: Chosen, config: TrainConfig) -> Iterator[tuple[Bench, Store]]:
+    need_matplotlib()
     with opened_bank(settings) as (store, backbone):
         card = chosen_card(store, chosen.task, chosen.lang, chosen.card)
         found = examples_of(card, chosen.data, part="train")
@@ -96,12 +98,20 @@ class ArmsAsked:
             return None
         examples: list[Example] = []
         if pairs:
-            other = chosen_card(store, f"{card.taskname}:{langs[0]}", None, chosen.card)
+            other = _other_card(store, f"{card.taskname}:{langs[0]}", chosen.card)
             examples = examples_of(other, [path for _, path in pairs], part="train").examples
         flagged = read_flagged(self.provenance) if self.provenance else frozenset()
         if self.provenance and not flagged:
             say(f"no row of {self.provenance} has a flag, so there is nothing to leave out and no arm without flags")
         return Arms(examples, "".join(langs), flagged)
+
+
+def _other_card(store: Store, spec: str, card: str | None) -> TaskCard:
+    """Return the card of another language: of the file that holds the first one, or one that is known."""
+    try:
+        return chosen_card(store, spec, None, card)
+    except TaskError:
+        return chosen_card(store, spec, None, None)
 
 
 def crossval(
@@ -159,13 +169,14 @@ def sweep(
         if kept_out is not None:
             rows = [e for e in bench.examples if fold_of(e.group, KEPT_OUT_OF) != kept_out]
             say(f"fold {kept_out} of {KEPT_OUT_OF} is kept out: {len(rows)} of {len(bench.examples)} rows are used")
-            bench = replace(bench, examples=rows)
+            bench = replace(bench, examples=rows, told={"kept_out": f"fold {kept_out} of {KEPT_OUT_OF}"})
         path = run_sweep(bench, plan)
     tell(path, sweep_report, out, as_json=as_json)
 
 
 def continual(settings: Settings, stream: Path, out: Path | None, *, contrast: bool, as_json: bool) -> None:
     """Learn a stream, write the report, and say no when anything moved."""
+    need_matplotlib()
     with opened_bank(settings) as (store, backbone):
         tasks = read_stream(stream, store)
         with TrainingProgress() as progress:

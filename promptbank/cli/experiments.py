@@ -79,6 +79,8 @@ def curve(
     """
     from promptbank.cli import experimenting
 
+    if start and training.given["init"]:
+        raise typer.BadParameter("--init beside --start: name every start with --start")
     chosen = experimenting.Chosen(task, lang, card, data)
     plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
     experimenting.curve(common.settings, chosen, training.config(), plan, out, as_json=json)

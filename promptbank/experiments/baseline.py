@@ -16,6 +16,7 @@ from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, InputError
+from promptbank.experiments.classical import classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import origin
 from promptbank.forward import LanguageModel
@@ -127,7 +128,8 @@ def run_baseline(
     lm = lm or LanguageModel(backbone.model)
     run = _Run(backbone, lm, card, splits, settings)
     about = _about(lm, backbone, card, examples, settings)
-    with open_ledger(home, "baseline", about, {"backbone": backbone.name}) as ledger:
+    aside = {"backbone": backbone.name, "shots": list(settings.shots), "seeds": settings.seeds}
+    with open_ledger(home, "baseline", about, aside) as ledger:
         results = run.results(ledger, on_rows)
         return Baseline(ledger.finish(results), results)
 
@@ -153,7 +155,7 @@ def _about(
         "tfidf": tfidf_settings(),
         "separator": SEPARATOR,
         "content_free": list(CONTENT_FREE),
-        "settings": asdict(settings) | {"shots": list(settings.shots)},
+        "settings": {key: value for key, value in asdict(settings).items() if key not in ("shots", "seeds")},
     }
 
 
@@ -168,7 +170,10 @@ class _Run:
     settings: BaselineSettings
 
     def results(self, ledger: Ledger, on_rows: Callable[[RowsDone], None]) -> dict[str, Any]:
-        classic = [ledger.cell(f"fold-{k}.classic", partial(_classic, self.card, s)) for k, s in enumerate(self.splits)]
+        classic = [
+            ledger.cell(classical_name(f"fold-{k}"), partial(_classic, self.card, split))
+            for k, split in enumerate(self.splits)
+        ]
         methods = [self._entry(name, {None: [cell[name] for cell in classic]}) for name in classic[0]]
         scored = self._scored(ledger, on_rows)
         for shots in self.settings.shots:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from promptbank.methods.classic import CLASSICAL, Majority, TfidfLogistic
+from promptbank.methods.classic import CLASSICAL, Majority, TfidfLogistic, tfidf_version
 from tasks import Example, Split, TaskCard, classification_report
 
-__all__ = ["classical_cell"]
+__all__ = ["classical_cell", "classical_name"]
+
+
+def classical_name(part: str) -> str:
+    """Return the name of a cell of the classical methods, with the version that decides it beside settings and rows.
+
+    It is asked for before anything is trained, so a package that is missing is told then; and a newer one makes these
+    cells anew, and no training.
+
+    Raises:
+        PromptBankError: scikit-learn is not installed.
+    """
+    return f"classical-{part}.sklearn-{tfidf_version()}"
 
 
 def classical_cell(card: TaskCard, split: Split) -> Callable[[], dict[str, Any]]:

@@ -1,11 +1,13 @@
 """Methods against each other on the same rows: what each scores, costs, and forgets when it learns a second task.
 
-A cell of the ledger is one method with one seed. Seconds and memory of learning the first task lie apart from the
+A cell of the ledger is one method with one seed; what is compared is no part of the experiment's identity, so another
+method or seed is added to what is there. Seconds and memory of learning the first task lie apart from the
 results, in ``measured.json`` beside ``result.json``, so two runs of one comparison end with equal results.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,6 +71,8 @@ class Comparison:
             raise ConfigError(f"{len(self.methods)} methods with {self.seeds} seeds; at least 1 of each is needed")
         if idle := [name for name in self.lrs if name not in self.methods]:
             raise ConfigError(f"a learning rate is given for {', '.join(idle)}, which is not compared; add the method")
+        if still := [name for name in self.lrs if not METHODS[name].trains]:
+            raise ConfigError(f"a learning rate is given for {', '.join(still)}, which takes no steps; leave it out")
         for name in self.methods:
             self.config(name, 0)
 
@@ -129,11 +133,10 @@ def run_compare(
     about = {
         **origin(backbone, lm, [card for card, _ in tasks]),
         "data": [{part: _digest(rows) for part, rows in vars(split).items()} for _, split in tasks],
-        "seeds": comparison.seeds,
         "rows": comparison.rows,
-        "methods": {name: _described(comparison, name) for name in comparison.methods},
     }
-    with open_ledger(home, "compare", about, {"backbone": backbone.name}) as ledger:
+    aside = {"backbone": backbone.name, "seeds": comparison.seeds}
+    with open_ledger(home, "compare", about, aside) as ledger:
         bench = _Bench(ledger, backbone, lm, comparison, tasks, listener)
         entries = [bench.entry(name, on_run) for name in comparison.methods]
         measured = bench.measured()
@@ -181,7 +184,7 @@ class _Bench:
         for seed in range(self.comparison.seeds):
             on_run(name, seed)
             try:
-                cells.append(self.ledger.cell(_cell_name(name, seed), partial(self._run, name, seed)))
+                cells.append(self.ledger.cell(self._cell(name, seed), partial(self._run, name, seed)))
             except (PromptBankError, TaskError) as exc:
                 entry["reason"] = str(exc) if not cells else f"seed {seed}: {exc}"
                 break
@@ -195,14 +198,20 @@ class _Bench:
 
     def measured(self) -> dict[str, dict[str, Any]]:
         """Return what the runs cost."""
-        paths = [self._measured_path(_cell_name(*run)) for run in self.comparison.runs()]
+        paths = [self._measured_path(self._cell(*run)) for run in self.comparison.runs()]
         return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()}
+
+    def _cell(self, name: str, seed: int) -> str:
+        """Return the name of a run's cell, with the hash of the method's settings."""
+        described = json.dumps(_described(self.comparison, name), sort_keys=True)
+        return f"{name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}.seed-{seed}"
 
     def _measured_path(self, cell: str) -> Path:
         return self.ledger.folder / "measured" / f"{cell}.json"
 
     def _run(self, name: str, seed: int) -> dict[str, Any]:
         """Make a cell; what it cost is written first, so a cell always has it."""
+        METHODS[name].ready()
         meter = Meter()
         learner = METHODS[name].begin(self.backbone, self.lm, self.comparison.config(name, seed))
         metered = Metered(learner, meter)
@@ -214,7 +223,7 @@ class _Bench:
 
         stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
         matrix = learn_stream(metered, stream, listener=self.listener, on_stage=note)
-        path = self._measured_path(_cell_name(name, seed))
+        path = self._measured_path(self._cell(name, seed))
         path.parent.mkdir(exist_ok=True)
         write_json(path, meter.cost)
         size = learner.size(stream[0][0])
@@ -234,10 +243,6 @@ class _Bench:
             return split
         dev = first_rows(split.dev, math.ceil(len(split.dev) * rows / len(split.train)), seed=seed)
         return Split(tuple(first_rows(split.train, rows, seed=seed)), tuple(dev), split.test)
-
-
-def _cell_name(name: str, seed: int) -> str:
-    return f"{name}.seed-{seed}"
 
 
 def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from promptbank.backbone import Backbone
 from promptbank.bank.learn import Lesson, learn_trials
 from promptbank.bank.start import StartRows
+from promptbank.errors import PromptBankError
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.measure import measure_in_new_process
 from promptbank.experiments.stream import Stage, Stream
@@ -33,7 +34,7 @@ from promptbank.train.listen import Listener
 from promptbank.train.loop import training_dtype
 from promptbank.train.resume import write_tensors
 from store import open_store
-from tasks import data_sha256
+from tasks import TaskError, data_sha256
 from tasks.continual import stream_scores
 
 __all__ = ["run_continual"]
@@ -81,10 +82,16 @@ def run_continual(
             )
         bank = _bank_results(stream.stages, measured) | {"trials": said(learnt)}
         results = {"tasks": [stage.name for stage in stream.stages], "bank": bank}
+        results |= {key: found for key, found in ledger.finished().items() if key == "full"}
+        path = ledger.finish(results)  # what was learnt stays, whatever becomes of the contrast
         if contrast:
             on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
-            results["full"] = _contrast(ledger, backbone, lm, stream, listener)
-        return ledger.finish(results)
+            try:
+                results["full"] = _contrast(ledger, backbone, lm, stream, listener)
+            except (PromptBankError, TaskError) as exc:
+                results["full"] = {"method": stream.method, "reason": str(exc)}
+            path = ledger.finish(results)
+        return path
 
 
 def _about(stage: Stage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptbank.experiments.arms import Arms, arm_split
-from promptbank.experiments.classical import classical_cell
+from promptbank.experiments.classical import classical_cell, classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import Bench, Trial, run_trials
 from promptbank.methods.classic import tfidf_settings
@@ -41,7 +41,8 @@ def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
     splits = fold_splits(examples, folds, dev_fraction)
     pools = arms.pools(examples) if arms else {}
     about = bench.about() | {"folds": folds, "salts": [FOLD_SALT, DEV_SALT]}
-    if not card.is_open:
+    classical = [] if card.is_open else [classical_name(str(k)) for k in range(folds)]
+    if classical:
         about["tfidf"] = tfidf_settings()
     with open_ledger(bench.home, "crossval", about, bench.aside()) as ledger:
         results: dict[str, Any] = {"ptuned": _learnt(ledger, bench, "fold", splits)}
@@ -55,8 +56,10 @@ def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
             results.setdefault("arms", {})[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": learnt}
         if arms and arms.flagged:
             results["flagged"] = sorted(arms.flagged)
-        if not card.is_open:
-            cells = [ledger.cell(f"classical-{k}", classical_cell(card, split)) for k, split in enumerate(splits)]
+        if classical:
+            cells = [
+                ledger.cell(name, classical_cell(card, split)) for name, split in zip(classical, splits, strict=True)
+            ]
             results |= {name: [cell[name] for cell in cells] for name in cells[0]}
             results["label_shares"] = [label_shares(split.test) for split in splits]
         return ledger.finish(results)

@@ -15,7 +15,7 @@ from typing import Any
 
 from promptbank.bank.start import StartRows
 from promptbank.errors import ConfigError
-from promptbank.experiments.classical import classical_cell
+from promptbank.experiments.classical import classical_cell, classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.methods.classic import tfidf_settings
@@ -96,7 +96,8 @@ def _point(
     config = bench.config
     splits = [_reduced(bench.examples, plan.folds, r, fraction, config) for r in range(plan.repeats)]
     cells = [
-        ledger.cell(f"classical-{fraction:g}-{r}", classical_cell(bench.card, split)) for r, split in enumerate(splits)
+        ledger.cell(classical_name(f"{fraction:g}-{r}"), classical_cell(bench.card, split))
+        for r, split in enumerate(splits)
     ]
     point: dict[str, Any] = {
         "fraction": fraction,

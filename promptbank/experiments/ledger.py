@@ -60,10 +60,6 @@ class Ledger:
         write_json(path, {"result": result, "timing": timing})
         return result
 
-    def has(self, name: str) -> bool:
-        """Whether a part is done."""
-        return (self.folder / "cells" / f"{name}.json").is_file()
-
     def finished(self) -> dict[str, Any]:
         """Return the results of the last call that came to its end; empty if none did."""
         path = self.folder / "result.json"

@@ -47,7 +47,7 @@ def cost_of(method: str, measured: Mapping[str, Mapping[str, Any]]) -> Cost:
         method: versioned name.
         measured: by cell, from ``measured.json``.
     """
-    costs = [cost for cell, cost in measured.items() if cell.startswith(f"{method}.seed-")]
+    costs = [cost for cell, cost in measured.items() if cell.startswith(f"{method}-")]
     memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
     return Cost(
         round(fmean(cost["train_seconds"] for cost in costs), 1) if costs else None,

@@ -123,7 +123,8 @@ def _method_table(ran: Sequence[Result], measured: Mapping[str, Result]) -> Tabl
     columns += ["train seconds, mean", "memory, most, MB"]
     note = (
         "Mean and sample standard deviation over the seeds that ran. Rows, seconds and memory are of learning the "
-        "first task: seconds are the mean over seeds, memory is the most of all seeds above what was resident before."
+        "first task: seconds are the mean over seeds, memory is the most of all seeds above what was resident before. "
+        "Forgetting is of one learner that learns both tasks; prompts, shots and classifiers keep what each task left."
     )
     return Table("By method", columns, [_line(entry, measured) for entry in ran], note=note)
 

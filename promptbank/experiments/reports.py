@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from promptbank.report.parts import Cell, Figure, Prose, Report, Table
+from promptbank.report.matrix import MOST
+from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
 from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
 from tasks import parse_card
 from tasks.statistics import mean_sd
@@ -87,19 +88,30 @@ def _rung_table(number: int, rung: Sequence[Result], names: Sequence[str]) -> Ta
 
 
 def _placements(result: Result) -> Table:
-    """Best and mean accuracy, and seconds a training row and epoch, of each placement on the first rung."""
+    """Accuracy of the card's settings in each placement, nothing else being different, and seconds of all of them."""
+    placements = result["about"]["space"]["placement"]
+    first = result["results"]["rungs"][0]
     rows: list[list[Cell]] = []
-    for placement in result["about"]["space"]["placement"]:
-        scores = [s for s in result["results"]["rungs"][0] if s["setting"]["placement"] == placement]
+    for placement in placements:
+        scores = [s for s in first if s["setting"]["placement"] == placement]
+        alike: Result = next((s for s in scores if s["number"] < len(placements)), {})
         timings = [
             t["seconds"] for name, t in result["timings"].items() if name.startswith(f"training-rung0-{placement}-")
         ]
         if scores:
-            known = [s["accuracy"] for s in scores if "failed" not in s]
-            best, mean = (max(known), mean_sd(known)) if known else (None, None)
-            rows.append([placement, len(scores), best, mean, sum(timings) / len(scores)])
-    columns = ["placement of the virtual tokens", "settings", "best accuracy", "mean accuracy", "seconds a setting"]
-    note = "Seconds of training on both inner folds, dev scores included; runs of one placement train together."
+            rows.append([placement, alike.get("accuracy"), alike.get("loss"), len(scores), sum(timings) / len(scores)])
+    columns = [
+        "placement of the virtual tokens",
+        "accuracy",
+        "dev loss",
+        "settings trained together",
+        "seconds a setting",
+    ]
+    note = (
+        "Accuracy and dev loss are of the card's own settings, placed there and otherwise the same. Seconds are of "
+        "training on all inner folds, dev scores included, by setting of the placement; settings that train together "
+        "share work, so a placement with more of them is quicker."
+    )
     return Table("Placement: quality and time", columns, rows, note=note)
 
 
@@ -107,8 +119,8 @@ def curve_report(result: Result) -> Report:
     """Report a learning curve: a table, the starts that were chosen, and the plot with its spread."""
     about, points = result["about"], result["results"]["points"]
     inits = list(points[0]["ptuned"])
-    series = {f"p-tuned, {init}": {_mean(p["rows"]): p["ptuned"][init] for p in points} for init in inits} | {
-        "TF-IDF + logistic regression": {_mean(p["tfidf_rows"]): p["tfidf"] for p in points}
+    series = {f"p-tuned, {init}": _by_rows((p["rows"], p["ptuned"][init]) for p in points) for init in inits} | {
+        "TF-IDF + logistic regression": _by_rows((p["tfidf_rows"], p["tfidf"]) for p in points)
     }
     plot = curve_plot(
         series,
@@ -130,6 +142,14 @@ def curve_report(result: Result) -> Report:
         [_curve_table(points, inits), *_starts(points), figure, *notes_tables(trials), timing_table(result)],
         falls_short=warning_lines(trials),
     )
+
+
+def _by_rows(points: Iterable[tuple[Sequence[float], Sequence[float]]]) -> dict[float, list[float]]:
+    """Return scores by mean number of rows; those of two shares that come to as many rows stand together."""
+    found: dict[float, list[float]] = {}
+    for rows, scores in points:
+        found.setdefault(_mean(rows), []).extend(scores)
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -178,11 +198,12 @@ def continual_report(result: Result) -> Report:
     about, results = result["about"], result["results"]
     names = results["tasks"]
     rows: list[list[Cell]] = []
-    parts: list[Figure] = []
-    tuned = f"fine-tuning, {results['full']['method']}" if "full" in results else ""
+    parts: list[Part] = []
+    full = results.get("full", {})
+    tuned = f"fine-tuning, {full['method']}" if "scores" in full else ""
     moved, faults = results["bank"]["answers_moved"], results["bank"]["faults"]
     for key, title in (("bank", "prompt bank"), ("full", tuned)):
-        if key in results:
+        if "scores" in results.get(key, {}):
             scores = results[key]["scores"]
             told = len(moved) if key == "bank" else None
             rows.append([title, scores["average"], scores["backward_transfer"], scores["forgetting"], told])
@@ -206,12 +227,21 @@ def continual_report(result: Result) -> Report:
         + (f" Of {tuned}: {results['full']['scores']['forgetting']:.4f}." if tuned else ""),
         shown_about(about),
         [table, Prose("Proof", proof), *parts, _final(results), *notes_tables(trials), timing_table(result)],
-        falls_short=[*(f"answers moved: {what}" for what in moved), *faults, *warning_lines(trials)],
+        falls_short=[
+            *(f"answers moved: {what}" for what in moved),
+            *faults,
+            *([f"{full['method']} could not be run beside it: {full['reason']}"] if "reason" in full else []),
+            *warning_lines(trials),
+        ],
     )
 
 
-def _heat(key: str, title: str, matrix: Sequence[Sequence[float]], names: Sequence[str], lost: float) -> Figure:
+def _heat(key: str, title: str, matrix: Sequence[Sequence[float]], names: Sequence[str], lost: float) -> Figure | Table:
+    """Show an accuracy matrix, as a table where a plot could not be read."""
     square = [[*row, *[None] * (len(names) - len(row))] for row in matrix]
+    if len(names) > MOST:
+        rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, square, strict=True)]
+        return Table(f"Accuracy matrix: {title}", ["after learning", *names], rows)
     plot = heat_map(
         square,
         rows=names,

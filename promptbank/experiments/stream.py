@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from promptbank.bank.cards import chosen_card, examples_of
 from promptbank.errors import ConfigError
 from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.tuning import TuningMethod
-from promptbank.train.config import TrainConfig, checked_config
+from promptbank.train.config import FROM, NEAREST, TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split
+from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
 from tasks.sampling import first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
@@ -129,7 +129,17 @@ def read_stream(path: Path, store: Store) -> Stream:
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ConfigError(f"the stream {path} has a task twice: {', '.join(names)}")
+    if lost := [f"{s.name} starts {s.config.init}" for i, s in enumerate(stages) if not _is_there(s, stages[:i])]:
+        raise ConfigError(f"the stream {path}: {'; '.join(lost)}, which no task before it is; change the order or init")
     return Stream(found.name, stages, contrast, method)
+
+
+def _is_there(stage: Stage, before: Sequence[Stage]) -> bool:
+    """Say whether the row that a training starts from is there by then; the stream's own bank has no other rows."""
+    if not stage.config.init.startswith(FROM):
+        return bool(before) or stage.config.init != NEAREST
+    ref = parse_spec(stage.config.init.removeprefix(FROM))
+    return any(s.card.taskname == ref.taskname and ref.lang in (None, s.card.lang) for s in before)
 
 
 def _tuning(asked: str) -> str:

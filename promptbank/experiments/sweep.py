@@ -21,7 +21,7 @@ from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.study import Study, draw_settings
 from promptbank.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.train.config import TrainConfig
-from tasks import Example, Split, TaskCard, fold_of, in_dev
+from tasks import Example, Split, TaskCard, check_parts, fold_of, in_dev
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
@@ -68,11 +68,14 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
 
     Raises:
         ConfigError: the settings start from a stored row.
+        CardError: a placement needs more virtual tokens than the card has.
         InputError: the card is open.
+        SplitError: a part of an inner fold would be empty.
         TrainingError: every setting of a rung has failed.
     """
     bench.refuse_open("sweep")
     bench.refuse_stored_start("sweep")
+    _check(bench, plan)
     card, config = bench.card, bench.config
     about = bench.about() | {
         "space": {name: list(values) for name, values in SPACE.items()},
@@ -96,6 +99,14 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         train = partial(_rung, ledger, bench, plan)
         rungs = _halve(drawn["settings"], plan, train, study)
         return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
+
+
+def _check(bench: Bench, plan: SweepPlan) -> None:
+    """Refuse at once what would fail after hours: parts without rows, placements that the card has no tokens for."""
+    for fold in range(plan.folds):
+        _inner(bench.examples, plan.folds, fold, bench.config.dev_fraction, KEEP ** -(plan.rungs - 1))
+    for placement in SPACE["placement"]:
+        place_virtual_tokens(bench.card, bench.card.total_virtual_tokens, placement)
 
 
 def _halve(
@@ -145,6 +156,7 @@ def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: flo
     rest = [e for e in examples if fold_of(e.group, folds, SWEEP_SALT) != fold]
     train = first_share([e for e in rest if not in_dev(e.group, dev_fraction)], share, seed=fold)
     dev = [e for e in rest if in_dev(e.group, dev_fraction)]
+    check_parts(train=train, dev=dev, test=test)
     return Split(tuple(train), tuple(dev), tuple(test))
 
 

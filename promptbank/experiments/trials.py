@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Bench:
         examples: the whole set.
         config: of its trainings, where the experiment does not replace a part.
         listener: hears of progress.
+        told: what a reader should know of the rows beside.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Bench:
     examples: Sequence[Example]
     config: TrainConfig
     listener: Listener
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def about(self) -> dict[str, Any]:
         """Return what decides every result on it."""
@@ -76,7 +78,7 @@ class Bench:
 
     def aside(self) -> dict[str, Any]:
         """Return what is told beside it and decides nothing."""
-        return {"backbone": self.backbone.name}
+        return {"backbone": self.backbone.name, **self.told}
 
     def refuse_stored_start(self, kind: str) -> None:
         """Refuse settings of which the start is a stored row, for experiments that may not look at the user's bank.
@@ -234,7 +236,9 @@ def origin(backbone: Backbone, lm: LanguageModel, cards: Iterable[TaskCard]) -> 
 
     The backbone's name is none of it: it is for people, and one backbone has several.
     """
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+    cards = list(cards)
+    held = ("llguidance",) if any(card.answer_format for card in cards) else ()
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "transformers", *held)}
     return {
         "fingerprint": backbone.fingerprint,
         "tokenizer_sha256": backbone.tokenizer_sha256,

@@ -1,7 +1,7 @@
 """Baselines without a language model: the most frequent label, and logistic regression on TF-IDF.
 
 A prompt that does not beat them has learnt nothing worth serving. TF-IDF needs scikit-learn (extra ``baseline``),
-imported when it is fitted.
+imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from promptbank.errors import InputError, PromptBankError, TrainingError
 from tasks import ANSWER_FORMATS, Example, TaskCard
 
-__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings"]
+__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings", "tfidf_version"]
 
 INVERSE_PENALTY = 10
 MOST_ITERATIONS = 1000
@@ -24,17 +24,18 @@ LONGEST_PHRASE = 2
 
 
 def tfidf_settings() -> dict[str, Any]:
-    """Return what decides the result of TF-IDF beside its rows; the version is None without scikit-learn."""
-    try:
-        version = importlib.metadata.version("scikit-learn")
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    return {
-        "c": INVERSE_PENALTY,
-        "longest_phrase": LONGEST_PHRASE,
-        "most_iterations": MOST_ITERATIONS,
-        "scikit-learn": version,
-    }
+    """Return what decides the result of TF-IDF beside its rows and its version."""
+    return {"c": INVERSE_PENALTY, "longest_phrase": LONGEST_PHRASE, "most_iterations": MOST_ITERATIONS}
+
+
+def tfidf_version() -> str:
+    """Return the version of scikit-learn, and import it.
+
+    Raises:
+        PromptBankError: it is not installed.
+    """
+    _sklearn()
+    return importlib.metadata.version("scikit-learn")
 
 
 def label_ids(card: TaskCard) -> tuple[str, ...]:
@@ -130,7 +131,7 @@ class _Pipeline(_Fitted, Protocol):
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> object: ...
 
 
-def _pipeline() -> _Pipeline:
+def _sklearn() -> tuple[Any, Any, Any]:
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -139,8 +140,13 @@ def _pipeline() -> _Pipeline:
         raise PromptBankError(
             "the TF-IDF baseline needs scikit-learn; install it with: pip install 'promptbank[baseline]'"
         ) from exc
-    words = TfidfVectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
-    made: _Pipeline = make_pipeline(words, LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
+    return TfidfVectorizer, LogisticRegression, make_pipeline
+
+
+def _pipeline() -> _Pipeline:
+    vectorizer, logistic, make_pipeline = _sklearn()
+    words = vectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
+    made: _Pipeline = make_pipeline(words, logistic(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
     return made
 
 

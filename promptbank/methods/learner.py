@@ -85,9 +85,18 @@ class Method(ABC):
 
     Attributes:
         training: settings of `TrainConfig` in which the method differs.
+        trains: whether it takes steps of gradient descent, so has a learning rate.
     """
 
     training: ClassVar[Mapping[str, object]] = {}
+    trains: ClassVar[bool] = True
+
+    def ready(self) -> None:  # noqa: B027 - most methods need nothing that is not there
+        """Load what the method needs of others, before its cost is measured.
+
+        Raises:
+            PromptBankError: it is not installed.
+        """
 
     @abstractmethod
     def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> Learner:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from promptbank.backbone import Backbone
+from promptbank.errors import PromptBankError
 from promptbank.evaluate import Evaluated, score_texts
 from promptbank.forward import LanguageModel
-from promptbank.methods.classic import TfidfLogistic, label_ids, tfidf_settings
+from promptbank.methods.classic import TfidfLogistic, label_ids, tfidf_settings, tfidf_version
 from promptbank.methods.icl import InContext, draw_shots
 from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.train.config import TrainConfig
@@ -28,6 +29,7 @@ class Shots(Method):
         shots: examples in the prompt, drawn with the run's seed.
     """
 
+    trains: ClassVar[bool] = False
     shots: int = 4
 
     def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> _Shown:
@@ -39,13 +41,23 @@ class Shots(Method):
 class Tfidf(Method):
     """Logistic regression on TF-IDF, a classifier for each task; it needs no dev rows and learns from them too."""
 
+    trains: ClassVar[bool] = False
+
+    def ready(self) -> None:
+        """Import scikit-learn: half a second and 150 MB are no cost of a task."""
+        tfidf_version()
+
     def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> _Classifiers:
         """Begin without classifiers."""
         return _Classifiers()
 
     def settings(self) -> dict[str, Any]:
-        """Return the features and the penalty, and the package that decides the rest."""
-        return tfidf_settings()
+        """Return the features and the penalty, and the package that decides the rest; None where it is missing."""
+        try:
+            version = tfidf_version()
+        except PromptBankError:
+            version = None
+        return {**tfidf_settings(), "scikit-learn": version}
 
 
 class _Shown(Learner):

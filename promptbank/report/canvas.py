@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from promptbank.errors import PromptBankError
@@ -28,6 +29,7 @@ __all__ = [
     "WIDTH",
     "draw",
     "look",
+    "need_matplotlib",
     "pale",
     "upright",
     "words",
@@ -69,6 +71,16 @@ STYLE = {
 }
 
 
+def need_matplotlib() -> None:
+    """Make sure that plots can be made, before what they are to show is computed for hours.
+
+    Raises:
+        PromptBankError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise PromptBankError("plots need matplotlib; install it with: pip install 'promptbank[experiments]'")
+
+
 def draw(
     paint: Callable[[Figure, Axes], None],
     *,
@@ -93,12 +105,11 @@ def draw(
     Raises:
         PromptBankError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import style
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise PromptBankError("plots need matplotlib; install it with: pip install 'promptbank[experiments]'") from exc
+    need_matplotlib()
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     title, x_label, y_label = words(title, 64), words(x_label, 64), upright(y_label, height)
     columns, room = _legend(legend)
     height += LINE * (1.6 * _lines(title) + _lines(x_label)) + below + room + 0.5

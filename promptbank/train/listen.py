@@ -41,7 +41,7 @@ class EpochReport:
         epoch: from 1; goes on counting where a run begins again.
         train_loss: mean over its steps, in nats a token.
         dev: its score.
-        best: whether it is the best so far.
+        best: whether it is the best so far of those that may be kept (``keep_from``).
         restart: what is done because the attempt that ends here has collapsed; empty otherwise.
         run: name of the run; empty when there is only one.
     """

@@ -268,7 +268,7 @@ class Run:
         """Return what a finished run leaves."""
         if self.progress.failed:
             return Failed(self.progress.failed)
-        assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score is always the best so far
+        assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score that may be kept is the best so far
         assert self.progress.best_epoch is not None  # noqa: S101
         return Trained(
             self.best,

@@ -45,6 +45,9 @@ COMMANDS = {
     "compare": ("compare", *TASK, "--methods", "ptuning,lora,tfidf", "--seeds", "2", "--epochs", "4"),
 }
 
+BEGUN = {"baseline": "cells/*shots*", "compare": "cells/*"}
+"""What is there once the hard part is under way: a training's resume file, or the first of several cells."""
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
@@ -82,11 +85,7 @@ def kill(world: Path, home: str, name: str) -> None:
     """Kill -9 as soon as something is under way that the next call must go on with."""
     process = start(world, home, name)
     while process.poll() is None:
-        begun = [
-            *world.glob(f"{home}/runs/{name}-*/**/resume.safetensors"),
-            *world.glob(f"{home}/runs/{name}-*/cells/*"),
-        ]
-        if begun:
+        if any(world.glob(f"{home}/runs/{name}-*/{BEGUN.get(name, '**/resume.safetensors')}")):
             process.send_signal(signal.SIGKILL)
             process.wait()
             return

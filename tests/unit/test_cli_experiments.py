@@ -48,6 +48,21 @@ def test_a_cross_validation_learns_from_another_language_and_without_flagged_row
     assert "p-tuned on en and sv" in again.stdout  # what was learnt before stays in the report
     assert "write LANG=FILE" in error(promptbank(*crossval, "--other", "en.jsonl"))
     assert "is not sv" in error(promptbank(*crossval, "--other", "sv=en.jsonl"))
+    own = json.loads(promptbank("tasks", "show", "sentiment-task:sv").stdout) | {"lang": "gl"}
+    Path("gl.jsonl").write_text(json.dumps(own) + "\n")
+    of_file = (
+        "crossval",
+        "--task",
+        "sentiment-task:gl",
+        "--card",
+        "gl.jsonl",
+        "--data",
+        "sv.jsonl",
+        "--folds",
+        "3",
+        *SMALL,
+    )
+    assert promptbank(*of_file, "--other", "en=en.jsonl").exit_code == 0  # the English card is promptbank's own
 
 
 def test_a_curve_compares_starts(promptbank: Promptbank) -> None:
@@ -59,6 +74,7 @@ def test_a_curve_compares_starts(promptbank: Promptbank) -> None:
     assert "p-tuned, start: nearest" in table[0]
     assert "own; ask for 1 to 3 repeats" in error(promptbank(*curve, "--repeats", "4"))
     assert "may have learnt the rows that are tested on" in error(promptbank(*curve, "--start", "from:sentiment-task"))
+    assert "--init beside --start" in promptbank(*curve, "--init", "labels", "--start", "text").stderr
     assert "no list of numbers" in error(promptbank(*curve, "--fractions", "a,b"))
     assert "above 0 and at most 1" in error(promptbank(*curve, "--fractions", "1.5"))
 
@@ -68,6 +84,8 @@ def test_a_sweep_keeps_a_fold_out(promptbank: Promptbank) -> None:
     result = promptbank("sweep", *TASK, "--settings", "3", "--rungs", "1", "--keep-out", "0", *SMALL, "--json")
     assert result.exit_code == 0, result.output
     assert "fold 0 of 10 is kept out" in result.stderr
+    told = json.loads(Path(lines(result.stdout)[0]["result"]).read_text())["about"]
+    assert told["kept_out"] == "fold 0 of 10"
     assert len(lines(result.stdout)[0]["table"]) == 3
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from typer.testing import CliRunner, Result
 
 from promptbank.cli import compare as compare_command
 from promptbank.errors import ConfigError, TrainingError
+from promptbank.experiments import compare as comparing
 from promptbank.experiments import meter as meters
 from promptbank.experiments.compare import Compared, Comparison, run_compare
 from promptbank.experiments.meter import Cost, Meter, cost_of
 from promptbank.forward import LanguageModel
 from promptbank.methods.prompts import Rows
+from promptbank.methods.untrained import Tfidf
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -54,6 +56,30 @@ def results(found: Compared) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key != "timings"}
 
 
+def runs_of(cells: Iterable[str]) -> set[tuple[str, str]]:
+    """Method and seed of cells, without the hash of the settings between them."""
+    return {(name.partition("-")[0], name.partition("-")[2].partition(".")[2]) for name in cells}
+
+
+def test_a_method_and_a_seed_are_added_to_what_is_there(tmp_path: Path) -> None:
+    first = compared(tmp_path, Comparison(("prompt",), seeds=1, training=TRAINING))
+    cells = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/cells/*")}
+    more = compared(tmp_path, Comparison(("prompt", "tfidf"), seeds=2, training=TRAINING))
+    assert more.path == first.path
+    assert {path: path.stat().st_mtime_ns for path in cells} == cells
+    other = compared(tmp_path, Comparison(("prompt",), seeds=1, training=TRAINING, lrs={"prompt": 0.5}))
+    assert other.methods[0]["config"]["lr"] == 0.5  # other settings of a method are other runs of it
+    assert other.methods[0]["seeds"] != more.methods[0]["seeds"][:1]
+
+
+def test_importing_a_package_is_no_cost_of_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Tfidf, "ready", lambda _: said.append("ready"))
+    monkeypatch.setattr(comparing, "Meter", lambda: said.append("measured from here") or Meter())
+    compared(tmp_path, Comparison(("tfidf",), seeds=1, training=TRAINING))
+    assert said == ["ready", "measured from here"]
+
+
 def test_two_comparisons_one_of_them_killed_end_with_equal_results(tmp_path: Path) -> None:
     comparison = Comparison(("prompt", "lora", "icl"), seeds=2, training=TRAINING)
 
@@ -65,7 +91,7 @@ def test_two_comparisons_one_of_them_killed_end_with_equal_results(tmp_path: Pat
     with pytest.raises(Killed):
         compared(tmp_path / "killed", comparison, on_run=kill)
     done = {path.name for path in (tmp_path / "killed").glob("runs/*/cells/*")}
-    assert done == {"prompt.v1.seed-0.json", "prompt.v1.seed-1.json", "lora.v1.seed-0.json"}
+    assert runs_of(done) == {("prompt.v1", "seed-0.json"), ("prompt.v1", "seed-1.json"), ("lora.v1", "seed-0.json")}
     again = compared(tmp_path / "killed", comparison)
     assert results(whole) == results(again)
     assert whole.measured.keys() == again.measured.keys()
@@ -76,7 +102,7 @@ def test_every_run_has_its_costs_beside_the_result(tmp_path: Path) -> None:
     found = compared(tmp_path, Comparison(("full", "tfidf"), seeds=1, training=TRAINING))
     written = json.loads(found.path.with_name("measured.json").read_text())
     assert written == found.measured
-    assert set(written) == {"full.v1.seed-0", "tfidf.v1.seed-0"}
+    assert runs_of(written) == {("full.v1", "seed-0"), ("tfidf.v1", "seed-0")}
     for cost in written.values():
         assert {"train_seconds", "memory_bytes", "peak_bytes", "threads", "load_average"} <= set(cost)
 
@@ -212,6 +238,7 @@ def test_forgetting_is_measured_on_the_first_task_and_is_0_for_rows(tmp_path: Pa
         ({"methods": ()}, "0 methods with 3 seeds"),
         ({"methods": ("lora",), "seeds": 0}, "1 methods with 0 seeds"),
         ({"methods": ("lora",), "lrs": {"full": 0.1}}, "full.v1, which is not compared"),
+        ({"methods": ("tfidf",), "lrs": {"tfidf": 0.1}}, "tfidf.v1, which takes no steps"),
         ({"methods": ("lora",), "lrs": {"lora": 3.0}}, r"settings of lora.v1: lr = 3.0"),
         ({"methods": ("lora",), "training": {"epochs": 0}}, "epochs = 0"),
     ],
@@ -275,9 +302,9 @@ def command_line(*arguments: str) -> Result:
 
 def test_costs_are_the_mean_of_seconds_and_the_most_memory() -> None:
     measured = {
-        "lora.v1.seed-0": {"train_seconds": 1.0, "memory_bytes": 4_000_000},
-        "lora.v1.seed-1": {"train_seconds": 2.0, "memory_bytes": None},
-        "full.v1.seed-0": {"train_seconds": 9.0, "memory_bytes": 9_000_000},
+        "lora.v1-0a.seed-0": {"train_seconds": 1.0, "memory_bytes": 4_000_000},
+        "lora.v1-0a.seed-1": {"train_seconds": 2.0, "memory_bytes": None},
+        "full.v1-0b.seed-0": {"train_seconds": 9.0, "memory_bytes": 9_000_000},
     }
     assert cost_of("lora.v1", measured) == Cost(1.5, 4)
     assert cost_of("icl.v1", measured) == Cost(None, None)

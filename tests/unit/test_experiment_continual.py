@@ -20,6 +20,7 @@ from promptbank.experiments.continual import run_continual
 from promptbank.experiments.reports import continual_report
 from promptbank.experiments.stream import Stage, Stream, read_stream
 from promptbank.forward import LanguageModel
+from promptbank.report.parts import Table
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
 from store import NewRow, Store, open_store
@@ -188,6 +189,47 @@ def test_a_killed_stream_ends_with_the_result_of_an_undisturbed_one(tmp_path: Pa
     with pytest.raises(Killed):
         run(tmp_path / "b" / "home", KillAt(steps), contrast=True)
     assert apart_from_timings(run(tmp_path / "b" / "home", contrast=True)) == apart_from_timings(whole)
+
+
+def test_a_contrast_that_cannot_be_run_costs_nothing_of_what_was_learnt(tmp_path: Path) -> None:
+    done = run(tmp_path / "home", contrast=True, tasks=replace(stream(), method="bitfit.v1"))  # a Llama has no biases
+    assert "has no bias" in done["results"]["full"]["reason"]
+    report = continual_report(done)
+    assert any("bitfit.v1 could not be run beside it" in line for line in report.falls_short)
+    assert done["results"]["bank"]["scores"]["forgetting"] == 0
+
+
+def test_a_contrast_stays_in_the_result_when_it_is_not_asked_for_again(tmp_path: Path) -> None:
+    both = run(tmp_path / "home", contrast=True)
+    assert run(tmp_path / "home", KillAt(1))["results"] == both["results"]
+
+
+def test_a_stream_too_long_for_a_plot_is_told_in_a_table(tmp_path: Path) -> None:
+    done = run(tmp_path / "home")
+    names, bank = [f"t{n}:en" for n in range(17)], done["results"]["bank"]
+    bank |= {"matrix": [[0.5] * (n + 1) for n in range(17)], "metrics": {}}
+    done["results"]["tasks"] = names
+    parts = {part.title: part for part in continual_report(done).parts}
+    shown = parts["Accuracy matrix: prompt bank"]
+    assert isinstance(shown, Table)
+    assert shown.rows[1] == ["t1:en", 0.5, 0.5, *[None] * 15]
+
+
+def test_a_stream_starts_from_no_task_that_is_not_learnt_by_then(fresh_store: Store, tmp_path: Path) -> None:
+    rows = [json.dumps({"sentence": f"s{n}", "label": "sports"}) for n in range(40)]
+    (tmp_path / "topics.jsonl").write_text("\n".join(rows))
+    for init in ("from:sentiment-task:en", "nearest"):
+        (tmp_path / "stream.toml").write_text(
+            f"""
+            name = "one"
+            config = {{init = "{init}"}}
+            [[experience]]
+            task = "topic-task:en"
+            data = ["topics.jsonl"]
+            """
+        )
+        with pytest.raises(ConfigError, match=f"topic-task:en starts {init}, which no task before it is"):
+            read_stream(tmp_path / "stream.toml", fresh_store)
 
 
 def test_the_contrast_goes_on_with_the_weights_it_had(tmp_path: Path) -> None:

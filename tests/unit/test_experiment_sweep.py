@@ -15,6 +15,7 @@ from promptbank.experiments.study import Study, draw_settings
 from promptbank.experiments.sweep import SPACE, SweepPlan, run_sweep
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent
+from tasks import SplitError, TaskError
 from tests.unit.test_experiments import KillAt, Killed, bench_of
 from tests.worlds import card_of, examples_of
 
@@ -135,6 +136,11 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: P
     for init in ("nearest", "from:tone:en"):
         with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a sweep"):
             run_sweep(replace(bench, config=CONFIG.model_copy(update={"init": init})), PLAN)
+    with pytest.raises(SplitError, match="no row left for"):
+        run_sweep(replace(bench, examples=examples_of(2)), PLAN)
+    one = card_of(total_virtual_tokens=1, virtual_token_splits=[1])
+    with pytest.raises(TaskError, match="around"):
+        run_sweep(replace(bench, card=one), PLAN)
     assert not (tmp_path / "runs").exists()
 
 

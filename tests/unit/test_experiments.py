@@ -1,6 +1,7 @@
 """Experiments: scores of stored rows, folds as drawn, and a killed command that ends with the same result."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from promptbank.backbone import Backbone
 from promptbank.bank.learn import learn_task
-from promptbank.errors import ConfigError, InputError, TrainingError
+from promptbank.errors import ConfigError, InputError, PromptBankError, TrainingError
+from promptbank.experiments import classical
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.crossval import run_crossval
@@ -43,6 +45,22 @@ def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
 
 def apart_from_timings(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != "timings"}
+
+
+def test_a_missing_package_is_told_before_anything_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    with pytest.raises(PromptBankError, match="needs scikit-learn"):
+        crossval(tmp_path, KillAt(1))
+
+
+def test_a_newer_package_makes_its_own_cells_anew_and_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = crossval(tmp_path)
+    monkeypatch.setattr(classical, "tfidf_version", lambda: "9.9")
+    again = crossval(tmp_path, KillAt(1))
+    assert again["results"] == first["results"]
+    assert sum(name.endswith("sklearn-9.9") for name in again["timings"]) == 3
 
 
 def test_every_row_is_in_the_test_part_of_its_fold_alone(tmp_path: Path) -> None:
@@ -156,6 +174,11 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -
     few, all_rows = result["results"]["points"]
     assert [point["fraction"] for point in (few, all_rows)] == [0.2, 1.0]
     assert few["rows"] == [max(1, round(0.2 * n)) for n in all_rows["rows"]]
+    bench = bench_of(tmp_path, 32)
+    for repeat in range(2):
+        some, every = (_reduced(bench.examples, 3, repeat, share, CONFIG) for share in (0.2, 1.0))
+        assert {e.id for e in some.train} < {e.id for e in every.train}
+        assert some.test == every.test
     assert list(few["ptuned"]) == ["text", "nearest", "from:tone:en"]
     assert all(len(scores) == 2 for point in (few, all_rows) for scores in point["ptuned"].values())
     assert curve(tmp_path / "home", plan, KillAt(1)) == result
