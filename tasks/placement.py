@@ -40,7 +40,7 @@ def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard
     body = before.rstrip()
     template, splits = PLACEMENTS[placement](body, before[len(body) :] + answer, total)
     if total < len(splits):
-        fault = Fault("total_virtual_tokens", f"{total}; the placement {placement!r} needs {len(splits)} or more")
+        fault = Fault("total_virtual_tokens", None, f"{total}; the placement {placement!r} needs {len(splits)} or more")
         raise CardError(f"{card.taskname}:{card.lang}", [fault])
     return parse_card(
         {
