@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptbank.cli.output import print_json, print_table, say
-from promptbank.report.cells import cell_text
+from promptbank.report.cells import cell_plain, cell_text
 from promptbank.report.parts import Report, Table
 from promptbank.report.write import write_report
 
@@ -27,7 +27,8 @@ def tell(path: Path, build: Callable[[Mapping[str, Any]], Report], out: Path | N
     result = read_result(path)
     report = build(result)
     table = next(part for part in report.parts if isinstance(part, Table))
-    rows = [dict(zip(table.columns, map(cell_text, row), strict=True)) for row in table.rows]
+    shown = cell_plain if as_json else cell_text
+    rows = [dict(zip(table.columns, map(shown, row), strict=True)) for row in table.rows]
     written = write(report, path, out)
     if as_json:
         print_json({"result": str(path), "report": [str(p) for p in written], "summary": report.summary, "table": rows})

@@ -10,11 +10,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from promptbank.report.parts import Cell, Table
 from tasks.statistics import Interval, MeanSd
 
-__all__ = ["about_rows", "blocks", "cell_text", "is_number", "number_columns", "plain_text"]
+__all__ = ["about_rows", "blocks", "cell_plain", "cell_text", "is_number", "number_columns", "plain_text"]
 
 NOTHING = "-"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -42,6 +43,15 @@ def cell_text(cell: Cell) -> str:
         case Interval():
             return _beside(cell.mean, " [{}, {}]", cell.low, cell.high)
     return _number(cell, _decimals(cell))
+
+
+def cell_plain(cell: Cell) -> object:
+    """Return a cell as a plain JSON value: numbers stay numbers.
+
+    >>> cell_plain(MeanSd(0.826, 0.018, 5)), cell_plain("lora.v1"), cell_plain(None)
+    ({'mean': 0.826, 'sd': 0.018, 'n': 5}, 'lora.v1', None)
+    """
+    return asdict(cell) if isinstance(cell, MeanSd | Interval) else cell
 
 
 def _beside(mean: float, form: str, *others: float | None) -> str:
