@@ -101,17 +101,15 @@ def _run(
 
 def _line(method: Mapping[str, Any]) -> dict[str, object]:
     """One method as a line of the table; scores to four decimals."""
+    from promptbank.cli.output import rounded
+
     accuracy, macro_f1 = method["accuracy"], method["macro_f1"]
     return {
         **{key: method[key] for key in ("method", "shots", "calibration")},
-        "accuracy": _rounded(accuracy["mean"]),
-        "sd_folds": _rounded(accuracy["sd_folds"]),
-        "sd_seeds": _rounded(accuracy["sd_seeds"]),
-        "macro_f1": _rounded(macro_f1["mean"]),
-        "macro_f1_sd_folds": _rounded(macro_f1["sd_folds"]),
-        "macro_f1_sd_seeds": _rounded(macro_f1["sd_seeds"]),
+        "accuracy": rounded(accuracy["mean"]),
+        "sd_folds": rounded(accuracy["sd_folds"]),
+        "sd_seeds": rounded(accuracy["sd_seeds"]),
+        "macro_f1": rounded(macro_f1["mean"]),
+        "macro_f1_sd_folds": rounded(macro_f1["sd_folds"]),
+        "macro_f1_sd_seeds": rounded(macro_f1["sd_seeds"]),
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -197,6 +197,7 @@ def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCar
 
 def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
     """One method as a line of the table: scores to four decimals; seconds as mean, memory as the most of all seeds."""
+    from promptbank.cli.output import rounded
     from promptbank.experiments.compare import BESIDE
     from promptbank.experiments.meter import cost_of
 
@@ -207,17 +208,13 @@ def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
     cost = cost_of(name, compared.measured)
     return {
         "method": name,
-        "score": _rounded(entry["score"]["mean"]),
-        "sd": _rounded(entry["score"]["sd"]),
-        **{name: _rounded(entry["metrics"][name]["mean"]) for name in BESIDE if name in entry["metrics"]},
-        "forgetting": _rounded(entry["forgetting"]["mean"]),
+        "score": rounded(entry["score"]["mean"]),
+        "sd": rounded(entry["score"]["sd"]),
+        **{name: rounded(entry["metrics"][name]["mean"]) for name in BESIDE if name in entry["metrics"]},
+        "forgetting": rounded(entry["forgetting"]["mean"]),
         "trainable": entry["trainable"],
         "bytes_per_task": entry["stored_bytes"],
         "train_seconds": cost.seconds,
         "memory_mb": cost.memory_mb,
         **reason,
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

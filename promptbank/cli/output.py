@@ -15,7 +15,7 @@ from rich.table import Table
 
 from promptbank.errors import ConfigError
 
-__all__ = ["print_json", "print_table", "say", "write_text", "writing"]
+__all__ = ["print_json", "print_table", "rounded", "say", "write_text", "writing"]
 
 PIPED_WIDTH = 200
 """Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
@@ -76,6 +76,11 @@ def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *,
         return
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     Console(highlight=False, markup=False, width=width).print(table)
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a score to four decimals, as tables and lines of JSON show it."""
+    return None if value is None else round(value, 4)
 
 
 def _cell(value: object) -> str:

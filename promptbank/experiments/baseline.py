@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import fmean
 from typing import Any
 
 from promptbank.backbone import Backbone
@@ -24,6 +24,7 @@ from promptbank.methods.calibration import CALIBRATIONS, CONTENT_FREE, calibrate
 from promptbank.methods.classic import CLASSICAL, TfidfLogistic, label_ids, tfidf_settings
 from promptbank.methods.icl import SEPARATOR, InContext, draw_shots
 from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
+from tasks.statistics import mean_sd
 
 __all__ = ["Baseline", "BaselineSettings", "RowsDone", "run_baseline"]
 
@@ -288,9 +289,6 @@ def _calibrated(name: str, cell: Mapping[str, Any]) -> dict[str, str]:
 def _spread(metric: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Mean of a metric, and its sample standard deviations over folds and over seeds; None for one alone."""
     table = [[fold[metric] for fold in seed["folds"]] for seed in seeds]  # (seeds, K)
-    by_fold, by_seed = [mean(column) for column in zip(*table, strict=True)], [mean(row) for row in table]
-    return {
-        "mean": mean(by_fold),
-        "sd_folds": stdev(by_fold),
-        "sd_seeds": stdev(by_seed) if len(by_seed) > 1 else None,
-    }
+    by_fold = mean_sd([fmean(column) for column in zip(*table, strict=True)])
+    by_seed = mean_sd([fmean(row) for row in table])
+    return {"mean": by_fold.mean, "sd_folds": by_fold.sd, "sd_seeds": by_seed.sd}

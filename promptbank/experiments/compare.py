@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from promptbank.backbone import Backbone
@@ -33,6 +32,7 @@ from promptbank.train.loop import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import first_rows
+from tasks.statistics import mean_sd
 
 __all__ = ["BESIDE", "Compared", "Comparison", "run_compare"]
 
@@ -262,4 +262,7 @@ def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:
 def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
     """Mean and sample standard deviation over seeds; None where there is none."""
     known = [value for value in values if value is not None]
-    return {"mean": mean(known) if known else None, "sd": stdev(known) if len(known) > 1 else None}
+    if not known:
+        return {"mean": None, "sd": None}
+    found = mean_sd(known)
+    return {"mean": found.mean, "sd": found.sd}
