@@ -22,7 +22,7 @@ from promptbank.experiments.arms import Arms, read_flagged
 from promptbank.experiments.continual import run_continual
 from promptbank.experiments.crossval import run_crossval
 from promptbank.experiments.crossval_report import crossval_report
-from promptbank.experiments.curve import CurvePlan, run_curve
+from promptbank.experiments.curve import CurvePlan, Other, run_curve
 from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.experiments.stream import read_stream
 from promptbank.experiments.sweep import SweepPlan, run_sweep
@@ -31,7 +31,7 @@ from promptbank.forward import LanguageModel
 from promptbank.report.canvas import need_matplotlib
 from promptbank.train.config import TrainConfig
 from store import Store
-from tasks import Example, TaskCard, TaskError, fold_of
+from tasks import TaskCard, TaskError, fold_of
 
 __all__ = ["ArmsAsked", "Chosen", "SweepPlan", "continual", "crossval", "curve", "curve_plan", "sweep"]
 
@@ -87,23 +87,32 @@ class ArmsAsked:
             ConfigError: not LANG=FILE, or two languages.
             InputError: a file that cannot be read, see `read_flagged`.
         """
-        pairs = [text.partition("=")[::2] for text in self.other]
-        langs = sorted({lang for lang, _ in pairs})
-        if not all(lang and path for lang, path in pairs) or len(langs) > 1 or card.lang in langs:
-            raise ConfigError(
-                f"--other {' '.join(self.other)}: write LANG=FILE, of one language that is not {card.lang}, such as "
-                "en=fiqa.jsonl"
-            )
-        if not pairs and self.provenance is None:
+        other = _other(store, chosen, card, self.other)
+        if other is None and self.provenance is None:
             return None
-        examples: list[Example] = []
-        if pairs:
-            other = _other_card(store, f"{card.taskname}:{langs[0]}", chosen.card)
-            examples = examples_of(other, [path for _, path in pairs], part="train").examples
         flagged = read_flagged(self.provenance) if self.provenance else frozenset()
         if self.provenance and not flagged:
             say(f"no row of {self.provenance} has a flag, so there is nothing to leave out and no arm without flags")
-        return Arms(examples, "".join(langs), flagged)
+        return Arms(other.examples if other else (), other.card.lang if other else "", flagged)
+
+
+def _other(store: Store, chosen: Chosen, card: TaskCard, given: Sequence[str]) -> Other | None:
+    """Read LANG=FILE of the task's rows in another language; None if there are none.
+
+    Raises:
+        ConfigError: not LANG=FILE, or two languages.
+    """
+    pairs = [text.partition("=")[::2] for text in given]
+    langs = sorted({lang for lang, _ in pairs})
+    if not all(lang and path for lang, path in pairs) or len(langs) > 1 or card.lang in langs:
+        raise ConfigError(
+            f"--other {' '.join(given)}: write LANG=FILE, of one language that is not {card.lang}, such as "
+            "en=fiqa.jsonl"
+        )
+    if not pairs:
+        return None
+    other = _other_card(store, f"{card.taskname}:{langs[0]}", chosen.card)
+    return Other(other, examples_of(other, [path for _, path in pairs], part="train").examples)
 
 
 def _other_card(store: Store, spec: str, card: str | None) -> TaskCard:
@@ -146,11 +155,18 @@ def curve_plan(fractions: str, repeats: int, folds: int, starts: Sequence[str]) 
 
 
 def curve(
-    settings: Settings, chosen: Chosen, config: TrainConfig, plan: CurvePlan, out: Path | None, *, as_json: bool
+    settings: Settings,
+    chosen: Chosen,
+    config: TrainConfig,
+    plan: CurvePlan,
+    other: Sequence[str],
+    out: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Run every fraction, write the report, print its first table."""
     with _bench(settings, chosen, config) as (bench, store):
-        path = run_curve(bench, plan, starts=store)
+        path = run_curve(bench, plan, starts=store, other=_other(store, chosen, bench.card, other))
     tell(path, curve_report, out, as_json=as_json)
 
 

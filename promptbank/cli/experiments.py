@@ -68,12 +68,20 @@ def curve(
         list[str] | None,
         typer.Option("--start", help="Starts to compare, as --init takes them; no row of the task itself. Repeatable."),
     ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LANG=FILE, the rows in another language: they are learnt first, without the folds that are tested, "
+            "for --start from:taskname:LANG. Repeatable."
+        ),
+    ] = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
     """Learn a task from fewer and fewer rows: nested samples, the spread of repeats, TF-IDF beside it.
 
-    A killed command goes on when it is given again.
+    With --other, what does a language gain by starting from the row of another one? A killed command goes on when it is
+    given again.
 
     Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
     """
@@ -83,7 +91,7 @@ def curve(
         raise typer.BadParameter("--init beside --start: name every start with --start")
     chosen = experimenting.Chosen(task, lang, card, data)
     plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
-    experimenting.curve(common.settings, chosen, training.config(), plan, out, as_json=json)
+    experimenting.curve(common.settings, chosen, training.config(), plan, other or [], out, as_json=json)
 
 
 def sweep(

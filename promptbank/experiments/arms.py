@@ -14,7 +14,7 @@ from pathlib import Path
 from promptbank.errors import InputError
 from tasks import Example, Split, fold_of, in_dev
 
-__all__ = ["Arms", "arm_split", "read_flagged", "relabelled"]
+__all__ = ["Arms", "arm_split", "check_groups", "read_flagged", "relabelled"]
 
 UNFLAGGED = "ok"
 
@@ -63,7 +63,7 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
         InputError: no such row, rows with the same id in different groups, an answer that stands for two, or one that
             no common row has.
     """
-    _check_groups(others, examples)
+    check_groups(others, examples)
     mine = {e.id: e.answer for e in examples}
     answers: dict[str | None, str | None] = {}
     for other in others:
@@ -82,8 +82,12 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
     return [replace(e, id=f"{e.lang}:{e.id}", lang=lang, answer=answers[e.answer]) for e in others]
 
 
-def _check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None:
-    """Refuse rows that would be learnt from in the very fold where their counterpart is tested."""
+def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None:
+    """Refuse rows that would be learnt from in the very fold where their counterpart is tested.
+
+    Raises:
+        InputError: rows with the same id are in different groups.
+    """
     groups = {e.id: e.group for e in examples}
     apart = [e for e in others if groups.get(e.id, e.group) != e.group]
     if apart:

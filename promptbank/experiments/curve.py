@@ -2,11 +2,13 @@
 
 Samples are nested (see `tasks.sampling`): the rows at 1 % are among those at 5 %. Each repeat has a fold of its own as
 test part, so the spread is that of rows to learn from and of rows to answer. TF-IDF is fitted to the same samples and
-their dev rows. Rows of the task itself are never started from: they may have learnt what is tested.
+their dev rows. Stored rows of the task itself are never started from: they may have learnt what is tested. What another
+language has learnt is started from by learning that first, in each repeat from the folds that are not tested.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +17,17 @@ from typing import Any
 
 from promptbank.bank.start import StartRows
 from promptbank.errors import ConfigError
+from promptbank.experiments.arms import check_groups
 from promptbank.experiments.classical import classical_cell, classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
-from promptbank.experiments.trials import Bench, Trial, run_trials, said
+from promptbank.experiments.trials import Bench, Trial, row_versions, run_trials, said
 from promptbank.methods.classic import tfidf_settings
-from promptbank.train.config import TrainConfig, checked_config
+from promptbank.train.config import FROM, TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, crossval_split
+from tasks import Example, Split, TaskCard, crossval_split, data_sha256
 from tasks.sampling import first_rows, first_share
 
-__all__ = ["CurvePlan", "run_curve"]
+__all__ = ["CurvePlan", "Other", "run_curve"]
 
 LEAST_DEV = 8
 
@@ -57,42 +60,99 @@ class CurvePlan:
             )
 
 
-def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store) -> Path:
+@dataclass(frozen=True, eq=False)
+class Other:
+    """The task in another language, of which all rows but the tested fold's are learnt before, to start from.
+
+    Attributes:
+        card: closed, with the language's own label forms.
+        examples: with the groups of the set that is tested.
+    """
+
+    card: TaskCard
+    examples: Sequence[Example]
+
+    @property
+    def init(self) -> str:
+        """The start that stands for its rows."""
+        return f"{FROM}{self.card.taskname}:{self.card.lang}"
+
+    def about(self) -> dict[str, Any]:
+        """Return what decides what it has learnt."""
+        return {"card": json.loads(self.card.canonical_json()), "data_sha256": data_sha256(self.examples)}
+
+
+def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | None = None) -> Path:
     """Learn and score every fraction; return the path of the result file.
 
     Args:
         bench: task, closed, rows, and settings; with epochs and patience auto, few rows get more of both.
         plan: fractions, repeats and starts.
         starts: the bank of which rows of other tasks may be started from.
+        other: the task in another language, if one of the starts is its own (`Other.init`).
 
     Raises:
-        ConfigError: a start names a row of the task itself.
-        InputError: the card is open.
+        ConfigError: a start names a row of the task itself, or none the other language.
+        InputError: the card is open, or a row of the other language is in another group than its counterpart.
         UnknownTaskError: a start names a row that is not there.
     """
     bench.refuse_open("curve")
     inits = plan.inits or (bench.config.init,)
     for init in inits:
         checked_config({"init": init}, of="a start")
+    if other:
+        check_groups(other.examples, bench.examples)
+        if other.init not in inits:
+            raise ConfigError(f"{other.card.lang} is learnt to be started from; name it: --start {other.init}")
     rows = StartRows(starts, without=bench.card.taskname)
     about = bench.about() | {
         "fractions": list(plan.fractions),
         "repeats": plan.repeats,
         "folds": plan.folds,
         "inits": list(inits),
-        "rows_to_start_from": {init: rows.hashes(init, bench.backbone) for init in inits},
+        "rows_to_start_from": {
+            init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init
+        },
         "least_dev": LEAST_DEV,
         "tfidf": tfidf_settings(),
+        **({"other": other.about()} if other else {}),
     }
     with open_ledger(bench.home, "curve", about, bench.aside()) as ledger:
-        point = partial(_point, ledger, bench, plan, inits, rows)
+        before = {other.init: _learnt_before(ledger, bench, plan, other)} if other else {}
+        point = partial(_point, ledger, bench, plan, {init: before.get(init) for init in inits}, rows)
         return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
 
 
+def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) -> list[str]:
+    """Learn the other language in every repeat, without the fold that is tested; return the starts that this gives."""
+    splits = [crossval_split(other.examples, plan.folds, r, bench.config.dev_fraction) for r in range(plan.repeats)]
+    own = "text" if bench.config.starts_from_row else bench.config.init
+    trials = [
+        Trial(f"other-{other.card.lang}-{r}", other.card, split, _settings(bench.config, own, r))
+        for r, split in enumerate(splits)
+    ]
+    run_trials(ledger, bench, trials)
+    return [f"{other.init}@{version}" for version in row_versions(ledger, bench, trials)]
+
+
 def _point(
-    ledger: Ledger, bench: Bench, plan: CurvePlan, inits: Sequence[str], rows: StartRows, fraction: float
+    ledger: Ledger,
+    bench: Bench,
+    plan: CurvePlan,
+    inits: Mapping[str, Sequence[str] | None],
+    rows: StartRows,
+    fraction: float,
 ) -> dict[str, Any]:
-    """Learn and score one fraction, in every repeat and from every start."""
+    """Learn and score one fraction, in every repeat and from every start.
+
+    Args:
+        ledger: of the experiment.
+        bench: its task.
+        plan: its repeats.
+        inits: starts, with the one of each repeat where that was learnt before.
+        rows: that the others may be started from.
+        fraction: of the training rows.
+    """
     config = bench.config
     splits = [_reduced(bench.examples, plan.folds, r, fraction, config) for r in range(plan.repeats)]
     cells = [
@@ -111,12 +171,12 @@ def _point(
         "starts": {},
         "trials": list(_classical_said(fraction, cells)),
     }
-    for init in inits:
+    for init, before in inits.items():
         trials = [
-            Trial(f"{fraction:g}-{_safe(init)}-{r}", bench.card, split, _settings(config, init, r))
-            for r, split in enumerate(splits)
+            Trial(f"{fraction:g}-{_safe(init)}-{r}", bench.card, split, _settings(config, own, r))
+            for r, (split, own) in enumerate(zip(splits, before or [init] * len(splits), strict=True))
         ]
-        done = run_trials(ledger, bench, trials, starts=rows)
+        done = run_trials(ledger, bench, trials, starts=None if before else rows)
         point["ptuned"][init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
         point["macro_f1"][init] = [done[trial.name]["test"]["macro_f1"] for trial in trials]
         point["starts"][init] = [done[trial.name]["start"] for trial in trials]

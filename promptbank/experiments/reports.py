@@ -189,7 +189,10 @@ def _starts(points: Sequence[Result]) -> list[Table]:
         for init, chosen in point["starts"].items()
         if set(chosen) != {init}
     ]
-    note = "In the order of the repeats. Rows of the task itself are left out: they may have learnt the test rows."
+    note = (
+        "In the order of the repeats. Stored rows of the task itself are left out: they may have learnt the test rows. "
+        "Those of another language were learnt here, each without the fold that its repeat tests."
+    )
     return [Table("Starts", ["share", "asked for", "started from"], rows, note=note)] if rows else []
 
 

@@ -35,7 +35,7 @@ from promptbank.train.run import Failed
 from store import Store, open_store
 from tasks import Example, Split, TaskCard, data_sha256
 
-__all__ = ["TOGETHER", "Bench", "Trial", "origin", "run_trials", "said", "told_of"]
+__all__ = ["TOGETHER", "Bench", "Trial", "origin", "row_versions", "run_trials", "said", "told_of"]
 
 TOGETHER = 16
 """Most trials learnt in shared batches; with 16 rows each, 256 rows a pass."""
@@ -202,6 +202,14 @@ def said(done: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         {"trial": name, "start": found.get("start"), **{key: found[key] for key in ("warnings", "notes")}}
         for name, found in done.items()
     ]
+
+
+def row_versions(ledger: Ledger, bench: Bench, trials: Sequence[Trial]) -> list[int]:
+    """Return the versions of learnt trials' rows in the experiment's own bank."""
+    with open_store(f"sqlite:///{ledger.folder / 'bank.db'}") as store:
+        scopes = [scope_of(trial.card.taskname, trial.card.lang, bench.backbone) for trial in trials]
+        found = [store.aliases.get(scope, trial.name) for scope, trial in zip(scopes, trials, strict=True)]
+    return [version for version in found if version is not None]
 
 
 def _scored(store: Store, bench: Bench, trial: Trial, about: Mapping[str, Any]) -> dict[str, Any]:

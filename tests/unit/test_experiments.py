@@ -16,7 +16,7 @@ from promptbank.experiments import classical
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.classical import classical_cell
 from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.curve import CurvePlan, _reduced, _settings, run_curve
+from promptbank.experiments.curve import CurvePlan, Other, _reduced, _settings, run_curve
 from promptbank.experiments.ledger import open_ledger
 from promptbank.experiments.reports import curve_report
 from promptbank.experiments.trials import Bench, Trial, run_trials
@@ -261,6 +261,25 @@ def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path) -> N
     shown = {part.title: part for part in curve_report(result).parts}
     assert [list(row) for row in shown["Starts"].rows] == [["100%", "nearest", ", ".join(point["starts"]["nearest"])]]
     assert [row[1] for row in shown["Notes of the trainings"].rows] == notes
+
+
+def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested_fold(tmp_path: Path) -> None:
+    bench = replace(bench_of(tmp_path, 48), card=card_of(lang="sv"))
+    other = Other(card_of(), [replace(e, fields={"sentence": f"{e.fields['sentence']} en"}) for e in bench.examples])
+    moved = replace(other, examples=[replace(e, group="elsewhere") for e in other.examples])
+    plan = CurvePlan((0.5,), 2, 3, ("text", "from:mood:en"))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        path = run_curve(bench, plan, starts=store, other=other)
+        with pytest.raises(ConfigError, match="en is learnt to be started from; name it: --start from:mood:en"):
+            run_curve(bench, replace(plan, inits=("text",)), starts=store, other=other)
+        with pytest.raises(InputError, match="keep id and group"):
+            run_curve(bench, plan, starts=store, other=moved)
+    (point,) = json.loads(path.read_text())["results"]["points"]
+    assert point["starts"] == {"text": ["text", "text"], "from:mood:en": ["mood:en@1", "mood:en@2"]}
+    for repeat in range(2):
+        before = json.loads((path.parent / "cells" / f"other-en-{repeat}.json").read_text())["result"]
+        tested = {e.id for e in crossval_split(bench.examples, 3, repeat, CONFIG.dev_fraction).test}
+        assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
 
 
 def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path) -> None:
