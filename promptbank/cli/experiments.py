@@ -31,7 +31,10 @@ def crossval(
     folds: Folds = 10,
     other: Annotated[
         list[str] | None,
-        typer.Option(help="LANG=FILE, the rows in another language: learn from them, and from both, too. Repeatable."),
+        typer.Option(
+            help="LANG=FILE, the rows in another language: learn from them, from both, and from these after them, too. "
+            "Repeatable."
+        ),
     ] = None,
     provenance: Annotated[
         Path | None, typer.Option(help="Of the translated rows: learn from those without a flag too.")

@@ -1,7 +1,8 @@
 """Arms of a cross-validation: the same test rows, answered by prompts that learnt from other rows of the same groups.
 
-A translated set is tested as it is, and learnt from itself, from the set it was translated from, from both, or from
-its rows without a flag. All arms have the target's card and answers; only the texts that are learnt from differ.
+A translated set is tested as it is, and learnt from itself, from the set it was translated from, from both, from its
+rows without a flag, or first from the other language and then from itself. All arms have the target's card and answers;
+only the texts that are learnt from differ.
 """
 
 from __future__ import annotations

@@ -6,15 +6,16 @@ Majority and TF-IDF with logistic regression run on the same folds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promptbank.experiments.arms import Arms, arm_split
 from promptbank.experiments.classical import classical_cell, classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
-from promptbank.experiments.trials import Bench, Trial, run_trials
+from promptbank.experiments.trials import Bench, Trial, row_versions, run_trials
 from promptbank.methods.classic import tfidf_settings
+from promptbank.train.config import FROM
 from tasks import DEV_SALT, FOLD_SALT, Example, Split, crossval_split, data_sha256, label_shares
 
 __all__ = ["fold_splits", "run_crossval"]
@@ -48,12 +49,8 @@ def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
         results: dict[str, Any] = {"ptuned": _learnt(ledger, bench, "fold", splits)}
         earlier = ledger.finished()
         results |= {key: earlier[key] for key in ("arms", "flagged") if key in earlier}
-        for name, pool in pools.items():
-            digest = data_sha256(pool)
-            parts = [arm_split(pool, own, folds, k, dev_fraction) for k, own in enumerate(splits)]
-            # the ledger's identity does not name the arms, so that one can be added later
-            learnt = _learnt(ledger, bench, f"arm-{digest[:12]}", parts)
-            results.setdefault("arms", {})[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": learnt}
+        if arms:
+            results["arms"] = results.get("arms", {}) | _arms(ledger, bench, arms, pools, splits)
         if arms and arms.flagged:
             results["flagged"] = sorted(arms.flagged)
         if classical:
@@ -65,8 +62,39 @@ def run_crossval(bench: Bench, *, folds: int, arms: Arms | None = None) -> Path:
         return ledger.finish(results)
 
 
-def _learnt(ledger: Ledger, bench: Bench, prefix: str, splits: Sequence[Split]) -> list[dict[str, Any]]:
-    """Learn and score one training of each split."""
-    trials = [Trial(f"{prefix}-{k}", bench.card, split, bench.config) for k, split in enumerate(splits)]
+def _arms(
+    ledger: Ledger, bench: Bench, arms: Arms, pools: Mapping[str, Sequence[Example]], splits: Sequence[Split]
+) -> dict[str, Any]:
+    """Learn and score every arm; by its name the rows that it learnt from, and its folds.
+
+    The ledger's identity does not name the arms, so that one can be added later.
+    """
+    card, found = bench.card, dict[str, Any]()
+    for name, pool in pools.items():
+        digest, prefix = data_sha256(pool), f"arm-{data_sha256(pool)[:12]}"
+        parts = [arm_split(pool, own, len(splits), k, bench.config.dev_fraction) for k, own in enumerate(splits)]
+        found[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": _learnt(ledger, bench, prefix, parts)}
+        if name == arms.lang:
+            versions = row_versions(ledger, bench, _trials(bench, prefix, parts))
+            inits = [f"{FROM}{card.taskname}:{card.lang}@{version}" for version in versions]
+            learnt = _learnt(ledger, bench, f"then-{digest[:12]}", splits, inits)
+            own = {"data_sha256": data_sha256(bench.examples), "rows": len(bench.examples)}
+            found[f"{name}, then {card.lang}"] = {**own, "ptuned": learnt}
+    return found
+
+
+def _learnt(
+    ledger: Ledger, bench: Bench, prefix: str, splits: Sequence[Split], inits: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Learn and score one training of each split, from starts of their own where they are given."""
+    trials = _trials(bench, prefix, splits, inits)
     found = run_trials(ledger, bench, trials)
     return [found[trial.name] for trial in trials]
+
+
+def _trials(bench: Bench, prefix: str, splits: Sequence[Split], inits: Sequence[str] = ()) -> list[Trial]:
+    starts = inits or [bench.config.init] * len(splits)
+    return [
+        Trial(f"{prefix}-{k}", bench.card, split, bench.config.model_copy(update={"init": init}))
+        for k, (split, init) in enumerate(zip(splits, starts, strict=True))
+    ]

@@ -44,7 +44,8 @@ def test_a_cross_validation_learns_from_another_language_and_without_flagged_row
     result = promptbank(*crossval, "--other", "en=en.jsonl", "--provenance", "provenance.jsonl", "--json")
     assert result.exit_code == 0, result.output
     methods = [row["method"] for row in lines(result.stdout)[0]["table"]]
-    assert methods[:4] == ["p-tuned", "p-tuned on en", "p-tuned on en and sv", "p-tuned on ok"]
+    arms = ("en", "en, then sv", "en and sv", "ok")
+    assert methods[:5] == ["p-tuned", *(f"p-tuned on {arm}" for arm in arms)]
     Path("provenance.jsonl").write_text('{"row_id": "r0", "status": "ok"}\n')
     again = promptbank(*crossval, "--provenance", "provenance.jsonl")
     assert "no row of provenance.jsonl has a flag" in again.stderr

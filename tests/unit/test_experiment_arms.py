@@ -87,7 +87,12 @@ def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_agai
     both = run(tmp_path, arms)
     assert both["results"]["ptuned"] == alone["results"]["ptuned"]
     assert all(both["timings"][name] == timing for name, timing in alone["timings"].items())
-    assert sorted(both["results"]["arms"]) == ["ok", "sv", "sv and en"]
+    assert sorted(both["results"]["arms"]) == ["ok", "sv", "sv and en", "sv, then en"]
+    then = both["results"]["arms"]["sv, then en"]["ptuned"]
+    before = both["results"]["arms"]["sv"]["ptuned"]
+    assert [fold["start"] for fold in then] == [f"mood:en@{4 + k}" for k in range(3)]  # 1 to 3 are the set's own
+    assert [fold["sizes"] for fold in then] == [fold["sizes"] for fold in both["results"]["ptuned"]]
+    assert [sorted(fold["predicted"]) for fold in then] == [sorted(fold["predicted"]) for fold in before]
     for arm in both["results"]["arms"].values():
         assert sorted(i for fold in arm["ptuned"] for i in fold["predicted"]) == sorted(e.id for e in MINE)
     assert apart_from_timings(run(tmp_path / "fresh", arms)) == apart_from_timings(both)
@@ -101,8 +106,8 @@ def test_the_report_sets_arms_and_flagged_rows_apart(tmp_path: Path) -> None:
         next(part for part in report.parts if isinstance(part, Table) and part.title == title)
         for title in ("By method", "Flagged rows apart")
     )
-    names = ["p-tuned", "p-tuned on sv", "p-tuned on sv and en", "p-tuned on ok"]
-    assert [row[0] for row in methods.rows][:4] == names
+    names = ["p-tuned", *(f"p-tuned on {arm}" for arm in ("sv", "sv, then en", "sv and en", "ok"))]
+    assert [row[0] for row in methods.rows][:5] == names
     gold = {e.id: e.answer for e in MINE}
     predicted = {i: label for fold in result["results"]["ptuned"] for i, label in fold["predicted"].items()}
     clean = [i for i in predicted if i not in ("e3", "e4")]
