@@ -8,7 +8,16 @@ from typing import Any
 
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import InputError
-from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, classification_report, data_sha256, exact_match
+from tasks import (
+    ANSWER_FORMATS,
+    DataError,
+    Example,
+    TaskCard,
+    classification_report,
+    collapse_of,
+    data_sha256,
+    exact_match,
+)
 
 __all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts"]
 
@@ -21,7 +30,7 @@ class Evaluated:
 
     Attributes:
         metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers;
-            the scores of the format for open answers that have one.
+            the scores of the format for open answers that have one, and collapse where nearly all name one class.
         data_sha256: of the examples, gold answers included.
         predicted: label ids, or texts, in the examples' order.
     """
@@ -100,11 +109,24 @@ def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
             raise DataError(f"{example.source}: the answer is no {card.answer_format}: {exc}") from exc
 
 
+def _classes(card: TaskCard, answers: Sequence[str]) -> list[str]:
+    """Return what of formatted answers is one of few; nothing of one that cannot be read."""
+    found = []
+    for answer in answers:
+        try:
+            found.append(ANSWER_FORMATS[card.answer_format or ""].class_of(card, answer))
+        except DataError:
+            found.append("")
+    return found
+
+
 def _metrics(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> dict[str, Any]:
     gold = [example.answer or "" for example in examples]
     if card.answer_format is not None:
         texts = [example.fields[card.text_field] for example in examples]
-        return dict(ANSWER_FORMATS[card.answer_format].scores(card, texts, gold, predicted))
+        scores = ANSWER_FORMATS[card.answer_format].scores(card, texts, gold, predicted)
+        collapse = collapse_of(_classes(card, gold), _classes(card, predicted))
+        return {**scores, **({"collapse": collapse} if collapse else {})}
     if card.label_space is None:
         return {"n": len(gold), "exact_match": exact_match(gold, predicted)}
     return classification_report(gold, predicted, tuple(card.label_space)).as_dict()

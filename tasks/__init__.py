@@ -28,7 +28,7 @@ from tasks.examples import (
     read_jsonl,
 )
 from tasks.hub import dataset_records
-from tasks.metrics import ClassificationReport, LabelScore, classification_report, exact_match
+from tasks.metrics import ClassificationReport, LabelScore, classification_report, collapse_of, exact_match
 from tasks.slot_metrics import IntentSlotReport, intent_slot_report
 from tasks.slots import IntentSlots, Slot, is_identifier, locate, parse_intent_slots, render_intent_slots
 from tasks.spec import TaskRef, is_lang, is_taskname, parse_spec
@@ -81,6 +81,7 @@ __all__ = [
     "check_parts",
     "check_record",
     "classification_report",
+    "collapse_of",
     "convert_fiqa",
     "crossval_split",
     "data_sha256",

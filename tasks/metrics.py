@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["ClassificationReport", "LabelScore", "classification_report", "exact_match"]
+__all__ = ["ClassificationReport", "LabelScore", "classification_report", "collapse_of", "exact_match"]
 
 COLLAPSE_SHARE = 0.95
 
@@ -80,7 +80,7 @@ def classification_report(gold: Sequence[str], predicted: Sequence[str], labels:
         labels=tuple(labels),
         confusion=tuple(map(tuple, matrix)),
         majority_share=max(sum(row) for row in matrix) / len(gold),
-        collapse=_collapse(gold, predicted),
+        collapse=collapse_of(gold, predicted),
     )
 
 
@@ -92,7 +92,13 @@ def _score(matrix: list[list[int]], index: int) -> LabelScore:
     return LabelScore(precision, recall, 2 * right / (support + guessed) if support + guessed else 0.0, support)
 
 
-def _collapse(gold: Sequence[str], predicted: Sequence[str]) -> str | None:
+def collapse_of(gold: Sequence[str], predicted: Sequence[str]) -> str | None:
+    """Say that nearly all predictions are one label though the gold ones are mixed; None where that is not so.
+
+    Args:
+        gold: labels, at least one.
+        predicted: as many.
+    """
     label = max(sorted(set(predicted)), key=predicted.count)
     share, due = predicted.count(label) / len(predicted), gold.count(label) / len(gold)
     if len(gold) < 2 or share < COLLAPSE_SHARE or due > COLLAPSE_SHARE or share <= due:
