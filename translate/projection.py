@@ -179,7 +179,7 @@ class Ordered:
 
     Attributes:
         stretches: for each source span its place in the target text.
-        sure: whether another order with other types was as good, so that nothing but the order of the words decided.
+        sure: whether no order with other types is as good; if one is, the order of the words alone decided.
     """
 
     stretches: tuple[tuple[int, int], ...]

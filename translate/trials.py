@@ -69,12 +69,14 @@ class Trials:
         self._src, self._tgt = inventory.src, inventory.tgt
 
     def made(self, records: Sequence[Record]) -> list[Trial]:
-        """Send everything marked, and what came back spoilt plain; spans that look alike are sent alone too."""
+        """Send everything marked, what came back spoilt plain, and alone the values of spans that look alike."""
         trials = self._sent([self._first_trial(record) for record in records])
         spoilt = [i for i, trial in enumerate(trials) if trial.fault]
         plain = self._sent([self._trial(trials[i].record, trials[i].record.text, "plain") for i in spoilt])
         for i, trial in zip(spoilt, plain, strict=True):
             trials[i] = replace(trial, fault=trials[i].fault)
+        if not self.info.again:
+            return trials
         alone = self.alone(trial.record for trial in trials if not trial.sure)
         return [trial if trial.sure else self._told_apart(trial, alone) for trial in trials]
 

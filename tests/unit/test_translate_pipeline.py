@@ -300,16 +300,22 @@ MEETING = request("7", "about the [event_name : meeting] at the [place_name : of
 MEETING_SAID = {"about the [meeting] at the [office]": "på [kontoret] om [mötet]"}
 
 
+class Patient(Spy):
+    """May be asked the same in other ways."""
+
+    def info(self) -> EngineInfo:
+        return replace(super().info(), again=True)
+
+
 def test_spans_that_changed_places_are_told_apart_by_what_they_are_alone() -> None:
     alone = {"meeting": "möte", "office": "kontor"}
-    (outcome,) = translate_records([MEETING], recorded(**MEETING_SAID, **alone), DictMemory(), SETUP)
+    (outcome,) = translate_records([MEETING], Patient(recorded(**MEETING_SAID, **alone)), DictMemory(), SETUP)
     assert shown(outcome).endswith("event_name(mötet), place_name(kontoret)")
     assert outcome.status == "ok"
 
 
 def test_spans_that_only_the_order_of_the_words_tells_apart_are_told() -> None:
-    alone = {"meeting": "träff", "office": "byrå"}
-    (outcome,) = translate_records([MEETING], recorded(**MEETING_SAID, **alone), DictMemory(), SETUP)
+    (outcome,) = translate_records([MEETING], recorded(**MEETING_SAID), DictMemory(), SETUP)  # a recording: asked once
     assert [(flag.name, flag.evidence) for flag in outcome.flags] == [("span_searched", "found by order (0)")]
     assert outcome.status == "warn"
 
