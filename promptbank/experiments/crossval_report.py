@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from promptbank.experiments.reports import notes_tables, shown_about, timing_table, warning_lines
+from promptbank.experiments.report_parts import Result, notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import bar_plot
 from tasks import ANSWER_FORMATS, Example, TaskCard, exact_match, parse_card
@@ -20,7 +19,6 @@ NAMES = {"ptuned": "p-tuned", "tfidf": "TF-IDF + logistic regression", "majority
 ARM = "p-tuned on "
 """Before the name of what an arm learnt from."""
 
-Result = Mapping[str, Any]
 Right = Mapping[str, Mapping[str, float]]
 """By method and example id, 1 for right and 0 for wrong."""
 

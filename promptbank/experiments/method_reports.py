@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from promptbank.experiments.compare import BESIDE
 from promptbank.experiments.meter import cost_of
-from promptbank.experiments.reports import notes_tables, shown_about, timing_table, warning_lines
+from promptbank.experiments.report_parts import Result, notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import Dot, bar_plot, scatter_plot
 from tasks.statistics import MeanSd
 
 __all__ = ["baseline_report", "compare_report"]
-
-Result = Mapping[str, Any]
 
 
 def baseline_report(result: Result) -> Report:

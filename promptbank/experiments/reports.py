@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from promptbank.experiments.report_parts import Result, notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.matrix import MOST
 from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
 from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
-from tasks import parse_card
 from tasks.statistics import mean_sd
 
-__all__ = [
-    "continual_report",
-    "curve_report",
-    "notes_tables",
-    "shown_about",
-    "sweep_report",
-    "timing_table",
-    "warning_lines",
-]
-
-Result = Mapping[str, Any]
-
-
-def warning_lines(trials: Sequence[Result]) -> list[str]:
-    """Return what is to be warned of, each line with the name of its training.
-
-    Args:
-        trials: each with ``trial``, its name, and ``warnings``.
-    """
-    return [f"{trial['trial']}: {warning}" for trial in trials for warning in trial.get("warnings", ())]
-
-
-def notes_tables(trials: Sequence[Result]) -> list[Table]:
-    """Return a table of what was decided in the trainings, or none where nothing was.
-
-    Args:
-        trials: each with ``trial``, its name, and ``notes``.
-    """
-    rows = [[trial["trial"], note] for trial in trials for note in trial.get("notes", ())]
-    return [Table("Notes of the trainings", ["training", "note"], rows)] if rows else []
+__all__ = ["continual_report", "curve_report", "sweep_report"]
 
 
 def sweep_report(result: Result) -> Report:
@@ -266,21 +236,3 @@ def _final(results: Result) -> Table:
         if isinstance(value, float) and key != "majority_share"
     ]
     return Table("Metrics of the bank after the last task", ["task", "metric", "value"], rows)
-
-
-def timing_table(result: Result) -> Table:
-    """Show what each part of an experiment took, and what the machine was doing when it was done."""
-    rows: list[list[Cell]] = [
-        [name, t["seconds"], t["cpu_seconds"], t["threads"], t["cores"], ", ".join(map(str, t["load_average"]))]
-        for name, t in result["timings"].items()
-    ]
-    columns = ["part", "seconds", "processor seconds", "threads", "cores", "load average after it (1, 5, 15 minutes)"]
-    note = "A part that was killed and gone on with counts from its last start. Timings are no part of the result."
-    return Table("Time", columns, rows, note=note)
-
-
-def shown_about(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an experiment is about as a page shows it: names of the cards that the result file has whole."""
-    cards = [parse_card(card, source="the result file") for card in about.get("cards", ())]
-    names = ", ".join(f"{card.taskname}:{card.lang} (sha256 {card.sha256[:12]})" for card in cards)
-    return {**about, "cards": names} if cards else dict(about)

@@ -11,7 +11,8 @@ pytest.importorskip("matplotlib", reason="the extra experiments is not installed
 
 from promptbank.experiments.crossval_report import _is_right, crossval_report
 from promptbank.experiments.method_reports import compare_report
-from promptbank.experiments.reports import continual_report, curve_report, shown_about, sweep_report
+from promptbank.experiments.report_parts import shown_about, timing_table
+from promptbank.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report
@@ -114,7 +115,25 @@ def test_a_sweep_tells_quality_and_time_by_placement() -> None:
     assert found == [["after", 0.8, 0.1, 2, 15.0], ["before", 0.7, 0.1, 1, 50.0]]  # number 3 differs in more
     assert table(sweep_report(result), "Rung 2").rows[0][5] == 0.9
     taken = table(sweep_report(result), "Time").rows
-    assert list(taken[0]) == ["training-rung0-after-0-0", 30.0, 9.0, 1, 2, "1.0, 0.5, 0.2"]
+    assert list(taken[0]) == ["training-rung0-after-0-*", 1, 30.0, 9.0, "1", "2", "1"]
+
+
+def test_parts_of_all_folds_and_seeds_are_one_line_of_the_time() -> None:
+    def timing(seconds: float, load: float) -> dict[str, Any]:
+        return {"seconds": seconds, "cpu_seconds": 1.0, "threads": 1, "cores": 2, "load_average": [load, 9.0, 9.0]}
+
+    names = [
+        "fold-0.shots-4.seed-0",
+        "fold-1.shots-4.seed-1",
+        "fold-0.shots-8.seed-0",
+        "classical-fold-0.sklearn-1.9.1",
+    ]
+    shown = timing_table({"timings": {name: timing(n + 1.0, n / 2) for n, name in enumerate(names)}}).rows
+    assert [list(row) for row in shown] == [
+        ["fold-*.shots-4.seed-*", 2, 3.0, 2.0, "1", "2", "0 to 0.5"],
+        ["fold-*.shots-8.seed-*", 1, 3.0, 1.0, "1", "2", "1"],
+        ["classical-fold-*.sklearn-1.9.1", 1, 4.0, 1.0, "1", "2", "1.5"],
+    ]
 
 
 def test_a_curve_is_told_by_share() -> None:
