@@ -20,8 +20,8 @@ from tasks import (
 )
 
 NAMES = st.from_regex(r"[^\W\d]\w{0,8}", fullmatch=True)
-# letters that make borders, and any text
-VALUES = st.text(alphabet="ab(), \n", min_size=1, max_size=12) | st.text(min_size=1, max_size=12)
+# letters that make borders, and any text; white space alone is no value
+VALUES = (st.text(alphabet="ab(), \n", max_size=12) | st.text(max_size=12)).filter(str.strip)
 SLOTS = st.lists(st.builds(Slot, NAMES, VALUES), max_size=4)
 
 

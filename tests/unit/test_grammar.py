@@ -318,7 +318,7 @@ def test_evaluation_scores_intents_and_slots() -> None:
     gold = [example(0, TEXT, said), example(1, TEXT, re.sub("Intent: .*", "Intent: other", said))]
     metrics = evaluate(Predictor(lm), task, gold).metrics
     keys = "n intent_accuracy slot_precision slot_recall slot_f1 span_f1 exact_match grounded parsed"
-    assert list(metrics) == keys.split()
+    assert list(metrics) == [*keys.split(), "collapse"]  # the one intent that it names is right for one of two
     assert (metrics["n"], metrics["intent_accuracy"], metrics["exact_match"]) == (2, 0.5, 0.5)
     assert (metrics["grounded"], metrics["parsed"]) == (1, 1)
     assert evaluate(Predictor(lm, constrained=False), task, gold).metrics["parsed"] == 0
