@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from promptbank.cli.mt_progress import progress
 from promptbank.cli.output import print_table, say, write_text
 from promptbank.cli.session import opened_store
-from promptbank.cli.translating import TranslateAsked, progress, the_engine
+from promptbank.cli.translating import TranslateAsked, the_engine
 from promptbank.cli.translators import read_sets
 from promptbank.config import Settings
 from promptbank.errors import ConfigError

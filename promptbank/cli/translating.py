@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from promptbank.bank.cards import chosen_card, known_cards
-from promptbank.cli.output import print_json, print_table, say, write_text
-from promptbank.cli.progress import bar
+from promptbank.cli.mt_progress import progress
+from promptbank.cli.output import print_json, print_table, say
 from promptbank.cli.session import opened_store
 from promptbank.config import Settings
 from promptbank.errors import InputError
@@ -33,20 +30,17 @@ from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
 from translate.inventory_file import load_inventory, shipped_inventory
-from translate.memory import Step, is_storable, translate_plain
+from translate.memory import is_storable, translate_plain
 from translate.outcome import Override
 from translate.pipeline import Setup
 from translate.policy_file import load_policy
 from translate.protect import read_names
 
-__all__ = ["CHARACTERS", "TranslateAsked", "progress", "the_engine", "translate_lines", "translate_sets"]
+__all__ = ["CHARACTERS", "TranslateAsked", "the_engine", "translate_lines", "translate_sets"]
 
 STATUS = "status.json"
 OPTIONS = {"others": "compare", "as_json": "json"}
 """Options by the names of their fields, where these differ."""
-
-LINE_SECONDS = 30.0
-"""Between two lines of progress where no terminal shows a bar."""
 
 
 @dataclass(frozen=True)
@@ -239,72 +233,6 @@ def _inventory(
         said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
         say(f"{len(undecided)} label(s) and phrase(s) without a decision ({said}): proposed; approve them in {own}")
     return inventory
-
-
-@contextmanager
-def progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
-    """Show the engine's progress, a bar or a line every half minute, and keep it in a file for `mt status`."""
-    sums, told = Rounds(), time.monotonic()
-    with bar() if sys.stderr.isatty() else nullcontext() as shown:
-        line = shown.add_task("translating", total=None) if shown else None
-
-        def on_step(step: Step) -> None:
-            nonlocal told
-            sums.add(step)
-            if shown and line is not None:
-                shown.update(line, completed=sums.done, total=sums.total, description=sums.words())
-            elif time.monotonic() - told > LINE_SECONDS:
-                say(f"{sums.done}/{sums.total} {sums.words()}")
-                told = time.monotonic()
-            if status:
-                write_text(status, json.dumps(sums.plain()) + "\n")
-
-        yield on_step
-
-
-class Rounds:
-    """Sums the steps of a run's rounds: marked, plain, with placeholders, values alone, other ways."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._before = self._now = Step(0, 0, 0)
-
-    def add(self, step: Step) -> None:
-        """Take a step in; a round that is done is followed by a new one."""
-        if self._now.done == self._now.total:
-            self._before = self._sum()
-        self._now = step
-
-    @property
-    def done(self) -> int:
-        """Segments that are translated, so far."""
-        return self._sum().done
-
-    @property
-    def total(self) -> int:
-        """Segments of the rounds that have begun."""
-        return self._sum().total
-
-    @property
-    def rate(self) -> float:
-        """Segments a second that the engine translates."""
-        step = self._sum()
-        return (step.done - step.recalled) / max(time.monotonic() - self._began, 1e-9)
-
-    def words(self) -> str:
-        """Return what to say beside the numbers."""
-        return f"translating, {self.rate:.1f} segments/s" if self.rate else "translating"
-
-    def plain(self) -> dict[str, float | None]:
-        """Return the figures; seconds left are those of the round."""
-        step, seconds = self._sum(), time.monotonic() - self._began
-        left = round((step.total - step.done) / self.rate, 1) if self.rate else None
-        return {**vars(step), "seconds": round(seconds, 1), "seconds_left": left}
-
-    def _sum(self) -> Step:
-        return Step(
-            *(old + new for old, new in zip(vars(self._before).values(), vars(self._now).values(), strict=True))
-        )
 
 
 def _tell(done: Translated, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:

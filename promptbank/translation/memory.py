@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from store import Store, StoredSegment
 from translate import Hypothesis, Segment
 from translate.outcome import Override
-from translate.review import dump_overrides, parse_overrides
+from translate.review_lines import dump_overrides, parse_overrides
 
 __all__ = ["BankMemory", "apply_overrides", "kept_overrides"]
 

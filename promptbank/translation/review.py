@@ -8,8 +8,9 @@ from pathlib import Path
 from promptbank.errors import InputError
 from translate.errors import ReviewError
 from translate.outcome import Override
-from translate.review import ReviewItem, parse_items, validated
+from translate.review import ReviewItem, validated
 from translate.review_csv import read_answers
+from translate.review_lines import parse_items
 
 __all__ = ["ITEMS", "REVIEW", "decided_pair", "read_decisions", "unapplied"]
 

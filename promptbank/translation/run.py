@@ -25,8 +25,9 @@ from translate.inventory_file import dump_inventory, load_inventory
 from translate.memory import Step
 from translate.outcome import Outcome, provenance
 from translate.pipeline import Setup, translate_records
-from translate.review import dump_items, review_items
+from translate.review import review_items
 from translate.review_csv import write_items
+from translate.review_lines import dump_items
 
 __all__ = ["Source", "Translated", "locked", "refuse_names", "translate_sources", "write_translated"]
 

@@ -17,13 +17,12 @@ from translate.review import (
     Answer,
     ReviewItem,
     annotate,
-    dump_overrides,
     parse_annotated,
-    parse_overrides,
     review_items,
     validated,
 )
 from translate.review_csv import COLUMNS, read_answers, write_items
+from translate.review_lines import dump_overrides, parse_overrides
 
 COPIED = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
 ITEMS = review_items(COPIED, Policy())
