@@ -4,10 +4,13 @@ Samples are nested (see `tasks.sampling`): the rows at 1 % are among those at 5 
 test part, so the spread is that of rows to learn from and of rows to answer. TF-IDF is fitted to the same samples and
 their dev rows. Stored rows of the task itself are never started from: they may have learnt what is tested. What another
 language has learnt is started from by learning that first, in each repeat from the folds that are not tested.
+
+Fractions and starts are no part of the experiment's identity, so others are added to what is there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from promptbank.experiments.classical import classical_cell, classical_name
 from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.trials import Bench, Trial, row_versions, run_trials, said
 from promptbank.methods.classic import tfidf_settings
-from promptbank.train.config import FROM, TrainConfig, checked_config
+from promptbank.train.config import FROM, INITS, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
 from tasks.sampling import first_rows, first_share
@@ -105,22 +108,42 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
         if other.init not in inits:
             raise ConfigError(f"{other.card.lang} is learnt to be started from; name it: --start {other.init}")
     rows = StartRows(starts, without=bench.card.taskname)
+    hashes = {init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init}
     about = bench.about() | {
-        "fractions": list(plan.fractions),
         "repeats": plan.repeats,
         "folds": plan.folds,
-        "inits": list(inits),
-        "rows_to_start_from": {
-            init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init
-        },
         "least_dev": LEAST_DEV,
         "tfidf": tfidf_settings(),
-        **({"other": other.about()} if other else {}),
     }
-    with open_ledger(bench.home, "curve", about, bench.aside()) as ledger:
+    asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
+    with open_ledger(bench.home, "curve", about, {**bench.aside(), **asked}) as ledger:
         before = {other.init: _learnt_before(ledger, bench, plan, other)} if other else {}
-        point = partial(_point, ledger, bench, plan, {init: before.get(init) for init in inits}, rows)
+        found = [_Start(init, _label(init, hashes.get(init) or other), before.get(init)) for init in inits]
+        point = partial(_point, ledger, bench, plan, found, rows)
         return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
+
+
+@dataclass(frozen=True)
+class _Start:
+    """One of the starts that are compared.
+
+    Attributes:
+        init: as it was asked for.
+        label: of its cells: with the hash of the rows that it may come from, where it comes from rows.
+        learnt: the start of each repeat, where that was learnt before; None where ``init`` is the one of all.
+    """
+
+    init: str
+    label: str
+    learnt: Sequence[str] | None
+
+
+def _label(init: str, of: Sequence[str] | Other | None) -> str:
+    safe = init.replace(":", ".").replace("@", ".v")
+    if init in INITS or not of:
+        return safe
+    decided = of.about() if isinstance(of, Other) else of
+    return f"{safe}-{hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) -> list[str]:
@@ -128,7 +151,7 @@ def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) 
     splits = [crossval_split(other.examples, plan.folds, r, bench.config.dev_fraction) for r in range(plan.repeats)]
     own = "text" if bench.config.starts_from_row else bench.config.init
     trials = [
-        Trial(f"other-{other.card.lang}-{r}", other.card, split, _settings(bench.config, own, r))
+        Trial(f"{_label(other.init, other)}-{r}", other.card, split, _settings(bench.config, own, r))
         for r, split in enumerate(splits)
     ]
     run_trials(ledger, bench, trials)
@@ -139,7 +162,7 @@ def _point(
     ledger: Ledger,
     bench: Bench,
     plan: CurvePlan,
-    inits: Mapping[str, Sequence[str] | None],
+    starts: Sequence[_Start],
     rows: StartRows,
     fraction: float,
 ) -> dict[str, Any]:
@@ -149,8 +172,8 @@ def _point(
         ledger: of the experiment.
         bench: its task.
         plan: its repeats.
-        inits: starts, with the one of each repeat where that was learnt before.
-        rows: that the others may be started from.
+        starts: that are compared.
+        rows: that they may come from, where none was learnt before.
         fraction: of the training rows.
     """
     config = bench.config
@@ -171,15 +194,15 @@ def _point(
         "starts": {},
         "trials": list(_classical_said(fraction, cells)),
     }
-    for init, before in inits.items():
+    for start in starts:
         trials = [
-            Trial(f"{fraction:g}-{_safe(init)}-{r}", bench.card, split, _settings(config, own, r))
-            for r, (split, own) in enumerate(zip(splits, before or [init] * len(splits), strict=True))
+            Trial(f"{fraction:g}-{start.label}-{r}", bench.card, split, _settings(config, init, r))
+            for r, (split, init) in enumerate(zip(splits, start.learnt or [start.init] * len(splits), strict=True))
         ]
-        done = run_trials(ledger, bench, trials, starts=None if before else rows)
-        point["ptuned"][init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
-        point["macro_f1"][init] = [done[trial.name]["test"]["macro_f1"] for trial in trials]
-        point["starts"][init] = [done[trial.name]["start"] for trial in trials]
+        done = run_trials(ledger, bench, trials, starts=None if start.learnt else rows)
+        point["ptuned"][start.init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
+        point["macro_f1"][start.init] = [done[trial.name]["test"]["macro_f1"] for trial in trials]
+        point["starts"][start.init] = [done[trial.name]["start"] for trial in trials]
         point["trials"] += said(done)
     return point
 
@@ -189,10 +212,6 @@ def _classical_said(fraction: float, cells: Sequence[Mapping[str, Any]]) -> Iter
         if cell["tfidf"]["warnings"]:
             name = f"TF-IDF, {fraction:g}-{r}"
             yield {"trial": name, "start": None, "warnings": cell["tfidf"]["warnings"], "notes": []}
-
-
-def _safe(init: str) -> str:
-    return init.replace(":", ".").replace("@", ".v")
 
 
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:

@@ -277,19 +277,22 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
     (point,) = json.loads(path.read_text())["results"]["points"]
     assert point["starts"] == {"text": ["text", "text"], "from:mood:en": ["mood:en@1", "mood:en@2"]}
     for repeat in range(2):
-        before = json.loads((path.parent / "cells" / f"other-en-{repeat}.json").read_text())["result"]
+        (cell,) = (path.parent / "cells").glob(f"from.mood.en-*-{repeat}.json")
+        before = json.loads(cell.read_text())["result"]
         tested = {e.id for e in crossval_split(bench.examples, 3, repeat, CONFIG.dev_fraction).test}
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
 
 
-def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path) -> None:
+def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Path) -> None:
     bench, tone = bench_of(tmp_path, 48), card_of(taskname="tone")
-    plan = CurvePlan((1.0,), 1, 3, ("nearest", "from:tone:en"))
+    plan, cells = CurvePlan((1.0,), 1, 3, ("nearest", "from:tone:en")), list[set[str]]()
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
 
         def startable() -> dict[str, list[str]]:
-            found: dict[str, list[str]] = json.loads(run_curve(bench, plan, starts=store).read_text())["about"]
-            return found["rows_to_start_from"]  # type: ignore[return-value]
+            path = run_curve(bench, plan, starts=store)
+            cells.append({cell.name for cell in path.parent.glob("cells/*") if "1-text" not in cell.name})
+            found: dict[str, list[str]] = json.loads(path.read_text())["about"]["rows_to_start_from"]
+            return found
 
         first = learn(store, bench, tone)
         assert startable() == {"nearest": [first], "from:tone:en": [first]}
@@ -297,6 +300,15 @@ def test_a_curve_is_another_one_when_what_it_may_start_from_is(tmp_path: Path) -
         assert startable() == {"nearest": [second], "from:tone:en": [second]}
         store.aliases.move(store.rows.list(taskname="tone")[0].scope, 1, "live", reason="back")
         assert startable() == {"nearest": [first], "from:tone:en": [first]}
+    assert cells[0] < cells[1] == cells[2]  # back at the first rows, nothing is learnt again
+
+
+def test_fractions_and_starts_are_added_to_a_curve(tmp_path: Path) -> None:
+    few = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)))
+    more = curve(tmp_path / "home", CurvePlan((0.5, 1.0), 2, 3, ("text", "labels")))
+    again = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)), KillAt(1))
+    assert again["results"] == few["results"]
+    assert more["results"]["points"][0]["ptuned"]["text"] == few["results"]["points"][0]["ptuned"]["text"]
 
 
 def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed() -> None:
