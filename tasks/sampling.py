@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tasks.errors import SplitError
 from tasks.examples import Example
 
-__all__ = ["few_per_label", "first_rows", "first_share", "sample_key"]
+__all__ = ["balanced_rows", "few_per_label", "first_rows", "first_share", "sample_key"]
 
 
 def sample_key(seed: int, row: str) -> str:
@@ -37,6 +37,20 @@ def first_share(examples: Sequence[Example], share: float, *, seed: int) -> list
 def first_rows(examples: Sequence[Example], rows: int, *, seed: int) -> list[Example]:
     """Return so many rows, or all where there are fewer, in the order of their keys."""
     return _sorted(examples, seed)[:rows]
+
+
+def balanced_rows(examples: Sequence[Example], rows: int, *, seed: int) -> list[Example]:
+    """Return so many rows, or all, with each label about as frequent as in all; small samples are in larger ones.
+
+    The i-th of a label's n rows, in the order of their keys, comes at (i + 1/2) / n. Ten rows by their keys alone can
+    have one label, and a dev set of one label chooses an epoch blindly. Where each answer is another one this is
+    `first_rows`.
+    """
+    places: dict[str, tuple[float, str]] = {}
+    for label in {e.answer for e in examples}:
+        own = _sorted([e for e in examples if e.answer == label], seed)
+        places |= {e.id: ((i + 0.5) / len(own), sample_key(seed, e.id)) for i, e in enumerate(own)}
+    return sorted(examples, key=lambda e: places[e.id])[:rows]
 
 
 def few_per_label(examples: Sequence[Example], count: int, *, seed: int, allow_short: bool = False) -> list[Example]:

@@ -285,6 +285,12 @@ def _publish(
             collapse=collapse,
         )
     )
+    labels = {example.answer for example in lesson.dev}
+    if not lesson.card.is_open and len(labels) == 1 < len({example.answer for example in lesson.train}):
+        warnings.append(
+            f"all {len(lesson.dev)} dev rows are {labels.pop()!r}, so the epoch was chosen blindly; give more rows, or "
+            "another --dev-fraction"
+        )
     if lesson.config.calibrate and lesson.card.is_open:
         warnings.append("calibrate was not done: open answers have no labels to calibrate")
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))

@@ -31,7 +31,7 @@ from promptbank.train.listen import Listener
 from promptbank.train.loop import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
-from tasks.sampling import first_rows
+from tasks.sampling import balanced_rows, first_rows
 from tasks.statistics import mean_sd
 
 __all__ = ["BESIDE", "Compared", "Comparison", "run_compare"]
@@ -134,6 +134,7 @@ def run_compare(
         **origin(backbone, lm, [card for card, _ in tasks]),
         "data": [{part: _digest(rows) for part, rows in vars(split).items()} for _, split in tasks],
         "rows": comparison.rows,
+        "dev_sample": "balanced.v1",
     }
     aside = {"backbone": backbone.name, "seeds": comparison.seeds}
     with open_ledger(home, "compare", about, aside) as ledger:
@@ -241,7 +242,7 @@ class _Bench:
         rows = self.comparison.rows
         if rows is None:
             return split
-        dev = first_rows(split.dev, math.ceil(len(split.dev) * rows / len(split.train)), seed=seed)
+        dev = balanced_rows(split.dev, math.ceil(len(split.dev) * rows / len(split.train)), seed=seed)
         return Split(tuple(first_rows(split.train, rows, seed=seed)), tuple(dev), split.test)
 
 

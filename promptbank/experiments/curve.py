@@ -28,7 +28,7 @@ from promptbank.methods.classic import tfidf_settings
 from promptbank.train.config import FROM, INITS, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
-from tasks.sampling import first_rows, first_share
+from tasks.sampling import balanced_rows, first_share
 
 __all__ = ["CurvePlan", "Other", "run_curve"]
 
@@ -113,6 +113,7 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
         "repeats": plan.repeats,
         "folds": plan.folds,
         "least_dev": LEAST_DEV,
+        "dev_sample": "balanced.v1",
         "tfidf": tfidf_settings(),
     }
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
@@ -215,9 +216,9 @@ def _classical_said(fraction: float, cells: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
-    """A share of the training rows, and the same share of the dev rows but for a least number."""
+    """A share of the training rows, and the same share of the dev rows, by label, but for a least number."""
     split, seed = crossval_split(examples, folds, repeat, config.dev_fraction), config.seed + repeat
-    dev = first_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
+    dev = balanced_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 
 

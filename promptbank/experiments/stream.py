@@ -18,7 +18,7 @@ from promptbank.methods.tuning import TuningMethod
 from promptbank.train.config import FROM, NEAREST, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
-from tasks.sampling import first_rows
+from tasks.sampling import balanced_rows, first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
 
@@ -176,7 +176,7 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
     dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))
     return Split(
         _few(whole.train, rows, config.seed),
-        _few(whole.dev, dev_rows, config.seed),
+        tuple(balanced_rows(whole.dev, dev_rows, seed=config.seed)),
         _few(whole.test, entry.test_rows, config.seed),
     )
 

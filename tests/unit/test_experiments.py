@@ -303,6 +303,18 @@ def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Pa
     assert cells[0] < cells[1] == cells[2]  # back at the first rows, nothing is learnt again
 
 
+def test_few_dev_rows_have_both_labels_and_one_label_alone_is_warned_of(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 96)
+    for repeat in range(6):
+        assert len({e.answer for e in _reduced(bench.examples, 6, repeat, 0.1, CONFIG).dev}) == 2
+    dev = [e for e in bench.examples[8:] if e.answer == "positive"][:3]
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        learnt = learn_task(
+            store, bench.backbone, bench.card, bench.examples[:8], dev, CONFIG, home=tmp_path, lm=bench.lm
+        )
+    assert "all 3 dev rows are 'positive', so the epoch was chosen blindly" in learnt.warnings[-1]
+
+
 def test_fractions_and_starts_are_added_to_a_curve(tmp_path: Path) -> None:
     few = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)))
     more = curve(tmp_path / "home", CurvePlan((0.5, 1.0), 2, 3, ("text", "labels")))

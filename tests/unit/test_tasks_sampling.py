@@ -1,11 +1,13 @@
 """Samples: nested, independent of order, balanced where asked."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import SplitError
-from tasks.sampling import few_per_label, first_share
+from tasks.sampling import balanced_rows, few_per_label, first_rows, first_share
 from tests.worlds import examples_of
 
 EXAMPLES = examples_of(40)
@@ -48,3 +50,26 @@ def test_too_few_rows_are_an_error_that_names_the_label() -> None:
 def test_a_share_is_above_nothing_and_at_most_all(share: float) -> None:
     with pytest.raises(SplitError, match="share"):
         first_share(EXAMPLES, share, seed=0)
+
+
+@given(
+    labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=40),
+    rows=st.integers(1, 40),
+    more=st.integers(0, 40),
+    seed=st.integers(0, 9),
+)
+def test_a_balanced_sample_has_the_shares_of_all_rows_and_is_in_a_larger_one(
+    labels: list[str], rows: int, more: int, seed: int
+) -> None:
+    examples = [replace(e, answer=label) for e, label in zip(EXAMPLES, labels, strict=False)]
+    drawn = balanced_rows(examples, rows, seed=seed)
+    assert len(drawn) == min(rows, len(examples))
+    for label in set(labels):
+        due = len(drawn) * labels.count(label) / len(labels)
+        assert abs(sum(e.answer == label for e in drawn) - due) <= 1.5  # half a row of its own, and those of two others
+    assert balanced_rows(list(reversed(examples)), rows + more, seed=seed)[: len(drawn)] == drawn
+
+
+def test_a_balanced_sample_of_answers_that_all_differ_is_the_first_rows() -> None:
+    examples = [replace(e, answer=e.id) for e in EXAMPLES]
+    assert balanced_rows(examples, 7, seed=3) == first_rows(examples, 7, seed=3)
