@@ -184,7 +184,7 @@ def test_merged_low_rank_weights_compute_what_unmerged_ones_do(kind: Kind) -> No
 @pytest.mark.parametrize("update", UPDATES, ids=lambda u: type(u).__name__)
 def test_pairs_that_were_learnt_by_heart_are_translated(tmp_path: Path, update: Update) -> None:
     backbone = tiny_backbone("llama")
-    settings = replace(SETTINGS, steps=300, tokens=400, lr=1e-2, warmup=5, every=300, eval_rows=10, weight_decay=0)
+    settings = replace(SETTINGS, steps=600, tokens=400, lr=1e-2, warmup=5, every=600, eval_rows=10, weight_decay=0)
     plan = plan_of(backbone, tmp_path, update, settings)
     plan = replace(plan, train=render_pairs(plan.wording, PAIRS, window=200))
     heard = Heard()

@@ -215,7 +215,7 @@ class _Collect(Silent):
 
 def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
     listener = _Collect()
-    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3, "keep_from": 0.1})
+    config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3, "keep_from": 0.1, "restarts": 0})
     out = trained(tmp_path, config, listener)
     best = max(out.epochs[4:], key=lambda e: (e.dev.accuracy, -e.dev.loss))
     assert out.best_epoch == best.epoch
