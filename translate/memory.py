@@ -96,7 +96,7 @@ def translate_segments(
     characters: int = 2000,
     on_step: Callable[[Step], None] | None = None,
 ) -> dict[str, Hypothesis]:
-    """Translate segments that the memory does not know, and remember them batch by batch.
+    """Translate segments that the memory does not know, and remember them batch by batch; an empty one stays empty.
 
     A process that is killed loses at most the batch it was in.
 
@@ -113,7 +113,8 @@ def translate_segments(
     Raises:
         EngineError: the engine gave another number of translations than it was asked for.
     """
-    wanted = {segment.key: segment for segment in segments}
+    given = {segment.key: segment for segment in segments}
+    wanted = {key: segment for key, segment in given.items() if segment.text}
     info = engine.info()
     engine_id = info.engine_id
     found = memory.recall(engine_id, sorted(wanted))
@@ -133,7 +134,7 @@ def translate_segments(
         memory.remember(engine_id, made)
         found |= {segment.key: hypothesis for segment, hypothesis in made}
         tell(Step(len(found), len(wanted), recalled))
-    return found
+    return found | {key: Hypothesis("") for key in given.keys() - wanted.keys()}
 
 
 def translate_plain(
@@ -150,8 +151,8 @@ def translate_plain(
         EngineError: see `translate_segments`.
     """
     segments = [make_segment(*langpair, "plain", text) for text in texts]
-    found = translate_segments(engine, memory, [s for s in segments if s.text], on_step=on_step)
-    return [" ".join(found[s.key].text.split()) if s.text else "" for s in segments]
+    found = translate_segments(engine, memory, segments, on_step=on_step)
+    return [" ".join(found[s.key].text.split()) for s in segments]
 
 
 def is_storable(text: str) -> bool:

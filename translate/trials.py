@@ -100,15 +100,10 @@ class Trials:
         return self.segments([make_segment(self._src, self._tgt, mode, text) for mode, text in texts])
 
     def segments(self, segments: Sequence[Segment]) -> dict[str, Hypothesis]:
-        """Translate segments of any pair that the engine knows; by key. Nothing is asked about an empty text."""
-        found = translate_segments(
-            self._engine,
-            self._memory,
-            [segment for segment in segments if segment.text],
-            characters=self._characters,
-            on_step=self._on_step,
+        """Translate segments of any pair that the engine knows; by key."""
+        return translate_segments(
+            self._engine, self._memory, segments, characters=self._characters, on_step=self._on_step
         )
-        return found | {segment.key: Hypothesis("") for segment in segments if not segment.text}
 
     def key(self, mode: Mode, text: str) -> str:
         """Return the segment key of a text."""

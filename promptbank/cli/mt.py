@@ -97,9 +97,7 @@ def train(
     arch: Annotated[
         str, typer.Option(help="backbone: the GPT that prompts use; marian: a small model from scratch.")
     ] = "backbone",
-    method: Annotated[
-        str | None, typer.Option(help="Of backbone. full: all layers (the default); lora: a low-rank addition.")
-    ] = None,
+    method: Annotated[str | None, typer.Option(help="Of backbone. full (default): all layers; lora: low rank.")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="Of lora. Default: 32.")] = None,
     corpus: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder.")] = "en-sv",
     out: Annotated[

@@ -7,7 +7,6 @@ results, in ``measured.json`` beside ``result.json``, so two runs of one compari
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, PromptBankError
 from promptbank.evaluate import Evaluated
-from promptbank.experiments.ledger import Ledger, open_ledger, write_json
+from promptbank.experiments.ledger import Ledger, open_ledger, short_hash, write_json
 from promptbank.experiments.meter import Meter, Metered
 from promptbank.experiments.trials import origin
 from promptbank.forward import LanguageModel
@@ -204,8 +203,7 @@ class _Bench:
 
     def _cell(self, name: str, seed: int) -> str:
         """Return the name of a run's cell, with the hash of the method's settings."""
-        described = json.dumps(_described(self.comparison, name), sort_keys=True)
-        return f"{name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}.seed-{seed}"
+        return f"{name}-{short_hash(_described(self.comparison, name))}.seed-{seed}"
 
     def _measured_path(self, cell: str) -> Path:
         return self.ledger.folder / "measured" / f"{cell}.json"

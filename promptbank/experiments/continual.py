@@ -7,8 +7,6 @@ an alias that moved would show.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,7 +20,7 @@ from promptbank.backbone import Backbone
 from promptbank.bank.learn import Lesson, learn_trials
 from promptbank.bank.start import StartRows
 from promptbank.errors import PromptBankError
-from promptbank.experiments.ledger import Ledger, open_ledger
+from promptbank.experiments.ledger import Ledger, open_ledger, short_hash
 from promptbank.experiments.measure import measure_in_new_process
 from promptbank.experiments.stream import Stage, Stream
 from promptbank.experiments.trials import origin, said, told_of
@@ -176,8 +174,7 @@ class _TunedCopy:
             "config": config.decisive(),
             "trained_in": training_dtype(config.dtype),
         }
-        digest = hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()
-        self.name = f"contrast-{digest[:8]}"
+        self.name = f"contrast-{short_hash(self.about)}"
         self._begin = partial(method.begin, backbone, lm, config)
         self._learner: Tuned | None = None
 

@@ -71,7 +71,8 @@ def _arms(
     """
     card, found = bench.card, dict[str, Any]()
     for name, pool in pools.items():
-        digest, prefix = data_sha256(pool), f"arm-{data_sha256(pool)[:12]}"
+        digest = data_sha256(pool)
+        prefix = f"arm-{digest[:12]}"
         parts = [arm_split(pool, own, len(splits), k, bench.config.dev_fraction) for k, own in enumerate(splits)]
         found[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": _learnt(ledger, bench, prefix, parts)}
         if name == arms.lang:

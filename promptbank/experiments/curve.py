@@ -10,7 +10,6 @@ Fractions and starts are no part of the experiment's identity, so others are add
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ from promptbank.bank.start import StartRows
 from promptbank.errors import ConfigError
 from promptbank.experiments.arms import check_groups
 from promptbank.experiments.classical import classical_cell, classical_name
-from promptbank.experiments.ledger import Ledger, open_ledger
+from promptbank.experiments.ledger import Ledger, open_ledger, short_hash
 from promptbank.experiments.trials import Bench, Trial, row_versions, run_trials, said
 from promptbank.methods.classic import tfidf_settings
-from promptbank.train.config import FROM, INITS, TrainConfig, checked_config
+from promptbank.train.config import FROM, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
 from tasks.sampling import balanced_rows, first_share
@@ -109,6 +108,7 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
             raise ConfigError(f"{other.card.lang} is learnt to be started from; name it: --start {other.init}")
     rows = StartRows(starts, without=bench.card.taskname)
     hashes = {init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init}
+    decided: dict[str, Sequence[str] | Mapping[str, Any]] = {**hashes, **({other.init: other.about()} if other else {})}
     about = bench.about() | {
         "repeats": plan.repeats,
         "folds": plan.folds,
@@ -119,7 +119,7 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
     with open_ledger(bench.home, "curve", about, {**bench.aside(), **asked}) as ledger:
         before = {other.init: _learnt_before(ledger, bench, plan, other)} if other else {}
-        found = [_Start(init, _label(init, hashes.get(init) or other), before.get(init)) for init in inits]
+        found = [_Start(init, _label(init, decided[init]), before.get(init)) for init in inits]
         point = partial(_point, ledger, bench, plan, found, rows)
         return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
 
@@ -139,12 +139,10 @@ class _Start:
     learnt: Sequence[str] | None
 
 
-def _label(init: str, of: Sequence[str] | Other | None) -> str:
+def _label(init: str, of: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return a start's part of a cell's name, with the hash of what decides it beside its name, if anything does."""
     safe = init.replace(":", ".").replace("@", ".v")
-    if init in INITS or not of:
-        return safe
-    decided = of.about() if isinstance(of, Other) else of
-    return f"{safe}-{hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:8]}"
+    return f"{safe}-{short_hash(of)}" if of else safe
 
 
 def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) -> list[str]:
@@ -152,7 +150,7 @@ def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) 
     splits = [crossval_split(other.examples, plan.folds, r, bench.config.dev_fraction) for r in range(plan.repeats)]
     own = "text" if bench.config.starts_from_row else bench.config.init
     trials = [
-        Trial(f"{_label(other.init, other)}-{r}", other.card, split, _settings(bench.config, own, r))
+        Trial(f"{_label(other.init, other.about())}-{r}", other.card, split, _settings(bench.config, own, r))
         for r, split in enumerate(splits)
     ]
     run_trials(ledger, bench, trials)

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from promptbank.errors import TrainingError
 
-__all__ = ["Ledger", "machine", "open_ledger", "processor", "write_json"]
+__all__ = ["Ledger", "machine", "open_ledger", "processor", "short_hash", "write_json"]
 
 RESULT_FORMAT = "promptbank.result.v1"
 
@@ -91,8 +91,7 @@ def open_ledger(
     Raises:
         TrainingError: the same experiment is under way in another process.
     """
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-    folder = home / "runs" / f"{kind}-{digest}"
+    folder = home / "runs" / f"{kind}-{short_hash(about, 16)}"
     folder.mkdir(parents=True, exist_ok=True)
     told = {**(aside or {}), **about, "processor": processor()}
     try:
@@ -101,6 +100,11 @@ def open_ledger(
             yield Ledger(kind, folder, told)
     except Timeout as exc:
         raise TrainingError(f"this very {kind} ({folder.name}) is under way in another process; wait for it") from exc
+
+
+def short_hash(value: object, digits: int = 8) -> str:
+    """Return the first hexadecimal digits of the sha256 of a plain JSON value, for the names of folders and cells."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 def machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from promptbank.encoder import ENCODERS
 from promptbank.errors import ConfigError
 from promptbank.render import MAX_OPEN_ANSWER_TOKENS
 
-__all__ = ["FROM", "INITS", "NEAREST", "Extent", "TrainConfig", "checked_config"]
+__all__ = ["FROM", "NEAREST", "Extent", "TrainConfig", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,13 +31,8 @@ class TranslatorWay:
         home = asked.settings.home / "mt"
         own = [folder.parent.parent for folder in home.glob("*/model/translator.json")]
         for folder in sorted(own, key=lambda folder: -(folder / "model" / "translator.json").stat().st_mtime):
-            try:
-                found = _langpair(folder / "model")
-            except TrainingError as exc:
-                yield _damaged(folder.name, "backbone", exc)
-            else:
-                if found == asked.langpair:
-                    yield _translator_offer(folder.name, folder / "model", "trained here", asked)
+            offer = _translator_offer(folder.name, folder / "model", "trained here", asked)
+            yield from _of_the_pair(offer, partial(_langpair, folder / "model"), asked)
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take a folder's path, or the name of one in the home."""
@@ -97,13 +93,7 @@ class MarianWay:
         """Yield the newest first."""
         found = (asked.settings.home / "mt").glob("*/model/tokenizer_config.json")
         for model in sorted((path.parent for path in found), key=lambda folder: -folder.stat().st_mtime):
-            try:
-                pair = _marian_langpair(model)
-            except (OSError, ValueError) as exc:
-                yield _damaged(model.parent.name, "marian", exc)
-            else:
-                if pair == asked.langpair:
-                    yield self._offer(model.parent, asked)
+            yield from _of_the_pair(self._offer(model.parent, asked), partial(_marian_langpair, model), asked)
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take the name of one in the home."""
@@ -116,9 +106,14 @@ class MarianWay:
         return Offer(run.name, "marian", True, "trained here, offline", lambda: _marian(str(run / "model"), asked))
 
 
-def _damaged(name: str, way: str, why: Exception) -> Offer:
-    """Return what a folder of the home is that cannot be read: no engine, and no reason to use no other one."""
-    return Offer(name, way, False, f"damaged: {why}", no_engine)
+def _of_the_pair(offer: Offer, langpair: Callable[[], str], asked: Asked) -> Iterator[Offer]:
+    """Yield an offer of the home if it translates the pair; one that cannot be read is none and keeps none away."""
+    try:
+        found = langpair()
+    except (TrainingError, OSError, ValueError) as exc:
+        yield Offer(offer.engine, offer.way, False, f"damaged: {exc}", no_engine)
+    else:
+        yield from [offer] if found == asked.langpair else []
 
 
 def _marian_langpair(folder: Path) -> str:

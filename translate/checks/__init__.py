@@ -76,6 +76,7 @@ def run_checks(draft: Draft, names: Iterable[str] = tuple(CHECKS)) -> tuple[Flag
 
 def _run(draft: Draft, names: Iterable[str]) -> Iterator[Flag]:
     for name in names:
-        yield from CHECKS[name](draft)
-        if name == "empty.v1" and draft.source.text.strip() and not draft.text.strip():
+        found = list(CHECKS[name](draft))
+        yield from found
+        if name == "empty.v1" and found:
             return  # nothing else can be said of a text that became empty
