@@ -21,6 +21,7 @@ __all__ = [
     "check_parts",
     "crossval_split",
     "fold_of",
+    "fold_split",
     "given_split",
     "in_dev",
     "label_shares",
@@ -81,12 +82,17 @@ def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fract
     """
     if not 0 <= fold < folds:
         raise SplitError(f"fold {fold} of {folds}; folds are numbered 0 to {folds - 1}")
-    test = [e for e in examples if fold_of(e.group, folds) == fold]
-    rest = [e for e in examples if fold_of(e.group, folds) != fold]
-    train = [e for e in rest if not in_dev(e.group, dev_fraction)]
-    dev = [e for e in rest if in_dev(e.group, dev_fraction)]
-    check_parts(train=train, dev=dev, test=test)
-    return Split(tuple(train), tuple(dev), tuple(test))
+    split = fold_split(examples, folds, fold, dev_fraction)
+    check_parts(**vars(split))
+    return split
+
+
+def fold_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, salt: str = FOLD_SALT) -> Split:
+    """Take one fold as test, and divide the rest into train and dev; a part may be empty (see `check_parts`)."""
+    test = tuple(e for e in examples if fold_of(e.group, folds, salt) == fold)
+    rest = [e for e in examples if fold_of(e.group, folds, salt) != fold]
+    train = tuple(e for e in rest if not in_dev(e.group, dev_fraction))
+    return Split(train, tuple(e for e in rest if in_dev(e.group, dev_fraction)), test)
 
 
 def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction: float) -> Split:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptbank.errors import InputError
-from tasks import Example, Split, fold_of, in_dev
+from tasks import Example, Split, fold_split
 
 __all__ = ["Arms", "arm_split", "check_groups", "read_flagged", "relabelled"]
 
@@ -110,9 +110,7 @@ def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fr
         fold: 0 to K - 1.
         dev_fraction: share of the other folds' groups kept for dev.
     """
-    rest = [e for e in pool if fold_of(e.group, folds) != fold]
-    train = tuple(e for e in rest if not in_dev(e.group, dev_fraction))
-    return Split(train, tuple(e for e in rest if in_dev(e.group, dev_fraction)), own.test)
+    return replace(fold_split(pool, folds, fold, dev_fraction), test=own.test)
 
 
 def read_flagged(path: Path) -> frozenset[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.study import Study, draw_settings
 from promptbank.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.train.config import TrainConfig
-from tasks import Example, Split, TaskCard, check_parts, fold_of, in_dev
+from tasks import Example, Split, TaskCard, check_parts, fold_split
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
@@ -152,12 +152,9 @@ def _rung(
 
 def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, share: float) -> Split:
     """Split by a salt of the sweep's own; training and dev rows shrink, test rows do not."""
-    test = [e for e in examples if fold_of(e.group, folds, SWEEP_SALT) == fold]
-    rest = [e for e in examples if fold_of(e.group, folds, SWEEP_SALT) != fold]
-    train = first_share([e for e in rest if not in_dev(e.group, dev_fraction)], share, seed=fold)
-    dev = [e for e in rest if in_dev(e.group, dev_fraction)]
-    check_parts(train=train, dev=dev, test=test)
-    return Split(tuple(train), tuple(dev), tuple(test))
+    split = fold_split(examples, folds, fold, dev_fraction, SWEEP_SALT)
+    check_parts(**vars(split))
+    return replace(split, train=tuple(first_share(split.train, share, seed=fold)))
 
 
 def _card(card: TaskCard, setting: Mapping[str, Any]) -> TaskCard:
