@@ -115,10 +115,10 @@ def curve_report(result: Result) -> Report:
 
 
 def _by_rows(points: Iterable[tuple[Sequence[float], Sequence[float]]]) -> dict[float, list[float]]:
-    """Return scores by mean number of rows; those of two shares that come to as many rows stand together."""
+    """Return scores by mean number of rows, rounded; those of two shares that come to as many rows stand together."""
     found: dict[float, list[float]] = {}
     for rows, scores in points:
-        found.setdefault(_mean(rows), []).extend(scores)
+        found.setdefault(round(_mean(rows)), []).extend(scores)
     return found
 
 

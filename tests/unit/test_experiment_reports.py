@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
+from promptbank.experiments import reports
 from promptbank.experiments.crossval_report import _is_right, crossval_report
 from promptbank.experiments.method_reports import compare_report
 from promptbank.experiments.report_parts import shown_about, timing_table
@@ -136,11 +137,19 @@ def test_parts_of_all_folds_and_seeds_are_one_line_of_the_time() -> None:
     ]
 
 
-def test_a_curve_is_told_by_share() -> None:
+def test_a_curve_is_told_by_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, dict[float, list[float]]] = {}
+
+    def plot(series: dict[str, dict[float, list[float]]], **_: object) -> bytes:
+        drawn.update(series)
+        return b"\x89PNG\r\n\x1a\n"
+
+    monkeypatch.setattr(reports, "curve_plot", plot)
+
     def point(fraction: float, rows: int, score: float) -> dict[str, Any]:
         return {
             "fraction": fraction,
-            "rows": [rows, rows],
+            "rows": [rows, rows + 1, rows],
             "ptuned": {"text": [score, score]},
             "dev_rows": [8, 8],
             "tfidf_rows": [rows + 8, rows + 8],
@@ -160,6 +169,7 @@ def test_a_curve_is_told_by_share() -> None:
     assert report.falls_short == ["0.005-0: collapsed", "1.0-0: collapsed"]
     assert not [part for part in report.parts if part.title == "Starts"]  # every prompt made its own
     assert report.summary == "P-tuned on 9 rows: accuracy 0.6000; on 90 rows: 0.8000."
+    assert drawn["p-tuned, text"] == {9: [0.6, 0.6], 90: [0.8, 0.8]}  # a third of a row is no place on an axis
 
 
 def stream(moved: list[str]) -> dict[str, Any]:
