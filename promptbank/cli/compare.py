@@ -159,9 +159,10 @@ class _Line:
         self._run = ""
 
     def on_run(self, name: str, seed: int) -> None:
-        """Show the run that begins."""
-        self._run = f"{name}, seed {seed}"
-        self._progress.update(self._bar, completed=self._order.index((name, seed)), description=self._run)
+        """Show the run that begins, and print it."""
+        self._run, done = f"{name}, seed {seed}", self._order.index((name, seed))
+        self._progress.update(self._bar, completed=done, description=self._run)
+        self._print(f"{self._run}: run {done + 1} of {len(self._order)}")
 
     def on_prefix(self, done: int, total: int) -> None:
         """Show how many texts have been read."""
@@ -173,7 +174,13 @@ class _Line:
         self._progress.update(self._bar, description=told)
 
     def on_epoch(self, report: EpochReport) -> None:
-        """Show nothing: the next step does."""
+        """Print the epoch's line."""
+        from promptbank.cli.progress import epoch_line
+
+        self._print(epoch_line(report, self._run))
+
+    def _print(self, told: str) -> None:
+        self._progress.console.print(told, highlight=False)
 
 
 def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCard, Split]:

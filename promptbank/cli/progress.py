@@ -17,7 +17,7 @@ from rich.progress import (
 
 from promptbank.train.listen import EpochReport, StepReport
 
-__all__ = ["TrainingProgress", "bar"]
+__all__ = ["TrainingProgress", "bar", "epoch_line"]
 
 
 def bar() -> Progress:
@@ -30,6 +30,17 @@ def bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+    )
+
+
+def epoch_line(report: EpochReport, run: str) -> str:
+    """Return what a log says of an epoch of a run, and of its beginning again."""
+    accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
+    return (
+        (f"{run} " if run else "")
+        + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
+        + (" (best)" if report.best else "")
+        + (f"\n{report.restart}" if report.restart else "")
     )
 
 
@@ -69,14 +80,7 @@ class TrainingProgress:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
-        accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
-        self._progress.console.print(
-            (f"{report.run} " if report.run else "")
-            + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
-            + (" (best)" if report.best else "")
-            + (f"\n{report.restart}" if report.restart else ""),
-            highlight=False,
-        )
+        self._progress.console.print(epoch_line(report, report.run), highlight=False)
 
     def _move(self, name: str, done: int, total: int) -> None:
         if name not in self._bars:

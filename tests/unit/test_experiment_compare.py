@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,10 @@ def test_the_command_prints_a_line_for_each_method(home: Path) -> None:
     assert lines[0]["bytes_per_task"] == 10 * 32 * 4
     assert "has no bias" in lines[1]["reason"]
     assert "bitfit.v1 could not run" in result.stderr
+    assert [line for line in result.stderr.splitlines() if ": run " in line] == [
+        f"{method}.v1, seed 0: run {k} of 3" for k, method in enumerate(("prompt", "bitfit", "icl"), 1)
+    ]
+    assert re.search(r"^prompt\.v1, seed 0 epoch 1: train loss \d", result.stderr, re.M)
     assert Path(result.stderr.split("result: ")[1].splitlines()[0]).is_file()
     assert Path(result.stderr.split("report: ")[1].splitlines()[0].split(", ")[0]).suffix == ".md"
 
