@@ -141,9 +141,8 @@ def _size_figure(ran: Sequence[Result], seeds: int) -> Figure:
         Dot(entry["method"], max(1, entry["stored_bytes"]), entry["score"]["mean"], entry["score"]["sd"])
         for entry in ran
     ]
-    plot = scatter_plot(
-        dots, title="Score by size", x_label="bytes kept for a task", y_label=f"score, {seeds} seeds", log_x=True
-    )
+    y_label = f"score, {seeds} seeds" if seeds > 1 else "score, one seed"
+    plot = scatter_plot(dots, title="Score by size", x_label="bytes kept for a task", y_label=y_label, log_x=True)
     return Figure("size", "Score by size", plot, alt=_highest(ran))
 
 
