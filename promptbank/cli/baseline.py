@@ -71,7 +71,7 @@ def _run(
     """Run the experiment and print its table."""
     from promptbank.bank.cards import chosen_card, examples_of
     from promptbank.cli.output import print_table, say
-    from promptbank.cli.progress import bar
+    from promptbank.cli.progress import counting
     from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
     from promptbank.experiments.baseline import run_baseline
@@ -83,8 +83,7 @@ def _run(
         card = chosen_card(store, *named)
         found = examples_of(card, data, part="train")
         say(found.note)
-        with bar() as progress:
-            line = progress.add_task("rows scored", total=None)
+        with counting() as show:
             result = run_baseline(
                 settings.home,
                 backbone,
@@ -92,7 +91,7 @@ def _run(
                 found.examples,
                 asked,
                 calibrate=calibrate,
-                on_rows=lambda rows: progress.update(line, completed=rows.done, total=rows.total),
+                on_rows=lambda rows: show(rows.done, rows.total, "rows scored"),
             )
     methods = [m for m in result.results["methods"] if m["calibration"] in (None, *calibrate)]
     print_table(map(_line, methods), COLUMNS, as_json=as_json)

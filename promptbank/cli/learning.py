@@ -11,7 +11,7 @@ from promptbank.bank.freeze import record_evaluation
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.select import select_row, served_task
 from promptbank.cli.output import print_json, say
-from promptbank.cli.progress import TrainingProgress, bar
+from promptbank.cli.progress import TrainingProgress, counting
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.engine.predictor import Predictor
@@ -79,8 +79,7 @@ def evaluate(
         served = served_task(row, row.version, backbone)
         found = examples_of(served.renderer.card, data, part="test")
         say(found.note)
-        with bar() as progress:
-            rows = progress.add_task("evaluating", total=len(found.examples))
+        with counting() as show:
             result = record_evaluation(
                 store,
                 Predictor(LanguageModel(backbone.model), batch_tokens=settings.batch_tokens, constrained=constrained),
@@ -88,7 +87,7 @@ def evaluate(
                 served,
                 found.examples,
                 split="test",
-                on_rows=lambda done: progress.update(rows, completed=done),
+                on_rows=lambda done: show(done, len(found.examples), "rows evaluated"),
             )
     if result.metrics.get("collapse"):
         say(f"warning: {result.metrics['collapse']}")

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
-from promptbank.cli.output import say, write_text
-from promptbank.cli.progress import bar
+from promptbank.cli.output import write_text
+from promptbank.cli.progress import counting
 from translate.memory import Step
 
 __all__ = ["Rounds", "progress"]
-
-LINE_SECONDS = 30.0
-"""Between two lines of progress where no terminal shows a bar."""
 
 
 @contextmanager
 def progress(status: Path | None) -> Iterator[Callable[[Step], None]]:
     """Show the engine's progress, a bar or a line every half minute, and keep it in a file for `mt status`."""
-    sums, told = Rounds(), time.monotonic()
-    with bar() if sys.stderr.isatty() else nullcontext() as shown:
-        line = shown.add_task("translating", total=None) if shown else None
+    sums = Rounds()
+    with counting() as show:
 
         def on_step(step: Step) -> None:
-            nonlocal told
             sums.add(step)
-            if shown and line is not None:
-                shown.update(line, completed=sums.done, total=sums.total, description=sums.words())
-            elif time.monotonic() - told > LINE_SECONDS:
-                say(f"{sums.done}/{sums.total} {sums.words()}")
-                told = time.monotonic()
+            show(sums.done, sums.total, sums.words())
             if status:
                 write_text(status, json.dumps(sums.plain()) + "\n")
 

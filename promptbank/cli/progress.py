@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 
 from rich.console import Console
@@ -15,9 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from promptbank.cli.output import say
 from promptbank.train.listen import EpochReport, StepReport
 
-__all__ = ["TrainingProgress", "bar", "epoch_line"]
+__all__ = ["TrainingProgress", "bar", "counting", "epoch_line"]
+
+LINE_SECONDS = 30.0
+"""Between two lines of progress where no terminal shows a bar."""
 
 
 def bar() -> Progress:
@@ -31,6 +39,24 @@ def bar() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int, int, str], None]]:
+    """Show how much of how much is done, and what: a bar on a terminal, a line every half minute elsewhere."""
+    told = time.monotonic()
+    with bar() if sys.stderr.isatty() else nullcontext() as shown:
+        line = shown.add_task("", total=None) if shown else None
+
+        def show(done: int, total: int, what: str) -> None:
+            nonlocal told
+            if shown and line is not None:
+                shown.update(line, completed=done, total=total, description=what)
+            elif time.monotonic() - told > LINE_SECONDS:
+                say(f"{done}/{total} {what}")
+                told = time.monotonic()
+
+        yield show
 
 
 def epoch_line(report: EpochReport, run: str) -> str:

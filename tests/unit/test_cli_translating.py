@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from promptbank.cli import build_app, mt_progress
+from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
 from translate.memory import Step
 
@@ -219,7 +220,7 @@ def test_a_run_is_scored_against_people_s_translations(tmp_path: Path) -> None:
 def test_a_log_gets_a_line_of_progress_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(mt_progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(cli_progress, "LINE_SECONDS", 0.0)
     with mt_progress.progress(None) as on_step:
         on_step(Step(0, 4, 0))
         on_step(Step(2, 4, 0))

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from promptbank.backbone import Backbone
 from promptbank.cli import baseline as command
+from promptbank.cli import progress
 from promptbank.errors import ConfigError, InputError
 from promptbank.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
 from promptbank.experiments.ledger import processor
@@ -234,7 +235,8 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path: Path, bac
 
 
 @pytest.mark.usefixtures("home")
-def test_the_command_prints_a_line_a_method_and_names_the_result_file() -> None:
+def test_the_command_prints_a_line_a_method_and_names_the_result_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     app = typer.Typer()
     app.callback()(lambda: None)
     command.register(app)
@@ -252,6 +254,8 @@ def test_the_command_prints_a_line_a_method_and_names_the_result_file() -> None:
         ("icl", 0, "diag"),
         ("icl", 1, "diag"),
     ]
+    told = [line.split(" ")[0].split("/") for line in result.stderr.splitlines() if line.endswith(" rows scored")]
+    assert told[-1][0] == told[-1][1]  # a log hears of every row, and the last line is the whole
     path = Path(result.stderr.split("result: ")[1].splitlines()[0])
     assert json.loads(path.read_text())["kind"] == "baseline"
     refused = asked("--calibrate", "nonsense")
