@@ -58,6 +58,8 @@ def training_dtype(dtype: str) -> str:
 
 def cpu_has_bfloat16() -> bool:
     """Whether bfloat16 is computed by the processor, and not emulated."""
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        return False
     if platform.machine().lower() in ("x86_64", "amd64"):
         # oneDNN says yes to any AVX-512, and emulates: 31 GFLOP/s on a processor that has 164 in float32
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

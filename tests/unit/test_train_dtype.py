@@ -12,18 +12,27 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 @pytest.mark.parametrize(
-    ("machine", "avx512_bf16", "amx", "onednn", "expected"),
+    ("capability", "machine", "avx512_bf16", "amx", "onednn", "expected"),
     [
-        ("x86_64", False, False, True, "float32"),  # oneDNN emulates on any AVX-512
-        ("x86_64", True, False, True, "bfloat16"),
-        ("AMD64", False, True, True, "bfloat16"),
-        ("aarch64", False, False, True, "bfloat16"),
-        ("arm64", False, False, False, "float32"),
+        ("AVX512", "x86_64", False, False, True, "float32"),  # oneDNN emulates on any AVX-512
+        ("AVX512", "x86_64", True, False, True, "bfloat16"),
+        ("DEFAULT", "x86_64", True, False, True, "float32"),  # held to plain kernels
+        ("AVX512", "AMD64", False, True, True, "bfloat16"),
+        ("SVE256", "aarch64", False, False, True, "bfloat16"),
+        ("DEFAULT", "aarch64", False, False, True, "float32"),
+        ("SVE256", "arm64", False, False, False, "float32"),
     ],
 )
 def test_auto_is_bfloat16_only_where_the_processor_has_it(
-    monkeypatch: pytest.MonkeyPatch, machine: str, avx512_bf16: bool, amx: bool, onednn: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch,
+    capability: str,
+    machine: str,
+    avx512_bf16: bool,
+    amx: bool,
+    onednn: bool,
+    expected: str,
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
