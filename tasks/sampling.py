@@ -6,12 +6,18 @@ Independent of file order, of other labels and of Python's own hash.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 from tasks.errors import SplitError
 from tasks.examples import Example
+from tasks.splits import Split
 
-__all__ = ["balanced_rows", "few_per_label", "first_rows", "first_share", "sample_key"]
+__all__ = ["DEV_SAMPLE", "balanced_rows", "few_per_label", "fewer_rows", "first_rows", "first_share", "sample_key"]
+
+
+DEV_SAMPLE = "balanced.v1"
+"""How small dev samples are drawn: `balanced_rows`."""
 
 
 def sample_key(seed: int, row: str) -> str:
@@ -51,6 +57,13 @@ def balanced_rows(examples: Sequence[Example], rows: int, *, seed: int) -> list[
         own = _sorted([e for e in examples if e.answer == label], seed)
         places |= {e.id: ((i + 0.5) / len(own), sample_key(seed, e.id)) for i, e in enumerate(own)}
     return sorted(examples, key=lambda e: places[e.id])[:rows]
+
+
+def fewer_rows(split: Split, rows: int, *, seed: int) -> Split:
+    """Return a split with so many training rows, and dev rows in proportion, rounded up; the test rows stay."""
+    dev_rows = math.ceil(len(split.dev) * rows / len(split.train))
+    train, dev = first_rows(split.train, rows, seed=seed), balanced_rows(split.dev, dev_rows, seed=seed)
+    return Split(tuple(train), tuple(dev), split.test)
 
 
 def few_per_label(examples: Sequence[Example], count: int, *, seed: int, allow_short: bool = False) -> list[Example]:

@@ -62,13 +62,18 @@ def split_dev(examples: Sequence[Example], fraction: float) -> tuple[list[Exampl
     Raises:
         SplitError: a part would be empty.
     """
-    train = [e for e in examples if not in_dev(e.group, fraction)]
-    dev = [e for e in examples if in_dev(e.group, fraction)]
+    train, dev = _divided(examples, fraction)
     check_parts(train=train, dev=dev)
     return train, dev
 
 
-def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float) -> Split:
+def _divided(examples: Sequence[Example], fraction: float) -> tuple[list[Example], list[Example]]:
+    return [e for e in examples if not in_dev(e.group, fraction)], [e for e in examples if in_dev(e.group, fraction)]
+
+
+def crossval_split(
+    examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, salt: str = FOLD_SALT
+) -> Split:
     """Take one fold as test, and divide the rest into train and dev.
 
     Args:
@@ -76,13 +81,14 @@ def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fract
         folds: K.
         fold: which one is the test part, 0 to K - 1.
         dev_fraction: share of the remaining groups kept for dev.
+        salt: of the folds.
 
     Raises:
         SplitError: no such fold, or a part would be empty.
     """
     if not 0 <= fold < folds:
         raise SplitError(f"fold {fold} of {folds}; folds are numbered 0 to {folds - 1}")
-    split = fold_split(examples, folds, fold, dev_fraction)
+    split = fold_split(examples, folds, fold, dev_fraction, salt)
     check_parts(**vars(split))
     return split
 
@@ -90,9 +96,8 @@ def crossval_split(examples: Sequence[Example], folds: int, fold: int, dev_fract
 def fold_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, salt: str = FOLD_SALT) -> Split:
     """Take one fold as test, and divide the rest into train and dev; a part may be empty (see `check_parts`)."""
     test = tuple(e for e in examples if fold_of(e.group, folds, salt) == fold)
-    rest = [e for e in examples if fold_of(e.group, folds, salt) != fold]
-    train = tuple(e for e in rest if not in_dev(e.group, dev_fraction))
-    return Split(train, tuple(e for e in rest if in_dev(e.group, dev_fraction)), test)
+    train, dev = _divided([e for e in examples if fold_of(e.group, folds, salt) != fold], dev_fraction)
+    return Split(tuple(train), tuple(dev), test)
 
 
 def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction: float) -> Split:

@@ -8,7 +8,6 @@ results, in ``measured.json`` beside ``result.json``, so two runs of one compari
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +29,7 @@ from promptbank.train.listen import Listener
 from promptbank.train.loop import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
-from tasks.sampling import balanced_rows, first_rows
+from tasks.sampling import DEV_SAMPLE, fewer_rows
 from tasks.statistics import mean_sd
 
 __all__ = ["BESIDE", "Compared", "Comparison", "run_compare"]
@@ -133,7 +132,7 @@ def run_compare(
         **origin(backbone, lm, [card for card, _ in tasks]),
         "data": [{part: _digest(rows) for part, rows in vars(split).items()} for _, split in tasks],
         "rows": comparison.rows,
-        "dev_sample": "balanced.v1",
+        "dev_sample": DEV_SAMPLE,
     }
     aside = {"backbone": backbone.name, "seeds": comparison.seeds}
     with open_ledger(home, "compare", about, aside) as ledger:
@@ -238,10 +237,7 @@ class _Bench:
 
     def _drawn(self, split: Split, seed: int) -> Split:
         rows = self.comparison.rows
-        if rows is None:
-            return split
-        dev = balanced_rows(split.dev, math.ceil(len(split.dev) * rows / len(split.train)), seed=seed)
-        return Split(tuple(first_rows(split.train, rows, seed=seed)), tuple(dev), split.test)
+        return split if rows is None else fewer_rows(split, rows, seed=seed)
 
 
 def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from promptbank.methods.classic import tfidf_settings
 from promptbank.train.config import FROM, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
-from tasks.sampling import balanced_rows, first_share
+from tasks.sampling import DEV_SAMPLE, balanced_rows, first_share
 
 __all__ = ["CurvePlan", "Other", "run_curve"]
 
@@ -113,13 +113,14 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
         "repeats": plan.repeats,
         "folds": plan.folds,
         "least_dev": LEAST_DEV,
-        "dev_sample": "balanced.v1",
+        "dev_sample": DEV_SAMPLE,
         "tfidf": tfidf_settings(),
     }
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
     with open_ledger(bench.home, "curve", about, {**bench.aside(), **asked}) as ledger:
-        before = {other.init: _learnt_before(ledger, bench, plan, other)} if other else {}
-        found = [_Start(init, _label(init, decided[init]), before.get(init)) for init in inits]
+        labels = {init: _label(init, decided[init]) for init in inits}
+        before = {other.init: _learnt_before(ledger, bench, plan, other, labels[other.init])} if other else {}
+        found = [_Start(init, labels[init], before.get(init)) for init in inits]
         point = partial(_point, ledger, bench, plan, found, rows)
         return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
 
@@ -145,13 +146,12 @@ def _label(init: str, of: Sequence[str] | Mapping[str, Any]) -> str:
     return f"{safe}-{short_hash(of)}" if of else safe
 
 
-def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other) -> list[str]:
+def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other, label: str) -> list[str]:
     """Learn the other language in every repeat, without the fold that is tested; return the starts that this gives."""
     splits = [crossval_split(other.examples, plan.folds, r, bench.config.dev_fraction) for r in range(plan.repeats)]
     own = "text" if bench.config.starts_from_row else bench.config.init
     trials = [
-        Trial(f"{_label(other.init, other.about())}-{r}", other.card, split, _settings(bench.config, own, r))
-        for r, split in enumerate(splits)
+        Trial(f"{label}-{r}", other.card, split, _settings(bench.config, own, r)) for r, split in enumerate(splits)
     ]
     run_trials(ledger, bench, trials)
     return [f"{other.init}@{version}" for version in row_versions(ledger, bench, trials)]

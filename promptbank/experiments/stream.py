@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from promptbank.methods.registry import METHODS, method_name
 from promptbank.methods.tuning import TuningMethod
 from promptbank.train.config import FROM, NEAREST, TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
-from tasks.sampling import balanced_rows, first_rows
+from tasks import Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
+from tasks.sampling import fewer_rows, first_rows
 
 __all__ = ["Stage", "Stream", "read_stream"]
 
@@ -172,13 +171,10 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         except SplitError as exc:
             raise ConfigError(f"{entry.task}: {exc}") from exc
     _check_enough(entry, whole)
-    rows = entry.train_rows or len(whole.train)
-    dev_rows = math.ceil(len(whole.dev) * rows / len(whole.train))
-    return Split(
-        _few(whole.train, rows, config.seed),
-        tuple(balanced_rows(whole.dev, dev_rows, seed=config.seed)),
-        _few(whole.test, entry.test_rows, config.seed),
-    )
+    split = fewer_rows(whole, entry.train_rows or len(whole.train), seed=config.seed)
+    if entry.test_rows is None:
+        return split
+    return replace(split, test=tuple(first_rows(whole.test, entry.test_rows, seed=config.seed)))
 
 
 def _check_enough(entry: _Entry, split: Split) -> None:
@@ -188,10 +184,6 @@ def _check_enough(entry: _Entry, split: Split) -> None:
     ):
         if asked is not None and asked > there:
             raise ConfigError(f"{entry.task}: {key} is {asked}, and there are {there}; ask for at most so many")
-
-
-def _few(examples: tuple[Example, ...], rows: int | None, seed: int) -> tuple[Example, ...]:
-    return examples if rows is None else tuple(first_rows(examples, rows, seed=seed))
 
 
 def _beside(folder: Path, data: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from promptbank.experiments.ledger import Ledger, open_ledger
 from promptbank.experiments.study import Study, draw_settings
 from promptbank.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.train.config import TrainConfig
-from tasks import Example, Split, TaskCard, check_parts, fold_split
+from tasks import Example, Split, TaskCard, crossval_split
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
@@ -152,8 +152,7 @@ def _rung(
 
 def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, share: float) -> Split:
     """Split by a salt of the sweep's own; training and dev rows shrink, test rows do not."""
-    split = fold_split(examples, folds, fold, dev_fraction, SWEEP_SALT)
-    check_parts(**vars(split))
+    split = crossval_split(examples, folds, fold, dev_fraction, SWEEP_SALT)
     return replace(split, train=tuple(first_share(split.train, share, seed=fold)))
 
 

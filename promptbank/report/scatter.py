@@ -59,9 +59,9 @@ def scatter_plot(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str,
             raise ReportError(f"{dot.name!r} at {dot.x}, {dot.y} has no place in plot {title!r}; leave it out")
 
     def paint(figure: Figure, axes: Axes) -> None:
-        from matplotlib.ticker import EngFormatter
-
         if log_x:
+            from matplotlib.ticker import EngFormatter
+
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 10k, 1M; the usual one writes powers as formulas
             axes.xaxis.set_minor_formatter(lambda *_: "")

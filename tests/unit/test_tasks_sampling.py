@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import SplitError
-from tasks.sampling import balanced_rows, few_per_label, first_rows, first_share
+from tasks import Split, SplitError
+from tasks.sampling import balanced_rows, few_per_label, fewer_rows, first_rows, first_share
 from tests.worlds import examples_of
 
 EXAMPLES = examples_of(40)
@@ -73,3 +73,11 @@ def test_a_balanced_sample_has_the_shares_of_all_rows_and_is_in_a_larger_one(
 def test_a_balanced_sample_of_answers_that_all_differ_is_the_first_rows() -> None:
     examples = [replace(e, answer=e.id) for e in EXAMPLES]
     assert balanced_rows(examples, 7, seed=3) == first_rows(examples, 7, seed=3)
+
+
+def test_dev_rows_shrink_with_the_training_rows_and_test_rows_stay() -> None:
+    split = Split(tuple(EXAMPLES[:20]), tuple(EXAMPLES[20:25]), tuple(EXAMPLES[25:]))
+    fewer = fewer_rows(split, 9, seed=3)
+    assert fewer.train == tuple(first_rows(EXAMPLES[:20], 9, seed=3))
+    assert fewer.dev == tuple(balanced_rows(EXAMPLES[20:25], 3, seed=3))  # 5 * 9 / 20 is 2.25
+    assert fewer.test == split.test
