@@ -180,7 +180,7 @@ class _Line:
         self._print(epoch_line(report, self._run))
 
     def _print(self, told: str) -> None:
-        self._progress.console.print(told, highlight=False)
+        self._progress.console.print(told, highlight=False, soft_wrap=True)
 
 
 def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCard, Split]:

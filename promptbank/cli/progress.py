@@ -106,7 +106,7 @@ class TrainingProgress:
 
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
-        self._progress.console.print(epoch_line(report, report.run), highlight=False)
+        self._progress.console.print(epoch_line(report, report.run), highlight=False, soft_wrap=True)
 
     def _move(self, name: str, done: int, total: int) -> None:
         if name not in self._bars:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from promptbank.cli.progress import TrainingProgress
+from promptbank.train.dev import DevScore
+from promptbank.train.listen import EpochReport
 from tests.conftest import Promptbank
 from tests.unit.test_cli import SMALL, error, lines
 from tests.worlds import SENTENCES
@@ -155,3 +158,12 @@ def test_open_answers_are_scored_with_and_without_the_grammar(promptbank: Prompt
     free = promptbank("evaluate", *slot, "--data", "test.jsonl", "--unconstrained", "--json")
     assert lines(held.stdout)[0]["parsed"] == lines(held.stdout)[0]["grounded"] == 1
     assert lines(free.stdout)[0]["parsed"] < 1
+
+
+def test_an_epoch_is_one_line_of_a_log_however_long_the_name_of_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "0.1-from.sentiment-task.en-0123456789ab-2"
+    with TrainingProgress() as progress:
+        for epoch in (1, 2):
+            progress.on_epoch(EpochReport(epoch, 0.5, DevScore(0.75, 0.625), best=False, run=name))
+    told = f"{name} epoch {{}}: train loss 0.500, dev accuracy 0.750, dev loss 0.625"
+    assert capsys.readouterr().err.rstrip().splitlines() == [told.format(1), told.format(2)]
