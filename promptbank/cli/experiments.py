@@ -65,7 +65,7 @@ def curve(
     data: Data = None,
     card: Card = None,
     fractions: Annotated[str, typer.Option(help="Shares of the training rows.")] = "1,.5,.1,.05,.01",
-    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, each with a fold of its own.")] = 6,
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, the next with the next fold.")] = 6,
     folds: Folds = 10,
     start: Annotated[
         list[str] | None,

@@ -1,9 +1,10 @@
 """The article's data-reduction experiment: what is left of a score with a half, a tenth, a hundredth of the rows.
 
-Samples are nested (see `tasks.sampling`): the rows at 1 % are among those at 5 %. Each repeat has a fold of its own as
-test part, so the spread is that of rows to learn from and of rows to answer. TF-IDF is fitted to the same samples and
-their dev rows. Stored rows of the task itself are never started from: they may have learnt what is tested. What another
-language has learnt is started from by learning that first, in each repeat from the folds that are not tested.
+Samples are nested (see `tasks.sampling`): the rows at 1 % are among those at 5 %. Each repeat draws its own rows and
+has the next fold as test part, the first again after the last, so the spread is that of rows to learn from and of rows
+to answer. TF-IDF is fitted to the same samples and their dev rows. Stored rows of the task itself are never started
+from: they may have learnt what is tested. What another language has learnt is started from by learning that first, for
+each fold that is tested from the others.
 
 Fractions and starts are no part of the experiment's identity, so others are added to what is there.
 """
@@ -40,13 +41,13 @@ class CurvePlan:
 
     Attributes:
         fractions: shares of each fold's training rows.
-        repeats: trainings of each fraction, at most K; repeat r has fold r as its test part, and the seed of the
-            settings plus r draws its rows.
+        repeats: trainings of each fraction, at least 1; repeat r has fold r modulo K as its test part, and the seed of
+            the settings plus r draws its rows.
         folds: K.
         inits: starts to compare; none means the one of the settings.
 
     Raises:
-        ConfigError: more repeats than folds.
+        ConfigError: no repeat.
     """
 
     fractions: tuple[float, ...] = (1.0, 0.5, 0.1, 0.05, 0.01)
@@ -55,11 +56,8 @@ class CurvePlan:
     inits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.repeats <= self.folds:
-            raise ConfigError(
-                f"{self.repeats} repeats with {self.folds} folds: each repeat is tested on a fold of its own; "
-                f"ask for 1 to {self.folds} repeats, or more folds"
-            )
+        if self.repeats < 1:
+            raise ConfigError(f"repeats is {self.repeats}; at least 1 is needed to have a score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +145,17 @@ def _label(init: str, of: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other, label: str) -> list[str]:
-    """Learn the other language in every repeat, without the fold that is tested; return the starts that this gives."""
-    splits = [crossval_split(other.examples, plan.folds, r, bench.config.dev_fraction) for r in range(plan.repeats)]
+    """Learn the other language for every tested fold, without it; return the start that this gives each repeat."""
+    tested = range(min(plan.repeats, plan.folds))
+    splits = [crossval_split(other.examples, plan.folds, fold, bench.config.dev_fraction) for fold in tested]
     own = "text" if bench.config.starts_from_row else bench.config.init
     trials = [
-        Trial(f"{label}-{r}", other.card, split, _settings(bench.config, own, r)) for r, split in enumerate(splits)
+        Trial(f"{label}-{fold}", other.card, split, _settings(bench.config, own, fold))
+        for fold, split in enumerate(splits)
     ]
     run_trials(ledger, bench, trials)
-    return [f"{other.init}@{version}" for version in row_versions(ledger, bench, trials)]
+    versions = row_versions(ledger, bench, trials)
+    return [f"{other.init}@{versions[r % plan.folds]}" for r in range(plan.repeats)]
 
 
 def _point(
@@ -215,7 +216,7 @@ def _classical_said(fraction: float, cells: Sequence[Mapping[str, Any]]) -> Iter
 
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
     """A share of the training rows, and the same share of the dev rows, by label, but for a least number."""
-    split, seed = crossval_split(examples, folds, repeat, config.dev_fraction), config.seed + repeat
+    split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
     dev = balanced_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 

@@ -145,7 +145,7 @@ def _curve_table(points: Sequence[Result], inits: Sequence[str]) -> Table:
         "TF-IDF",
     ]
     note = (
-        "Mean and sample standard deviation over repeats, each with its own fold. Prompts choose their epoch on the "
+        "Mean and sample standard deviation over repeats, each with the next fold. Prompts choose their epoch on the "
         "dev rows; TF-IDF, which has none to choose, learns from them too."
     )
     return Table("Accuracy", columns, rows, note=note)

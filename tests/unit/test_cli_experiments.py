@@ -79,7 +79,6 @@ def test_a_curve_compares_starts(promptbank: Promptbank) -> None:
     table = lines(result.stdout)[0]["table"]
     assert [row["share"] for row in table] == ["30%", "100%"]
     assert "p-tuned, start: nearest" in table[0]
-    assert "own; ask for 1 to 3 repeats" in error(promptbank(*curve, "--repeats", "4"))
     assert "may have learnt the rows that are tested on" in error(promptbank(*curve, "--start", "from:sentiment-task"))
     assert "--init beside --start" in promptbank(*curve, "--init", "labels", "--start", "text").stderr
     assert "no list of numbers" in error(promptbank(*curve, "--fractions", "a,b"))

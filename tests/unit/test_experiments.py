@@ -267,7 +267,7 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
     bench = replace(bench_of(tmp_path, 48), card=card_of(lang="sv"))
     other = Other(card_of(), [replace(e, fields={"sentence": f"{e.fields['sentence']} en"}) for e in bench.examples])
     moved = replace(other, examples=[replace(e, group="elsewhere") for e in other.examples])
-    plan = CurvePlan((0.5,), 2, 3, ("text", "from:mood:en"))
+    plan = CurvePlan((0.5,), 3, 2, ("text", "from:mood:en"))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         path = run_curve(bench, plan, starts=store, other=other)
         with pytest.raises(ConfigError, match="en is learnt to be started from; name it: --start from:mood:en"):
@@ -275,11 +275,12 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
         with pytest.raises(InputError, match="keep id and group"):
             run_curve(bench, plan, starts=store, other=moved)
     (point,) = json.loads(path.read_text())["results"]["points"]
-    assert point["starts"] == {"text": ["text", "text"], "from:mood:en": ["mood:en@1", "mood:en@2"]}
-    for repeat in range(2):
-        (cell,) = (path.parent / "cells").glob(f"from.mood.en-*-{repeat}.json")
+    assert point["starts"] == {"text": ["text"] * 3, "from:mood:en": ["mood:en@1", "mood:en@2", "mood:en@1"]}
+    assert len(list((path.parent / "cells").glob("from.mood.en-*.json"))) == 2  # the third repeat tests a fold again
+    for fold in range(2):
+        (cell,) = (path.parent / "cells").glob(f"from.mood.en-*-{fold}.json")
         before = json.loads(cell.read_text())["result"]
-        tested = {e.id for e in crossval_split(bench.examples, 3, repeat, CONFIG.dev_fraction).test}
+        tested = {e.id for e in crossval_split(bench.examples, 2, fold, CONFIG.dev_fraction).test}
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
 
 
@@ -330,9 +331,13 @@ def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed() -> 
     assert [_settings(CONFIG.model_copy(update={"seed": s}), "text", 3).seed for s in (0, 5)] == [3, 8]
 
 
-def test_more_repeats_than_folds_are_refused() -> None:
-    with pytest.raises(ConfigError, match="4 repeats with 3 folds: each repeat is tested on a fold of its own"):
-        CurvePlan(repeats=4, folds=3)
+def test_repeats_beyond_the_folds_begin_with_the_first_fold_again_and_draw_other_rows() -> None:
+    examples = examples_of(200)
+    first, again = (_reduced(examples, 3, repeat, 0.1, CONFIG) for repeat in (1, 4))
+    assert first.test == again.test
+    assert {e.id for e in first.train} != {e.id for e in again.train}
+    with pytest.raises(ConfigError, match="repeats is 0; at least 1"):
+        CurvePlan(repeats=0)
 
 
 def test_a_curve_of_open_answers_is_refused(tmp_path: Path, fresh_store: Store) -> None:
