@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
-from promptbank.errors import InputError
+from promptbank.errors import InputError, PromptBankError
 from tasks import (
     ANSWER_FORMATS,
     DataError,
@@ -75,7 +75,7 @@ def answer_examples(
     for start in range(0, len(examples), BATCH_JOBS):
         batch = examples[start : start + BATCH_JOBS]
         for example, result in zip(batch, predictor.predict([Job(task, e.fields) for e in batch]), strict=True):
-            if isinstance(result, InputError):
+            if isinstance(result, PromptBankError):
                 raise InputError(f"{example.source}: {result}") from result
             answers.append(result)
         on_rows(len(answers))

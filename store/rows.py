@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -94,7 +95,8 @@ class RowRepository:
             row: from another bank; its bytes, card, settings and time of freezing are kept, its version and row_id not.
 
         Returns:
-            The row as this bank has it: the new one, or the one with the same bytes, card and training settings.
+            The row as this bank has it: the new one, or the one with the same bytes, card and training settings. One
+            that was damaged here is not taken for it, so importing it again is the way to have it back.
 
         Raises:
             InvalidRowError: the row contradicts itself.
@@ -102,8 +104,11 @@ class RowRepository:
         refuse(f"the row of {row.scope}", row_faults(row), InvalidRowError)
         with self._database.write(lock_key(row.scope)) as connection:
             same = and_(in_scope(prompt_row, row.scope), *(prompt_row.c[n] == getattr(row, n) for n in SAME_RECORD))
-            known = connection.execute(select(func.min(prompt_row.c.row_id)).where(same)).scalar_one()
-            return _insert(connection, row, row.created_at) if known is None else load_row(connection, known)
+            known = connection.execute(select(prompt_row.c.row_id).where(same).order_by(prompt_row.c.row_id)).scalars()
+            for row_id in known.all():
+                with suppress(TamperedRowError):
+                    return load_row(connection, row_id)
+            return _insert(connection, row, row.created_at)
 
 
 def load_row(connection: Connection, row_id: int) -> Row:

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from promptbank.bank.select import LIVE
+from promptbank.bank.select import LIVE, stored_rules
 from promptbank.errors import InputError
 from store import Row, Scope, Store
 
@@ -46,7 +46,8 @@ def read_row(path: Path) -> Row:
     """Read a row from a file.
 
     Raises:
-        InputError: the file is missing, damaged, or no exported row.
+        InputError: the file is missing, damaged, no exported row, or one that this version could not serve.
+        TaskError: its card is such.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -71,9 +72,11 @@ def _row(plain: dict[str, Any], data: torch.Tensor, logits: torch.Tensor, path: 
             "data": data.numpy().astype("<f4").tobytes(),
             "probe_logits": logits.numpy().astype("<f4").tobytes(),
         }
-        return Row(**plain, row_id=0)
+        row = Row(**plain, row_id=0)
     except (KeyError, TypeError, ValueError) as exc:
         raise InputError(f"{path} lacks part of a row or has parts this version does not know: {exc}") from exc
+    stored_rules(row, source=str(path))
+    return row
 
 
 def import_row(store: Store, path: Path, *, live: bool = True) -> Row:
@@ -86,6 +89,7 @@ def import_row(store: Store, path: Path, *, live: bool = True) -> Row:
 
     Raises:
         InputError: see `read_row`.
+        TaskError: see `read_row`.
         StoreError: its bytes do not give the hash it claims.
     """
     row = store.rows.import_row(read_row(path))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import difflib
 import json
+from pathlib import Path
 
 import torch
 
 from promptbank.backbone import Backbone
 from promptbank.engine.predictor import ServedTask
-from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, UnknownTaskError
+from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
 from promptbank.render import Policy, Renderer
 from store import NewRow, Row, RowInfo, Scope, Store
-from tasks import TaskRef, parse_card
+from tasks import TaskCard, TaskRef, parse_card
 
-__all__ = ["LIVE", "find_row", "frozen_tasks", "scope_of", "select_row", "served_task"]
+__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "scope_of", "select_row", "served_task", "stored_rules"]
 
 LIVE = "live"
+LEAST_FINGERPRINT = 8
+"""Characters by which a fingerprint can be named."""
 
 
 def frozen_tasks(store: Store, fingerprint: str | None = None) -> list[RowInfo]:
@@ -50,25 +53,53 @@ def select_row(store: Store, ref: TaskRef, backbone: Backbone, *, lang: str | No
             f"task {ref.taskname!r} is frozen for backbone {others}, not for {backbone.name} "
             f"({backbone.fingerprint[:12]}); use --backbone, or train it on this one"
         )
-    return _choose(store, ref, mine, lang)
+    return _version(store, ref, _in_language(ref, lang, mine))
 
 
-def find_row(store: Store, ref: TaskRef) -> Row:
+def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:
     """Return the row a reference means where no backbone is loaded.
+
+    Args:
+        store: the bank's store.
+        ref: ``taskname[:lang][@version]``.
+        backbone: as the user names it, or the beginning of its fingerprint; looked at where several have the task.
 
     Raises:
         UnknownTaskError: nothing is frozen under the name, language or version.
         AmbiguousLanguageError: several languages are frozen and none is named.
-        BackboneMismatchError: it is frozen for several backbones, so the reference does not say which row.
+        BackboneMismatchError: it is frozen for several backbones, and ``backbone`` is not one of them.
     """
+    return _version(store, ref, _unloaded(store, ref, backbone))
+
+
+def find_scope(store: Store, ref: TaskRef, backbone: str = "") -> Scope:
+    """Return the scope of the row that `find_row` returns, without reading it: it may be damaged.
+
+    Raises:
+        PromptBankError: see `find_row`.
+    """
+    return _unloaded(store, ref, backbone)[0].scope
+
+
+def _unloaded(store: Store, ref: TaskRef, backbone: str) -> list[RowInfo]:
     infos = _known(store, ref)
-    backbones = sorted({info.backbone_name for info in infos})
     if len({info.scope.fingerprint for info in infos}) > 1:
-        raise BackboneMismatchError(
-            f"task {ref.taskname!r} is frozen for several backbones ({', '.join(backbones)}); "
-            "`promptbank bank list --all` shows them"
-        )
-    return _choose(store, ref, infos, None)
+        infos = _of_backbone(ref, infos, backbone)
+    return _in_language(ref, None, infos)
+
+
+def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowInfo]:
+    names = {backbone, Path(backbone).name, backbone.replace("/", "--")}  # as a folder, as a hub id
+    found = [info for info in infos if info.backbone_name in names]
+    if len(backbone) >= LEAST_FINGERPRINT:
+        found += [info for info in infos if info not in found and info.scope.fingerprint.startswith(backbone)]
+    if len({info.scope.fingerprint for info in found}) == 1:
+        return found
+    known = sorted({f"{i.backbone_name} ({i.scope.fingerprint[:12]})" for i in infos})
+    raise BackboneMismatchError(
+        f"task {ref.taskname!r} is frozen for several backbones: {', '.join(known)}; say which one by --backbone, with "
+        f"its name or the beginning of its fingerprint (now: {backbone or 'none'})"
+    )
 
 
 def _known(store: Store, ref: TaskRef) -> list[RowInfo]:
@@ -78,9 +109,9 @@ def _known(store: Store, ref: TaskRef) -> list[RowInfo]:
     return infos
 
 
-def _choose(store: Store, ref: TaskRef, infos: list[RowInfo], lang: str | None) -> Row:
+def _in_language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> list[RowInfo]:
     chosen = _language(ref, lang, infos)
-    return _version(store, ref, [info for info in infos if info.scope.lang == chosen])
+    return [info for info in infos if info.scope.lang == chosen]
 
 
 def _language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> str:
@@ -131,6 +162,8 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
 
     Raises:
         BackboneMismatchError: the row was made for another backbone or tokenizer.
+        InputError: its policy has parts that this version does not know.
+        TaskError: its card has.
     """
     name = f"{row.scope.taskname}:{row.scope.lang}@{version}"
     for what, theirs, ours in (
@@ -142,10 +175,31 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
                 f"{name} was trained with {what} {theirs[:12]} ({row.backbone_name}); "
                 f"this one is {backbone.name} with {what} {ours[:12]}"
             )
-    card = parse_card(json.loads(row.card_json), source=name)
-    renderer = Renderer(card, backbone.tokenizer, Policy(**json.loads(row.policy_json)), backbone.window)
+    card, policy = stored_rules(row, source=name)
+    renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
     table = torch.frombuffer(bytearray(row.data), dtype=torch.float32).view(row.virtual_tokens, row.hidden_size)
     return ServedTask(row.scope.taskname, row.scope.lang, version, row.sha256, renderer, table)
+
+
+def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, Policy]:
+    """Return the card and the policy that are stored with a row.
+
+    Args:
+        row: of this bank, or from a file.
+        source: what it is called in an error.
+
+    Raises:
+        InputError: the policy has parts that this version does not know.
+        TaskError: the card has.
+    """
+    try:
+        card, policy = json.loads(row.card_json), Policy(**json.loads(row.policy_json))
+    except (TypeError, ValueError) as exc:
+        raise InputError(
+            f"{source}: its policy {row.policy_json[:200]} is none that this promptbank knows ({exc}); "
+            "was it made by a newer one? Then that one can serve it"
+        ) from exc
+    return parse_card(card, source=source), policy
 
 
 def scope_of(taskname: str, lang: str, backbone: Backbone) -> Scope:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from promptbank.backbone import Backbone
 from promptbank.bank.probes import check_probes
 from promptbank.bank.select import served_task
-from promptbank.errors import BackboneMismatchError
+from promptbank.errors import BackboneMismatchError, InputError
 from promptbank.forward import LanguageModel
 from store import Store, TamperedRowError
+from tasks import TaskError
 
 __all__ = ["Verified", "verify_bank", "verify_logits"]
 
@@ -38,7 +39,7 @@ def verify_bank(store: Store) -> Verified:
 def verify_logits(
     store: Store, backbone: Backbone, on_row: Callable[[int, int], None] = lambda _a, _b: None
 ) -> Verified:
-    """Compute every row's probe logits again and compare bits.
+    """Compute every row's probe logits again and compare bits; of damaged rows only `verify_bank` tells.
 
     Args:
         store: the bank's store.
@@ -57,7 +58,9 @@ def verify_logits(
         except BackboneMismatchError:
             skipped += 1
             fault = None
-        except TamperedRowError as exc:
+        except TamperedRowError:
+            fault = None
+        except (InputError, TaskError) as exc:
             fault = str(exc)
         faults += [f"{name}: {fault}"] if fault else []
         on_row(done, len(infos))

@@ -70,7 +70,7 @@ def verify(
 
 @command(app, "rollback")
 def rollback(common: Common, spec: Spec, json: Json = False) -> None:
-    """Move a task's live alias back to the version before.
+    """Move a task's live alias to the version before, or to the named one.
 
     Example: promptbank bank rollback sentiment-task
     """
@@ -79,7 +79,7 @@ def rollback(common: Common, spec: Spec, json: Json = False) -> None:
     scope, before, after = holdings.rollback(common.settings, spec)
     if json:
         print_json({"taskname": scope.taskname, "lang": scope.lang, "from": before, "to": after})
-    say(f"{scope.taskname}:{scope.lang} went back from version {before} to {after}")
+    say(f"{scope.taskname}:{scope.lang} went back from version {before or 'none'} to {after}")
 
 
 @command(app, "export")

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 from promptbank.bank.exchange import export_row, import_row
-from promptbank.bank.select import LIVE, find_row
+from promptbank.bank.select import LIVE, find_row, find_scope
 from promptbank.bank.verify import Verified, verify_bank, verify_logits
 from promptbank.cli.output import print_json, print_table, writing
 from promptbank.cli.progress import bar
 from promptbank.cli.session import opened_bank, opened_store
 from promptbank.config import Settings
+from promptbank.errors import InputError
 from store import Row, RowInfo, Scope, Store
 from tasks import parse_spec
 
@@ -41,7 +42,7 @@ def _plain(info: RowInfo) -> dict[str, object]:
 def show_row(settings: Settings, spec: str, *, as_json: bool) -> None:
     """Print one row with its evaluations and history."""
     with opened_store(settings) as store:
-        row = find_row(store, parse_spec(spec))
+        row = find_row(store, parse_spec(spec), settings.backbone)
         facts = _facts(store, row)
     if as_json:
         print_json(facts)
@@ -88,20 +89,34 @@ def verify(settings: Settings, *, logits: bool) -> Verified:
         task = progress.add_task("rows", total=None)
         sound = verify_bank(store)
         found = verify_logits(store, backbone, lambda done, total: progress.update(task, completed=done, total=total))
-        return Verified(found.rows, found.skipped, (*sound.faults, *(f for f in found.faults if f not in sound.faults)))
+        return Verified(found.rows, found.skipped, (*sound.faults, *found.faults))
 
 
-def rollback(settings: Settings, spec: str) -> tuple[Scope, int, int]:
-    """Move ``live`` back."""
+def rollback(settings: Settings, spec: str) -> tuple[Scope, int | None, int]:
+    """Move ``live`` back, to the version that the spec names or to the one before.
+
+    Returns:
+        The scope, the version that was live, if any, and the one that is now.
+
+    Raises:
+        InputError: the named version is live already.
+    """
+    ref = parse_spec(spec)
     with opened_store(settings) as store:
-        scope = find_row(store, parse_spec(spec)).scope
-        return scope, *store.aliases.rollback(scope, LIVE)
+        scope = find_scope(store, ref, settings.backbone)
+        if ref.version is None:
+            return scope, *store.aliases.rollback(scope, LIVE)
+        before = store.aliases.get(scope, LIVE)
+        if before == ref.version:
+            raise InputError(f"version {before} of {scope.taskname}:{scope.lang} is live already; name an earlier one")
+        store.aliases.move(scope, ref.version, LIVE, reason=f"rollback to version {ref.version}")
+        return scope, before, ref.version
 
 
 def export(settings: Settings, spec: str, out: Path | None) -> tuple[Row, Path]:
     """Write a row to a file."""
     with opened_store(settings) as store:
-        row = find_row(store, parse_spec(spec))
+        row = find_row(store, parse_spec(spec), settings.backbone)
     path = out or Path(f"{row.scope.taskname}.{row.scope.lang}.v{row.version}.safetensors")
     with writing(path):
         export_row(row, path)

@@ -11,7 +11,7 @@ from torch import Tensor
 from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
 from promptbank.engine.scoring import Request, label_scores, score_forms
-from promptbank.errors import InputError
+from promptbank.errors import PromptBankError
 from promptbank.forward import LanguageModel
 from promptbank.render import Prompt, Renderer
 
@@ -102,14 +102,14 @@ class Predictor:
         self._batch_tokens = batch_tokens
         self.constrained = constrained
 
-    def predict(self, jobs: Sequence[Job]) -> list[Prediction | InputError]:
-        """Answer every job; a record that cannot be rendered yields its error in its place."""
-        results: list[Prediction | InputError | None] = [None] * len(jobs)
+    def predict(self, jobs: Sequence[Job]) -> list[Prediction | PromptBankError]:
+        """Answer every job; a record that cannot be rendered, or held to a grammar, yields its error in its place."""
+        results: list[Prediction | PromptBankError | None] = [None] * len(jobs)
         rendered: dict[int, Prompt] = {}
         for index, job in enumerate(jobs):
             try:
                 rendered[index] = job.task.renderer.prompt(job.fields)
-            except InputError as exc:
+            except PromptBankError as exc:
                 results[index] = exc
         for is_open in (False, True):
             chosen = [i for i in rendered if jobs[i].task.renderer.card.is_open is is_open]
@@ -148,10 +148,25 @@ class Predictor:
             for job, prompt, scores in zip(jobs, prompts, scored, strict=True)
         ]
 
-    def _generate(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction]:
+    def _generate(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction | PromptBankError]:
+        found: list[Prediction | PromptBankError | None] = [None] * len(jobs)
+        held: dict[int, Constraint | None] = {}
+        for n, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
+            try:
+                held[n] = constraint_of(job.task.renderer, _kept(job, prompt)) if self.constrained else None
+            except PromptBankError as exc:
+                found[n] = exc
+        if held:
+            answers = self._texts([jobs[n] for n in held], [prompts[n] for n in held], list(held.values()))
+            for n, answer in zip(held, answers, strict=True):
+                found[n] = answer
+        return [one for one in found if one is not None]
+
+    def _texts(
+        self, jobs: Sequence[Job], prompts: Sequence[Prompt], constraints: Sequence[Constraint | None]
+    ) -> list[Prediction]:
         table, offsets = stack_tables([job.task for job in jobs])
         policy = jobs[0].task.renderer.policy
-        constraints = [constraint_of(j.task.renderer, j.fields) if self.constrained else None for j in jobs]
         answers = generate(
             self.lm,
             table,
@@ -165,6 +180,14 @@ class Predictor:
             Prediction(*_identity(job.task), text=_text(job.task, ids, constraint), truncated=prompt.truncated)
             for job, prompt, ids, constraint in zip(jobs, prompts, answers, constraints, strict=True)
         ]
+
+
+def _kept(job: Job, prompt: Prompt) -> Mapping[str, str]:
+    """Return a record's fields as they stand in its prompt: what was cut from it can be no part of an answer."""
+    name = job.task.renderer.card.truncate_field
+    if name is None or not prompt.truncated:
+        return job.fields
+    return {**job.fields, name: job.fields[name][: -prompt.truncated]}
 
 
 def stack_tables(tasks: Sequence[ServedTask]) -> tuple[Tensor, list[int]]:

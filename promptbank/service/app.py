@@ -1,33 +1,33 @@
 """The HTTP service: clients pick a task by name.
 
 Stateless but for the desk's rows, so any number of these processes stand behind any balancer on one PostgreSQL. One
-batch runs at a time (the lock): torch already uses all threads it is given. Queues and quotas will stand before it.
+batch runs at a time: torch already uses all threads it is given. Those that wait for their turn wait in the event loop,
+where they keep no thread from the health of the process. Queues and quotas will stand before it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from fastapi import FastAPI, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from promptbank import __version__
 from promptbank.bank.desk import Desk, Question
-from promptbank.bank.select import LIVE, frozen_tasks
+from promptbank.bank.select import LIVE, frozen_tasks, select_row
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of
 from promptbank.service.body import read_body, read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
 from store import RowInfo, StoreError
-from tasks import TaskCard, TaskRef, parse_card, parse_spec
+from tasks import TaskCard, TaskError, TaskRef, parse_card, parse_spec
 
 __all__ = ["Limits", "create_app"]
 
@@ -108,27 +108,33 @@ def _as_response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
 
 
+_TURN: RunVar[CapacityLimiter] = RunVar("turn")
+"""Of the event loop: whose batch runs."""
+
+
 class _Counter:
     """Takes a request's body, has the desk answer, and shapes the response."""
 
     def __init__(self, desk: Desk, limits: Limits) -> None:
         self._desk, self._limits = desk, limits
-        self._lock = threading.Lock()
 
     async def serve(self, request: Request, task: str | None, lang: str | None) -> JSONResponse:
         body = await read_body(request, self._limits.body)
         read = read_records(body, request.headers.get("content-type", ""), self._limits.records)
         questions = [Question(record, task, lang) for record in read.records]
-        answers = await run_in_threadpool(self._answer, questions)
+        answers = await to_thread.run_sync(self._desk.answer, questions, limiter=_turn())
         if not read.single:
             return JSONResponse([_plain(answer) for answer in answers])
         if isinstance(answers[0], Prediction):
             return JSONResponse(answers[0].as_dict())
         return _problem_response(request, answers[0])
 
-    def _answer(self, questions: Sequence[Question]) -> list[Prediction | Exception]:
-        with self._lock:
-            return list(self._desk.answer(questions))
+
+def _turn() -> CapacityLimiter:
+    if (turn := _TURN.get(None)) is None:
+        turn = CapacityLimiter(1)
+        _TURN.set(turn)
+    return turn
 
 
 def _plain(answer: Prediction | Exception) -> dict[str, object]:
@@ -166,7 +172,7 @@ def _add_predictions(app: FastAPI, counter: _Counter) -> None:
 def _add_tasks(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/tasks", summary="Tasks that can be asked", tags=["tasks"])
     def tasks() -> list[TaskModel | ProblemModel]:
-        """Return all live tasks of the backbone that is loaded; a row that is damaged is a problem in its place."""
+        """Return all live tasks of the backbone that is loaded; one that cannot be served is a problem in its place."""
         return [_task_or_problem(desk, info) for info in frozen_tasks(desk.store, desk.backbone.fingerprint)]
 
     @app.get(
@@ -190,7 +196,7 @@ def _add_tasks(app: FastAPI, desk: Desk) -> None:
 def _of(desk: Desk, ref: TaskRef) -> list[RowInfo]:
     infos = desk.store.rows.list(taskname=ref.taskname, lang=ref.lang, fingerprint=desk.backbone.fingerprint)
     if not infos:
-        desk.task(ref)  # raises what is wrong, with near names
+        select_row(desk.store, ref, desk.backbone)  # raises what is wrong, with near names
         raise UnknownTaskError(f"nothing is frozen as {ref}")
     found = [info for info in infos if ref.version in (None, info.version)]
     if not found:
@@ -209,7 +215,7 @@ def _servable(desk: Desk, ref: TaskRef) -> list[RowInfo]:
 def _task_or_problem(desk: Desk, info: RowInfo) -> TaskModel | ProblemModel:
     try:
         return _task(desk, info)
-    except StoreError as exc:
+    except (StoreError, TaskError) as exc:
         return ProblemModel.model_validate(problem_of(exc).as_dict())
 
 
@@ -245,7 +251,7 @@ def _version(info: RowInfo) -> VersionModel:
 
 def _add_health(app: FastAPI, desk: Desk) -> None:
     @app.get("/livez", summary="Is the process alive?", tags=["health"])
-    def livez() -> dict[str, str]:
+    async def livez() -> dict[str, str]:
         """Answer as long as the process can."""
         return {"status": "ok"}
 

@@ -12,7 +12,7 @@ from promptbank.backbone import Backbone
 from promptbank.bank.desk import Desk, Question
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
-from promptbank.bank.select import LIVE, find_row, select_row, served_task
+from promptbank.bank.select import LIVE, find_row, find_scope, select_row, served_task
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import (
@@ -24,8 +24,9 @@ from promptbank.errors import (
 )
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Silent, StepReport
-from store import DiskFullError, Store, TamperedRowError
-from tasks import DataError, Record, parse_spec
+from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
+from tasks import DataError, Record, TaskError, parse_spec
+from tests.stores import behind_triggers
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, SPLIT, card_of, examples_of
 
@@ -296,11 +297,81 @@ def test_one_changed_bit_of_the_backbone_is_seen_in_the_logits(fresh_store: Stor
 
 
 def test_find_row_needs_no_backbone_unless_there_are_several(fresh_store: Store, tmp_path: Path) -> None:
-    learn(fresh_store, tmp_path, tiny_backbone("llama"))
-    assert find_row(fresh_store, parse_spec("mood")).version == 1
-    learn(fresh_store, tmp_path, tiny_backbone("gpt2"))
-    with pytest.raises(BackboneMismatchError, match="several backbones"):
-        find_row(fresh_store, parse_spec("mood"))
+    llama = learn(fresh_store, tmp_path, tiny_backbone("llama")).row
+    assert find_row(fresh_store, parse_spec("mood")) == llama
+    gpt2 = learn(fresh_store, tmp_path, tiny_backbone("gpt2")).row
+    for said in ("", "gemma-3-270m", gpt2.scope.fingerprint[:7]):
+        with pytest.raises(BackboneMismatchError, match=r"several backbones: tiny-gpt2 \(\w{12}\), tiny-llama"):
+            find_row(fresh_store, parse_spec("mood"), said)
+    for kind, row in (("llama", llama), ("gpt2", gpt2)):
+        for said in (f"tiny-{kind}", f"models/tiny-{kind}", row.scope.fingerprint[:12]):
+            assert find_row(fresh_store, parse_spec("mood"), said) == row
+
+
+def test_a_damaged_row_is_had_back_by_importing_it_again_and_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bank.db'}"
+    with open_store(url) as store:
+        first, row = learn(store, tmp_path).row, learn(store, tmp_path, seed=1).row
+        export_row(row, path := tmp_path / "mood.safetensors")
+        behind_triggers(url, f"UPDATE prompt_row SET data = zeroblob({len(row.data)}) WHERE version = 2")
+        with pytest.raises(TamperedRowError, match="or import the row again"):
+            store.rows.get(row.scope)
+        assert find_scope(store, parse_spec("mood")) == row.scope
+        assert [import_row(store, path).version for _ in range(2)] == [3, 3]
+        assert store.rows.get(row.scope).data == row.data
+        desk = Desk(store, tiny_backbone("llama"))
+        assert ask(desk, {"taskname": "mood", "sentence": "x"})[0].version == 3
+        assert len([*verify_bank(store).faults, *verify_logits(store, tiny_backbone("llama")).faults]) == 1
+        assert store.rows.get(first.scope, 1) == first
+
+
+@pytest.mark.parametrize("part", ["card_json", "policy_json"])
+def test_a_row_that_this_version_cannot_serve_is_not_imported(fresh_store: Store, tmp_path: Path, part: str) -> None:
+    row = learn(fresh_store, tmp_path).row
+    newer = json.dumps(json.loads(getattr(row, part)) | {"from_the_future": 1})
+    export_row(replace(row, **{part: newer}), path := tmp_path / "newer.safetensors")
+    with pytest.raises((InputError, TaskError), match="from_the_future"):
+        import_row(fresh_store, path)
+    assert fresh_store.rows.versions(row.scope)[-1].version == 1
+
+
+def test_a_row_that_this_version_cannot_serve_harms_no_other(fresh_store: Store, tmp_path: Path) -> None:
+    row = learn(fresh_store, tmp_path).row
+    for part in ("card_json", "policy_json"):
+        newer = json.dumps(json.loads(getattr(row, part)) | {"from_the_future": 1})
+        made = fresh_store.rows.freeze(replace(row, **{part: newer}))
+        assert "from_the_future" in verify_logits(fresh_store, tiny_backbone("llama")).faults[-1]
+        asked = [{"taskname": f"mood@{version}", "sentence": "x"} for version in (1, made.version)]
+        good, bad = ask(Desk(fresh_store, tiny_backbone("llama")), *asked)
+        assert isinstance(good, Prediction)
+        assert "from_the_future" in str(bad)
+
+
+def test_a_request_asks_once_whether_the_bank_moved_and_waits_once_for_one_out_of_reach(
+    fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(fresh_store, tmp_path)
+    desk, asked, revision = Desk(fresh_store, tiny_backbone("llama")), list[int](), type(fresh_store).revision
+    records = [{"taskname": "mood", "sentence": text} for text in ("x", "y", "z")]
+
+    def counted(store: Store) -> int:
+        asked.append(1)
+        if len(asked) > 1:
+            raise StoreUnavailableError("no answer within 10 s")
+        return revision(store)
+
+    monkeypatch.setattr(type(fresh_store), "revision", counted)
+    assert all(isinstance(answer, Prediction) for answer in ask(desk, *records))
+    assert len(asked) == 1
+    answers = ask(desk, *records, {"sentence": "x"})
+    assert [type(answer) for answer in answers] == [*[StoreUnavailableError] * 3, InputError]
+    assert len(asked) == 2
+
+
+def test_a_language_that_decides_nothing_keeps_no_second_copy_of_a_row(fresh_store: Store, tmp_path: Path) -> None:
+    learn(fresh_store, tmp_path)
+    desk = Desk(fresh_store, tiny_backbone("llama"))
+    assert desk.task(parse_spec("mood:en"), "sv") is desk.task(parse_spec("mood:en"), "da")
 
 
 def test_a_tampered_row_is_never_served(fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,11 @@ def test_versions_roll_back_and_the_bank_verifies(learnt: Promptbank) -> None:
     verified = learnt("bank", "verify", "--logits", "--json")
     assert (verified.exit_code, lines(verified.stdout)[0]) == (0, {"rows": 2, "skipped": 0, "faults": []})
     assert "nothing" not in error(learnt("bank", "rollback", "sentiment-task"))
+    assert learnt("train", "--task", "sentiment-task", "--data", "data.jsonl", "--seed", "2", *SMALL).exit_code == 0
+    assert lines(learnt("bank", "rollback", "sentiment-task@2", "--json").stdout)[0]["to"] == 2
+    assert lines(learnt("predict", "--data", "data.jsonl", "--json").stdout)[0]["version"] == 2
+    assert "version 2 of sentiment-task:en is live already" in error(learnt("bank", "rollback", "sentiment-task@2"))
+    assert "no version 9" in error(learnt("bank", "rollback", "sentiment-task@9"))
 
 
 def test_a_changed_byte_is_a_check_that_says_no(learnt: Promptbank, home: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from promptbank.backbone import Backbone
 from promptbank.engine.generation import generate
-from promptbank.engine.grammar import GRAMMARS, chunks, constraint_of
+from promptbank.engine.grammar import GRAMMARS, IntentSlotsGrammar, chunks, constraint_of
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import PromptBankError
 from promptbank.evaluate import evaluate
@@ -166,6 +166,40 @@ def test_rows_of_a_mixed_batch_answer_as_they_do_alone(kind: Kind) -> None:
     alone = [predictor.predict([job])[0] for job in jobs]
     assert [getattr(p, "text", 0) for p in together] == [getattr(p, "text", 0) for p in alone]
     assert [getattr(p, "label", 0) for p in together] == [getattr(p, "label", 0) for p in alone]
+
+
+def test_a_record_without_a_grammar_has_its_error_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    lark = IntentSlotsGrammar.lark
+
+    def broken(self: IntentSlotsGrammar, card: TaskCard, text: str, lead: str) -> str:
+        return "start: (" if text == "too much" else lark(self, card, text, lead)
+
+    monkeypatch.setattr(IntentSlotsGrammar, "lark", broken)
+    jobs = [Job(task_of(asks()), {"utterance": text}) for text in ("too much", TEXT, "too much")]
+    predictor = Predictor(LanguageModel(BACKBONES["llama"].model))
+    first, good, last = predictor.predict(jobs)
+    assert [type(first), type(last)] == [PromptBankError, PromptBankError]
+    assert "no grammar can be made" in str(first)
+    assert text_of(good) == text_of(predictor.predict(jobs[1:2])[0])
+    assert [type(error) for error in predictor.predict(jobs[::2])] == [PromptBankError, PromptBankError]
+
+
+def test_what_was_cut_from_a_text_is_no_value_of_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    lark = IntentSlotsGrammar.lark
+
+    def noted(self: IntentSlotsGrammar, card: TaskCard, text: str, lead: str) -> str:
+        seen.append(text)
+        return lark(self, card, text, lead)
+
+    monkeypatch.setattr(IntentSlotsGrammar, "lark", noted)
+    long = "wake me " * 600
+    [result] = Predictor(LanguageModel(BACKBONES["llama"].model)).predict(
+        [Job(task_of(asks(truncate_field="utterance")), {"utterance": long})]
+    )
+    assert isinstance(result, Prediction)
+    assert result.truncated > 0
+    assert seen == [long[: -result.truncated]]
 
 
 class Fixed:

@@ -1,14 +1,17 @@
 """Bodies of any kind: what JSON lines refuse, JSON refuses too, and every refusal is a problem with its status."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from promptbank.bank.desk import Desk
+from promptbank.bank.desk import Desk, Question
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import scope_of
 from promptbank.errors import BodyTooLargeError, InputError
@@ -173,11 +176,44 @@ def test_rollback_and_retirement_are_seen_at_once(client: TestClient, store: Sto
 def test_requests_at_the_same_time_get_the_answers_they_get_alone(client: TestClient) -> None:
     records = [RECORD | {"sentence": text} for text in ("bad", "profit rose and the outlook is good", "x", "")] * 3
     alone = [client.post("/v1/predict", json=record).json() for record in records]
-    with ThreadPoolExecutor(4) as pool:
+    with client, ThreadPoolExecutor(4) as pool:  # one event loop, as a server has
         together = list(pool.map(lambda record: client.post("/v1/predict", json=record).json(), records))
     for ours, theirs in zip(together, alone, strict=True):
         assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=1e-4)
         assert ours["label"] == theirs["label"]
+
+
+def test_a_process_is_alive_and_ready_however_many_requests_wait_for_their_turn(store: Store, tmp_path: Path) -> None:
+    learn(store, tmp_path)
+    desk, go, running = Desk(store, tiny_backbone("llama")), threading.Event(), list[int]()
+    answer = desk.answer
+
+    def slow(questions: Sequence[Question]) -> object:
+        running.append(threading.get_ident())
+        assert go.wait(60)
+        return answer(questions)
+
+    desk.answer = slow  # type: ignore[method-assign]
+
+    async def crowd() -> list[int]:
+        statuses: list[int] = []
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(desk)), base_url="http://x") as client:
+
+            async def ask() -> None:
+                statuses.append((await client.post("/v1/predict", json=RECORD, timeout=None)).status_code)
+
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as group:
+                    for _ in range(60):  # more than the threads that an event loop lends
+                        group.start_soon(ask)
+                    while not running:
+                        await anyio.sleep(0.01)
+                    seen = [(await client.get(path)).status_code for path in ("/livez", "/readyz", "/v1/tasks")]
+                    assert (seen, len(running)) == ([200, 200, 200], 1)  # one batch at a time
+                    go.set()
+        return statuses
+
+    assert anyio.run(crowd) == [200] * 60
 
 
 def test_cli_and_http_tell_the_same_errors(learnt: Promptbank, home: Path) -> None:
