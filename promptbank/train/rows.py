@@ -32,7 +32,8 @@ class TrainRow:
         answer: ids of the answer, its end token included.
         constant: number of leading ids before the first virtual token.
         truncated: characters cut from the text.
-        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens of the template are learnt too.
+        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens after the first virtual one are learnt
+            too.
         choices: what could have stood in the answer, by the token's place in it, where more than one id could; None
             where every word could stand at every token.
         unwritable: whether the loss had no choices for this answer, so that it is learnt over all words.
@@ -51,14 +52,10 @@ class TrainRow:
         """Prompt and answer."""
         return self.prompt + self.answer
 
-    def targets(self, start: int) -> list[int]:
-        """Return the positions (from ``start``) whose next token is learnt.
-
-        Args:
-            start: first position that is computed; what lies before it is constant and teaches nothing.
-        """
+    def targets(self) -> list[int]:
+        """Return the positions whose next token is learnt; what is constant teaches nothing, computed or held."""
         ids, first = self.ids, len(self.prompt) - 1
-        before = [t for t in range(first if self.answer_only else start, first) if ids[t + 1] >= 0]
+        before = [t for t in range(first if self.answer_only else self.constant, first) if ids[t + 1] >= 0]
         places = range(len(self.answer)) if self.choices is None else self.choices
         return [*before, *(first + place for place in places)]
 
@@ -154,7 +151,7 @@ def _learnt(rows: Sequence[TrainRow], starts: Sequence[int]) -> Iterator[tuple[i
     """Yield of every learnt token its row, the computed position that it follows, its id and its choices."""
     for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
         ids = row.ids
-        for t in row.targets(start):
+        for t in row.targets():
             yield b, t - start, ids[t + 1], row.choice(t)
 
 
