@@ -24,7 +24,7 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, Silent
 from store import Store, open_store
-from tasks import Split, TaskCard, crossval_split
+from tasks import Split, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
 from tests.unit.test_train_population import KillAt, Killed
 from tests.worlds import card_of, examples_of
@@ -282,6 +282,22 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
         before = json.loads(cell.read_text())["result"]
         tested = {e.id for e in crossval_split(bench.examples, 2, fold, CONFIG.dev_fraction).test}
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
+
+
+def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    other, plan = Other(card_of(), bench.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        with pytest.raises(SplitError, match="no row left for"):
+            run_curve(replace(bench, examples=bench.examples[:2]), plan, starts=store, other=other)
+        with pytest.raises(SplitError, match=r"a share of 50\.0"):
+            run_curve(bench, replace(plan, fractions=(0.5, 50.0)), starts=store, other=other)
+        monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+        with pytest.raises(PromptBankError, match="needs scikit-learn"):
+            run_curve(bench, plan, starts=store, other=other)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Path) -> None:
