@@ -93,7 +93,8 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
 
     Raises:
         ConfigError: a start names a row of the task itself, or none the other language.
-        InputError: the card is open, or a row of the other language is in another group than its counterpart.
+        InputError: the card is open, or rows of the other language cannot be kept apart from their counterparts (see
+            `check_groups`).
         SplitError: a fraction is no share, or a part of a fold would be empty.
         PromptBankError: scikit-learn is not installed.
         UnknownTaskError: a start names a row that is not there.

@@ -284,6 +284,20 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
 
 
+def test_a_curve_learns_from_no_language_whose_rows_cannot_be_told_from_the_tested_ones(tmp_path: Path) -> None:
+    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    texts = [f"{e.fields['sentence']} en" for e in bench.examples]
+    texts[0] = bench.examples[0].fields["sentence"]  # the same in both languages, so with the same hash for a group
+    rows = [replace(e, id=f"en-{e.id}", fields={"sentence": t}) for e, t in zip(bench.examples, texts, strict=True)]
+    lost = [replace(e, group=f"en-{e.group}" if n else e.group) for n, e in enumerate(rows)]
+    plan = CurvePlan((0.5,), 2, 2, ("from:mood:en",))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        with pytest.raises(InputError, match=r"none of the 48 rows .* has the id, or the group, of a tested one"):
+            run_curve(bench, plan, starts=store, other=Other(card_of(), lost))
+        with pytest.raises(Killed):  # groups alone are enough to keep them apart
+            run_curve(bench, plan, starts=store, other=Other(card_of(), rows))
+
+
 def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
