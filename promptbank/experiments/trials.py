@@ -26,6 +26,7 @@ from promptbank.bank.select import scope_of, served_task
 from promptbank.bank.start import StartRows
 from promptbank.engine.predictor import Predictor
 from promptbank.errors import ConfigError, InputError
+from promptbank.evaluate import warnings_of
 from promptbank.experiments.ledger import Ledger
 from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
@@ -227,16 +228,9 @@ def _scored(store: Store, bench: Bench, trial: Trial, about: Mapping[str, Any]) 
         **sizes,
         "test": result.metrics,
         **about,
-        "warnings": [*about["warnings"], *_test_warnings(result.metrics)],
+        "warnings": [*about["warnings"], *warnings_of(result.metrics)],
         "predicted": {e.id: p for e, p in zip(split.test, result.predicted, strict=True)},
     }
-
-
-def _test_warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
-    if metrics.get("truncated"):
-        yield f"{metrics['truncated']} test rows had their text cut to fit the window"
-    if metrics.get("collapse"):
-        yield f"on test rows: {metrics['collapse']}"
 
 
 def origin(backbone: Backbone, lm: LanguageModel, cards: Iterable[TaskCard]) -> dict[str, Any]:

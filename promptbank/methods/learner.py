@@ -26,7 +26,7 @@ class Fit:
     Attributes:
         best_epoch: from 1; None for methods without epochs.
         epochs: every epoch's report.
-        rows: that were learnt from, where these are not the training rows alone.
+        rows: that were learnt from, or shown, where these are not the training rows alone.
         warnings: what a person should know before trusting what was learnt.
     """
 

@@ -79,6 +79,9 @@ class Rows(Learner):
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
         warnings = run_warnings(
             self._backbone,
+            card,
+            split.train,
+            split.dev,
             truncated=trained.truncated,
             unwritable=trained.unwritable,
             reach=trained.longest_reach,

@@ -118,6 +118,9 @@ class Tuned(Learner):
         best.restore(self.state)
         warnings = run_warnings(
             self._backbone,
+            card,
+            split.train,
+            split.dev,
             truncated=rendered.truncated,
             unwritable=rendered.unwritable,
             collapse=best.reports[best.epoch - 1].dev.collapse,

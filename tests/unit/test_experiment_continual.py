@@ -191,6 +191,22 @@ def test_a_killed_stream_ends_with_the_result_of_an_undisturbed_one(tmp_path: Pa
     assert apart_from_timings(run(tmp_path / "b" / "home", contrast=True)) == apart_from_timings(whole)
 
 
+def test_what_happened_to_test_rows_is_told_of_the_bank_and_of_the_contrast(tmp_path: Path) -> None:
+    first, *others = stream().stages
+    longer = replace(first.split.test[0], fields={"sentence": "a label of hope" * 99})
+    test = (longer, *first.split.test[1:])
+    tasks = replace(stream(), stages=(replace(first, split=replace(first.split, test=test)), *others))
+    done = run(tmp_path / "home", contrast=True, tasks=tasks)
+    report = continual_report(done)
+    for key, title in (("bank", "prompt bank"), ("full", "fine-tuning, full.v1")):
+        told = {trial["trial"]: trial["warnings"] for trial in done["results"][key]["trials"]}
+        assert "1 test rows had their text cut to fit the window" in told["mood:en"]
+        assert f"{title}, mood:en: 1 test rows had their text cut to fit the window" in report.falls_short
+    collapse = done["results"]["bank"]["metrics"]["mood:en"]["metrics"]["collapse"]
+    lines = [f"prompt bank, mood:en: on test rows: {collapse}"] if collapse else []
+    assert [line for line in report.falls_short if line.startswith("prompt bank, mood:en: on test rows")] == lines
+
+
 def test_a_contrast_that_cannot_be_run_costs_nothing_of_what_was_learnt(tmp_path: Path) -> None:
     done = run(tmp_path / "home", contrast=True, tasks=replace(stream(), method="bitfit.v1"))  # a Llama has no biases
     assert "has no bias" in done["results"]["full"]["reason"]

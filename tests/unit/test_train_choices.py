@@ -113,7 +113,9 @@ def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_t
     config = TrainConfig(epochs=1, batch_size=2, dtype="float32")
     (trained,) = train_prompts(lm, [Plan(renderer, mixed, EXAMPLES[3:], config, start)], folder=tmp_path, identity="x")
     assert trained.unwritable == 1
-    (said,) = run_warnings(tiny_backbone("llama"), truncated=0, unwritable=trained.unwritable)
+    (said,) = run_warnings(
+        tiny_backbone("llama"), renderer.card, mixed, EXAMPLES[3:], truncated=0, unwritable=trained.unwritable
+    )
     assert said.startswith("1 rows have an answer that the card's format does not allow")
 
 
