@@ -295,11 +295,11 @@ def _twice(examples: Sequence[Example]) -> Iterator[str]:
         first.setdefault(example.id, example.source)
 
 
-def raise_faults(faults: Sequence[str]) -> None:
-    """Raise one error for all faults, if there are any."""
+def raise_faults(faults: Sequence[str], kind: type[Exception] = DataError) -> None:
+    """Raise one error of a kind for all faults, if there are any."""
     if faults:
         more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
-        raise DataError("; ".join(faults[:MAX_FAULTS]) + more)
+        raise kind("; ".join(faults[:MAX_FAULTS]) + more)
 
 
 def data_sha256(examples: Iterable[Example]) -> str:

@@ -24,7 +24,7 @@ from promptbank.evaluate import warnings_of
 from promptbank.experiments.ledger import Ledger, open_ledger, short_hash
 from promptbank.experiments.measure import measure_in_new_process
 from promptbank.experiments.stream import Stage, Stream
-from promptbank.experiments.trials import origin, said, told_of
+from promptbank.experiments.trials import check_test_rows, origin, said, told_of
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import score_of
 from promptbank.methods.registry import METHODS
@@ -61,7 +61,13 @@ def run_continual(
         contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
         listener: hears of trainings.
         on_stage: told in a sentence what is done next.
+
+    Raises:
+        InputError: test rows cannot be rendered; told before the first task is learnt.
+        TrainingError: the same stream is under way in another process; see `learn_trials`.
     """
+    for stage in stream.stages:
+        check_test_rows(backbone, stage.card, stage.split, stage.config)
     about = {
         **origin(backbone, lm, [stage.card for stage in stream.stages]),
         "stages": [_about(stage) for stage in stream.stages],
@@ -189,6 +195,8 @@ class _TunedCopy:
         """Learn task i on top of those before it, and score tasks 0 to i."""
         self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the cell of i is written
         learner = self._learner = self._learner or self._restored(i - 1)
+        for stage in self._stages if i == 0 else ():
+            learner.check(stage.card, stage.split.test)
         fit = learner.learn(self._stages[i].card, self._stages[i].split, listener)
         scored = [learner.evaluate(stage.card, stage.split.test) for stage in self._stages[: i + 1]]
         write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})

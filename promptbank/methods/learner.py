@@ -57,6 +57,13 @@ class Size:
 class Learner(ABC):
     """A method at work: what it has learnt so far. The shared backbone stays as it is, to the bit."""
 
+    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:  # noqa: B027 - some take a text of any length
+        """Refuse examples that could not be answered, before anything is learnt.
+
+        Raises:
+            InputError: of all of them at once.
+        """
+
     @abstractmethod
     def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
         """Learn a task, on top of what was learnt before.

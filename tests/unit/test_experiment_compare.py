@@ -25,6 +25,7 @@ from promptbank.methods.prompts import Rows
 from promptbank.methods.untrained import Tfidf
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
+from tests.unit.test_train_population import KillAt
 from tests.worlds import card_of, examples_of
 
 TRAINING = {"epochs": 1, "batch_size": 4, "dtype": "float32"}
@@ -181,6 +182,18 @@ def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> N
         assert task["test"]["truncated"] == 1
         shown = [line for line in report.falls_short if entry["method"] in line]
         assert shown == [f"{entry['method']}, seed 0, mood:en: {warning}" for warning in task["warnings"]]
+
+
+def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Path) -> None:
+    card = card_of(truncate_field=None)
+    ((_, split),) = tasks_of("mood")
+    longer = replace(split.test[0], fields={"sentence": f"{split.test[0].fields['sentence']} again" * 99})
+    tasks = [(card, replace(split, test=(*split.test[1:], longer)))]
+    backbone, comparison = tiny_backbone("llama"), Comparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
+    found = run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, tasks, listener=KillAt(1))
+    *trained, tfidf = found.methods
+    assert all(entry["reason"].startswith(f"{longer.source}: the prompt takes ") for entry in trained)
+    assert "reason" not in tfidf  # which reads a text of any length
 
 
 def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_path: Path) -> None:

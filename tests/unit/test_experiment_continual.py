@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptbank.backbone import load_backbone
-from promptbank.errors import ConfigError
+from promptbank.errors import ConfigError, TooLongError
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments import measure as measuring
 from promptbank.experiments.continual import run_continual
@@ -205,6 +205,20 @@ def test_what_happened_to_test_rows_is_told_of_the_bank_and_of_the_contrast(tmp_
     collapse = done["results"]["bank"]["metrics"]["mood:en"]["metrics"]["collapse"]
     lines = [f"prompt bank, mood:en: on test rows: {collapse}"] if collapse else []
     assert [line for line in report.falls_short if line.startswith("prompt bank, mood:en: on test rows")] == lines
+
+
+def test_test_rows_that_do_not_fit_are_told_before_the_first_task_is_learnt(tmp_path: Path) -> None:
+    *others, last = stream().stages
+    gist = card_of(BEFORE, taskname="gist", label_space=None, truncate_field=None)
+    longer = replace(last.split.test[2], fields={"sentence": "a label of hope" * 99})
+    unfit = replace(last, card=gist, split=replace(last.split, test=(*last.split.test, longer)))
+    with pytest.raises(TooLongError, match=f"^{longer.source}: the prompt takes"):
+        run(tmp_path / "home", KillAt(1), tasks=replace(stream(), stages=(*others, unfit)))
+    assert not (tmp_path / "home" / "runs").exists()
+    # the contrast alone keeps so much of the window for an answer
+    tasks = replace(stream(), stages=(*others, replace(last, card=gist)), contrast={"answer_tokens": 250})
+    done = run(tmp_path / "home", KillAt(13), contrast=True, tasks=tasks)  # three tasks take 12 steps in the bank
+    assert f"{last.split.test[-1].source}: the prompt takes" in done["results"]["full"]["reason"]
 
 
 def test_a_contrast_that_cannot_be_run_costs_nothing_of_what_was_learnt(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from promptbank.backbone import Backbone
 from promptbank.bank.learn import learn_task
-from promptbank.errors import ConfigError, InputError, PromptBankError, TrainingError
+from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
 from promptbank.experiments import classical
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.classical import classical_cell
@@ -104,6 +104,15 @@ def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) 
         both = run_trials(ledger, replace(bench, listener=KillAt(99)), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
+
+
+def test_test_rows_that_do_not_fit_are_told_before_a_trial_is_learnt(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 16, KillAt(1))
+    longer = replace(bench.examples[15], fields={"sentence": "up and " * 200})
+    split = Split(tuple(bench.examples[:8]), tuple(bench.examples[8:12]), (*bench.examples[12:15], longer))
+    trial = Trial("t", card_of(truncate_field=None), split, CONFIG)
+    with open_ledger(tmp_path, "curve", {}) as ledger, pytest.raises(TooLongError, match=f"^{longer.source}: "):
+        run_trials(ledger, bench, [trial])
 
 
 def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
