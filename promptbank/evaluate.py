@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks import (
     exact_match,
 )
 
-__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts"]
+__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts", "warnings_of"]
 
 BATCH_JOBS = 64
 
@@ -30,7 +30,8 @@ class Evaluated:
 
     Attributes:
         metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers;
-            the scores of the format for open answers that have one, and collapse where nearly all name one class.
+            the scores of the format for open answers that have one, and collapse where nearly all name one class;
+            where there are any, truncated, rows of which text was cut, and rows_with_fewer_shots.
         data_sha256: of the examples, gold answers included.
         predicted: label ids, or texts, in the examples' order.
     """
@@ -92,6 +93,20 @@ def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence
 def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:
     """Compare label ids, or texts, with the gold answers of the same examples, whoever gave them."""
     return Evaluated(_metrics(card, examples, predicted), data_sha256(examples), tuple(predicted))
+
+
+def warnings_of(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a person should know before trusting scores on test rows.
+
+    Args:
+        metrics: of `Evaluated`.
+    """
+    if metrics.get("truncated"):
+        yield f"{metrics['truncated']} test rows had their text cut to fit the window"
+    if metrics.get("rows_with_fewer_shots"):
+        yield f"{metrics['rows_with_fewer_shots']} test rows had fewer shots before them, since not all fit the window"
+    if metrics.get("collapse"):
+        yield f"on test rows: {metrics['collapse']}"
 
 
 def _answer(prediction: Prediction) -> str:

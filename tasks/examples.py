@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.answers import ANSWER_FORMATS
 from tasks.card import TaskCard
 from tasks.errors import DataError, UnknownLabelError
 
@@ -195,13 +196,18 @@ def _answer(data: Mapping[str, Any], card: TaskCard, faults: list[str]) -> str |
         return None
     before = len(faults)
     text = _text(data, card.answer_field, faults)
-    if card.is_open or len(faults) > before:
+    if len(faults) > before:
         return text
     try:
-        return card.label_id(text)
+        if not card.is_open:
+            return card.label_id(text)
+        if card.answer_format is not None:
+            ANSWER_FORMATS[card.answer_format].check(card, text)
     except UnknownLabelError as exc:
         faults.append(str(exc))
-        return None
+    except DataError as exc:
+        faults.append(f"the answer is no {card.answer_format}: {exc}")
+    return text
 
 
 def _group(fields: Mapping[str, str]) -> str:
@@ -289,11 +295,11 @@ def _twice(examples: Sequence[Example]) -> Iterator[str]:
         first.setdefault(example.id, example.source)
 
 
-def raise_faults(faults: Sequence[str]) -> None:
-    """Raise one error for all faults, if there are any."""
+def raise_faults(faults: Sequence[str], kind: type[Exception] = DataError) -> None:
+    """Raise one error of a kind for all faults, if there are any."""
     if faults:
         more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
-        raise DataError("; ".join(faults[:MAX_FAULTS]) + more)
+        raise kind("; ".join(faults[:MAX_FAULTS]) + more)
 
 
 def data_sha256(examples: Iterable[Example]) -> str:

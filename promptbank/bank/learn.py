@@ -275,22 +275,18 @@ def _publish(
     measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
-    collapse = measured.metrics.get("collapse")
     warnings = list(
         run_warnings(
             backbone,
+            lesson.card,
+            lesson.train,
+            lesson.dev,
             truncated=trained.truncated,
             unwritable=trained.unwritable,
             reach=trained.longest_reach,
-            collapse=collapse,
+            collapse=measured.metrics.get("collapse"),
         )
     )
-    labels = {example.answer for example in lesson.dev}
-    if not lesson.card.is_open and len(labels) == 1 < len({example.answer for example in lesson.train}):
-        warnings.append(
-            f"all {len(lesson.dev)} dev rows are {labels.pop()!r}, so the epoch was chosen blindly; give more rows, or "
-            "another --dev-fraction"
-        )
     if lesson.config.calibrate and lesson.card.is_open:
         warnings.append("calibrate was not done: open answers have no labels to calibrate")
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))

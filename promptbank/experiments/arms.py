@@ -61,8 +61,7 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
     Which answer is which is read from rows with the same id.
 
     Raises:
-        InputError: no such row, rows with the same id in different groups, an answer that stands for two, or one that
-            no common row has.
+        InputError: no such row, an answer that stands for two, or one that no common row has; see `check_groups`.
     """
     check_groups(others, examples)
     mine = {e.id: e.answer for e in examples}
@@ -87,7 +86,7 @@ def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None
     """Refuse rows that would be learnt from in the very fold where their counterpart is tested.
 
     Raises:
-        InputError: rows with the same id are in different groups.
+        InputError: rows with the same id are in different groups, or no row has an id or a group of the tested set.
     """
     groups = {e.id: e.group for e in examples}
     apart = [e for e in others if groups.get(e.id, e.group) != e.group]
@@ -97,6 +96,14 @@ def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None
             f"{first.source}: the row with id {first.id!r} is of group {first.group!r}, and of "
             f"{groups[first.id]!r} in the tested set ({len(apart)} such rows), so it could be learnt from where it is "
             "tested; keep id and group in a translation, as `promptbank translate` does"
+        )
+    texts = {e.group: e.fields for e in examples}
+    # rows without a group of their own have a hash of their text, which may be the same in two languages
+    if not any(e.id in groups or texts.get(e.group, e.fields) != e.fields for e in others):
+        raise InputError(
+            f"none of the {len(others)} rows of the other language has the id, or the group, of a tested one, so they "
+            "could be learnt from where their counterparts are tested; keep id and group in a translation, as "
+            "`promptbank translate` does"
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, PromptBankError
-from promptbank.evaluate import Evaluated
+from promptbank.evaluate import Evaluated, warnings_of
 from promptbank.experiments.ledger import Ledger, open_ledger, short_hash, write_json
 from promptbank.experiments.meter import Meter, Metered
 from promptbank.experiments.trials import origin
@@ -245,7 +245,7 @@ def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:
     return {
         "sizes": {part: len(rows) for part, rows in vars(split).items()},
         "rows": len(split.train) if fit.rows is None else fit.rows,
-        "warnings": list(fit.warnings),
+        "warnings": [*fit.warnings, *warnings_of(scored.metrics)],
         "notes": list(fit.notes),
         "best_epoch": fit.best_epoch,
         "epochs": [report.as_dict() for report in fit.epochs],

@@ -20,10 +20,11 @@ from promptbank.backbone import Backbone
 from promptbank.bank.learn import Lesson, learn_trials
 from promptbank.bank.start import StartRows
 from promptbank.errors import PromptBankError
+from promptbank.evaluate import warnings_of
 from promptbank.experiments.ledger import Ledger, open_ledger, short_hash
 from promptbank.experiments.measure import measure_in_new_process
 from promptbank.experiments.stream import Stage, Stream
-from promptbank.experiments.trials import origin, said, told_of
+from promptbank.experiments.trials import check_test_rows, origin, said, told_of
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import score_of
 from promptbank.methods.registry import METHODS
@@ -60,7 +61,13 @@ def run_continual(
         contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
         listener: hears of trainings.
         on_stage: told in a sentence what is done next.
+
+    Raises:
+        InputError: test rows cannot be rendered; told before the first task is learnt.
+        TrainingError: the same stream is under way in another process; see `learn_trials`.
     """
+    for stage in stream.stages:
+        check_test_rows(backbone, stage.card, stage.split, stage.config)
     about = {
         **origin(backbone, lm, [stage.card for stage in stream.stages]),
         "stages": [_about(stage) for stage in stream.stages],
@@ -78,7 +85,7 @@ def run_continual(
             measured.append(
                 ledger.cell(f"measure-{i}", partial(_measure, ledger, home, backbone, f"measure-{i}", seen))
             )
-        bank = _bank_results(stream.stages, measured) | {"trials": said(learnt)}
+        bank = _bank_results(stream.stages, measured, said(learnt))
         results = {"tasks": [stage.name for stage in stream.stages], "bank": bank}
         results |= {key: found for key, found in ledger.finished().items() if key == "full"}
         path = ledger.finish(results)  # what was learnt stays, whatever becomes of the contrast
@@ -118,11 +125,14 @@ def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: 
     return measure_in_new_process(ledger.folder, name, bank=bank, home=home, backbone=str(backbone.path), tests=tests)
 
 
-def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The accuracy matrix, its scores, and whose answers changed a bit after they were first given.
+def _bank_results(
+    stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]], trials: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The accuracy matrix, its scores, whose answers changed a bit after they were first given, and all warnings.
 
     A score can stay where answers do not, so forgetting is read with ``answers_moved`` beside it.
     """
+    last = measured[-1]["tasks"]
     matrix = [[after["tasks"][stage.name]["score"] for stage in stages[: i + 1]] for i, after in enumerate(measured)]
     first = {stage.name: measured[i]["tasks"][stage.name] for i, stage in enumerate(stages)}
     moved = [
@@ -136,7 +146,10 @@ def _bank_results(stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]]
         "scores": stream_scores(matrix).as_dict(),
         "answers_moved": moved,
         "faults": [fault for after in measured for fault in after["faults"]],
-        "metrics": measured[-1]["tasks"],
+        "metrics": last,
+        "trials": [
+            one | {"warnings": [*one["warnings"], *warnings_of(last[one["trial"]]["metrics"])]} for one in trials
+        ],
     }
 
 
@@ -182,10 +195,13 @@ class _TunedCopy:
         """Learn task i on top of those before it, and score tasks 0 to i."""
         self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the cell of i is written
         learner = self._learner = self._learner or self._restored(i - 1)
+        for stage in self._stages if i == 0 else ():
+            learner.check(stage.card, stage.split.test)
         fit = learner.learn(self._stages[i].card, self._stages[i].split, listener)
-        scores = [score_of(learner.evaluate(stage.card, stage.split.test)) for stage in self._stages[: i + 1]]
+        scored = [learner.evaluate(stage.card, stage.split.test) for stage in self._stages[: i + 1]]
         write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})
-        return {"scores": scores, "warnings": list(fit.warnings), "notes": list(fit.notes)}
+        warnings = [*fit.warnings, *warnings_of(scored[-1].metrics)]
+        return {"scores": [*map(score_of, scored)], "warnings": warnings, "notes": list(fit.notes)}
 
     def remove(self) -> None:
         """Delete the weights."""

@@ -93,7 +93,10 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
 
     Raises:
         ConfigError: a start names a row of the task itself, or none the other language.
-        InputError: the card is open, or a row of the other language is in another group than its counterpart.
+        InputError: the card is open, or rows of the other language cannot be kept apart from their counterparts (see
+            `check_groups`).
+        SplitError: a fraction is no share, or a part of a fold would be empty.
+        PromptBankError: scikit-learn is not installed.
         UnknownTaskError: a start names a row that is not there.
     """
     bench.refuse_open("curve")
@@ -107,6 +110,7 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
     rows = StartRows(starts, without=bench.card.taskname)
     hashes = {init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init}
     decided: dict[str, Sequence[str] | Mapping[str, Any]] = {**hashes, **({other.init: other.about()} if other else {})}
+    parts = {fraction: _parts(bench, plan, fraction) for fraction in sorted(plan.fractions)}
     about = bench.about() | {
         "repeats": plan.repeats,
         "folds": plan.folds,
@@ -119,8 +123,8 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
         labels = {init: _label(init, decided[init]) for init in inits}
         before = {other.init: _learnt_before(ledger, bench, plan, other, labels[other.init])} if other else {}
         found = [_Start(init, labels[init], before.get(init)) for init in inits]
-        point = partial(_point, ledger, bench, plan, found, rows)
-        return ledger.finish({"points": [point(fraction) for fraction in sorted(plan.fractions)]})
+        point = partial(_point, ledger, bench, found, rows)
+        return ledger.finish({"points": [point(fraction, part) for fraction, part in parts.items()]})
 
 
 @dataclass(frozen=True)
@@ -158,30 +162,34 @@ def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other, 
     return [f"{other.init}@{versions[r % plan.folds]}" for r in range(plan.repeats)]
 
 
+def _parts(bench: Bench, plan: CurvePlan, fraction: float) -> dict[str, Split]:
+    """Return each repeat's rows of a fraction, by the name of their classical cell; what it lacks is told by this."""
+    return {
+        classical_name(f"{fraction:g}-{r}"): _reduced(bench.examples, plan.folds, r, fraction, bench.config)
+        for r in range(plan.repeats)
+    }
+
+
 def _point(
     ledger: Ledger,
     bench: Bench,
-    plan: CurvePlan,
     starts: Sequence[_Start],
     rows: StartRows,
     fraction: float,
+    parts: Mapping[str, Split],
 ) -> dict[str, Any]:
     """Learn and score one fraction, in every repeat and from every start.
 
     Args:
         ledger: of the experiment.
         bench: its task.
-        plan: its repeats.
         starts: that are compared.
         rows: that they may come from, where none was learnt before.
         fraction: of the training rows.
+        parts: what `_parts` gave for it.
     """
-    config = bench.config
-    splits = [_reduced(bench.examples, plan.folds, r, fraction, config) for r in range(plan.repeats)]
-    cells = [
-        ledger.cell(classical_name(f"{fraction:g}-{r}"), classical_cell(bench.card, split))
-        for r, split in enumerate(splits)
-    ]
+    config, splits = bench.config, list(parts.values())
+    cells = [ledger.cell(name, classical_cell(bench.card, split)) for name, split in parts.items()]
     point: dict[str, Any] = {
         "fraction": fraction,
         "rows": [len(split.train) for split in splits],

@@ -86,6 +86,10 @@ class Metered(Learner):
     learner: Learner
     meter: Meter
 
+    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
+        """Hand on."""
+        self.learner.check(card, examples)
+
     def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
         """Learn and note what it cost."""
         begun = time.perf_counter()

@@ -9,9 +9,12 @@ from typing import Any
 from promptbank.report.parts import Cell, Table
 from tasks import parse_card
 
-__all__ = ["Result", "notes_tables", "shown_about", "timing_table", "warning_lines"]
+__all__ = ["GONE_ON", "Result", "notes_tables", "shown_about", "timing_table", "warning_lines"]
 
 Result = Mapping[str, Any]
+
+GONE_ON = "A part that was killed and gone on with counts from its last start."
+"""What every table of seconds is to be read with."""
 
 _FOLD_OR_SEED = re.compile(r"(?<=fold-)\d+|(?<=seed-)\d+|(?<=-)\d+(?=$|\.sklearn)")
 
@@ -59,8 +62,7 @@ def timing_table(result: Result) -> Table:
         "cores",
         "load average after it (1 minute)",
     ]
-    note = "A part that was killed and gone on with counts from its last start. Timings are no part of the result."
-    return Table("Time", columns, rows, note=note)
+    return Table("Time", columns, rows, note=f"{GONE_ON} Timings are no part of the result.")
 
 
 def _range(values: Sequence[float]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from promptbank.experiments.report_parts import Result, notes_tables, shown_about, timing_table, warning_lines
+from promptbank.experiments.report_parts import GONE_ON, Result, notes_tables, shown_about, timing_table, warning_lines
 from promptbank.report.matrix import MOST
 from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
 from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
@@ -80,7 +80,7 @@ def _placements(result: Result) -> Table:
     note = (
         "Accuracy and dev loss are of the card's own settings, placed there and otherwise the same. Seconds are of "
         "training on all inner folds, dev scores included, by setting of the placement; settings that train together "
-        "share work, so a placement with more of them is quicker."
+        f"share work, so a placement with more of them is quicker. {GONE_ON}"
     )
     return Table("Placement: quality and time", columns, rows, note=note)
 

@@ -151,7 +151,7 @@ def _rung(
 
 
 def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, share: float) -> Split:
-    """Split by a salt of the sweep's own; training and dev rows shrink, test rows do not."""
+    """Split by a salt of the sweep's own; training rows shrink, dev and test rows do not."""
     split = crossval_split(examples, folds, fold, dev_fraction, SWEEP_SALT)
     return replace(split, train=tuple(first_share(split.train, share, seed=fold)))
 

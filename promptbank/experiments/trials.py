@@ -26,16 +26,19 @@ from promptbank.bank.select import scope_of, served_task
 from promptbank.bank.start import StartRows
 from promptbank.engine.predictor import Predictor
 from promptbank.errors import ConfigError, InputError
+from promptbank.evaluate import warnings_of
 from promptbank.experiments.ledger import Ledger
 from promptbank.forward import LanguageModel
+from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from promptbank.train.loop import training_dtype
+from promptbank.train.rows import check_prompts
 from promptbank.train.run import Failed
 from store import Store, open_store
 from tasks import Example, Split, TaskCard, data_sha256
 
-__all__ = ["TOGETHER", "Bench", "Trial", "origin", "row_versions", "run_trials", "said", "told_of"]
+__all__ = ["TOGETHER", "Bench", "Trial", "check_test_rows", "origin", "row_versions", "run_trials", "said", "told_of"]
 
 TOGETHER = 16
 """Most trials learnt in shared batches; with 16 rows each, 256 rows a pass."""
@@ -140,6 +143,7 @@ def run_trials(
         sha256, and the predicted label or text of each test row by its id. Of one that failed, why (``failed``).
 
     Raises:
+        InputError: test rows of a group cannot be rendered; told before it is learnt.
         TrainingError: see `learn_trials`.
     """
     results: dict[str, dict[str, Any]] = {}
@@ -163,6 +167,8 @@ def _learnt(
     """Learn a group, once; its cell holds what the trainings left and how long they took together."""
 
     def learn() -> dict[str, Any]:
+        for trial in group:
+            check_test_rows(bench.backbone, trial.card, trial.split, trial.config)
         lessons = [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group]
         learnt = learn_trials(
             store,
@@ -179,6 +185,16 @@ def _learnt(
     found = ledger.cell(f"training-{group[0].name}", learn)
     shutil.rmtree(ledger.folder / "runs", ignore_errors=True)  # not before: a killed call finds its finished runs
     return found
+
+
+def check_test_rows(backbone: Backbone, card: TaskCard, split: Split, config: TrainConfig) -> None:
+    """Refuse test rows that could not be answered, before anything is learnt.
+
+    Raises:
+        InputError: of all of them at once.
+    """
+    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    check_prompts(Renderer(card, backbone.tokenizer, policy, backbone.window), split.test)
 
 
 def told_of(one: Learnt | Failed) -> dict[str, Any]:
@@ -227,16 +243,9 @@ def _scored(store: Store, bench: Bench, trial: Trial, about: Mapping[str, Any]) 
         **sizes,
         "test": result.metrics,
         **about,
-        "warnings": [*about["warnings"], *_test_warnings(result.metrics)],
+        "warnings": [*about["warnings"], *warnings_of(result.metrics)],
         "predicted": {e.id: p for e, p in zip(split.test, result.predicted, strict=True)},
     }
-
-
-def _test_warnings(metrics: Mapping[str, Any]) -> Iterator[str]:
-    if metrics.get("truncated"):
-        yield f"{metrics['truncated']} test rows had their text cut to fit the window"
-    if metrics.get("collapse"):
-        yield f"on test rows: {metrics['collapse']}"
 
 
 def origin(backbone: Backbone, lm: LanguageModel, cards: Iterable[TaskCard]) -> dict[str, Any]:

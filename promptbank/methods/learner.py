@@ -26,7 +26,7 @@ class Fit:
     Attributes:
         best_epoch: from 1; None for methods without epochs.
         epochs: every epoch's report.
-        rows: that were learnt from, where these are not the training rows alone.
+        rows: that were learnt from, or shown, where these are not the training rows alone.
         warnings: what a person should know before trusting what was learnt.
     """
 
@@ -56,6 +56,13 @@ class Size:
 
 class Learner(ABC):
     """A method at work: what it has learnt so far. The shared backbone stays as it is, to the bit."""
+
+    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:  # noqa: B027 - some take a text of any length
+        """Refuse examples that could not be answered, before anything is learnt.
+
+        Raises:
+            InputError: of all of them at once.
+        """
 
     @abstractmethod
     def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:

@@ -21,6 +21,7 @@ from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, run_warnings
 from promptbank.train.loop import train_prompts
+from promptbank.train.rows import check_prompts
 from promptbank.train.run import Plan
 from promptbank.train.start import STARTS, start_ids, starting_rows
 from tasks import Example, Split, TaskCard
@@ -67,11 +68,13 @@ class Rows(Learner):
         self._backbone, self._lm, self._config = backbone, lm, config
         self.tasks: dict[tuple[str, str], ServedTask] = {}
 
+    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
+        """Refuse examples that do not fit the window."""
+        check_prompts(self._renderer(card), examples)
+
     def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
         """Learn the task's row; one that was there is learnt anew."""
-        config = self._config
-        policy = Policy.of(self._backbone.tokenizer, answer_tokens=config.answer_tokens)
-        renderer = Renderer(card, self._backbone.tokenizer, policy, self._backbone.window)
+        config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
         plan = Plan(renderer, split.train, split.dev, config, starting_rows(self._lm, ids))
         with tempfile.TemporaryDirectory() as folder:
@@ -79,6 +82,9 @@ class Rows(Learner):
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
         warnings = run_warnings(
             self._backbone,
+            card,
+            split.train,
+            split.dev,
             truncated=trained.truncated,
             unwritable=trained.unwritable,
             reach=trained.longest_reach,
@@ -95,6 +101,10 @@ class Rows(Learner):
         if _key(card) not in self.tasks:
             raise UnknownTaskError(f"{card.taskname}:{card.lang} has no row yet; learn it first")
         return evaluate(Predictor(self._lm), self.tasks[_key(card)], examples)
+
+    def _renderer(self, card: TaskCard) -> Renderer:
+        policy = Policy.of(self._backbone.tokenizer, answer_tokens=self._config.answer_tokens)
+        return Renderer(card, self._backbone.tokenizer, policy, self._backbone.window)
 
     def size(self, card: TaskCard) -> Size:
         """Return the encoder's parameters, and the bytes of the row that is left of it."""

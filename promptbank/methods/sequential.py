@@ -35,9 +35,12 @@ def learn_stream(
 
     Raises:
         TrainingError: the stream is empty, or see `Learner.learn`.
+        InputError: test rows could not be answered; told before the first task is learnt.
     """
     if not stream:
         raise TrainingError("the stream has no task; give at least one")
+    for card, split in stream:
+        learner.check(card, split.test)
     matrix: list[list[float]] = []
     for number, (card, split) in enumerate(stream):
         fit = learner.learn(card, split, listener)

@@ -30,7 +30,7 @@ from promptbank.train.config import TrainConfig
 from promptbank.train.dev import DevScore, DevSet
 from promptbank.train.listen import EpochReport, Listener, Silent, StepReport, run_warnings
 from promptbank.train.loop import is_half
-from promptbank.train.rows import TrainRow, epoch_batches, row_losses
+from promptbank.train.rows import TrainRow, check_prompts, epoch_batches, row_losses
 from promptbank.train.run import Plan, Rendered, schedule
 from tasks import Example, Split, TaskCard
 
@@ -89,6 +89,10 @@ class Tuned(Learner):
             torch.manual_seed(self._config.seed)  # of dropout
             return self._learn(card, split, listener or Silent())
 
+    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
+        """Refuse examples that do not fit the window, or leave nothing to answer."""
+        check_prompts(self._renderer(card), examples)
+
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
         """Score the present weights, whether they have learnt this task or not."""
         task = ServedTask(card.taskname, card.lang, 0, "", self._renderer(card), self._nothing)
@@ -118,6 +122,9 @@ class Tuned(Learner):
         best.restore(self.state)
         warnings = run_warnings(
             self._backbone,
+            card,
+            split.train,
+            split.dev,
             truncated=rendered.truncated,
             unwritable=rendered.unwritable,
             collapse=best.reports[best.epoch - 1].dev.collapse,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from promptbank.backbone import Backbone
@@ -72,13 +72,18 @@ class _Shown(Learner):
         label_ids(card)
         count = min(self._count, len(split.train))
         self._shots[card.sha256] = draw_shots(split.train, count, self._config.seed)
-        return Fit()
+        return Fit(rows=count)
 
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
         """Score the label forms after the task's shots."""
-        icl = InContext(self._lm, self._backbone, card, self._shots.get(card.sha256, []))
-        scored = icl.score([e.fields for e in examples])
-        return score_texts(card, examples, [max(s.scores, key=s.scores.__getitem__) for s in scored])
+        shots = self._shots.get(card.sha256, [])
+        answers = InContext(self._lm, self._backbone, card, shots).score([e.fields for e in examples])
+        scored = score_texts(card, examples, [max(a.scores, key=a.scores.__getitem__) for a in answers])
+        counts = {
+            "truncated": sum(a.truncated > 0 for a in answers),
+            "rows_with_fewer_shots": sum(a.shots < len(shots) for a in answers),
+        }
+        return replace(scored, metrics=scored.metrics | {key: count for key, count in counts.items() if count})
 
     def size(self, card: TaskCard) -> Size:
         """Return the bytes of the shots as JSON lines in UTF-8."""

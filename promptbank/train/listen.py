@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from promptbank.backbone import Backbone
 from promptbank.train.dev import DevScore
+from tasks import Example, TaskCard
 
 __all__ = ["EpochReport", "Listener", "Silent", "StepReport", "run_warnings"]
 
@@ -92,12 +93,23 @@ class Silent:
 
 
 def run_warnings(
-    backbone: Backbone, *, truncated: int, unwritable: int = 0, reach: int = 0, collapse: object = None
+    backbone: Backbone,
+    card: TaskCard,
+    train: Sequence[Example],
+    dev: Sequence[Example],
+    *,
+    truncated: int,
+    unwritable: int = 0,
+    reach: int = 0,
+    collapse: object = None,
 ) -> Iterator[str]:
     """Say what a person should know before trusting what a training left.
 
     Args:
         backbone: its window, and how far its local layers see.
+        card: the task.
+        train: rows that were learnt from.
+        dev: rows that chose the epoch.
         truncated: training and dev rows whose text was cut.
         unwritable: training and dev rows with an answer that the card's format does not allow.
         reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
@@ -117,3 +129,9 @@ def run_warnings(
         )
     if collapse:
         yield str(collapse)
+    labels = {example.answer for example in dev}
+    if not card.is_open and len(labels) == 1 < len({example.answer for example in train}):
+        yield (
+            f"all {len(dev)} dev rows are {labels.pop()!r}, so the epoch was chosen blindly; give more rows, or "
+            "another --dev-fraction"
+        )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,10 +16,12 @@ from promptbank.forward import LanguageModel, cache_of
 from promptbank.head import FrozenHead
 from promptbank.inject import pack
 from promptbank.render import Renderer
-from promptbank.train.choices import loss_for
-from tasks import Example
+from promptbank.train.choices import Loss, loss_for
+from tasks import Example, raise_faults
 
-__all__ = ["TrainRow", "epoch_batches", "render_rows", "row_losses"]
+__all__ = ["TrainRow", "check_prompts", "epoch_batches", "render_rows", "row_losses"]
+
+R = TypeVar("R")
 
 BUCKET_BATCHES = 8
 """Batches shuffled together before they are sorted by length: little padding, and still a new mixture each epoch."""
@@ -32,7 +36,8 @@ class TrainRow:
         answer: ids of the answer, its end token included.
         constant: number of leading ids before the first virtual token.
         truncated: characters cut from the text.
-        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens of the template are learnt too.
+        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens after the first virtual one are learnt
+            too.
         choices: what could have stood in the answer, by the token's place in it, where more than one id could; None
             where every word could stand at every token.
         unwritable: whether the loss had no choices for this answer, so that it is learnt over all words.
@@ -51,14 +56,10 @@ class TrainRow:
         """Prompt and answer."""
         return self.prompt + self.answer
 
-    def targets(self, start: int) -> list[int]:
-        """Return the positions (from ``start``) whose next token is learnt.
-
-        Args:
-            start: first position that is computed; what lies before it is constant and teaches nothing.
-        """
+    def targets(self) -> list[int]:
+        """Return the positions whose next token is learnt; what is constant teaches nothing, computed or held."""
         ids, first = self.ids, len(self.prompt) - 1
-        before = [t for t in range(first if self.answer_only else start, first) if ids[t + 1] >= 0]
+        before = [t for t in range(first if self.answer_only else self.constant, first) if ids[t + 1] >= 0]
         places = range(len(self.answer)) if self.choices is None else self.choices
         return [*before, *(first + place for place in places)]
 
@@ -76,22 +77,45 @@ def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "au
         loss: over what the probability of an answer is taken, see `promptbank.train.choices`.
 
     Raises:
-        InputError: an example cannot be rendered.
+        InputError: examples cannot be rendered; of the kind of their faults, all of them at once.
         ConfigError: the card has no such loss.
     """
-    card = renderer.card
-    chosen = loss_for(loss, card)
-    rows = []
+    return _each(examples, partial(_rendered, renderer, loss_for(loss, renderer.card)))
+
+
+def check_prompts(renderer: Renderer, examples: Sequence[Example]) -> None:
+    """Refuse examples that could not be answered; gold answers are not looked at.
+
+    Raises:
+        InputError: see `render_rows`.
+    """
+    _each(examples, lambda example: renderer.prompt(example.fields))
+
+
+def _each(examples: Sequence[Example], render: Callable[[Example], R]) -> list[R]:
+    """Render all examples, or raise what is wrong with any of them."""
+    rendered: list[R] = []
+    faults: list[str] = []
+    kinds: set[type[InputError]] = set()
     for example in examples:
-        prompt = renderer.prompt(example.fields)
-        text = example.answer or ""
-        answer = renderer.answer(text if card.is_open else card.form(text))
-        row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
         try:
-            rows.append(replace(row, choices=chosen.choices(renderer, example.fields, answer)))
-        except InputError:
-            rows.append(replace(row, unwritable=True))
-    return rows
+            rendered.append(render(example))
+        except InputError as exc:
+            faults.append(f"{example.source}: {exc}")
+            kinds.add(type(exc))
+    raise_faults(faults, kinds.pop() if len(kinds) == 1 else InputError)
+    return rendered
+
+
+def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainRow:
+    card, text = renderer.card, example.answer or ""
+    prompt = renderer.prompt(example.fields)
+    answer = renderer.answer(text if card.is_open else card.form(text))
+    row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
+    try:
+        return replace(row, choices=loss.choices(renderer, example.fields, answer))
+    except InputError:
+        return replace(row, unwritable=True)
 
 
 def epoch_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -154,7 +178,7 @@ def _learnt(rows: Sequence[TrainRow], starts: Sequence[int]) -> Iterator[tuple[i
     """Yield of every learnt token its row, the computed position that it follows, its id and its choices."""
     for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
         ids = row.ids
-        for t in row.targets(start):
+        for t in row.targets():
             yield b, t - start, ids[t + 1], row.choice(t)
 
 

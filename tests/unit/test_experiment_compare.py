@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from promptbank.experiments import compare as comparing
 from promptbank.experiments import meter as meters
 from promptbank.experiments.compare import Compared, Comparison, run_compare
 from promptbank.experiments.meter import Cost, Meter, cost_of
+from promptbank.experiments.method_reports import compare_report
 from promptbank.forward import LanguageModel
 from promptbank.methods.prompts import Rows
 from promptbank.methods.untrained import Tfidf
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
+from tests.unit.test_train_population import KillAt
 from tests.worlds import card_of, examples_of
 
 TRAINING = {"epochs": 1, "batch_size": 4, "dtype": "float32"}
@@ -136,12 +139,12 @@ def test_seeds_that_are_done_stay_when_a_later_one_fails(tmp_path: Path, monkeyp
 
 def test_fewer_rows_are_fewer_dev_rows_too_and_every_method_says_how_many_it_learnt_from(tmp_path: Path) -> None:
     ((_, split),) = tasks_of("mood")
-    found = compared(tmp_path, Comparison(("prompt", "tfidf"), seeds=1, rows=5, training=TRAINING)).methods
-    prompt, tfidf = (entry["seeds"][0]["tasks"][0] for entry in found)
+    found = compared(tmp_path, Comparison(("prompt", "tfidf", "icl"), seeds=1, rows=5, training=TRAINING)).methods
+    prompt, tfidf, icl = (entry["seeds"][0]["tasks"][0] for entry in found)
     dev = math.ceil(len(split.dev) * 5 / len(split.train))
     assert dev < len(split.dev)
     assert prompt["sizes"] == tfidf["sizes"] == {"train": 5, "dev": dev, "test": len(split.test)}
-    assert (prompt["rows"], tfidf["rows"]) == (5, 5 + dev)
+    assert (prompt["rows"], tfidf["rows"], icl["rows"]) == (5, 5 + dev, 4)
 
 
 def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +157,54 @@ def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest
         (task,) = entry["seeds"][0]["tasks"]
         assert task["task"] == "mood:en"
         assert any("rows had their text cut to fit the window of 24 positions" in w for w in task["warnings"])
+
+
+def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> None:
+    ((card, split),) = tasks_of("mood")
+    longer, short = split.test[0], split.test[1:]
+    test = (replace(longer, fields={"sentence": f"{longer.fields['sentence']} again" * 99}), *short)
+    backbone = tiny_backbone("llama")
+    found = run_compare(
+        tmp_path,
+        backbone,
+        LanguageModel(backbone.model),
+        Comparison(("prompt", "full", "icl"), 1, training=TRAINING),
+        [(card, replace(split, test=test))],
+    )
+    report = compare_report(json.loads(found.path.read_text()), {})
+    for entry in found.methods:
+        (task,) = entry["seeds"][0]["tasks"]
+        said = ["1 test rows had their text cut to fit the window"]
+        if entry["method"] == "icl.v1":  # no shot fits before a row that is cut
+            said += ["1 test rows had fewer shots before them, since not all fit the window"]
+        said += [f"on test rows: {task['test']['collapse']}"] if task["test"]["collapse"] else []
+        assert task["warnings"][-len(said) :] == said
+        assert task["test"]["truncated"] == 1
+        shown = [line for line in report.falls_short if entry["method"] in line]
+        assert shown == [f"{entry['method']}, seed 0, mood:en: {warning}" for warning in task["warnings"]]
+
+
+def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Path) -> None:
+    card = card_of(truncate_field=None)
+    ((_, split),) = tasks_of("mood")
+    longer = replace(split.test[0], fields={"sentence": f"{split.test[0].fields['sentence']} again" * 99})
+    tasks = [(card, replace(split, test=(*split.test[1:], longer)))]
+    backbone, comparison = tiny_backbone("llama"), Comparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
+    found = run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, tasks, listener=KillAt(1))
+    *trained, tfidf = found.methods
+    assert all(entry["reason"].startswith(f"{longer.source}: the prompt takes ") for entry in trained)
+    assert "reason" not in tfidf  # which reads a text of any length
+
+
+def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_path: Path) -> None:
+    ((card, split),) = tasks_of("mood")
+    dev = tuple(e for e in split.dev if e.answer == "positive")
+    backbone, comparison = tiny_backbone("llama"), Comparison(("prompt", "lora", "icl"), 1, training=TRAINING)
+    lm, tasks = LanguageModel(backbone.model), [(card, replace(split, dev=dev))]
+    found = run_compare(tmp_path, backbone, lm, comparison, tasks).methods
+    said = f"all {len(dev)} dev rows are 'positive', so the epoch was chosen blindly"
+    told = [any(w.startswith(said) for w in entry["seeds"][0]["tasks"][0]["warnings"]) for entry in found]
+    assert told == [True, True, False]
 
 
 def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from promptbank.backbone import load_backbone
-from promptbank.errors import ConfigError
+from promptbank.errors import ConfigError, TooLongError
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments import measure as measuring
 from promptbank.experiments.continual import run_continual
@@ -189,6 +189,36 @@ def test_a_killed_stream_ends_with_the_result_of_an_undisturbed_one(tmp_path: Pa
     with pytest.raises(Killed):
         run(tmp_path / "b" / "home", KillAt(steps), contrast=True)
     assert apart_from_timings(run(tmp_path / "b" / "home", contrast=True)) == apart_from_timings(whole)
+
+
+def test_what_happened_to_test_rows_is_told_of_the_bank_and_of_the_contrast(tmp_path: Path) -> None:
+    first, *others = stream().stages
+    longer = replace(first.split.test[0], fields={"sentence": "a label of hope" * 99})
+    test = (longer, *first.split.test[1:])
+    tasks = replace(stream(), stages=(replace(first, split=replace(first.split, test=test)), *others))
+    done = run(tmp_path / "home", contrast=True, tasks=tasks)
+    report = continual_report(done)
+    for key, title in (("bank", "prompt bank"), ("full", "fine-tuning, full.v1")):
+        told = {trial["trial"]: trial["warnings"] for trial in done["results"][key]["trials"]}
+        assert "1 test rows had their text cut to fit the window" in told["mood:en"]
+        assert f"{title}, mood:en: 1 test rows had their text cut to fit the window" in report.falls_short
+    collapse = done["results"]["bank"]["metrics"]["mood:en"]["metrics"]["collapse"]
+    lines = [f"prompt bank, mood:en: on test rows: {collapse}"] if collapse else []
+    assert [line for line in report.falls_short if line.startswith("prompt bank, mood:en: on test rows")] == lines
+
+
+def test_test_rows_that_do_not_fit_are_told_before_the_first_task_is_learnt(tmp_path: Path) -> None:
+    *others, last = stream().stages
+    gist = card_of(BEFORE, taskname="gist", label_space=None, truncate_field=None)
+    longer = replace(last.split.test[2], fields={"sentence": "a label of hope" * 99})
+    unfit = replace(last, card=gist, split=replace(last.split, test=(*last.split.test, longer)))
+    with pytest.raises(TooLongError, match=f"^{longer.source}: the prompt takes"):
+        run(tmp_path / "home", KillAt(1), tasks=replace(stream(), stages=(*others, unfit)))
+    assert not (tmp_path / "home" / "runs").exists()
+    # the contrast alone keeps so much of the window for an answer
+    tasks = replace(stream(), stages=(*others, replace(last, card=gist)), contrast={"answer_tokens": 250})
+    done = run(tmp_path / "home", KillAt(13), contrast=True, tasks=tasks)  # three tasks take 12 steps in the bank
+    assert f"{last.split.test[-1].source}: the prompt takes" in done["results"]["full"]["reason"]
 
 
 def test_a_contrast_that_cannot_be_run_costs_nothing_of_what_was_learnt(tmp_path: Path) -> None:

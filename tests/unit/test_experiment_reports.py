@@ -112,8 +112,9 @@ def test_a_sweep_tells_quality_and_time_by_placement() -> None:
     timings = {"training-rung0-after-0-0": {"seconds": 30.0, **machine}}
     timings["training-rung0-before-2-0"] = {"seconds": 50.0, **machine}
     result = {"about": {**ABOUT, "space": space}, "timings": timings, "results": {"rungs": rungs}, "kind": "sweep"}
-    found = table(sweep_report(result), "Placement: quality and time").rows
-    assert found == [["after", 0.8, 0.1, 2, 15.0], ["before", 0.7, 0.1, 1, 50.0]]  # number 3 differs in more
+    found = table(sweep_report(result), "Placement: quality and time")
+    assert found.rows == [["after", 0.8, 0.1, 2, 15.0], ["before", 0.7, 0.1, 1, 50.0]]  # number 3 differs in more
+    assert "A part that was killed and gone on with counts from its last start" in found.note
     assert table(sweep_report(result), "Rung 2").rows[0][5] == 0.9
     taken = table(sweep_report(result), "Time").rows
     assert list(taken[0]) == ["training-rung0-after-0-*", 1, 30.0, 9.0, "1", "2", "1"]

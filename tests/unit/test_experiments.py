@@ -11,7 +11,7 @@ import pytest
 
 from promptbank.backbone import Backbone
 from promptbank.bank.learn import learn_task
-from promptbank.errors import ConfigError, InputError, PromptBankError, TrainingError
+from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
 from promptbank.experiments import classical
 from promptbank.experiments import ledger as ledgers
 from promptbank.experiments.classical import classical_cell
@@ -24,7 +24,7 @@ from promptbank.forward import LanguageModel
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, Silent
 from store import Store, open_store
-from tasks import Split, TaskCard, crossval_split
+from tasks import Split, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
 from tests.unit.test_train_population import KillAt, Killed
 from tests.worlds import card_of, examples_of
@@ -104,6 +104,15 @@ def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) 
         both = run_trials(ledger, replace(bench, listener=KillAt(99)), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
+
+
+def test_test_rows_that_do_not_fit_are_told_before_a_trial_is_learnt(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, 16, KillAt(1))
+    longer = replace(bench.examples[15], fields={"sentence": "up and " * 200})
+    split = Split(tuple(bench.examples[:8]), tuple(bench.examples[8:12]), (*bench.examples[12:15], longer))
+    trial = Trial("t", card_of(truncate_field=None), split, CONFIG)
+    with open_ledger(tmp_path, "curve", {}) as ledger, pytest.raises(TooLongError, match=f"^{longer.source}: "):
+        run_trials(ledger, bench, [trial])
 
 
 def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -282,6 +291,36 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
         before = json.loads(cell.read_text())["result"]
         tested = {e.id for e in crossval_split(bench.examples, 2, fold, CONFIG.dev_fraction).test}
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
+
+
+def test_a_curve_learns_from_no_language_whose_rows_cannot_be_told_from_the_tested_ones(tmp_path: Path) -> None:
+    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    texts = [f"{e.fields['sentence']} en" for e in bench.examples]
+    texts[0] = bench.examples[0].fields["sentence"]  # the same in both languages, so with the same hash for a group
+    rows = [replace(e, id=f"en-{e.id}", fields={"sentence": t}) for e, t in zip(bench.examples, texts, strict=True)]
+    lost = [replace(e, group=f"en-{e.group}" if n else e.group) for n, e in enumerate(rows)]
+    plan = CurvePlan((0.5,), 2, 2, ("from:mood:en",))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        with pytest.raises(InputError, match=r"none of the 48 rows .* has the id, or the group, of a tested one"):
+            run_curve(bench, plan, starts=store, other=Other(card_of(), lost))
+        with pytest.raises(Killed):  # groups alone are enough to keep them apart
+            run_curve(bench, plan, starts=store, other=Other(card_of(), rows))
+
+
+def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    other, plan = Other(card_of(), bench.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
+    with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
+        with pytest.raises(SplitError, match="no row left for"):
+            run_curve(replace(bench, examples=bench.examples[:2]), plan, starts=store, other=other)
+        with pytest.raises(SplitError, match=r"a share of 50\.0"):
+            run_curve(bench, replace(plan, fractions=(0.5, 50.0)), starts=store, other=other)
+        monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+        with pytest.raises(PromptBankError, match="needs scikit-learn"):
+            run_curve(bench, plan, starts=store, other=other)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Path) -> None:

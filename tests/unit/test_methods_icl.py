@@ -2,15 +2,20 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 
 from promptbank.errors import ConfigError, InputError, TooLongError
+from promptbank.evaluate import warnings_of
 from promptbank.forward import LanguageModel
 from promptbank.methods.calibration import CONTENT_FREE
 from promptbank.methods.icl import InContext, draw_shots, plain_card
+from promptbank.methods.registry import METHODS
 from promptbank.render import encode_plain
+from promptbank.train.config import TrainConfig
+from tasks import Split
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import BEFORE, LABELS, SPLIT, card_of, examples_of
 
@@ -137,6 +142,23 @@ def test_a_record_that_never_fits_is_cut_where_the_card_allows_it() -> None:
     assert len(prompt) + longest <= 128 < len(prompt) + longest + 8
     with pytest.raises(TooLongError, match="truncate_field"):
         icl_of(window=128, card=card_of(truncate_field=None)).score([{"sentence": text}])
+
+
+def test_a_method_counts_test_rows_that_were_cut_or_had_fewer_shots_and_how_many_it_drew() -> None:
+    rows = examples_of(8, offset=4)
+    whole = icl_of(shots=draw_shots(SHOTS, 3, 0), window=4096)
+    longest = max(len(form.ids) for form in whole.forms)
+    lengths = sorted(len(whole.prompt(e.fields)) + longest for e in rows)
+    backbone = tiny_backbone("llama", window=lengths[3])  # of eight rows some are longer
+    method = METHODS["icl.v1"].begin(backbone, LanguageModel(backbone.model), TrainConfig())
+    fit = method.learn(CARD, Split(tuple(SHOTS), (), ()))
+    assert fit.rows == 3  # of four that it would show
+    found = method.evaluate(CARD, rows).metrics
+    assert found["rows_with_fewer_shots"] == sum(length > lengths[3] for length in lengths) > 0
+    assert "truncated" not in found
+    assert next(warnings_of(found)).startswith(f"{found['rows_with_fewer_shots']} test rows had fewer shots")
+    cut = replace(rows[0], fields={"sentence": "up and " * 600})
+    assert method.evaluate(CARD, [cut, *rows]).metrics["truncated"] == 1
 
 
 def test_text_of_a_record_cannot_become_structure() -> None:

@@ -1,5 +1,7 @@
 """Rendering: text stays text, the answer stands alone, cuts keep what matters."""
 
+from dataclasses import replace
+
 import pytest
 
 from promptbank.errors import InputError, TooLongError
@@ -134,6 +136,23 @@ def test_an_answer_longer_than_its_room_is_an_error() -> None:
     renderer = renderer_of(tiny_backbone("gpt2"), card_of(label_space=None))
     with pytest.raises(TooLongError, match="12 are kept free"):
         renderer.answer("a very long answer that goes on and on and on")
+
+
+def test_rows_that_cannot_be_learnt_are_all_named_at_once() -> None:
+    renderer = renderer_of(tiny_backbone("gpt2"), card_of(truncate_field=None, label_space=None), window=40)
+    wordy = replace(examples_of(1)[0], answer="good and " * 20)
+    longer = replace(examples_of(2)[1], fields={"sentence": "profit rose " * 20})
+    with pytest.raises(TooLongError) as caught:
+        render_rows(renderer, [wordy, *examples_of(1, offset=5), longer])
+    first, second = str(caught.value).split("; memory:1: ")
+    assert first.startswith("memory:0: the answer 'good and")
+    assert second.startswith("the prompt takes ")
+    surrogate = replace(examples_of(1)[0], fields={"sentence": "\ud800"})
+    with pytest.raises(InputError) as mixed:
+        render_rows(renderer, [surrogate, longer])
+    assert type(mixed.value) is InputError
+    with pytest.raises(TooLongError, match=r"memory:1: .*; and 5 more$"):
+        render_rows(renderer, [longer] * 25)
 
 
 def test_policy_takes_bos_only_where_the_tokenizer_adds_it() -> None:

@@ -14,6 +14,7 @@ import pytest
 from tasks import (
     DataError,
     Record,
+    builtin_card,
     check_record,
     convert_fiqa,
     data_sha256,
@@ -142,6 +143,24 @@ def test_faults_of_a_file_are_gathered_and_limited(tmp_path: Path) -> None:
         read_examples([path], CARD)
     assert "bad.jsonl:1:" in str(caught.value)
     assert str(caught.value).endswith("and 6 more")
+
+
+def test_answers_that_are_not_of_the_cards_format_are_all_told_when_they_are_read(tmp_path: Path) -> None:
+    asked = [
+        {"utterance": "wake me at six", "label": "\nIntent: alarm_set\nSlots: time(six)"},
+        {"utterance": "wake me", "label": "positive"},
+        {"utterance": 1.5, "label": "\nIntent: alarm_set\nSlots: hour(six)"},
+    ]
+    path, card = tmp_path / "asked.jsonl", builtin_card("intent_and_slot", "en")
+    path.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    with pytest.raises(DataError) as caught:
+        read_examples([path], card)
+    second, third = str(caught.value).split(f"{path}:")[1:]
+    assert second.startswith("2: the answer is no intent_slots.v1: character 0")
+    assert third.startswith("3: field 'utterance' must be text, not 1.5; the answer is no intent_slots.v1: character")
+    assert "'hour'" in third
+    path.write_text("".join(json.dumps(row) + "\n" for row in asked[:2]))
+    assert [e.answer for e in read_examples([path], card, need_answer=False)] == [None, None]
 
 
 def test_one_id_twice_is_named_with_both_lines(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from promptbank.train.start import embedding_scale, start_ids, starting_rows
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
+AFTER_AND_WORDS = "{sentence}<|VIRTUAL_PROMPT_0|> so: {label}"
 CONFIG = TrainConfig(epochs=3, batch_size=4, lr=0.02, dtype="float32", patience=9, checkpoint_steps=1)
 
 
@@ -65,8 +66,9 @@ def test_without_answer_only_loss_discrete_tokens_count_and_virtual_ones_do_not(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind) -> None:
-    lm, renderer, start = world(kind)
+@pytest.mark.parametrize("answer_only", [True, False])
+def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind, answer_only: bool) -> None:
+    lm, renderer, start = world(kind, AFTER_AND_WORDS, answer_only_loss=answer_only)
     rows = render_rows(renderer, examples_of())
     gradients = []
     held = [prefill(lm, [row.ids[: row.constant] for row in rows]), None]
@@ -74,9 +76,23 @@ def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind) -> None:
         assert min(row.constant for row in rows) >= 1
     for prefix in held:
         table = start.clone().requires_grad_()
-        row_losses(lm, table, rows, prefix).mean().backward()
+        losses = row_losses(lm, table, rows, prefix)
+        losses.mean().backward()
         gradients.append(table.grad)
+        for row, loss in zip(rows, losses.detach(), strict=True):
+            learnt = range(len(row.prompt) if answer_only else row.constant + len(start), len(row.ids))
+            expected = token_losses(lm, start, row, learnt)
+            assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("answer_only", [True, False])
+def test_held_prefixes_give_open_answers_the_same_dev_score(answer_only: bool) -> None:
+    lm, renderer, start = world("gpt2", AFTER_AND_WORDS, label_space=None, answer_only_loss=answer_only)
+    rows = render_rows(renderer, examples_of())
+    held = prefill(lm, [row.ids[: row.constant] for row in rows])
+    scores = [DevSet(lm, renderer, examples_of(), rows, prefix).score(start).loss for prefix in (held, None)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

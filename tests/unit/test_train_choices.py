@@ -88,13 +88,13 @@ def test_only_the_answer_has_choices_where_the_template_is_learnt_too() -> None:
     (row,) = render_rows(renderer, EXAMPLES[:1])
     whole = replace(row, choices=None)
     among, before = row_losses(lm, start, [row, whole], None)
-    template = [t for t in row.targets(0) if t < len(row.prompt) - 1]
+    template = [t for t in row.targets() if t < len(row.prompt) - 1]
     assert template
-    assert len(row.targets(0)) == len(template) + len(row.choices or {})
+    assert len(row.targets()) == len(template) + len(row.choices or {})
     answer_only = row_losses(lm, start, [replace(row, answer_only=True), replace(whole, answer_only=True)], None)
     own = [float(loss) * n for loss, n in zip(answer_only, (len(row.choices or {}), len(row.answer)), strict=True)]
-    shared = float(before) * len(whole.targets(0)) - own[1]  # of the template, over all words
-    assert float(among) * len(row.targets(0)) - own[0] == pytest.approx(shared, abs=1e-3)
+    shared = float(before) * len(whole.targets()) - own[1]  # of the template, over all words
+    assert float(among) * len(row.targets()) - own[0] == pytest.approx(shared, abs=1e-3)
 
 
 def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_told(tmp_path: Path) -> None:
@@ -113,7 +113,9 @@ def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_t
     config = TrainConfig(epochs=1, batch_size=2, dtype="float32")
     (trained,) = train_prompts(lm, [Plan(renderer, mixed, EXAMPLES[3:], config, start)], folder=tmp_path, identity="x")
     assert trained.unwritable == 1
-    (said,) = run_warnings(tiny_backbone("llama"), truncated=0, unwritable=trained.unwritable)
+    (said,) = run_warnings(
+        tiny_backbone("llama"), renderer.card, mixed, EXAMPLES[3:], truncated=0, unwritable=trained.unwritable
+    )
     assert said.startswith("1 rows have an answer that the card's format does not allow")
 
 
