@@ -141,8 +141,8 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
 def _refuse_to_overwrite(out: Path, overrides: Mapping[str, Override]) -> None:
     if waiting := unapplied(out, overrides):
         raise InputError(
-            f"{out / REVIEW} holds {waiting} decision(s) that are not applied and would be lost; first "
-            f"`promptbank mt review apply {out / REVIEW}`, or move the file away"
+            f"{out / REVIEW} has decisions, texts or notes of {waiting} row(s) that are not applied and would be lost; "
+            f"decide ok, edit or drop and `promptbank mt review apply {out / REVIEW}`, or move the file away"
         )
 
 

@@ -103,22 +103,41 @@ def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_
     assert json.loads((tmp_path / "nb" / "cards.jsonl").read_text())["label_space"]["positive"] == ["positiv"]
 
 
-def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> None:
+COPIED = ("translate", "--task", "sentiment-task", "--data", "copy.jsonl", "--engine", "copy", "--out", "sv")
+
+
+def reviewed(tmp_path: Path, **written: str) -> Path:
+    """Have a row that needs a look, and write something beside it; return the review file."""
     (tmp_path / "copy.jsonl").write_text(json.dumps({"sentence": "all went badly wrong for us", "label": "negative"}))
-    arguments = ("translate", "--task", "sentiment-task", "--data", "copy.jsonl", "--engine", "copy", "--out", "sv")
-    assert cli(*arguments)[0] == 0
+    assert cli(*COPIED)[0] == 0
     review = tmp_path / "sv" / "review.csv"
     (shown,) = csv.DictReader(io.StringIO(review.read_text(), newline=""))
     with review.open("w", newline="") as file:
         writer = csv.DictWriter(file, shown.keys())
         writer.writeheader()
-        writer.writerow({**shown, "decision": "drop"})
-    code, _, err = cli(*arguments)
+        writer.writerow({**shown, **written})
+    return review
+
+
+def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> None:
+    review = reviewed(tmp_path, decision="drop")
+    code, _, err = cli(*COPIED)
     assert (code, "mt review apply" in err) == (1, True)
     code, out, err = cli("mt", "review", "apply", str(review), "--json")
     assert (code, json.loads(out)) == (0, {"src": "en", "tgt": "sv", "applied": 1, "dropped": 1}), err
-    code, out, err = cli(*arguments, "--json")
+    code, out, err = cli(*COPIED, "--json")
     assert (code, json.loads(out)["written"]) == (0, 0), err
+
+
+@pytest.mark.parametrize("written", [{"edited_text": "allt gick snett"}, {"note": "ask Kim"}])
+def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Path, written: dict[str, str]) -> None:
+    review = reviewed(tmp_path, **written)
+    before = review.read_bytes()
+    code, _, err = cli(*COPIED)
+    assert (code, "notes of 1 row(s) that are not applied" in err) == (1, True), err
+    assert review.read_bytes() == before
+    code, _, err = cli("mt", "review", "apply", str(review))
+    assert (code, "without a decision; write edit" in err) == ((1, True) if "edited_text" in written else (0, False))
 
 
 @pytest.mark.parametrize(
