@@ -68,6 +68,12 @@ class TranslateAsked:
     out: Path | None = None
     as_json: bool = False
 
+    @property
+    def read(self) -> list[Path]:
+        """The files that a run reads beside its rows."""
+        card = Path(self.card) if self.card else None
+        return [*self.references, *(path for path in (self.labels, self.names, self.policy, card) if path)]
+
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
         return Asked(self.src, self.tgt, self.beam, settings, say, self.characters)
@@ -111,7 +117,7 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
     names = _names(asked.names)
     with opened_store(settings) as store, locked(out):
         sources = _sources(store, asked)
-        refuse_names(sources, out)
+        refuse_names(sources, out, asked.read)
         overrides = kept_overrides(store, asked.src, asked.tgt)
         _refuse_to_overwrite(out, overrides)
         engine, memory = the_engine(settings, asked), BankMemory(store)

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, mt_progress
 from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
+from tasks import builtin_card
+from translate.inventory_file import dump_inventory, shipped_inventory
 from translate.memory import Step
 
 ROWS = [
@@ -234,6 +236,28 @@ def test_a_run_is_scored_against_people_s_translations(tmp_path: Path) -> None:
     (tmp_path / "sv.jsonl").write_text(json.dumps({**people[0], "taskname": "other"}))
     code, _, err = translated("--references", "sv.jsonl")
     assert (code, "one of sentiment-task is needed" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--references", ""),
+        ("--names", "Acme"),
+        ("--labels", dump_inventory(shipped_inventory("en", "sv"))),
+        ("--policy", ""),
+        ("--card", json.dumps(builtin_card("sentiment-task", "en").plain())),
+    ],
+)
+def test_no_file_that_a_run_reads_is_overwritten(tmp_path: Path, option: str, text: str) -> None:
+    (tmp_path / "sv").mkdir()
+    for name in ("rows.jsonl", "review.jsonl"):
+        read = tmp_path / "sv" / name
+        read.write_text(text)
+        code, _, err = translated(option, f"sv/../sv/{name}")
+        assert (code, f"sv/../sv/{name} itself would be overwritten" in err) == (1, True), err
+        assert read.read_text() == text
+        read.unlink()
+    assert {path.name for path in (tmp_path / "sv").iterdir()} <= {".lock"}
 
 
 def test_a_log_gets_a_line_of_progress_now_and_then(
