@@ -233,7 +233,7 @@ def _inventory(
     if (inventory.src, inventory.tgt) != (asked.src, asked.tgt):
         raise InputError(f"{chosen} decides {inventory.src}-{inventory.tgt}, not {asked.src}-{asked.tgt}")
     cards = list({source.card.sha256: source.card for source in sources}.values())
-    if undecided := [words for card in cards for words in undecided_words(card, inventory)]:
+    if undecided := [words for card in cards for _, words in undecided_words(card, inventory)]:
         inventory = proposed(cards, inventory, engine, memory)
         out.mkdir(parents=True, exist_ok=True)
         said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
