@@ -25,7 +25,7 @@ from promptbank.translation.review import REVIEW, unapplied
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from store import Store
-from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
+from tasks import DataError, Record, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
@@ -189,7 +189,7 @@ def _names(path: Path | None) -> tuple[str, ...]:
 def _sources(store: Store, asked: TranslateAsked) -> list[Source]:
     """Read the files that were asked for, or the shipped samples."""
     if asked.data:
-        return [_source(store, asked, spec) for spec in asked.data]
+        return [source for spec in asked.data for source in _sources_of(store, asked, spec)]
     cards = [chosen_card(store, asked.task, asked.src, asked.card)] if asked.task or asked.card else _sampled(asked.src)
     parts = [(card, path) for card in cards for part in ("train", "test") if (path := sample_path(card, part))]
     if not parts:
@@ -202,17 +202,27 @@ def _sampled(lang: str) -> list[TaskCard]:
     return [card for card in builtin_cards() if card.lang == lang and sample_path(card, "train")]
 
 
-def _source(store: Store, asked: TranslateAsked, spec: str) -> Source:
-    """Read one file or dataset; its rows name the task where the command does not."""
+def _sources_of(store: Store, asked: TranslateAsked, spec: str) -> list[Source]:
+    """Read one file, or each split of a dataset; the rows name the task where the command does not."""
     path = Path(spec)
     is_file = path.is_file() or spec.endswith((".jsonl", ".json"))
-    lines = list(read_jsonl(spec) if is_file else dataset_records(spec, part="train"))
-    task = asked.task or (None if asked.card else _task_of(lines, spec))
+    parts = {"": read_jsonl(spec)} if is_file else dataset_parts(spec)
+    read = {part: list(lines) for part, lines in parts.items()}
+    task = asked.task or (None if asked.card else _task_of([line for lines in read.values() for line in lines], spec))
     card = chosen_card(store, task, asked.src, asked.card)
     if card.lang != asked.src:
         raise InputError(f"the card {card.taskname}:{card.lang} is not in --src {asked.src}; give it with --card")
-    rows = read_rows(lines, card, name=spec)
-    return Source(path.name, card, rows, path) if is_file else Source(f"{path.name}.jsonl", card, rows)
+    if is_file:
+        return [Source(path.name, card, read_rows(read[""], card, name=spec), path)]
+    sources, faults = [], []
+    for part, lines in read.items():
+        name = f"{path.name}-{part}.jsonl" if len(read) > 1 else f"{path.name}.jsonl"
+        try:
+            sources.append(Source(name, card, read_rows(lines, card, name=f"{spec}[{part}]")))
+        except DataError as exc:
+            faults.append(str(exc))
+    raise_faults(faults)
+    return sources
 
 
 def _task_of(lines: Sequence[Record | DataError], spec: str) -> str:

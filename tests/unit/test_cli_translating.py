@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,42 @@ def test_a_policy_s_faults_name_what_exists(tmp_path: Path) -> None:
 def test_rows_of_two_tasks_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "two.jsonl").write_text(json.dumps(ROWS[0]) + "\n" + json.dumps({**ROWS[1], "taskname": "other"}))
     assert "name 2 tasks" in cli("translate", "--data", "two.jsonl", "--engine", "copy")[2]
+
+
+def saved(folder: Path, parts: Mapping[str, list[dict[str, object]]]) -> str:
+    import datasets
+
+    made = {name: datasets.Dataset.from_list(rows) for name, rows in parts.items()}
+    datasets.DatasetDict(made).save_to_disk(str(folder))
+    return str(folder)
+
+
+def test_every_split_of_a_dataset_is_translated_into_a_file_of_its_own(tmp_path: Path) -> None:
+    spec = saved(tmp_path / "moods", {"train": ROWS[:1], "test": ROWS[1:]})
+    code, _, err = cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")
+    assert code == 0, err
+    said = {name: json.loads((tmp_path / "sv" / f"moods-{name}.jsonl").read_text()) for name in ("train", "test")}
+    assert said["train"]["sentence"] == "Försäljningen steg. Känslan för Acme"
+    assert said["test"]["sentence"] == "Försäljningen föll."
+    lines = map(json.loads, (tmp_path / "sv" / "provenance.jsonl").read_text().splitlines())
+    assert [(line["file"], line["line"]) for line in lines] == [("moods-train.jsonl", 1), ("moods-test.jsonl", 1)]
+
+
+def test_a_dataset_of_one_split_is_translated_into_a_file_of_its_name(tmp_path: Path) -> None:
+    spec = saved(tmp_path / "moods", {"validation": ROWS})
+    assert cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")[0] == 0
+    assert len((tmp_path / "sv" / "moods.jsonl").read_text().splitlines()) == 2
+
+
+def test_faults_of_all_splits_of_a_dataset_are_told_at_once_before_anything_is_translated(tmp_path: Path) -> None:
+    rows = [{**row, "when": datetime(2026, 11, 21, tzinfo=UTC)} for row in ROWS]
+    unknown = [{**rows[1], "label": "so-so"}]
+    spec = saved(tmp_path / "moods", {"train": rows, "test": [{**row, "when": None} for row in unknown]})
+    code, _, err = cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")
+    assert (code, "Traceback" in err, (tmp_path / "sv" / "moods-train.jsonl").exists()) == (1, False, False)
+    assert "[train]:1: field 'when' is datetime.datetime(2026, 11, 21" in err
+    assert "[train]:2: field 'when'" in err
+    assert "[test]:1: unknown label 'so-so'" in err
 
 
 def test_status_tells_of_a_run_and_of_the_memory(tmp_path: Path) -> None:
