@@ -27,7 +27,7 @@ from tasks.examples import (
     read_examples,
     read_jsonl,
 )
-from tasks.hub import dataset_records
+from tasks.hub import dataset_parts, dataset_records
 from tasks.metrics import ClassificationReport, LabelScore, classification_report, collapse_of, exact_match
 from tasks.slot_metrics import IntentSlotReport, intent_slot_report
 from tasks.slots import IntentSlots, Slot, is_identifier, locate, parse_intent_slots, render_intent_slots
@@ -86,6 +86,7 @@ __all__ = [
     "convert_fiqa",
     "crossval_split",
     "data_sha256",
+    "dataset_parts",
     "dataset_records",
     "exact_match",
     "example_from",

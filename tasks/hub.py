@@ -10,7 +10,7 @@ from typing import Any
 from tasks.errors import DataError
 from tasks.examples import Record, check_record
 
-__all__ = ["dataset_records"]
+__all__ = ["dataset_parts", "dataset_records"]
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -27,21 +27,39 @@ def dataset_records(spec: str, *, part: str = "train") -> Iterator[Record | Data
     Raises:
         DataError: it cannot be loaded (the hub is out of reach, no such split).
     """
-    for number, row in enumerate(_rows(_load(spec, part)), start=1):
+    yield from _records(_load(spec, part), f"{spec}[{part}]")
+
+
+def dataset_parts(spec: str) -> dict[str, Iterator[Record | DataError]]:
+    """Return the records of every split by its name; see `dataset_records`.
+
+    Args:
+        spec: path or hub id; a set that was saved without splits is "train".
+
+    Raises:
+        DataError: it cannot be loaded.
+    """
+    loaded = _load(spec, None)
+    parts = loaded if isinstance(loaded, dict) else {"train": loaded}
+    return {str(name): _records(part, f"{spec}[{name}]") for name, part in parts.items()}
+
+
+def _records(dataset: Any, name: str) -> Iterator[Record | DataError]:
+    for number, row in enumerate(_rows(dataset), start=1):
         try:
-            yield check_record(row, f"{spec}[{part}]:{number}", line=number)
+            yield check_record(row, f"{name}:{number}", line=number)
         except DataError as exc:
             yield exc
 
 
-def _load(spec: str, part: str) -> Any:  # a datasets.Dataset, of which the types are not checked
+def _load(spec: str, part: str | None) -> Any:  # a datasets.Dataset or a dict of them; their types are not checked
     import datasets
 
     folder = Path(spec)
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(spec)
-            return _part(loaded, part) if isinstance(loaded, dict) else loaded
+            return _part(loaded, part) if isinstance(loaded, dict) and part is not None else loaded
         if not folder.exists():
             _reach_hub(spec)
         return datasets.load_dataset(spec, split=part)
@@ -49,7 +67,8 @@ def _load(spec: str, part: str) -> Any:  # a datasets.Dataset, of which the type
         raise DataError(f"{spec} holds no records") from exc
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as exc:
         why = f"{exc} ({exc.__cause__})" if exc.__cause__ else str(exc)
-        raise DataError(f"{spec!r} cannot be loaded as a dataset (part {part!r}): {why}") from exc
+        wanted = "" if part is None else f" (part {part!r})"
+        raise DataError(f"{spec!r} cannot be loaded as a dataset{wanted}: {why}") from exc
 
 
 def _part(loaded: dict[str, Any], part: str) -> Any:

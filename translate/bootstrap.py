@@ -26,6 +26,7 @@ __all__ = [
     "EngineScore",
     "EvalSet",
     "Reference",
+    "ReferenceKey",
     "ReferenceScores",
     "SlotScore",
     "paired",
@@ -34,7 +35,10 @@ __all__ = [
 
 SlotValues = Mapping[str, Sequence[str]]
 Reference = tuple[str, SlotValues]
-"""A human translation of a row: its text, and its slot values by the source's slot type."""
+"""A human translation of a record: its text, and its slot values by the source's slot type."""
+
+ReferenceKey = tuple[str, str]
+"""What is translated: the record's taskname and id."""
 
 MetricName = Literal["chrF2", "BLEU"]
 
@@ -149,19 +153,24 @@ class EngineScore:
         return made
 
 
-def score_against_references(outcomes: Sequence[Outcome], references: Mapping[str, Reference]) -> ReferenceScores:
-    """Score a run against human translations of some of its rows.
+def score_against_references(
+    outcomes: Sequence[Outcome], references: Mapping[ReferenceKey, Reference]
+) -> ReferenceScores:
+    """Score a run against human translations of some of its records.
 
     Args:
         outcomes: of the run.
-        references: by row id.
+        references: by what they translate.
 
     Raises:
-        TranslateError: no row has a reference.
+        TranslateError: no record has a reference.
     """
-    rows = [(outcome, *references[outcome.source.id]) for outcome in outcomes if outcome.source.id in references]
+    keyed = [((outcome.source.taskname, outcome.source.id), outcome) for outcome in outcomes]
+    rows = [(outcome, *references[key]) for key, outcome in keyed if key in references]
     if not rows:
-        raise TranslateError(f"none of the {len(references)} references is of a row of the run; their keys are row ids")
+        raise TranslateError(
+            f"none of the {len(references)} references is of a row of the run; give them the rows' taskname and id"
+        )
     score = score_texts([outcome.text for outcome, _, _ in rows], [text for _, text, _ in rows])
     slots = _slot_scores((found, wanted) for outcome, _, wanted in rows for found in [_slot_values(outcome)])
     return ReferenceScores(

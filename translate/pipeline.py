@@ -107,16 +107,16 @@ class _Run:
     def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
         """Translate what no person has decided, and put all outcomes in order."""
         overrides = [self._setup.overrides.get(source_hash(record)) for record in records]
-        made = iter(self._chosen([r for r, o in zip(records, overrides, strict=True) if o is None]))
+        common = common_words(record.text for record in records)  # of all, so that a decision changes no other row
+        made = iter(self._chosen([r for r, o in zip(records, overrides, strict=True) if o is None], common))
         return [
             next(made) if override is None else self._overridden(record, override)
             for record, override in zip(records, overrides, strict=True)
         ]
 
-    def _chosen(self, records: Sequence[Record]) -> list[Outcome]:
+    def _chosen(self, records: Sequence[Record], common: frozenset[str]) -> list[Outcome]:
         """Translate once, and what the checks doubt once more in each other way; keep what they doubt least."""
         found = self._judged(self._engine, self._engine.made(records))
-        common = common_words(record.text for record in records)
         for ask, way in self._other_ways():
             poor = [i for i, outcome in enumerate(found) if self._mendable(outcome)]
             trials = way([self._doubt(found[i], common) for i in poor])

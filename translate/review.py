@@ -104,8 +104,8 @@ def review_items(
 def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[str, Override]:
     """Make overrides of decisions, all of them or none.
 
-    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the row out; an empty decision leaves
-    the item open.
+    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the row out; neither decision nor text
+    leaves the item open.
 
     Args:
         items: that were shown.
@@ -115,14 +115,14 @@ def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[st
         Overrides by source hash.
 
     Raises:
-        ReviewError: unknown items or decisions, edits without text, brackets that do not parse, slot types that are not
-            the source's; all faults at once.
+        ReviewError: unknown items or decisions, edits without text, a text that "ok" or no decision would throw away,
+            brackets that do not parse, slot types that are not the source's; all faults at once.
     """
     shown = {item.source_hash: item for item in items}
     overrides: dict[str, Override] = {}
     faults: list[str] = []
     for answer in answers:
-        if not answer.decision.strip():
+        if not answer.decision.strip() and not answer.text.strip():
             continue
         try:
             override = _override(shown, answer)
@@ -207,6 +207,11 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     item, decision = shown.get(answer.source_hash), answer.decision.strip().casefold()
     if item is None:
         raise ReviewError("a decision", [f"no item has the source hash {answer.source_hash[:12]!r}..."])
+    if decision in ("", "ok") and (lost := _edited(item, answer)):
+        said = f"with the decision {decision}" if decision else "without a decision"
+        raise ReviewError(
+            "a decision", [f"row {item.row_id}: edited_text is {lost!r} {said}; write edit to keep it, or clear it"]
+        )
     if decision not in get_args(Choice):
         said = f"row {item.row_id}: the decision {answer.decision!r} is none of {', '.join(get_args(Choice))}"
         raise ReviewError("a decision", [said])
@@ -220,6 +225,12 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     if faults:
         raise ReviewError("a decision", faults)
     return Override(item.source_hash, text=text, spans=spans, note=answer.note)
+
+
+def _edited(item: ReviewItem, answer: Answer) -> str:
+    """Return the text that a person wrote, empty where it is what was shown."""
+    text = " ".join(answer.text.split())
+    return "" if answer.decision.strip() and text == " ".join(item.translation.split()) else text
 
 
 def _as_shown(item: ReviewItem, text: str, spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -90,9 +90,9 @@ def translate(
 ) -> None:
     """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
 
-    One file for each file, with the same name, order, ids and groups. Beside them: provenance.jsonl, review.csv,
-    report.md and report.html. A killed run goes on when the same command is given again; what was translated once is
-    not translated again. Without --data the shipped samples are translated.
+    One file for each file, with the same name, order, ids and groups, and one for each split of a dataset. Beside them:
+    provenance.jsonl, review.csv, report.md and report.html. A killed run goes on when the same command is given again;
+    what was translated once is not translated again. Without --data the shipped samples are translated.
 
     Example: promptbank translate --src en --tgt sv
     """

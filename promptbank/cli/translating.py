@@ -25,7 +25,7 @@ from promptbank.translation.review import REVIEW, unapplied
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from store import Store
-from tasks import DataError, Record, TaskCard, builtin_cards, dataset_records, read_jsonl, sample_path
+from tasks import DataError, Record, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.inventory import Inventory
@@ -67,6 +67,12 @@ class TranslateAsked:
     report: Path | None = None
     out: Path | None = None
     as_json: bool = False
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that a run reads beside its rows."""
+        card = Path(self.card) if self.card else None
+        return [*self.references, *(path for path in (self.labels, self.names, self.policy, card) if path)]
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""
@@ -111,7 +117,7 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
     names = _names(asked.names)
     with opened_store(settings) as store, locked(out):
         sources = _sources(store, asked)
-        refuse_names(sources, out)
+        refuse_names(sources, out, asked.read)
         overrides = kept_overrides(store, asked.src, asked.tgt)
         _refuse_to_overwrite(out, overrides)
         engine, memory = the_engine(settings, asked), BankMemory(store)
@@ -141,8 +147,8 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
 def _refuse_to_overwrite(out: Path, overrides: Mapping[str, Override]) -> None:
     if waiting := unapplied(out, overrides):
         raise InputError(
-            f"{out / REVIEW} holds {waiting} decision(s) that are not applied and would be lost; first "
-            f"`promptbank mt review apply {out / REVIEW}`, or move the file away"
+            f"{out / REVIEW} has decisions, texts or notes of {waiting} row(s) that are not applied and would be lost; "
+            f"decide ok, edit or drop and `promptbank mt review apply {out / REVIEW}`, or move the file away"
         )
 
 
@@ -183,7 +189,7 @@ def _names(path: Path | None) -> tuple[str, ...]:
 def _sources(store: Store, asked: TranslateAsked) -> list[Source]:
     """Read the files that were asked for, or the shipped samples."""
     if asked.data:
-        return [_source(store, asked, spec) for spec in asked.data]
+        return [source for spec in asked.data for source in _sources_of(store, asked, spec)]
     cards = [chosen_card(store, asked.task, asked.src, asked.card)] if asked.task or asked.card else _sampled(asked.src)
     parts = [(card, path) for card in cards for part in ("train", "test") if (path := sample_path(card, part))]
     if not parts:
@@ -196,17 +202,27 @@ def _sampled(lang: str) -> list[TaskCard]:
     return [card for card in builtin_cards() if card.lang == lang and sample_path(card, "train")]
 
 
-def _source(store: Store, asked: TranslateAsked, spec: str) -> Source:
-    """Read one file or dataset; its rows name the task where the command does not."""
+def _sources_of(store: Store, asked: TranslateAsked, spec: str) -> list[Source]:
+    """Read one file, or each split of a dataset; the rows name the task where the command does not."""
     path = Path(spec)
     is_file = path.is_file() or spec.endswith((".jsonl", ".json"))
-    lines = list(read_jsonl(spec) if is_file else dataset_records(spec, part="train"))
-    task = asked.task or (None if asked.card else _task_of(lines, spec))
+    parts = {"": read_jsonl(spec)} if is_file else dataset_parts(spec)
+    read = {part: list(lines) for part, lines in parts.items()}
+    task = asked.task or (None if asked.card else _task_of([line for lines in read.values() for line in lines], spec))
     card = chosen_card(store, task, asked.src, asked.card)
     if card.lang != asked.src:
         raise InputError(f"the card {card.taskname}:{card.lang} is not in --src {asked.src}; give it with --card")
-    rows = read_rows(lines, card, name=spec)
-    return Source(path.name, card, rows, path) if is_file else Source(f"{path.name}.jsonl", card, rows)
+    if is_file:
+        return [Source(path.name, card, read_rows(read[""], card, name=spec), path)]
+    sources, faults = [], []
+    for part, lines in read.items():
+        name = f"{path.name}-{part}.jsonl" if len(read) > 1 else f"{path.name}.jsonl"
+        try:
+            sources.append(Source(name, card, read_rows(lines, card, name=f"{spec}[{part}]")))
+        except DataError as exc:
+            faults.append(str(exc))
+    raise_faults(faults)
+    return sources
 
 
 def _task_of(lines: Sequence[Record | DataError], spec: str) -> str:
@@ -227,7 +243,7 @@ def _inventory(
     if (inventory.src, inventory.tgt) != (asked.src, asked.tgt):
         raise InputError(f"{chosen} decides {inventory.src}-{inventory.tgt}, not {asked.src}-{asked.tgt}")
     cards = list({source.card.sha256: source.card for source in sources}.values())
-    if undecided := [words for card in cards for words in undecided_words(card, inventory)]:
+    if undecided := [words for card in cards for _, words in undecided_words(card, inventory)]:
         inventory = proposed(cards, inventory, engine, memory)
         out.mkdir(parents=True, exist_ok=True)
         said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")

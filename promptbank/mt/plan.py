@@ -15,11 +15,11 @@ from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
 from promptbank.mt.curve import EvalSet, Evaluation
 from promptbank.mt.methods import FullUpdate, Update, learnt
-from promptbank.mt.model import WEIGHTS, load_translator, prepared, read_update
+from promptbank.mt.model import FACTS, WEIGHTS, load_translator, prepared, read_update
 from promptbank.mt.rows import PairRow, Wording
 from promptbank.mt.settings import MtSettings
 
-__all__ = ["Listener", "MtPlan", "MtStep", "identity_of", "start_numbers"]
+__all__ = ["Listener", "MtPlan", "MtStep", "has_ended", "identity_of", "start_numbers"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,31 @@ def identity_of(backbone: Backbone, plan: MtPlan) -> str:
         str(plan.wording.languages), len(plan.train), start,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def has_ended(plan: MtPlan, identity: str) -> bool:
+    """Return whether the run's translator is stored.
+
+    Args:
+        plan: of the run.
+        identity: see `identity_of`.
+
+    Raises:
+        TrainingError: the run would replace the translator of another run, or the one that it starts from.
+    """
+    model = plan.out / "model"
+    if plan.start is not None and plan.start.resolve() == model.resolve():
+        raise TrainingError(f"--start {plan.start} would be replaced by what is learnt from it; name another --out")
+    try:
+        stored = json.loads((model / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if stored["training"].get("identity") != identity:
+        raise TrainingError(
+            f"{model} is the translator of a run with another corpus, backbone, start or settings; name another --out, "
+            "or move that folder away"
+        )
+    return True
 
 
 def _digest(folder: Path) -> str:

@@ -8,7 +8,6 @@ would be one more state to keep.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +31,7 @@ from promptbank.mt.engine import translate_texts
 from promptbank.mt.loss import answer_loss
 from promptbank.mt.methods import learnt, load_learnt
 from promptbank.mt.model import merged, prepared, save_translator
-from promptbank.mt.plan import Listener, MtPlan, MtStep, identity_of, start_numbers
+from promptbank.mt.plan import Listener, MtPlan, MtStep, has_ended, identity_of, start_numbers
 from promptbank.mt.rows import PairRow, token_batches
 from promptbank.mt.settings import MtSettings, rate
 from promptbank.mt.words import SomeWords, writable_words
@@ -57,7 +56,7 @@ def train_translator(
         The folder of the translator, or None if the training was stopped.
 
     Raises:
-        TrainingError: a checkpoint of another run, or a loss that is not finite.
+        TrainingError: a checkpoint or a translator of another run, or a loss that is not finite.
     """
     return _Training(backbone, plan, listener, should_stop).run()
 
@@ -82,7 +81,7 @@ class _Training:
 
     def run(self) -> Path | None:
         """Step until the end, or until told to stop."""
-        if self._is_done():
+        if has_ended(self._plan, self._identity):
             return self._plan.out / "model"
         self._open()
         try:
@@ -107,13 +106,6 @@ class _Training:
     def _may_go_on(self, _texts: int = 0) -> None:
         if self._should_stop():
             raise _StoppedError
-
-    def _is_done(self) -> bool:
-        try:
-            stored = json.loads((self._plan.out / "model" / "translator.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return bool(stored["training"].get("identity") == self._identity)
 
     def _open(self) -> None:
         """Make the copy that learns and its optimizer, and restore the newest checkpoint."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptbank.translation.run import Translated
-from translate.bootstrap import EngineScore, EvalSet, Reference, paired
+from translate.bootstrap import EngineScore, EvalSet, Reference, ReferenceKey, paired
 from translate.checks import Draft, run_checks
 from translate.outcome import Outcome
 from translate.pipeline import Setup
@@ -50,19 +50,20 @@ def engines_beside(translated: Translated) -> list[Beside]:
     ]
 
 
-def engines_scored(translated: Translated, references: Mapping[str, Reference]) -> list[EngineScore]:
+def engines_scored(translated: Translated, references: Mapping[ReferenceKey, Reference]) -> list[EngineScore]:
     """Score the run's texts and those of the engines beside it against people's, with paired bootstrap.
 
     Args:
         translated: the run.
-        references: human translations by row id.
+        references: human translations by what they translate.
 
     Returns:
-        Nothing if the run was compared with no engine, or no row that an engine translated has a reference.
+        Nothing if the run was compared with no engine, or no record that an engine translated has a reference.
     """
-    outcomes = [outcome for outcome in _asked(translated) if outcome.source.id in references]
-    hypotheses = dict(_texts(outcomes, translated.setup))
-    people = [references[outcome.source.id][0] for outcome in outcomes]
+    keyed = [((outcome.source.taskname, outcome.source.id), outcome) for outcome in _asked(translated)]
+    rows = [(outcome, references[key][0]) for key, outcome in keyed if key in references]
+    hypotheses = dict(_texts([outcome for outcome, _ in rows], translated.setup))
+    people = [text for _, text in rows]
     sets = [EvalSet("people's translations", people, hypotheses)] if hypotheses else []
     return list(paired(sets, baseline=RUN))
 

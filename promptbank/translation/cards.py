@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks import TaskCard, Text, VirtualBlock, parse_card, scan_template
-from translate.inventory import INTENT, SLOT_TYPE, Inventory
+from translate.inventory import INTENT, SLOT_TYPE, TEXT, Inventory, Section
 
 __all__ = ["target_card", "undecided_words"]
 
@@ -32,11 +32,15 @@ def target_card(card: TaskCard, inventory: Inventory) -> TaskCard:
     return parse_card(plain, source=f"{card.taskname}:{inventory.tgt}")
 
 
-def undecided_words(card: TaskCard, inventory: Inventory) -> list[str]:
-    """Return what of a card the inventory has no decision for: its words first, then its labels."""
+def undecided_words(card: TaskCard, inventory: Inventory) -> list[tuple[Section, str]]:
+    """Return what of a card the inventory has no decision for, with its section: the words first, then the labels."""
     words = [*_words(card.prompt_template), *card.phrases.values(), card.description]
+    section = ("label", card.taskname)
     labels = [label for label in card.label_space or {} if inventory.label(card.taskname, label) is None]
-    return [*(word for word in words if word and inventory.text(word) is None), *labels]
+    return [
+        *((TEXT, word) for word in words if word and inventory.text(word) is None),
+        *((section, label) for label in labels),
+    ]
 
 
 def _text(phrase: str, inventory: Inventory) -> str:

@@ -25,7 +25,7 @@ PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 def proposed(cards: Sequence[TaskCard], inventory: Inventory, engine: Engine, memory: Memory) -> Inventory:
     """Return an inventory in which every label and phrase of the cards has a decision, with status "auto" where new.
 
-    A label keeps its source form where the engine gives two labels the same words.
+    A label keeps the words of its source form where the engine gives two labels the same ones.
 
     Args:
         cards: in the source language.
@@ -35,18 +35,18 @@ def proposed(cards: Sequence[TaskCard], inventory: Inventory, engine: Engine, me
     """
     asked = _Asked(inventory, engine, memory)
     for card in cards:
-        for words in undecided_words(card, inventory):
-            section: Section = ("label", card.taskname) if words in (card.label_space or {}) else TEXT
-            decision = asked.label(card, words) if section != TEXT else asked.phrase(words)
-            inventory = _with(inventory, section, words, decision)
+        for section, words in undecided_words(card, inventory):
+            forms = (words,) if section == TEXT else (card.label_space or {})[words]
+            decision = asked.phrase(words) if section == TEXT else asked.label(forms[0])
+            inventory = _with(inventory, section, words, [decision, *(Decision(target=form) for form in forms)])
     return inventory
 
 
-def _with(inventory: Inventory, section: Section, key: str, decision: Decision) -> Inventory:
-    """Add a proposal; where its target is taken by another label, the source form stands in its place."""
-    for target in (decision, Decision(target=key)):
+def _with(inventory: Inventory, section: Section, key: str, proposals: Iterable[Decision]) -> Inventory:
+    """Add the first of some proposals whose target no other label has."""
+    for proposal in proposals:
         try:
-            return merge(inventory, Inventory(inventory.src, inventory.tgt, {section: {key: target}}))
+            return merge(inventory, Inventory(inventory.src, inventory.tgt, {section: {key: proposal}}))
         except InventoryError:
             continue
     return inventory
@@ -60,12 +60,11 @@ class _Asked:
         self._engine, self._memory = engine, memory
         self._markers = engine.info().markers
 
-    def label(self, card: TaskCard, label: str) -> Decision:
-        """Return the form that most carriers give, the others as variants."""
-        word = (card.label_space or {}).get(label, (label,))[0].replace("_", " ")
-        found = Counter(form for form in self._forms(word) if form)
-        ranked = [form for form, _ in found.most_common()]
-        return Decision(target=ranked[0], variants=tuple(ranked[1:])) if ranked else Decision(target=label)
+    def label(self, form: str) -> Decision:
+        """Return what most carriers make of a label's form, the others as variants; the form itself of nothing."""
+        found = Counter(said for said in self._forms(form.replace("_", " ")) if said)
+        ranked = [said for said, _ in found.most_common()]
+        return Decision(target=ranked[0], variants=tuple(ranked[1:])) if ranked else Decision(target=form)
 
     def phrase(self, words: str) -> Decision:
         """Return a phrase's translation with its placeholders; the phrase itself where one got lost."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from promptbank.errors import InputError
 from promptbank.translation.rows import SourceRow, read_rows
 from promptbank.translation.run import Translated
-from tasks import Record, TaskCard, read_jsonl
-from translate.bootstrap import Reference
+from tasks import Record as Line
+from tasks import TaskCard, raise_faults, read_jsonl
+from translate import Record
+from translate.bootstrap import Reference, ReferenceKey
 
 __all__ = ["read_references"]
 
 
-def read_references(paths: Sequence[Path], translated: Translated) -> dict[str, Reference]:
-    """Read rows in the target language; by row id: the text without its card's phrase, and slot values by type.
+def read_references(paths: Sequence[Path], translated: Translated) -> dict[ReferenceKey, Reference]:
+    """Read rows in the target language: of each record the text without its card's phrase, and slot values by type.
 
     Args:
         paths: JSON lines; a row names its task where the run has several.
@@ -23,19 +25,37 @@ def read_references(paths: Sequence[Path], translated: Translated) -> dict[str, 
 
     Raises:
         InputError: a row names no task of the run.
-        DataError: all faults of a file at once.
+        DataError: all faults of a file at once, or all ids that stand for different rows.
     """
     cards = {file.card.taskname: file.card for file in translated.files}
-    found: dict[str, Reference] = {}
-    for path in paths:
-        for row in _rows(path, cards):
-            found[row.example.id] = _reference(row)
-    return found
+    rows = [row for path in paths for row in _rows(path, cards)]
+    unclear = _unclear(row for file in translated.files for row in file.source.rows) | _unclear(rows)
+    raise_faults(
+        [
+            f"{row.example.source}: id {row.example.id!r} stands for rows with different texts; which one this "
+            "translates cannot be known, so score each file in a run of its own"
+            for row in rows
+            if _key(row) in unclear
+        ]
+    )
+    return {(record.taskname, record.id): _reference(record) for row in rows for record in row.records}
+
+
+def _key(row: SourceRow) -> ReferenceKey:
+    return row.example.taskname, row.example.id
+
+
+def _unclear(rows: Iterable[SourceRow]) -> set[ReferenceKey]:
+    """Return what names rows with different texts; ids need to differ only within a file."""
+    texts: dict[ReferenceKey, set[tuple[str, ...]]] = {}
+    for row in rows:
+        texts.setdefault(_key(row), set()).add(tuple(row.example.fields.values()))
+    return {key for key, different in texts.items() if len(different) > 1}
 
 
 def _rows(path: Path, cards: dict[str, TaskCard]) -> list[SourceRow]:
     lines = list(read_jsonl(path))
-    named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, Record)}
+    named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, Line)}
     card = next((cards[name] for name in named if name in cards), None) if len(named) == 1 else None
     card = card or (next(iter(cards.values())) if len(cards) == 1 and named <= {""} else None)
     if card is None:
@@ -46,8 +66,7 @@ def _rows(path: Path, cards: dict[str, TaskCard]) -> list[SourceRow]:
     return read_rows(lines, card, name=str(path))
 
 
-def _reference(row: SourceRow) -> Reference:
-    record = row.records[0]
+def _reference(record: Record) -> Reference:
     values: dict[str, list[str]] = {}
     for span in record.spans:
         values.setdefault(span.type, []).append(span.of(record.text))

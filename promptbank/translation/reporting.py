@@ -33,7 +33,7 @@ from promptbank.translation.report_parts import (
     written_tables,
 )
 from promptbank.translation.run import Translated
-from translate.bootstrap import EngineScore, Reference, ReferenceScores, score_against_references
+from translate.bootstrap import EngineScore, Reference, ReferenceKey, ReferenceScores, score_against_references
 from translate.checks import STATUSES, Policy
 from translate.outcome import Outcome
 from translate.review import ReviewItem, review_items
@@ -139,7 +139,7 @@ def write_translation_report(
     out: Path,
     *,
     with_samples: bool = True,
-    references: Mapping[str, Reference] | None = None,
+    references: Mapping[ReferenceKey, Reference] | None = None,
 ) -> list[Path]:
     """Write ``report.json``, ``report.md`` with its pictures and ``report.html``; equal runs give equal bytes.
 
@@ -147,13 +147,13 @@ def write_translation_report(
         translated: what became of a set.
         out: folder, made if it is not there.
         with_samples: whether the pages show texts; the JSON file never does.
-        references: human translations by row id.
+        references: human translations by what they translate.
 
     Returns:
         The paths; that of the JSON file is the first.
 
     Raises:
-        TranslateError: no row has a reference.
+        TranslateError: no record has a reference.
         ReportError: the folder cannot be written.
     """
     summary = summary_of(translated)

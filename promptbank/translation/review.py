@@ -54,7 +54,9 @@ def decided_pair(items: list[ReviewItem], src: str | None, tgt: str | None) -> t
 
 
 def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
-    """Return how many decisions in the folder's review file are not those that are kept; a new run would wipe them out.
+    """Return of how many rows the folder's review file says what is not kept; a new run would wipe it out.
+
+    Decisions count, and so do texts and notes without one.
 
     Raises:
         InputError: the file cannot be read.
@@ -62,12 +64,13 @@ def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
     path = out / REVIEW
     if not path.is_file():
         return 0
-    written = sum(bool(answer.decision.strip()) for answer in read_answers(_text(path), str(path)))
+    answers = read_answers(_text(path), str(path))
+    written = {a.source_hash for a in answers if any(said.strip() for said in (a.decision, a.text, a.note))}
     try:
         decided, _ = read_decisions(path) if written else ({}, [])
     except ReviewError:
-        return written
-    return sum(overrides.get(key) != override for key, override in decided.items())
+        return len(written)
+    return sum(key not in decided or overrides.get(key) != decided[key] for key in written)
 
 
 def _text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def read_rows(lines: Sequence[Line | DataError], card: TaskCard, *, name: str) -
         DataError: all faults at once.
     """
     labelled = any(isinstance(line, Line) and card.answer_field in line.data for line in lines)
-    examples = gather_examples([(name, lines)], card, need_answer=labelled)
+    examples = gather_examples([(name, map(_writable, lines))], card, need_answer=labelled)
     kept = [line for line in lines if isinstance(line, Line)]
     rows, faults = [], []
     for line, example in zip(kept, examples, strict=True):
@@ -93,6 +94,26 @@ def translated_row(row: SourceRow, records: Sequence[Record], label_text: str, c
     data |= {"id": row.example.id, "group": row.example.group, "lang": card.lang}
     _check(row, data, card)
     return data
+
+
+def _writable(line: Line | DataError) -> Line | DataError:
+    """Return a line, or what of it could not be written as JSON again: a dataset's dates, images, NaN."""
+    if isinstance(line, DataError):
+        return line
+    faults = [
+        f"field {key!r} is {repr(value)[:60]}, which is no JSON value; make it text, or leave the field out"
+        for key, value in line.data.items()
+        if not _is_json(value)
+    ]
+    return DataError(f"{line.source}: {'; '.join(faults)}") if faults else line
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):  # UnicodeEncodeError is a ValueError
+        return False
+    return True
 
 
 def _records(data: Mapping[str, Any], example: Example, card: TaskCard) -> Iterator[Record]:

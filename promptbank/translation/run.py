@@ -31,7 +31,8 @@ from translate.review_lines import dump_items
 
 __all__ = ["Source", "Translated", "locked", "refuse_names", "translate_sources", "write_translated"]
 
-_OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*|labels\..*\.toml")
+_OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*")
+_LABELS = re.compile(r"labels\..*\.toml")
 WRITTEN: tuple[Status, ...] = ("ok", "warn", "review")
 
 
@@ -158,20 +159,27 @@ def write_translated(translated: Translated, out: Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def refuse_names(sources: Sequence[Source], out: Path) -> None:
-    """Make sure that no translated file would take the place of its source, of another one or of the run's own files.
+def refuse_names(sources: Sequence[Source], out: Path, read: Sequence[Path] = ()) -> None:
+    """Make sure that no written file would take the place of one that is read, of another or of the run's own.
+
+    Args:
+        sources: the files.
+        out: folder of the translated ones.
+        read: what else the run reads.
 
     Raises:
         InputError: all such files at once.
     """
     names = Counter(source.name for source in sources)
     faults = [f"{name!r} is the name of {count} source files" for name, count in names.items() if count > 1]
-    faults += [f"{name!r} is a name of the run's own files" for name in names if _OWN.fullmatch(name)]
-    faults += [
-        f"{source.path} itself would be overwritten"
-        for source in sources
-        if source.path and source.path.resolve() == (out / source.name).resolve()
-    ]
+    own = [name for name in names if _OWN.fullmatch(name) or _LABELS.fullmatch(name)]
+    faults += [f"{name!r} is a name of the run's own files" for name in own]
+    written = {(out / name).resolve() for name in names}
+    for path in dict.fromkeys([*(source.path for source in sources if source.path), *read]):
+        place = path.resolve()
+        # labels may be read in their place: a person's stay there, see `_labels_name`
+        if place in written or (place.parent == out.resolve() and _OWN.fullmatch(place.name)):
+            faults.append(f"{path} itself would be overwritten")
     if faults:
         raise InputError(f"{'; '.join(faults)}; rename the files, or translate each into another --out")
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, mt_progress
 from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
+from tasks import builtin_card
+from translate.inventory_file import dump_inventory, shipped_inventory
 from translate.memory import Step
 
 ROWS = [
@@ -103,22 +107,41 @@ def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_
     assert json.loads((tmp_path / "nb" / "cards.jsonl").read_text())["label_space"]["positive"] == ["positiv"]
 
 
-def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> None:
+COPIED = ("translate", "--task", "sentiment-task", "--data", "copy.jsonl", "--engine", "copy", "--out", "sv")
+
+
+def reviewed(tmp_path: Path, **written: str) -> Path:
+    """Have a row that needs a look, and write something beside it; return the review file."""
     (tmp_path / "copy.jsonl").write_text(json.dumps({"sentence": "all went badly wrong for us", "label": "negative"}))
-    arguments = ("translate", "--task", "sentiment-task", "--data", "copy.jsonl", "--engine", "copy", "--out", "sv")
-    assert cli(*arguments)[0] == 0
+    assert cli(*COPIED)[0] == 0
     review = tmp_path / "sv" / "review.csv"
     (shown,) = csv.DictReader(io.StringIO(review.read_text(), newline=""))
     with review.open("w", newline="") as file:
         writer = csv.DictWriter(file, shown.keys())
         writer.writeheader()
-        writer.writerow({**shown, "decision": "drop"})
-    code, _, err = cli(*arguments)
+        writer.writerow({**shown, **written})
+    return review
+
+
+def test_decisions_that_were_not_applied_are_not_overwritten(tmp_path: Path) -> None:
+    review = reviewed(tmp_path, decision="drop")
+    code, _, err = cli(*COPIED)
     assert (code, "mt review apply" in err) == (1, True)
     code, out, err = cli("mt", "review", "apply", str(review), "--json")
     assert (code, json.loads(out)) == (0, {"src": "en", "tgt": "sv", "applied": 1, "dropped": 1}), err
-    code, out, err = cli(*arguments, "--json")
+    code, out, err = cli(*COPIED, "--json")
     assert (code, json.loads(out)["written"]) == (0, 0), err
+
+
+@pytest.mark.parametrize("written", [{"edited_text": "allt gick snett"}, {"note": "ask Kim"}])
+def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Path, written: dict[str, str]) -> None:
+    review = reviewed(tmp_path, **written)
+    before = review.read_bytes()
+    code, _, err = cli(*COPIED)
+    assert (code, "notes of 1 row(s) that are not applied" in err) == (1, True), err
+    assert review.read_bytes() == before
+    code, _, err = cli("mt", "review", "apply", str(review))
+    assert (code, "without a decision; write edit" in err) == ((1, True) if "edited_text" in written else (0, False))
 
 
 @pytest.mark.parametrize(
@@ -164,6 +187,42 @@ def test_a_policy_s_faults_name_what_exists(tmp_path: Path) -> None:
 def test_rows_of_two_tasks_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "two.jsonl").write_text(json.dumps(ROWS[0]) + "\n" + json.dumps({**ROWS[1], "taskname": "other"}))
     assert "name 2 tasks" in cli("translate", "--data", "two.jsonl", "--engine", "copy")[2]
+
+
+def saved(folder: Path, parts: Mapping[str, list[dict[str, object]]]) -> str:
+    import datasets
+
+    made = {name: datasets.Dataset.from_list(rows) for name, rows in parts.items()}
+    datasets.DatasetDict(made).save_to_disk(str(folder))
+    return str(folder)
+
+
+def test_every_split_of_a_dataset_is_translated_into_a_file_of_its_own(tmp_path: Path) -> None:
+    spec = saved(tmp_path / "moods", {"train": ROWS[:1], "test": ROWS[1:]})
+    code, _, err = cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")
+    assert code == 0, err
+    said = {name: json.loads((tmp_path / "sv" / f"moods-{name}.jsonl").read_text()) for name in ("train", "test")}
+    assert said["train"]["sentence"] == "Försäljningen steg. Känslan för Acme"
+    assert said["test"]["sentence"] == "Försäljningen föll."
+    lines = map(json.loads, (tmp_path / "sv" / "provenance.jsonl").read_text().splitlines())
+    assert [(line["file"], line["line"]) for line in lines] == [("moods-train.jsonl", 1), ("moods-test.jsonl", 1)]
+
+
+def test_a_dataset_of_one_split_is_translated_into_a_file_of_its_name(tmp_path: Path) -> None:
+    spec = saved(tmp_path / "moods", {"validation": ROWS})
+    assert cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")[0] == 0
+    assert len((tmp_path / "sv" / "moods.jsonl").read_text().splitlines()) == 2
+
+
+def test_faults_of_all_splits_of_a_dataset_are_told_at_once_before_anything_is_translated(tmp_path: Path) -> None:
+    rows = [{**row, "when": datetime(2026, 11, 21, tzinfo=UTC)} for row in ROWS]
+    unknown = [{**rows[1], "label": "so-so"}]
+    spec = saved(tmp_path / "moods", {"train": rows, "test": [{**row, "when": None} for row in unknown]})
+    code, _, err = cli("translate", "--data", spec, "--engine", "recorded:known.jsonl", "--out", "sv")
+    assert (code, "Traceback" in err, (tmp_path / "sv" / "moods-train.jsonl").exists()) == (1, False, False)
+    assert "[train]:1: field 'when' is datetime.datetime(2026, 11, 21" in err
+    assert "[train]:2: field 'when'" in err
+    assert "[test]:1: unknown label 'so-so'" in err
 
 
 def test_status_tells_of_a_run_and_of_the_memory(tmp_path: Path) -> None:
@@ -215,6 +274,28 @@ def test_a_run_is_scored_against_people_s_translations(tmp_path: Path) -> None:
     (tmp_path / "sv.jsonl").write_text(json.dumps({**people[0], "taskname": "other"}))
     code, _, err = translated("--references", "sv.jsonl")
     assert (code, "one of sentiment-task is needed" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--references", ""),
+        ("--names", "Acme"),
+        ("--labels", dump_inventory(shipped_inventory("en", "sv"))),
+        ("--policy", ""),
+        ("--card", json.dumps(builtin_card("sentiment-task", "en").plain())),
+    ],
+)
+def test_no_file_that_a_run_reads_is_overwritten(tmp_path: Path, option: str, text: str) -> None:
+    (tmp_path / "sv").mkdir()
+    for name in ("rows.jsonl", "review.jsonl"):
+        read = tmp_path / "sv" / name
+        read.write_text(text)
+        code, _, err = translated(option, f"sv/../sv/{name}")
+        assert (code, f"sv/../sv/{name} itself would be overwritten" in err) == (1, True), err
+        assert read.read_text() == text
+        read.unlink()
+    assert {path.name for path in (tmp_path / "sv").iterdir()} <= {".lock"}
 
 
 def test_a_log_gets_a_line_of_progress_now_and_then(

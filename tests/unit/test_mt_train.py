@@ -130,6 +130,22 @@ def test_a_run_that_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert heard.steps == []
 
 
+def test_a_translator_of_another_run_stays_with_its_curve(tmp_path: Path) -> None:
+    backbone = tiny_backbone("llama")
+    plan = plan_of(backbone, tmp_path, FullUpdate(), replace(SETTINGS, steps=2))
+    folder = train_translator(backbone, plan, Heard())
+    assert folder is not None
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for other in (
+        replace(plan, corpus_sha256="d" * 64),
+        replace(plan, settings=SETTINGS),
+        replace(plan, start=folder),
+    ):
+        with pytest.raises(TrainingError, match="name another --out"):
+            train_translator(backbone, other, Heard())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_full_training_moves_every_layer_and_no_embedding(tmp_path: Path, kind: Kind) -> None:
     backbone = tiny_backbone(kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import DataError, parse_card
+from tasks import DataError, Record, dataset_parts, parse_card
 from tests.examples import load_dataset_examples
 from tests.stores import ROOT
 
@@ -65,6 +65,26 @@ def test_a_part_that_a_saved_set_does_not_have_is_not_ignored(tmp_path: Path) ->
     datasets.DatasetDict({"train": train}).save_to_disk(str(tmp_path / "set"))
     with pytest.raises(DataError, match=r"part 'test'\): it has 'train'"):
         load_dataset_examples(str(tmp_path / "set"), CARD, part="test")
+
+
+def test_every_part_of_a_set_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    parts = {"train": ["a", "b\0"], "test": ["c"]}
+    made = datasets.DatasetDict({name: datasets.Dataset.from_dict({"text": texts}) for name, texts in parts.items()})
+    made.save_to_disk(str(tmp_path / "saved"))
+    (tmp_path / "files").mkdir()
+    for name in parts:
+        made[name].to_json(str(tmp_path / "files" / f"{name}.jsonl"))
+    for folder in ("saved", "files"):
+        found = {name: list(records) for name, records in dataset_parts(str(tmp_path / folder)).items()}
+        assert [r.data for r in (found["train"][0], *found["test"]) if isinstance(r, Record)] == [
+            {"text": "a"},
+            {"text": "c"},
+        ]
+        assert "[train]:2: field 'text' holds a NUL character" in str(found["train"][1])
+    assert list(dataset_parts(saved(tmp_path, text=["a"]))) == ["train"]
 
 
 def test_a_folder_with_a_loading_script_is_refused_and_not_run(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from translate.pipeline import translate_records
 from translate.text_figures import Share
 
 WORDS = ["kan", "du", "starta", "kaffemaskinen", "åt", "mig", "i", "morgon", "klockan", "sju", "och", "väcka", "barnen"]
+TASK = "intent_and_slot"
 DRAW = random.Random(7)
 REFERENCES = [" ".join(DRAW.sample(WORDS, 8)) for _ in range(40)]
 
@@ -30,7 +31,7 @@ GOOD, POOR = spoilt(0.1), spoilt(0.5)
 
 def test_scores_of_a_run_are_those_of_sacrebleu() -> None:
     rows = [outcome(str(n), f"row {n}", text) for n, text in enumerate(GOOD)]
-    references = {str(n): (text, {}) for n, text in enumerate(REFERENCES[:30])}
+    references = {("mood", str(n)): (text, {}) for n, text in enumerate(REFERENCES[:30])}
     found = score_against_references(rows, references)
     assert found.rows == Share(30, 40)
     assert found.chrf2 == pytest.approx(sacrebleu.corpus_chrf(GOOD[:30], [REFERENCES[:30]]).score)
@@ -43,7 +44,7 @@ def test_scores_of_a_run_are_those_of_sacrebleu() -> None:
 
 def test_a_row_without_translation_counts_as_an_empty_one() -> None:
     rows = [outcome("0", "a", GOOD[0]), outcome("1", "b", "", "drop")]
-    found = score_against_references(rows, {str(n): (REFERENCES[n], {}) for n in range(2)})
+    found = score_against_references(rows, {("mood", str(n)): (REFERENCES[n], {}) for n in range(2)})
     assert found.chrf2 == pytest.approx(sacrebleu.corpus_chrf([GOOD[0], ""], [REFERENCES[:2]]).score)
 
 
@@ -51,9 +52,12 @@ def test_slot_values_are_equal_or_nearly_so_by_type() -> None:
     # ours: device_type kaffemaskinen; date söndag; date fredag and time nio på morgonen
     outcomes = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
     references = {
-        "1": ("starta kaffemaskin", {"device_type": ["kaffemaskin"]}),  # ratio 2 * 11 / 24 = 91.7
-        "2": ("larm på Söndag", {"date": ["Söndag", "på"]}),  # one of ours for two of theirs
-        "3": ("väck mig fredag nio noll noll", {"time": ["nio noll noll"], "date": ["fredag"], "place": ["här"]}),
+        (TASK, "1"): ("starta kaffemaskin", {"device_type": ["kaffemaskin"]}),  # ratio 2 * 11 / 24 = 91.7
+        (TASK, "2"): ("larm på Söndag", {"date": ["Söndag", "på"]}),  # one of ours for two of theirs
+        (TASK, "3"): (
+            "väck mig fredag nio noll noll",
+            {"time": ["nio noll noll"], "date": ["fredag"], "place": ["här"]},
+        ),
     }
     found = score_against_references(outcomes, references)
     shares = {kind: (score.exact, score.fuzzy) for kind, score in found.slot_types.items()}
@@ -68,20 +72,20 @@ def test_slot_values_are_equal_or_nearly_so_by_type() -> None:
 
 def test_each_slot_value_is_matched_once() -> None:
     outcomes = translate_records(ARTICLE[1:2], recorded(), DictMemory(), SETUP)
-    found = score_against_references(outcomes, {"2": ("söndag", {"date": ["söndag", "söndagen"]})})
+    found = score_against_references(outcomes, {(TASK, "2"): ("söndag", {"date": ["söndag", "söndagen"]})})
     assert (found.slots.exact, found.slots.fuzzy) == (Share(1, 2), Share(1, 2))
 
 
 def test_copies_have_no_slot_value_right() -> None:
     outcomes = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
-    found = score_against_references(outcomes, {"2": ("ställ ett larm på söndag", {"date": ["söndag"]})})
+    found = score_against_references(outcomes, {(TASK, "2"): ("ställ ett larm på söndag", {"date": ["söndag"]})})
     assert found.slots.exact == Share(0, 1)
     assert found.chrf2 < 30
 
 
 def test_references_of_other_rows_are_refused() -> None:
-    with pytest.raises(TranslateError, match="none of the 1 references"):
-        score_against_references([outcome("1", "a", "b")], {"x": ("b", {})})
+    with pytest.raises(TranslateError, match="none of the 2 references"):
+        score_against_references([outcome("1", "a", "b")], {("mood", "x"): ("b", {}), ("other", "1"): ("b", {})})
 
 
 def scores(**systems: list[str]) -> dict[tuple[str, str], object]:

@@ -233,19 +233,30 @@ def test_a_placeholder_that_got_lost_leaves_the_first_translation() -> None:
     assert (outcome.mode, outcome.status) == ("plain", "review")
 
 
+CUT = headline("Shell And Statoil Are Said To Cut Thousands Of Jobs", "Shell")
+SEEN = headline("banks and shops are said to cut thousands of jobs at Statoil", "Shell")
+SAID_OF_CUTS = {
+    CUT.text: CUT.text,
+    "X0 and Statoil are said to cut thousands of jobs": "X0 och Statoil sägs skära ned tusentals jobb",
+    SEEN.text: "banker och affärer sägs skära ned tusentals jobb hos Statoil",
+}
+
+
 def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_keep_their_capitals() -> None:
-    row = headline("Shell And Statoil Are Said To Cut Thousands Of Jobs", "Shell")
-    seen = headline("banks and shops are said to cut thousands of jobs at Statoil", "Shell")
-    known = {
-        row.text: row.text,
-        "X0 and Statoil are said to cut thousands of jobs": "X0 och Statoil sägs skära ned tusentals jobb",
-        seen.text: "banker och affärer sägs skära ned tusentals jobb hos Statoil",
-    }
-    engine = replace(recorded(**known), again=True)
-    outcome, _ = translate_records([row, seen], engine, DictMemory(), SETUP)
+    engine = replace(recorded(**SAID_OF_CUTS), again=True)
+    outcome, _ = translate_records([CUT, SEEN], engine, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell och Statoil sägs skära ned tusentals jobb", "recased")
     assert [(flag.name, flag.number) for flag in outcome.flags] == [("recased", 8)]  # all but the two names
     assert outcome.status == "warn"
+
+
+def test_a_decision_on_one_row_changes_the_translation_of_no_other() -> None:
+    engine = replace(recorded(**SAID_OF_CUTS), again=True)
+    before, _ = translate_records([CUT, SEEN], engine, DictMemory(), SETUP)
+    for override in (Override(source_hash(SEEN), drop=True), Override(source_hash(SEEN), text="banker skär ned")):
+        decided = replace(SETUP, overrides={override.source_hash: override})
+        after, _ = translate_records([CUT, SEEN], engine, DictMemory(), decided)
+        assert after == before
 
 
 def test_a_value_in_the_sources_spelling_is_respelt_and_nothing_else_changes() -> None:

@@ -66,7 +66,8 @@ def test_ok_keeps_what_was_shown_and_drop_leaves_out_and_nothing_stays_open() ->
     ok = validated(ITEMS, [Answer(ALARM, "ok")])[ALARM]
     assert (ok.text, ok.spans) == (shown_item.text, shown_item.spans)
     assert validated(ITEMS, [Answer(ALARM, "drop")])[ALARM].drop
-    assert validated(ITEMS, [Answer(ALARM, "")]) == {}
+    assert validated(ITEMS, [Answer(ALARM, "", " ", note="ask Kim")]) == {}
+    assert validated(ITEMS, [Answer(ALARM, "ok", f"{shown_item.translation}\n")])[ALARM] == ok
 
 
 def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
@@ -92,6 +93,8 @@ def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
         (Answer(ALARM, "edit", "[time : nio] [date : söndag]"), r"\[time : nio\] is marked once too often"),
         (Answer(ALARM, "edit", "larma på [date söndag]"), "no stretch is marked as date"),
         (Answer(ALARM, "edit", "larma på [date : ]"), "is empty"),
+        (Answer(ALARM, "", "larma på [date : söndag]"), "'larma på .*' without a decision; write edit to keep it"),
+        (Answer(ALARM, "OK", "larma på [date : söndag]"), "'larma på .*' with the decision ok; write edit to keep it"),
     ],
 )
 def test_a_faulty_decision_is_refused_with_the_reason(answer: Answer, says: str) -> None:

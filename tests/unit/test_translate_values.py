@@ -245,6 +245,35 @@ def test_values_in_digits_are_written_in_swedish(text: str, written: str | None)
     assert written_value(read_values(text, "en")[0], "sv") == written
 
 
+@pytest.mark.parametrize(
+    ("text", "plain", "lang"),
+    [
+        ("open at ９:30 am", "open at 9:30 am", "en"),
+        ("١:30 pm", "1:30 pm", "en"),
+        ("SİX am", "SIX am", "en"),
+        ("nıne thİrty in the evenıng", "nine thIrty in the evening", "en"),
+        ("the thırd of march", "the third of march", "en"),
+        ("eıghteenth century", "eighteenth century", "en"),
+        ("klockan ٩.30", "klockan 9.30", "sv"),
+        ("fem över nıo, den tredje aprıl", "fem över nio, den tredje april", "sv"),
+        ("1.٢٠٠ ou 3,5", "1.200 ou 3,5", "gl"),
+    ],
+)
+def test_other_digits_and_an_i_with_or_without_its_dot_are_read_where_they_stand(
+    text: str, plain: str, lang: str
+) -> None:
+    found, twins = read_values(text, lang), read_values(plain, lang)
+    assert [(m.start, m.end, m.readings) for m in found] == [(m.start, m.end, m.readings) for m in twins]
+    assert [m.text for m in found] == [text[m.start : m.end] for m in twins]
+    assert found
+
+
+@pytest.mark.parametrize("gap", ["\u00a0", "\u202f", "\t"])
+def test_white_space_of_any_kind_stands_between_the_words_of_an_amount(gap: str) -> None:
+    for text, lang in (("2,3 mdr kr", "sv"), ("5 miljoner", "sv"), ("$69.7 billion", "en"), ("two hundred five", "en")):
+        assert said(text.replace(" ", gap), lang) == said(text, lang)
+
+
 @pytest.mark.parametrize("text", ["10 B&Q stores", "10-K", "30 b/o zone", "1m/6m", "8 k"])
 def test_a_letter_apart_from_the_digits_is_no_scale(text: str) -> None:
     assert read_values(text, "en")[0].readings == frozenset({number(int(text.split()[0].split("-")[0].split("m")[0]))})

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sacrebleu
 
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
 from promptbank.translation import reporting
 from promptbank.translation.beside import engines_beside, engines_scored
+from promptbank.translation.references import read_references
 from promptbank.translation.reporting import pick_samples, summary_of, translation_report, write_translation_report
 from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, translate_sources
+from tasks import DataError, TaskCard, builtin_card, builtin_cards, parse_card
 from tasks import Record as Line
-from tasks import TaskCard, builtin_card, builtin_cards
 from translate import Engine
 from translate.bootstrap import EvalSet, paired, score_against_references
 from translate.engines import CopyEngine, RecordedEngine
@@ -46,6 +48,7 @@ SWEDISH = {
     "wake me on [sunday]": "väck mig på [söndag]",
 }
 ENGINE = RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in SWEDISH.items()})
+PEOPLE = {("intent_and_slot", "a"): ("väck mig söndag", {"date": ["söndag"]})}
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +129,7 @@ def test_other_engines_stand_in_the_report(tmp_path: Path) -> None:
 
 def test_compared_engines_are_scored_against_people_on_the_same_rows() -> None:
     done = run(others=(CopyEngine("en", "sv"),))
-    people = {"a": ("väck mig på söndag", {}), "absent": ("x", {})}
+    people = {("intent_and_slot", "a"): ("väck mig på söndag", {}), ("sentiment-task", "a"): ("x", {})}
     ours, copied = (one for one in engines_scored(done, people) if one.metric == "chrF2")
     (said,) = (o for o in done.outcomes if o.source.id == "a")
     assert ours.score == pytest.approx(score_texts([said.text], ["väck mig på söndag"]).chrf2)
@@ -134,6 +137,68 @@ def test_compared_engines_are_scored_against_people_on_the_same_rows() -> None:
     assert ours.score > copied.score
     assert engines_scored(run(), people) == []
     assert engines_scored(done, {}) == []
+
+
+LETTER = parse_card(
+    {
+        "taskname": "letter",
+        "lang": "en",
+        "prompt_template": "{subject} {body}<|VIRTUAL_PROMPT_0|> {label}",
+        "total_virtual_tokens": 1,
+        "virtual_token_splits": [1],
+        "truncate_field": "body",
+        "answer_field": "label",
+        "label_space": {"good": ["good"], "bad": ["bad"]},
+    }
+)
+
+
+def references_of(path: Path, *rows: dict[str, str]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_each_field_of_a_row_is_scored_against_people_s_translation_of_that_field(tmp_path: Path) -> None:
+    letter = {"subject": "the meeting", "body": "we meet on friday", "label": "good", "id": "1"}
+    said = {"the meeting": "mötet", "we meet on friday": "vi ses på fredag"}
+    engine = RecordedEngine("test", "en", "sv", {text: Hypothesis(one) for text, one in said.items()})
+    sources = [source("letters.jsonl", [letter], LETTER)]
+    done = translate_sources(sources, engine, DictMemory(), Setup(shipped_inventory("en", "sv")))
+    people = {"subject": "sammanträdet", "body": "vi träffas på fredag", "label": "good", "id": "1"}
+    references = read_references([references_of(tmp_path / "people.jsonl", people)], done)
+    found = score_against_references(done.outcomes, references)
+    wanted = sacrebleu.corpus_chrf(list(said.values()), [[people["subject"], people["body"]]])
+    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
+
+
+def test_rows_of_two_tasks_with_one_id_are_scored_against_their_own(tmp_path: Path) -> None:
+    sources = [source("moods.jsonl", [MOODS[1] | {"id": "a"}], SENTIMENT), source("alarms.jsonl", ALARMS, SLOTS)]
+    done = translate_sources(sources, ENGINE, DictMemory(), Setup(shipped_inventory("en", "sv")), known=builtin_cards())
+    mood = {"taskname": "sentiment-task", "sentence": "Acme föll 5 procent", "label": "negativ", "id": "a"}
+    label = "\nIntent: alarm_set\nSlots: date(söndag)"
+    alarm = {"taskname": "intent_and_slot", "utterance": "väck mig söndag", "label": label, "id": "a"}
+    paths = [references_of(tmp_path / f"{n}.jsonl", row) for n, row in enumerate((mood, alarm))]
+    found = score_against_references(done.outcomes, read_references(paths, done))
+    wanted = sacrebleu.corpus_chrf(
+        ["Acme tappade 6 procent på fredagen", "väck mig på söndag"], [[mood["sentence"], alarm["utterance"]]]
+    )
+    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
+
+
+def test_references_of_an_id_that_stands_for_different_rows_are_refused(tmp_path: Path) -> None:
+    mood = {"sentence": "Acme föll", "label": "negativ", "id": "1"}
+    people = references_of(tmp_path / "people.jsonl", mood)
+    others = references_of(tmp_path / "others.jsonl", mood | {"sentence": "Acme steg"})
+    train, same = (source(name, MOODS[1:2], SENTIMENT) for name in ("train.jsonl", "same.jsonl"))
+    test = source("test.jsonl", [MOODS[0] | {"id": "1"}], SENTIMENT)
+    setup = Setup(shipped_inventory("en", "sv"))
+    once, twice = (
+        translate_sources([train, other], ENGINE, DictMemory(), setup, known=builtin_cards()) for other in (same, test)
+    )
+    assert read_references([people, people], once) == {("sentiment-task", "1"): ("Acme föll", {})}
+    for done, paths in ((twice, [people]), (once, [people, others])):
+        with pytest.raises(DataError, match=r"people.jsonl:1: id '1' stands for rows with different texts"):
+            read_references(paths, done)
 
 
 def test_the_pictures_show_status_flags_and_labels_with_their_numbers(pictures: None) -> None:
@@ -153,7 +218,7 @@ def test_without_matplotlib_the_report_has_no_pictures_and_says_so() -> None:
 
 def test_references_and_engines_have_their_tables() -> None:
     translated = run()
-    references = score_against_references(translated.outcomes, {"a": ("väck mig söndag", {"date": ["söndag"]})})
+    references = score_against_references(translated.outcomes, PEOPLE)
     texts = ["väck mig på söndag", "hej på dig min vän"]
     engines = paired([EvalSet("dev", texts, {"human": texts, "copy": ["wake me", "hello"]})], resamples=20)
     report = translation_report(summary_of(translated), references=references, engine_scores=engines)
@@ -189,8 +254,7 @@ def test_texts_are_shown_only_where_they_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_json_file_holds_the_figures_and_equal_runs_write_equal_bytes(tmp_path: Path, pictures: None) -> None:
-    references = {"a": ("väck mig söndag", {"date": ["söndag"]})}
-    one, other = (write_translation_report(run(), tmp_path / name, references=references) for name in "ab")
+    one, other = (write_translation_report(run(), tmp_path / name, references=PEOPLE) for name in "ab")
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     content = json.loads(one[0].read_text())
     assert content["format"] == "promptbank.translation.v1"

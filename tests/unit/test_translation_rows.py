@@ -1,5 +1,7 @@
 """Rows become records and records rows: only words are shown to an engine, the label's meaning never changes."""
 
+import math
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 from promptbank.errors import InputError
 from promptbank.translation.cards import target_card, undecided_words
 from promptbank.translation.rows import read_rows, translated_row
+from tasks import DataError, TaskCard, builtin_card, builtin_cards, parse_card
 from tasks import Record as Line
-from tasks import TaskCard, builtin_card, builtin_cards, parse_card
 from translate import ClassLabel, IntentSlots, Record, Slot, Span
 from translate.inventory import Decision, Inventory
 from translate.inventory_file import shipped_inventory
@@ -141,6 +143,16 @@ def test_every_text_field_is_translated_and_a_free_answer_too() -> None:
 def test_rows_without_labels_are_taken_when_none_has_one() -> None:
     (record,) = one({"sentence": "Sales rose."}, SENTIMENT)
     assert record.label is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(math.inf, "inf"), ([1.0, math.nan], "[1.0, nan]"), (b"x", "b'x'"), (["\ud800"], r"['\ud800']")],
+)
+def test_a_row_that_could_not_be_written_again_is_a_fault_of_its_line(value: object, said: str) -> None:
+    row = {"sentence": "Sales rose.", "label": "positive", "extra": value}
+    with pytest.raises(DataError, match=re.escape(f"rows.jsonl:1: field 'extra' is {said}, which is no JSON value")):
+        one(row, SENTIMENT)
 
 
 def test_a_form_that_the_target_card_does_not_know_is_refused() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from promptbank.config import Settings
 from promptbank.errors import InputError
+from promptbank.translation.cards import undecided_words
 from promptbank.translation.engines import choose_engine, offers, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, apply_overrides, kept_overrides
@@ -19,12 +20,12 @@ from promptbank.translation.rows import read_rows
 from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from promptbank.translation.ways import Asked
 from store import open_store
-from tasks import DataError, TaskCard, builtin_card, builtin_cards, fold_of, read_examples
+from tasks import DataError, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
 from tasks import Record as Line
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 from translate.alignment import RememberedAligner
 from translate.checks import Policy
-from translate.inventory import Inventory
+from translate.inventory import Decision, Inventory
 from translate.inventory_file import shipped_inventory
 from translate.memory import DictMemory
 from translate.pipeline import Setup
@@ -186,6 +187,40 @@ def test_proposed_labels_never_collide() -> None:
     engine = WordEngine({"positive": "same", "negative": "same"}, tgt="gl")
     labels = proposed([SENTIMENT], Inventory("en", "gl"), engine, DictMemory())
     assert labels.label_space("sentiment-task") == {"positive": ("same",), "negative": ("negative",)}
+
+
+def two_labels(label_space: dict[str, list[str]], description: str = "") -> TaskCard:
+    return parse_card(
+        {
+            "taskname": "mail",
+            "lang": "en",
+            "prompt_template": "{text}<|VIRTUAL_PROMPT_0|> {label}",
+            "total_virtual_tokens": 1,
+            "virtual_token_splits": [1],
+            "label_space": label_space,
+            "description": description,
+        }
+    )
+
+
+def test_a_label_whose_words_are_taken_keeps_its_own_words_and_not_its_id() -> None:
+    card = two_labels({"0": ["bad"], "1": ["awful", "terrible"], "2": ["very_bad"]})
+    same = WordEngine({"bad": "malo", "awful": "malo", "very": "", "terrible": "terrible"}, tgt="gl")
+    labels = proposed([card], Inventory("en", "gl"), same, DictMemory())
+    assert labels.label_space("mail") == {"0": ("malo",), "1": ("awful",), "2": ("very_bad",)}
+    silent = WordEngine({"bad": "", "awful": "", "very": ""}, tgt="gl")
+    labels = proposed([card], Inventory("en", "gl"), silent, DictMemory())
+    assert labels.label_space("mail") == {"0": ("bad",), "1": ("awful",), "2": ("very_bad",)}
+
+
+def test_a_phrase_that_is_also_a_label_is_decided_as_both() -> None:
+    card = two_labels({"spam": ["spam"], "ham": ["ham"]}, description="spam")
+    labels = proposed([card], Inventory("en", "gl"), WordEngine({"spam": "lixo"}, tgt="gl"), DictMemory())
+    assert undecided_words(card, labels) == []
+    assert (labels.find(("text",), "spam"), labels.find(("label", "mail"), "spam")) == (
+        Decision(target="lixo"),
+        Decision(target="lixo"),
+    )
 
 
 def test_decisions_hold_for_the_languages_they_were_made_in() -> None:

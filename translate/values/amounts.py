@@ -90,7 +90,7 @@ class Amounts:
             values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
         scale = self._scale.match(text, end)
         if scale:
-            values = [value * self.scales[scale[0].strip(" -").casefold()] for value in values]
+            values = [value * self.scales[scale[0].strip("-").strip().casefold()] for value in values]
             end, weak = scale.end(), False
         values = [-value for value in values] if minus else values
         mention = self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)

@@ -61,7 +61,7 @@ class CardinalWords:
         count, end, words = _Count(), at, 0
         for word, start, stop in self._words(text, at):
             larger = count.extended(self._values(word))
-            linked = text[end:start].strip(" -") != ""
+            linked = text[end:start].strip("-").strip() != ""
             if larger is None or (linked and not count.takes_link):
                 break
             count, end, words = larger, stop, words + 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from translate.values.mention import Mention, Reading, clock_readings, number
 
@@ -20,6 +20,7 @@ _BEGIN = re.compile(
     r"(?<!\w)(?=\w)|[$€£¥](?=\s?\d)|(?<![\w.])\.(?=\d)"
     r"|(?<![^\s(])[-\u2212\u2013](?=[$€£¥]?\.?\d)"  # a minus, not the hyphen or dash of a range
 )
+_STRANGE = re.compile(r"(?![0-9])\d|[\u0130\u0131]")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,22 @@ class Grammar:
         return tuple(self._scan(text))
 
     def _scan(self, text: str) -> Iterator[Mention]:
-        at = 0
-        while begin := _BEGIN.search(text, at):
-            found = [mention for rule in self.rules if (mention := rule(text, begin.start()))]
+        at, plain = 0, _plain(text)
+        while begin := _BEGIN.search(plain, at):
+            found = [mention for rule in self.rules if (mention := rule(plain, begin.start()))]
             at = begin.start() + 1
             if found:
                 best = max(found, key=lambda mention: mention.end)
-                yield best
+                yield replace(best, text=text[best.start : best.end])
                 at = best.end
+
+
+def _plain(text: str) -> str:
+    """Return a text of the same length with ASCII digits, and "I" and "i" for those with and without a dot.
+
+    Regular expressions take "١" for a digit and "ı" for an "i"; tables of words do not.
+    """
+    return _STRANGE.sub(lambda found: {"\u0130": "I", "\u0131": "i"}.get(found[0]) or str(int(found[0])), text)
 
 
 def phrase_rule(pattern: str, read: Callable[[re.Match[str]], Iterable[Reading]], *, weak: bool = False) -> Rule:
