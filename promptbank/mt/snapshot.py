@@ -24,8 +24,13 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
         folder: of the translator.
 
     Raises:
-        TrainingError: the run has no checkpoint yet, or it belongs to another run.
+        TrainingError: the run has no checkpoint yet, it belongs to another run, or the folder is where the run itself
+            will write.
     """
+    if folder.resolve() == (plan.out / "model").resolve():
+        raise TrainingError(
+            f"--snapshot {folder} is where the run's own translator comes to its end; name another folder"
+        )
     identity = identity_of(backbone, plan)
     checkpoints = Checkpoints(plan.out / "checkpoints", identity)
     found = checkpoints.newest()

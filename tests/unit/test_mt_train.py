@@ -368,6 +368,8 @@ def test_a_run_under_way_can_be_tried_and_goes_on_as_if_nobody_had(tmp_path: Pat
     plan = plan_of(backbone, tmp_path / "run", FullUpdate(), settings)
     with pytest.raises(TrainingError, match="no checkpoint yet"):
         snapshot_translator(backbone, plan, tmp_path / "try")
+    with pytest.raises(TrainingError, match="name another folder"):
+        snapshot_translator(backbone, plan, tmp_path / "other" / ".." / "run" / "model")
     assert train_translator(backbone, plan, Heard(), after(9)) is None
     folder = tmp_path / "run" / "checkpoints"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
