@@ -103,10 +103,12 @@ def make_home(home: Path) -> None:
 
 def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Path, str]:
     given, origin = "~/.promptbank", "default"
-    if flags.get("home"):
-        given, origin = str(flags["home"]), "flag"
+    if (named := flags.get("home")) is not None:
+        given, origin = str(named), "flag"
     elif environment.get("PROMPTBANK_HOME"):
         given, origin = environment["PROMPTBANK_HOME"], "PROMPTBANK_HOME"
+    if not given:
+        raise ConfigError("home is '' (from flag); name a folder, or leave --home out")
     try:
         return Path(given).expanduser().absolute(), origin
     except RuntimeError as exc:
@@ -126,7 +128,7 @@ def _file_layer(path: Path) -> dict[str, tuple[object, str]]:
     if not path.is_file():
         return {}
     try:
-        read = tomllib.loads(path.read_text(encoding="utf-8"))
+        read = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} is no valid TOML: {exc}") from exc
     except OSError as exc:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +66,12 @@ def read_pairs(path: Path, src: str, tgt: str, *, source: str = "") -> Iterator[
     stem = source or path.name.partition(".")[0]
     try:
         with _opened(path) as lines:
-            reader = _json_rows(lines, src, tgt) if ".jsonl" in path.name else _tsv_rows(lines)
+            reader = _json_rows(lines, src, tgt, path) if ".jsonl" in path.name else _tsv_rows(lines)
             for number, row in reader:
                 if len(row) < 2:
                     raise CorpusError(f"{path}:{number}: a pair needs two texts, in columns or in {src!r} and {tgt!r}")
                 yield _pair(row, stem)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, EOFError) as exc:
+    except (OSError, UnicodeDecodeError, csv.Error, zlib.error, EOFError) as exc:
         raise CorpusError(f"{path} cannot be read as pairs: {exc}") from exc
 
 
@@ -106,17 +107,22 @@ def is_sentence(text: str) -> bool:
 
 def _opened(path: Path) -> io.TextIOWrapper:
     kind: Any = gzip.GzipFile if path.suffix == ".gz" else io.FileIO
-    return io.TextIOWrapper(kind(path, "rb"), encoding="utf-8")
+    return io.TextIOWrapper(kind(path, "rb"), encoding="utf-8-sig")
 
 
 def _tsv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     yield from enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1)
 
 
-def _json_rows(lines: Iterable[str], src: str, tgt: str) -> Iterator[tuple[int, list[str]]]:
+def _json_rows(lines: Iterable[str], src: str, tgt: str, path: Path) -> Iterator[tuple[int, list[str]]]:
     keys = (src, tgt, "source", f"{src}_annot", f"{tgt}_annot")
     for number, line in enumerate(lines, 1):
-        row = json.loads(line)
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as exc:
+            raise CorpusError(f"{path}:{number}: this is no JSON: {exc}") from exc
         both = isinstance(row, dict) and isinstance(row.get(src), str) and isinstance(row.get(tgt), str)
         yield number, [str(row.get(key, "")) for key in keys] if both else []
 

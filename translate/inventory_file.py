@@ -55,7 +55,7 @@ def load_inventory(path: Path) -> Inventory:
             once.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise InventoryError(str(path), [f"cannot be read: {exc}"]) from exc
     return parse_inventory(text, str(path))

@@ -35,7 +35,7 @@ def load_policy(path: Path) -> Policy:
         low_score = -1.5
     """
     try:
-        read = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        read = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise PolicyError(f"the policy {path} cannot be read: {exc}") from exc
     except ValidationError as exc:

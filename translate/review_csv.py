@@ -46,13 +46,16 @@ def read_answers(text: str, source: str) -> list[Answer]:
     """Read the decisions from CSV text; columns may stand in any order, others are ignored.
 
     Raises:
-        ReviewError: a needed column is missing.
+        ReviewError: a needed column is missing, or it cannot be read.
     """
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    missing = [name for name in ("source_hash", "decision", "edited_text") if name not in (rows.fieldnames or ())]
-    if missing:
-        raise ReviewError(source, [f"the column {', '.join(missing)} is missing"])
-    return [_answer(row) for row in rows]
+    try:
+        missing = [name for name in ("source_hash", "decision", "edited_text") if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ReviewError(source, [f"the column {', '.join(missing)} is missing"])
+        return [_answer(row) for row in rows]
+    except csv.Error as exc:
+        raise ReviewError(source, [f"near line {rows.line_num + 1} it cannot be read: {exc}"]) from exc
 
 
 def _answer(row: dict[str, str | None]) -> Answer:

@@ -30,7 +30,8 @@ Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _SHARED: dict[str, Any] = {
-    "home": Annotated[Path | None, typer.Option(help="Folder of the bank. [env: PROMPTBANK_HOME]")],
+    # a text: as a path, "" would be the working folder
+    "home": Annotated[str | None, typer.Option(metavar="<path>", help="Folder of the bank. [env: PROMPTBANK_HOME]")],
     "db": Annotated[str | None, typer.Option(help="Database URL, SQLite or PostgreSQL. [env: PROMPTBANK_DB]")],
     "backbone": Annotated[
         str | None, typer.Option(help="Built-in name, path, GGUF or hub id. [env: PROMPTBANK_BACKBONE]")

@@ -62,6 +62,6 @@ def _run_file(path: object) -> dict[str, object]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise ConfigError(f"the run file {path} cannot be read: {exc}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -60,11 +61,30 @@ def train(settings: Settings, asked: TrainAsked) -> None:
     """Train a translator, or go on with it."""
     if asked.arch not in ARCHITECTURES:
         raise ConfigError(f"--arch is {asked.arch!r}; known: {', '.join(ARCHITECTURES)}")
+    _check_device(asked.settings.get("device", "cpu"))
     folder = ARCHITECTURES[asked.arch](settings, asked)
     if folder is None:
         say("stopped, and saved; the same command goes on from here")
         raise typer.Exit(STOPPED)
     say(f"translator: {folder}")
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ConfigError(f"--device is {device!r}; cpu, cuda, or one of several as cuda:1")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"--device is {device!r}, but torch finds no such device here; leave it out to train on cpu")
+
+
+def _made(out: Path) -> Path:
+    """Return the folder of a run, made if it is not there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"--out {out} cannot be used ({exc.strerror}); choose another folder") from exc
+    return out
 
 
 def pack(
@@ -123,7 +143,7 @@ def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     wanted, update = MtSettings(**given), _update(asked)
     folder = corpus_folder(settings, asked.corpus)
     manifest = read_manifest(folder)
-    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method or FULL}"
+    out = _made(asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method or FULL}")
     backbone = the_backbone(settings)
     plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
     if asked.snapshot:
@@ -160,7 +180,7 @@ def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
         torch.set_num_threads(settings.threads)
     folder = corpus_folder(settings, asked.corpus)
     manifest = read_manifest(folder)
-    out = asked.out or settings.home / "mt" / f"{manifest['langpair']}-marian"
+    out = _made(asked.out or settings.home / "mt" / f"{manifest['langpair']}-marian")
     learn, dev = ([(pair.src, pair.tgt) for pair in read_corpus(folder, part)] for part in ("train", "dev"))
     job = Job(Languages.parse(manifest["langpair"]), learn, dev, settings=wanted, device=asked.settings["device"])
     with stop_on_signal() as should_stop:

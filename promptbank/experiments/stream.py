@@ -115,7 +115,7 @@ def read_stream(path: Path, store: Store) -> Stream:
         TaskError: a card or a data file is faulty.
     """
     try:
-        found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise ConfigError(f"the stream {path} cannot be read: {exc}") from exc
     except ValidationError as exc:

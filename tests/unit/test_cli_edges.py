@@ -186,3 +186,20 @@ def test_a_real_process_has_the_promised_exit_codes(tmp_path: Path) -> None:
     (tmp_path / "card.jsonl").write_text('{"taskname": "mood"}\n')
     assert process(tmp_path, "bank", "list", "--db", ".").returncode == 1
     assert process(tmp_path, "tasks", "check", "card.jsonl").returncode == 3
+
+
+@pytest.mark.parametrize("arch", ["backbone", "marian"])
+def test_a_translator_is_trained_on_a_device_and_in_a_folder_that_are_there(
+    promptbank: Promptbank, tmp_path: Path, arch: str
+) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"This is sentence {n}.\tDetta är mening {n}.\n" for n in range(40)))
+    assert promptbank("mt", "corpus", "build", "--data", str(pairs), "--name", "few").exit_code == 0
+    train = ("mt", "train", "--arch", arch, "--corpus", "few", "--steps", "1")
+    assert "--device is 'gpu'; cpu, cuda" in error(promptbank(*train, "--device", "gpu"))
+    assert "torch finds no such device here" in error(promptbank(*train, "--device", "cuda:99"))
+    assert "cannot be used" in error(promptbank(*train, "--out", str(pairs)))
+
+
+def test_an_empty_home_is_not_the_working_folder(promptbank: Promptbank) -> None:
+    assert "home is '' (from flag)" in error(promptbank("config", "show", "--home", ""))

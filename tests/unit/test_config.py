@@ -63,6 +63,8 @@ def test_the_home_is_below_the_users_unless_told(tmp_path: Path, monkeypatch: py
 
 
 def test_the_home_of_an_unknown_user_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"home is '' \(from flag\)"):
+        load_settings({"home": ""}, {"PROMPTBANK_HOME": "/elsewhere"})
     with pytest.raises(ConfigError, match=r"~no-such-user-here/x \(from PROMPTBANK_HOME\) names a user's"):
         load_settings({}, {"PROMPTBANK_HOME": "~no-such-user-here/x"})
 
@@ -162,3 +164,8 @@ def test_a_password_in_the_query_is_hidden_too() -> None:
 @pytest.mark.parametrize("url", ["sqlite:///a/bank.db", "postgresql://me@host/bank", "bank.db", "postgresql://h:5/b"])
 def test_an_address_without_a_password_is_shown_as_it_is(url: str) -> None:
     assert next(o.value for o in load_settings({"home": "x", "db": url}, {})[1] if o.name == "db") == url
+
+
+def test_a_file_of_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("threads = 2\r\n", encoding="utf-8-sig")
+    assert load_settings({"home": str(tmp_path)}, {})[0].threads == 2

@@ -43,10 +43,20 @@ def test_an_unknown_language_stands_for_itself() -> None:
     assert wording.template == "English: {text}\nxx:"
 
 
-@pytest.mark.parametrize("langpair", ["en", "en-", "-sv", "sv-sv"])
+@pytest.mark.parametrize("langpair", ["", "en", "en-", "-sv", "sv-sv", "EN-sv", "en_sv", "en-SV"])
 def test_no_language_pair_is_refused(langpair: str) -> None:
     with pytest.raises(ConfigError, match="no language pair"):
         Languages.parse(langpair)
+
+
+@pytest.mark.parametrize("pair", [("pt-BR", "en"), ("en", "pt-BR"), ("zh-Hant", "sr-Latn-RS"), ("en", "fil")])
+def test_a_language_of_a_pair_may_name_its_region_or_script(pair: tuple[str, str]) -> None:
+    assert Languages.parse(str(Languages(*pair))) == pair
+
+
+def test_a_pair_that_can_be_read_in_two_ways_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"but several \(pt to br-en or pt-br to en\)"):
+        Languages.parse("pt-br-en")
 
 
 def test_rows_over_the_window_are_left_out_and_none_left_is_an_error() -> None:

@@ -238,14 +238,24 @@ def test_files_are_read_zipped_or_not_and_tidied(tmp_path: Path) -> None:
     [
         ("a.tsv", "one\n", "a.tsv:1: a pair needs two texts"),
         ("a.jsonl", '{"en": "one"}\n', "a.jsonl:1: a pair needs two texts"),
-        ("a.jsonl", "one\n", "cannot be read as pairs"),
+        ("a.jsonl", '{"en": "a", "sv": "b"}\n\n{"en": \n', "a.jsonl:3: this is no JSON"),
+        ("a.json", f"[{'1' * 140_000}]", "cannot be read as pairs: field larger than"),
         ("a.tsv.gz", "one\ttwo\n", "cannot be read as pairs"),
+        ("a.tsv.gz", gzip.compress(b"one\ttwo\n" * 9)[:12] + b"damaged" * 9, "cannot be read as pairs"),
     ],
 )
-def test_a_file_without_pairs_is_an_error_that_names_it(tmp_path: Path, name: str, text: str, said: str) -> None:
-    (tmp_path / name).write_text(text)
+def test_a_file_without_pairs_is_an_error_that_names_it(
+    tmp_path: Path, name: str, text: str | bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CorpusError, match=re.escape(said)):
         list(read_pairs(tmp_path / name, "en", "sv"))
+
+
+@pytest.mark.parametrize(("name", "line"), [("a.tsv", "one\ttwo\n"), ("a.jsonl", '{"en": "one", "sv": "two"}\n\n')])
+def test_a_byte_order_mark_is_part_of_no_sentence(tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / name).write_text(line, encoding="utf-8-sig")
+    assert list(read_pairs(tmp_path / name, "en", "sv")) == [Pair("one", "two", "a")]
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -491,14 +491,25 @@ def test_provenance_is_plain_data_and_the_same_every_time() -> None:
 
 def test_recorded_translations_come_from_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "google.jsonl"
-    path.write_text('{"source": "a", "target": "b", "score": -1}\n\n', encoding="utf-8")
+    path.write_text('{"source": "a", "target": "b", "score": -1}\n\n', encoding="utf-8-sig")
     engine = load_recorded(path, "en", "sv")
     assert engine.known == {"a": Hypothesis("b", -1.0)}
     assert engine.info().engine_id.startswith("recorded:google:")
     assert replace(engine, known={"a": Hypothesis("c")}).info().engine_id != engine.info().engine_id
 
 
-@pytest.mark.parametrize("line", ["no json", "[]", '{"source": "a"}', '{"source": 1, "target": "b"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json",
+        "[]",
+        '{"source": "a"}',
+        '{"source": 1, "target": "b"}',
+        '{"source": "a", "target": "\\ud800"}',
+        '{"source": "a", "target": "b", "score": "high"}',
+        '{"source": "a", "target": "b", "score": [1]}',
+    ],
+)
 def test_a_faulty_recording_names_the_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text(line, encoding="utf-8")

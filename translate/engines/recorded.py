@@ -66,7 +66,7 @@ def load_recorded(path: Path, src: str, tgt: str, markers: Markers = "bracket") 
         EngineError: the file cannot be read, or a line is no such object.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a string
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: U+2028 may stand inside a string
     except (OSError, UnicodeDecodeError) as exc:
         raise EngineError(f"{path} cannot be read: {exc}") from exc
     return RecordedEngine(path.stem, src, tgt, dict(_read(lines, path)), markers)
@@ -81,6 +81,12 @@ def _read(lines: Iterable[str], path: Path) -> Iterable[tuple[str, Hypothesis]]:
             source, target, score = row["source"], row["target"], row.get("score")
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise EngineError(f'{path} line {number} is no object with "source" and "target"') from exc
-        if not isinstance(source, str) or not isinstance(target, str):
-            raise EngineError(f'{path} line {number}: "source" and "target" are texts')
+        if not (_is_text(source) and _is_text(target)):
+            raise EngineError(f'{path} line {number}: "source" and "target" must be texts without lone surrogates')
+        if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
+            raise EngineError(f'{path} line {number}: "score" is {score!r}; it must be a number, or be left out')
         yield source, Hypothesis(target, None if score is None else float(score))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
