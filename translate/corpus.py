@@ -43,7 +43,7 @@ def build_corpus(pairs: Iterable[Pair], settings: CorpusSettings, held_out: froz
     Args:
         pairs: of all sources, in any order.
         settings: what to keep and to make.
-        held_out: likenesses of evaluation sentences (`read_held_out`); no pair with one of them is kept.
+        held_out: likenesses of evaluation sentences (`read_held_out`); no pair with one of them is kept, or made.
 
     Raises:
         CorpusError: nothing is left.
@@ -53,9 +53,13 @@ def build_corpus(pairs: Iterable[Pair], settings: CorpusSettings, held_out: froz
     for name, count in (Counter(p.source for p in sieved.kept) - Counter(p.source for p in kept)).items():
         dropped.setdefault(name, Counter())["cap"] = count
     dev, learnt = _split(kept, settings)
-    train = [
-        new for pair in learnt for new in augment(pair, settings) for _ in range(settings.repeats.get(pair.source, 1))
-    ]
+    forbidden = held_out | _sides(dev)
+    train = []
+    for new in (new for pair in learnt for new in augment(pair, settings)):
+        if _sides([new]) & forbidden:  # another clock time may be that of an evaluation sentence
+            dropped.setdefault(new.source, Counter())["evaluation"] += 1
+        else:
+            train += [new] * settings.repeats.get(new.source, 1)
     if not train:
         raise CorpusError(
             f"no pair of {sum(sieved.read.values())} is left to learn; see the reasons with `corpus filter`"
@@ -85,6 +89,10 @@ def _split(pairs: Sequence[Pair], settings: CorpusSettings) -> tuple[list[Pair],
     order = sorted(pairs, key=lambda p: (draw(p, "dev", settings.seed), p.src, p.tgt))
     count = min(settings.dev, len(order) // 10)
     dev = [replace(pair, spans=(), marked=None) for pair in order[:count]]
-    taken = {likeness(text) for pair in dev for text in (pair.src, pair.tgt)}
-    rest = order[count:]
-    return dev, [p for p in rest if likeness(p.src) not in taken and likeness(p.tgt) not in taken]
+    taken = _sides(dev)
+    return dev, [pair for pair in order[count:] if not _sides([pair]) & taken]
+
+
+def _sides(pairs: Iterable[Pair]) -> frozenset[str]:
+    """Return the likenesses of both sides of all pairs."""
+    return frozenset(likeness(text) for pair in pairs for text in (pair.src, pair.tgt))

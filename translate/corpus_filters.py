@@ -15,7 +15,7 @@ from translate.corpus_pairs import Pair, likeness
 
 __all__ = ["FILTERS", "RULES", "Sieved", "reason", "sieve"]
 
-FILTERS = "filters.v1"
+FILTERS = "filters.v2"
 """Changes whenever a rule does; kept in the manifest of a corpus."""
 
 LONGEST = 600

@@ -99,10 +99,8 @@ def pack(
     as_json: bool,
 ) -> None:
     """Write a translator small, or as the start of a low-rank training."""
-    from dataclasses import replace
-
     from promptbank.cli.session import the_backbone
-    from promptbank.mt.model import backbone_name
+    from promptbank.mt.model import with_backbone_of
     from promptbank.mt.pack import as_low_rank, pack_translator
     from promptbank.translation.ways import translator_folder
 
@@ -111,7 +109,7 @@ def pack(
         raise ConfigError(f"--engine {engine!r} is no translator in {settings.home / 'mt'} and no folder of one")
     name = Path(engine).name + ("-packed" if rank is None else f"-rank{rank}")
     target = out or settings.home / "mt" / name / "model"
-    backbone = the_backbone(replace(settings, backbone=backbone_name(source)))
+    backbone = the_backbone(with_backbone_of(source, settings))
     if rank is not None:
         say(f"start of a low-rank training: {as_low_rank(source, backbone, target, rank=rank)}")
         return

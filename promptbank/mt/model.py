@@ -11,7 +11,7 @@ import copy
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from promptbank.backbone import Backbone
+from promptbank.backbone import Backbone, list_backbones
 from promptbank.backbone.fetch import sha256_of
+from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.forward import LanguageModel
 from promptbank.mt.languages import Languages
@@ -33,7 +34,6 @@ __all__ = [
     "WEIGHTS",
     "StoredUpdate",
     "Translator",
-    "backbone_name",
     "describe",
     "langpair_of",
     "load_translator",
@@ -41,6 +41,7 @@ __all__ = [
     "prepared",
     "read_update",
     "save_translator",
+    "with_backbone_of",
     "write_translator",
 ]
 
@@ -170,13 +171,18 @@ def write_translator(folder: Path, weights: bytes, description: str, words: byte
     return folder
 
 
-def backbone_name(folder: Path) -> str:
-    """Return the name of the backbone that a translator's update goes on.
+def with_backbone_of(folder: Path, settings: Settings) -> Settings:
+    """Return settings with the backbone that a translator names, where this machine knows it by that name.
+
+    A folder or a model of the hub goes by another name than the one it was given by, so there the settings' own
+    stands; the fingerprint tells a wrong one when the update is put on it.
 
     Raises:
         TrainingError: the folder holds no translator.
     """
-    return str(_facts(folder)["backbone"])
+    name = str(_facts(folder)["backbone"])
+    known = {info.name for info in list_backbones(settings.home)}
+    return replace(settings, backbone=name) if name in known else settings
 
 
 def langpair_of(folder: Path) -> str:

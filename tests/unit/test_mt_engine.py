@@ -18,7 +18,7 @@ from promptbank.mt.decode import Decoding
 from promptbank.mt.engine import BackboneTranslator, open_engine
 from promptbank.mt.languages import Languages
 from promptbank.mt.methods import FullUpdate, LowRankUpdate
-from promptbank.mt.model import load_translator, prepared, save_translator
+from promptbank.mt.model import load_translator, prepared, save_translator, with_backbone_of
 from promptbank.translation.engines import fallback_engine
 from promptbank.translation.offer import Asked
 from tests.tiny import tiny_backbone
@@ -53,6 +53,17 @@ def test_results_are_in_the_order_of_the_segments_whatever_the_batches(tmp_path:
     assert [h.text for h in together] == [h.text for h in alone]
     assert [h.score for h in together] == pytest.approx([h.score for h in alone], abs=1e-4)
     assert engine.translate([]) == []
+
+
+def test_a_translator_goes_on_its_own_backbone_where_that_is_known_by_name_and_else_on_the_users(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(tmp_path, "sqlite://", backbone="models/my-gpt")
+    folder = stored(tmp_path / "t")
+    assert with_backbone_of(folder, settings) == settings  # tiny-llama is in no catalogue
+    facts = json.loads((folder / "translator.json").read_text())
+    (folder / "translator.json").write_text(json.dumps(facts | {"backbone": "smollm2-135m"}))
+    assert with_backbone_of(folder, settings) == replace(settings, backbone="smollm2-135m")
 
 
 def test_greedy_search_is_an_engine_of_its_own_and_a_greedy_one_has_no_other(tmp_path: Path) -> None:

@@ -268,6 +268,28 @@ def test_held_out_sentences_are_those_of_both_languages(tmp_path: Path) -> None:
     assert read_held_out([tmp_path / "dev.tsv"], "en", "sv") == {"go", "gå"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("at five p. m.", "at five pm"), ("an e-mail", "an e mail"), ("It 's a Mercedes-Benz", "its a mercedes benz")],
+)
+def test_texts_that_differ_in_case_punctuation_and_spaces_are_alike(one: str, other: str) -> None:
+    assert likeness(one) == likeness(other)
+    assert likeness(one) != likeness(f"{other} too")
+    assert likeness("?!") != likeness("...")
+
+
+def test_no_augmentation_makes_a_sentence_that_is_held_out() -> None:
+    settings = replace(PLAIN, dev=1, clocks=6)
+    pairs = [Pair(f"wake {name} at seven am", f"väck {name} klockan sju", "x") for name in ("Ann", "Bo", "Cy", "Di")]
+    free = build_corpus(pairs, settings)
+    made = sorted({new.src for new in free.train if new.kind != "plain"})
+    assert made
+    held = frozenset(map(likeness, made[::2]))
+    corpus = build_corpus(pairs, settings, held)
+    assert {new.src for new in corpus.train if new.kind != "plain"} == set(made) - set(made[::2])
+    assert corpus.dropped["x"]["evaluation"] == sum(new.src in made[::2] for new in free.train)
+
+
 def test_a_written_corpus_is_read_back_and_a_changed_one_refused(tmp_path: Path) -> None:
     settings = CorpusSettings(dev=5)
     corpus = build_corpus(many(), settings)

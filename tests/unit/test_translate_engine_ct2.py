@@ -93,6 +93,13 @@ def test_a_long_text_is_refused_and_never_cut(int8):
         Ct2Engine(int8[0], PAIR, decoding=Decoding(longest_source=20)).translate(segments(["house " * 30]))
 
 
+def test_a_translation_that_runs_on_ends_where_the_positions_end(float32):
+    engine = Ct2Engine(float32[0], PAIR, decoding=Decoding(beam=1, longest_source=250))  # of 256
+    text = "the new house is gone " * 15
+    assert 120 < len(engine.cut(text)) <= 250
+    assert engine.translate(segments([text]))[0].text
+
+
 def test_a_conversion_that_computes_something_else_is_refused_and_leaves_nothing(learnt, tmp_path):
     """A padding embedding that is not zero: CTranslate2 starts the decoder from zero whatever it is."""
     wrong = tmp_path / "wrong"

@@ -89,3 +89,8 @@ def test_folders_that_cannot_be_used_are_engine_errors(tmp_path, learnt):
 def test_a_score_is_a_number_even_for_a_model_that_never_ends(wild):
     found = MarianEngine(str(wild), PAIR).translate(segments(MIXED[:1]))
     assert math.isfinite(found[0].score)
+
+
+def test_a_text_over_the_models_own_positions_is_refused(wild):
+    with pytest.raises(EngineError, match="too long, at most 255"):
+        MarianEngine(str(wild), PAIR).translate(segments(["house " * 300]))

@@ -161,6 +161,27 @@ def test_the_budget_stops_a_run_before_the_batch_that_exceeds_it(fake: Fake) -> 
     assert len(fake.requests) == 1
 
 
+@pytest.mark.parametrize(("status", "sent"), [(503, 30), (429, 10)])
+def test_each_attempt_counts_for_the_budget_unless_the_service_took_nothing(fake: Fake, status: int, sent: int) -> None:
+    fake.answers = [(status, {}, b"")] * 2
+    online, _ = engine(services(fake)["deepl"], characters=30)
+    online.translate(segments("ten chars!"))
+    with pytest.raises(EngineError, match=f"{sent} of 30 characters are sent"):
+        online.translate(segments("x" * (31 - sent)))
+    fake.answers = [(503, {}, b"")] * 20
+    online, _ = engine(services(fake)["google"], characters=25)
+    with pytest.raises(EngineError, match="20 of 25 characters are sent"):
+        online.translate(segments("ten chars!"))
+
+
+def test_a_page_that_takes_one_text_at_a_time_is_never_sent_one_twice(fake: Fake) -> None:
+    ok = [(200, {}, b'<div class="result-container">A</div>')] * 2
+    fake.answers = [*ok, (429, {}, b"")]
+    online, _ = engine(services(fake)["google"])
+    assert [h.text for h in online.translate(segments("one", "two", "three"))] == ["A", "A", "THREE"]
+    assert [body["q"] for _, body, _ in fake.requests] == ["one", "two", "three", "three"]
+
+
 def test_what_a_service_translated_before_its_budget_ended_is_remembered(fake: Fake) -> None:
     memory, texts = DictMemory(), segments(*(f"text {n:03}" for n in range(150)))
     online, _ = engine(services(fake)["libretranslate"], characters=8 * 120)

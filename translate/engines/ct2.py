@@ -95,7 +95,7 @@ class Ct2Engine:
             beam_size=self._decoding.beam,
             patience=PATIENCE,
             length_penalty=self._decoding.length_penalty,
-            max_decoding_length=limit,
+            max_decoding_length=min(limit, self._decoding.longest_source),  # positions end there on both sides
             max_input_length=0,
             return_scores=True,
         )

@@ -6,6 +6,7 @@ The same models run several times faster in CTranslate2 (`translate.engines.ct2`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from translate.errors import EngineError
 from translate.nmt.decoding import Decoding, in_groups, model_sha256
@@ -42,7 +43,8 @@ class MarianEngine:
             self._pieces, self._model = load_pieces(folder), load_marian(folder)
         except NmtError as exc:
             raise EngineError(str(exc)) from exc
-        self._decoding = decoding or Decoding()
+        wanted, positions = decoding or Decoding(), int(self._model.config.max_position_embeddings)
+        self._decoding = replace(wanted, longest_source=min(wanted.longest_source, positions - 1))
         self._start = [self._pieces.vocabulary[piece] for piece in self._pieces.start(code)]
         digest = model_sha256(folder / name for name in MODEL_FILES)
         self._info = EngineInfo(

@@ -27,7 +27,8 @@ TEXTS, CHARACTERS = 50, 5000
 ATTEMPTS = 6
 SECONDS = 60.0
 """Longest wait for an answer, and the longest pause between two attempts."""
-BUSY = frozenset({429, 500, 502, 503, 504, 529})
+TOO_MANY = 429
+BUSY = frozenset({TOO_MANY, 500, 502, 503, 504, 529})
 
 
 class _BusyError(EngineError):
@@ -36,17 +37,19 @@ class _BusyError(EngineError):
     Args:
         said: what happened.
         pause: seconds it asks for; None where it does not say.
+        taken: whether it may have taken the texts, and count them.
     """
 
-    def __init__(self, said: str, pause: float | None = None) -> None:
+    def __init__(self, said: str, pause: float | None = None, *, taken: bool = True) -> None:
         super().__init__(said)
-        self.pause = pause
+        self.pause, self.taken = pause, taken
 
 
 class Service(Protocol):
-    """A service that translates a batch."""
+    """A service that translates a batch, of ``at_once`` texts at most."""
 
     name: str
+    at_once: int
 
     def translate(self, texts: Sequence[str]) -> list[str]:
         """Return the translations in order.
@@ -101,24 +104,42 @@ class OnlineEngine:
         Raises:
             EngineError: the budget is spent, or the service refuses, stays busy or answers something else.
         """
-        found = [text for batch in _batches([s.text for s in segments]) for text in self._batch(batch)]
+        found = [text for batch in self._batches([s.text for s in segments]) for text in self._batch(batch)]
         return [Hypothesis(text) for text in found]
 
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        batch: list[str] = []
+        for text in texts:
+            if batch and (len(batch) == self._service.at_once or sum(map(len, batch)) + len(text) > CHARACTERS):
+                yield batch
+                batch = []
+            batch.append(text)
+        if batch:
+            yield batch
+
     def _batch(self, texts: Sequence[str]) -> list[str]:
+        try:
+            answers: list[str] = self._retrying(self._sent, texts)
+        except _BusyError as exc:
+            raise EngineError(f"{self._service.name} was tried {ATTEMPTS} times: {exc}; try again later") from exc
+        if len(answers) != len(texts):
+            raise EngineError(f"{self._service.name} gave back {len(answers)} of {len(texts)} texts")
+        return [" ".join(answer.split()) for answer in answers]
+
+    def _sent(self, texts: Sequence[str]) -> list[str]:
+        """Send texts once; each attempt counts, unless the service says that it took nothing."""
         size = sum(map(len, texts))
         if size > self._left:
             raise EngineError(
                 f"{self._service.name}: {self._budget - self._left} of {self._budget} characters are sent, and the "
                 f"next {len(texts)} texts have {size}; allow more with --characters. What was translated before is kept"
             )
-        try:
-            answers: list[str] = self._retrying(self._service.translate, texts)
-        except _BusyError as exc:
-            raise EngineError(f"{self._service.name} was tried {ATTEMPTS} times: {exc}; try again later") from exc
         self._left -= size
-        if len(answers) != len(texts):
-            raise EngineError(f"{self._service.name} gave back {len(answers)} of {len(texts)} texts")
-        return [" ".join(answer.split()) for answer in answers]
+        try:
+            return self._service.translate(texts)
+        except _BusyError as exc:
+            self._left += 0 if exc.taken else size
+            raise
 
 
 class LibreTranslate:
@@ -129,6 +150,8 @@ class LibreTranslate:
         url: of the server, such as http://localhost:5000.
         key: its API key, where it wants one.
     """
+
+    at_once = TEXTS
 
     def __init__(self, langpair: tuple[str, str], url: str, key: str = "") -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
@@ -153,6 +176,7 @@ class DeepL:
         url: of the API; the key's own host if empty.
     """
 
+    at_once = TEXTS
     TARGETS: Mapping[str, str] = {"en": "EN-GB", "pt": "PT-PT"}
     """Targets that need a variant."""
 
@@ -181,6 +205,8 @@ class Google:
         url: of the page; deep-translator's own if empty.
     """
 
+    at_once = 1
+
     def __init__(self, langpair: tuple[str, str], url: str = "") -> None:
         try:
             from deep_translator import GoogleTranslator
@@ -206,7 +232,8 @@ class Google:
         try:
             return self._translator.translate(text) or text  # it gives back nothing for a text that stays as it is
         except (TooManyRequests, RequestError, requests.RequestException) as exc:
-            raise _BusyError(str(exc).strip() or type(exc).__name__) from exc
+            taken = not isinstance(exc, TooManyRequests | requests.ConnectTimeout)
+            raise _BusyError(str(exc).strip() or type(exc).__name__, taken=taken) from exc
         except TranslationNotFound as exc:
             raise EngineError(f"{self.name}: no translation in the page: {exc}") from exc
 
@@ -231,17 +258,6 @@ SERVICES: Mapping[str, Callable[[tuple[str, str], str, Mapping[str, str]], Servi
 """Services by name; each takes the language pair, what stands after "name:", and the environment with its keys."""
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        if batch and (len(batch) == TEXTS or sum(map(len, batch)) + len(text) > CHARACTERS):
-            yield batch
-            batch = []
-        batch.append(text)
-    if batch:
-        yield batch
-
-
 def _post(name: str, url: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return a JSON answer, without ever putting a key into an error."""
     try:
@@ -251,9 +267,10 @@ def _post(name: str, url: str, body: Mapping[str, Any], headers: Mapping[str, st
     try:
         response = httpx.post(url, json=body, headers=headers, timeout=SECONDS)
     except httpx.TransportError as exc:
-        raise _BusyError(f"no answer: {exc}") from exc
+        raise _BusyError(f"no answer: {exc}", taken=not isinstance(exc, httpx.ConnectError)) from exc
     if response.status_code in BUSY:
-        raise _BusyError(f"status {response.status_code}", _asked(response))
+        refused = response.status_code == TOO_MANY
+        raise _BusyError(f"status {response.status_code}", _asked(response), taken=not refused)
     if response.is_error:
         raise EngineError(f"{name} refused with status {response.status_code}: {response.text[:200]}")
     try:

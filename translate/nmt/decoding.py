@@ -26,7 +26,7 @@ class Decoding:
     Attributes:
         beam: hypotheses kept; 1 is greedy.
         length_penalty: exponent of the length that a hypothesis' log-probability is divided by.
-        longest_source: discrete tokens of the longest text that is taken; positions end there.
+        longest_source: discrete tokens of the longest text that is taken; positions end there, for translations too.
         batch_tokens: source tokens translated at once, None for what suits the engine; changes no output but its last
             bits.
     """
