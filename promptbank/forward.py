@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,23 @@ from transformers import DynamicCache
 from promptbank.errors import PromptBankError
 from promptbank.inject import Packed, embed, pack, positions
 
-__all__ = ["Context", "LanguageModel", "cache_of", "open_context", "prefill"]
+__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "open_context", "prefill"]
+
+M = TypeVar("M", bound=nn.Module)
 
 HEAD_BYTES = 128 * 2**20
 """Most bytes of float32 logits held at once when scoring: 128 rows of a 262,144-word vocabulary."""
+
+
+def cast_weights(model: M, dtype: torch.dtype) -> M:
+    """Give a model's weights a dtype, in place, and leave its buffers as they are.
+
+    ``Module.to`` casts buffers too, and rotary frequencies in bfloat16 turn by angles that are wrong by up to one part
+    in 500: hidden states of random Gemma-3 layers at 512 positions were then off by 0.069 instead of 0.013.
+    """
+    for parameter in model.parameters():  # tied ones once, so they stay tied
+        parameter.data = parameter.data.to(dtype)
+    return model
 
 
 class LanguageModel:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from promptbank.render import virtual_row
 
@@ -74,7 +75,8 @@ def embed(embedding: nn.Module, packed: Packed, table: Tensor) -> Tensor:
         (B, S, H) in the dtype of the embedding.
     """
     discrete = embedding(packed.ids)  # (B, S, H)
-    virtual = table.to(discrete.dtype)[packed.slots.clamp(min=0)]  # (B, S, H)
+    # its gradient adds up in order; that of an index adds in any order on several threads
+    virtual = functional.embedding(packed.slots.clamp(min=0), table.to(discrete.dtype))  # (B, S, H)
     return torch.where((packed.slots >= 0)[..., None], virtual, discrete)
 
 

@@ -181,6 +181,11 @@ class Renderer:
             return Prompt(tuple(ids))
         return self._truncate(fields, len(ids), limit)
 
+    def kept(self, fields: Mapping[str, str], prompt: Prompt) -> Mapping[str, str]:
+        """Return a record's fields as they stand in its prompt: what was cut can be no part of an answer."""
+        name = self.card.truncate_field
+        return {**fields, name: fields[name][: -prompt.truncated]} if name and prompt.truncated else fields
+
     def answer(self, text: str) -> tuple[int, ...]:
         """Encode an answer: the white space the template puts before it, its text, the end token.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import CONTENT_FREE, prior_of
+from promptbank.methods.calibration import CONTENT_FREE, FLOOR, prior_of
 from promptbank.render import Renderer
 
 __all__ = ["calibrated_renderer"]
@@ -18,7 +18,7 @@ __all__ = ["calibrated_renderer"]
 
 @torch.no_grad()
 def calibrated_renderer(lm: LanguageModel, renderer: Renderer, table: Tensor) -> Renderer:
-    """Return the renderer with log p_cf of each label in its policy.
+    """Return the renderer with log p_cf of each label in its policy, p_cf at least `FLOOR`.
 
     Content-free inputs stand in every text field; the template's own words stay.
 
@@ -32,5 +32,5 @@ def calibrated_renderer(lm: LanguageModel, renderer: Renderer, table: Tensor) ->
         prompt = renderer.prompt(dict.fromkeys(renderer.card.fields, text))
         found = score_forms(lm, table, [Request(prompt.ids, 0, renderer.forms)])[0]
         scores.append(label_scores(renderer.forms, found))
-    log_prior = {label: math.log(p) for label, p in prior_of(scores).items()}
+    log_prior = {label: math.log(max(p, FLOOR)) for label, p in prior_of(scores).items()}
     return renderer.with_policy(replace(renderer.policy, log_prior=log_prior))

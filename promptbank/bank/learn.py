@@ -37,6 +37,9 @@ from tasks import Example, TaskCard, data_sha256
 
 __all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks", "learn_trials"]
 
+ARITHMETIC = "weights.v2"
+"""Changes when a training of equal settings computes something else: nothing half done goes on across that."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
@@ -296,7 +299,13 @@ def _publish(
 def _identity(backbone: Backbone, lesson: Lesson, data: str, start: torch.Tensor) -> str:
     """Name a run by everything that decides its result, and by the alias that it moves."""
     start_sha = hashlib.sha256(start.numpy().tobytes()).hexdigest()
-    parts = [backbone.fingerprint, backbone.tokenizer_sha256, lesson.card.canonical_json(), lesson.config.decisive()]
+    parts = [
+        ARITHMETIC,
+        backbone.fingerprint,
+        backbone.tokenizer_sha256,
+        lesson.card.canonical_json(),
+        lesson.config.decisive(),
+    ]
     return _hash([*parts, data, start_sha, lesson.alias])
 
 

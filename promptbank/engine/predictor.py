@@ -153,7 +153,7 @@ class Predictor:
         held: dict[int, Constraint | None] = {}
         for n, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
             try:
-                held[n] = constraint_of(job.task.renderer, _kept(job, prompt)) if self.constrained else None
+                held[n] = self._constraint(job, prompt)
             except PromptBankError as exc:
                 found[n] = exc
         if held:
@@ -161,6 +161,10 @@ class Predictor:
             for n, answer in zip(held, answers, strict=True):
                 found[n] = answer
         return [one for one in found if one is not None]
+
+    def _constraint(self, job: Job, prompt: Prompt) -> Constraint | None:
+        renderer = job.task.renderer
+        return constraint_of(renderer, renderer.kept(job.fields, prompt)) if self.constrained else None
 
     def _texts(
         self, jobs: Sequence[Job], prompts: Sequence[Prompt], constraints: Sequence[Constraint | None]
@@ -180,14 +184,6 @@ class Predictor:
             Prediction(*_identity(job.task), text=_text(job.task, ids, constraint), truncated=prompt.truncated)
             for job, prompt, ids, constraint in zip(jobs, prompts, answers, constraints, strict=True)
         ]
-
-
-def _kept(job: Job, prompt: Prompt) -> Mapping[str, str]:
-    """Return a record's fields as they stand in its prompt: what was cut from it can be no part of an answer."""
-    name = job.task.renderer.card.truncate_field
-    if name is None or not prompt.truncated:
-        return job.fields
-    return {**job.fields, name: job.fields[name][: -prompt.truncated]}
 
 
 def stack_tables(tasks: Sequence[ServedTask]) -> tuple[Tensor, list[int]]:

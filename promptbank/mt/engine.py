@@ -70,12 +70,12 @@ class BackboneTranslator:
     @cached_property
     def _id(self) -> str:
         """Name and hash over the weights, words, backbone, dtype and what of the decoding moves its result."""
-        translator = self._translator
+        translator, dtype = self._translator, self._translator.lm.dtype
         decides = {key: value for key, value in asdict(self._decoding).items() if key != "batch_tokens"}
         said: list[object] = [
             translator.weights_sha256,
             translator.backbone.fingerprint,
-            str(translator.lm.dtype),
+            str(dtype) if dtype == torch.float32 else f"{dtype} weights",  # and float32 rotary frequencies
             decides,
         ]
         said += [] if translator.words is None else [list(translator.words)]

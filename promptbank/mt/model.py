@@ -24,7 +24,7 @@ from promptbank.backbone import Backbone, list_backbones
 from promptbank.backbone.fetch import sha256_of
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
-from promptbank.forward import LanguageModel
+from promptbank.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
 from promptbank.mt.methods import Update, learnt, load_learnt, update_of
 from promptbank.mt.words import FILE as WORDS
@@ -97,7 +97,7 @@ def merged(model: nn.Module, backbone: Backbone, update: Update, dtype: torch.dt
     load_learnt(plain, {name: p.detach().cpu() for name, p in learnt(model).items()})
     update.merge(plain)
     plain.requires_grad_(False)
-    return LanguageModel(plain.to(dtype))
+    return LanguageModel(cast_weights(plain, dtype))
 
 
 def save_translator(
@@ -206,7 +206,7 @@ def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch
     stored.update.load(model, stored.tensors)
     stored.update.merge(model)
     model.requires_grad_(False)
-    lm = LanguageModel(model.to(dtype))
+    lm = LanguageModel(cast_weights(model, dtype))
     languages, sha256 = Languages.parse(stored.facts["langpair"]), str(stored.facts["weights_sha256"])
     return Translator(lm, languages, sha256, backbone, read_words(folder, backbone.vocab_size))
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
+from promptbank.forward import LanguageModel, cast_weights
 from promptbank.head import FrozenHead
 from promptbank.train.dev import DevSet
 from promptbank.train.listen import Listener, Silent
@@ -43,7 +43,7 @@ def training_copy(lm: LanguageModel, dtype: str) -> LanguageModel:
 
     A copy because autocast casts frozen weights again at every call (307 against 246 ms an example).
     """
-    return LanguageModel(copy.deepcopy(lm.model).to(torch.bfloat16)) if is_half(dtype) else lm
+    return LanguageModel(cast_weights(copy.deepcopy(lm.model), torch.bfloat16)) if is_half(dtype) else lm
 
 
 def is_half(dtype: str) -> bool:
@@ -52,8 +52,8 @@ def is_half(dtype: str) -> bool:
 
 
 def training_dtype(dtype: str) -> str:
-    """Return the name of the dtype that a training of this ``dtype`` has on this machine: float32 or bfloat16."""
-    return "bfloat16" if is_half(dtype) else "float32"
+    """Return what a training of this ``dtype`` computes in on this machine; rotary frequencies are float32 always."""
+    return "bfloat16 weights" if is_half(dtype) else "float32"
 
 
 def cpu_has_bfloat16() -> bool:

@@ -113,7 +113,7 @@ def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainRow:
     answer = renderer.answer(text if card.is_open else card.form(text))
     row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
     try:
-        return replace(row, choices=loss.choices(renderer, example.fields, answer))
+        return replace(row, choices=loss.choices(renderer, renderer.kept(example.fields, prompt), answer))
     except InputError:
         return replace(row, unwritable=True)
 

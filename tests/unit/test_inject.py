@@ -6,6 +6,7 @@ import torch
 from promptbank.engine.scoring import Request, score_forms
 from promptbank.forward import LanguageModel, cache_of, prefill
 from promptbank.inject import Packed, embed, pack, positions
+from promptbank.render import virtual_id
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, renderer_of
 
@@ -123,3 +124,21 @@ def test_scores_of_a_row_do_not_depend_on_its_batch(kind: Kind) -> None:
     together = score_forms(lm, table, requests)
     for request, scores in zip(requests, together, strict=True):
         assert torch.allclose(score_forms(lm, table, [request])[0], scores, atol=1e-4)
+
+
+def test_the_gradient_of_virtual_rows_is_the_same_to_the_bit_on_several_threads() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        rows = [[*range(1, 11), *(virtual_id(row) for row in range(20))]] * 16
+        packed, embedding = pack(rows), torch.nn.Embedding(16, 640)
+        weights = torch.randn(16, 30, 640, generator=torch.Generator().manual_seed(0))
+        found = set()
+        for _ in range(30):
+            table = torch.zeros(20, 640, requires_grad=True)
+            (embed(embedding, packed, table) * weights).sum().backward()
+            found.add(table.grad.numpy().tobytes())
+        assert len(found) == 1
+        assert torch.allclose(table.grad, weights[:, 10:].sum(0), atol=1e-5)
+    finally:
+        torch.set_num_threads(before)

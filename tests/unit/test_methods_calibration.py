@@ -3,9 +3,14 @@
 import math
 
 import pytest
+import torch
 
+from promptbank.bank import calibrate
 from promptbank.errors import ConfigError
-from promptbank.methods.calibration import CALIBRATIONS, calibrated, prior_of, probabilities
+from promptbank.forward import LanguageModel
+from promptbank.methods.calibration import CALIBRATIONS, FLOOR, calibrated, prior_of, probabilities
+from tests.tiny import tiny_backbone
+from tests.worlds import card_of, renderer_of
 
 LABELS = ("a", "b", "c")
 
@@ -105,3 +110,13 @@ def test_batch_refuses_fewer_than_eight_rows() -> None:
 def test_an_unknown_calibration_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="'platt'; known: none, diag, identity, batch"):
         calibrated("platt", ROWS, PRIORS)
+
+
+def test_a_calibrated_row_gives_no_label_more_than_the_floor_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone, card = tiny_backbone("llama"), card_of()
+    renderer = renderer_of(backbone, card)
+    first, *others = card.label_space or {}
+    monkeypatch.setattr(calibrate, "label_scores", lambda *_: {first: 0.0, **dict.fromkeys(others, -1e4)})
+    table = torch.zeros(card.total_virtual_tokens, backbone.hidden_size)
+    prior = calibrate.calibrated_renderer(LanguageModel(backbone.model), renderer, table).policy.log_prior
+    assert prior == {first: pytest.approx(0.0), **dict.fromkeys(others, pytest.approx(math.log(FLOOR)))}
