@@ -212,7 +212,7 @@ def test_an_experiment_is_another_one_for_what_decides_it_alone(tmp_path: Path) 
     other = [changed(seed=1), changed(dtype="bfloat16"), with_card(turned), with_card(card_of(splits=(5,)))]
     assert len({digest_of(one) for one in same}) == 1
     assert len({digest_of(one) for one in (bench, *other)}) == 1 + len(other)
-    assert changed(dtype="bfloat16").about()["trained_in"] == "bfloat16"
+    assert changed(dtype="bfloat16").about()["trained_in"] == "bfloat16 weights"
 
 
 def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
