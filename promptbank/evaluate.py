@@ -13,6 +13,7 @@ from tasks import (
     DataError,
     Example,
     TaskCard,
+    check_answer,
     classification_report,
     collapse_of,
     data_sha256,
@@ -115,13 +116,11 @@ def _answer(prediction: Prediction) -> str:
 
 def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
     """Refuse unreadable gold answers before anything is predicted."""
-    if card.answer_format is None:
-        return
     for example in examples:
         try:
-            ANSWER_FORMATS[card.answer_format].check(card, example.answer or "")
+            check_answer(card, example.answer or "")
         except DataError as exc:
-            raise DataError(f"{example.source}: the answer is no {card.answer_format}: {exc}") from exc
+            raise DataError(f"{example.source}: {exc}") from exc
 
 
 def _classes(card: TaskCard, answers: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a task is: cards and templates, examples, splits, metrics. Knows neither torch nor the other rooms."""
 
 from tasks.annotated import parse_annotation
-from tasks.answers import ANSWER_FORMATS, AnswerFormat
+from tasks.answers import ANSWER_FORMATS, AnswerFormat, check_answer
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.convert import Conversion, convert_fiqa
@@ -79,6 +79,7 @@ __all__ = [
     "VirtualBlock",
     "builtin_card",
     "builtin_cards",
+    "check_answer",
     "check_parts",
     "check_record",
     "classification_report",

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.errors import DataError
 from tasks.slot_metrics import intent_slot_report
 from tasks.slots import IntentSlots, parse_intent_slots, render_intent_slots
 
 if TYPE_CHECKING:
     from tasks.card import TaskCard
 
-__all__ = ["ANSWER_FORMATS", "AnswerFormat", "IntentSlotsFormat"]
+__all__ = ["ANSWER_FORMATS", "AnswerFormat", "IntentSlotsFormat", "check_answer"]
 
 
 class AnswerFormat(Protocol):
@@ -59,3 +60,17 @@ class IntentSlotsFormat:
 
 
 ANSWER_FORMATS: dict[str, AnswerFormat] = {"intent_slots.v1": IntentSlotsFormat()}
+
+
+def check_answer(card: TaskCard, answer: str) -> None:
+    """Refuse a gold answer that is not of its card's format; a card without one takes any.
+
+    Raises:
+        DataError: the answer cannot be read.
+    """
+    if card.answer_format is None:
+        return
+    try:
+        ANSWER_FORMATS[card.answer_format].check(card, answer)
+    except DataError as exc:
+        raise DataError(f"the answer is no {card.answer_format}: {exc}") from exc

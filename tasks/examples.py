@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tasks.answers import ANSWER_FORMATS
+from tasks.answers import check_answer
 from tasks.card import TaskCard
-from tasks.errors import DataError, UnknownLabelError
+from tasks.errors import DataError
 
 __all__ = ["Example", "Record", "check_record", "data_sha256", "example_from", "read_examples", "read_jsonl"]
 
@@ -201,12 +201,9 @@ def _answer(data: Mapping[str, Any], card: TaskCard, faults: list[str]) -> str |
     try:
         if not card.is_open:
             return card.label_id(text)
-        if card.answer_format is not None:
-            ANSWER_FORMATS[card.answer_format].check(card, text)
-    except UnknownLabelError as exc:
-        faults.append(str(exc))
+        check_answer(card, text)
     except DataError as exc:
-        faults.append(f"the answer is no {card.answer_format}: {exc}")
+        faults.append(str(exc))
     return text
 
 

@@ -27,10 +27,10 @@ from promptbank.bank.select import LIVE
 from promptbank.bank.start import Start, StartRows, find_start
 from promptbank.errors import TrainingError
 from promptbank.forward import LanguageModel
-from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, Silent, run_warnings
 from promptbank.train.loop import train_each, train_prompts
+from promptbank.train.rows import training_renderer
 from promptbank.train.run import Failed, Plan, Trained
 from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256
@@ -224,8 +224,7 @@ class _Session:
 
 
 def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
-    policy = Policy.of(backbone.tokenizer, answer_tokens=lesson.config.answer_tokens)
-    renderer = Renderer(lesson.card, backbone.tokenizer, policy, backbone.window)
+    renderer = training_renderer(backbone, lesson.card, lesson.config)
     start = find_start(starts, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])
     plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start.table, lesson.name)

@@ -90,9 +90,12 @@ def _unloaded(store: Store, ref: TaskRef, backbone: str) -> list[RowInfo]:
 
 def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowInfo]:
     names = {backbone, Path(backbone).name, backbone.replace("/", "--")}  # as a folder, as a hub id
-    found = [info for info in infos if info.backbone_name in names]
-    if len(backbone) >= LEAST_FINGERPRINT:
-        found += [info for info in infos if info not in found and info.scope.fingerprint.startswith(backbone)]
+    is_long = len(backbone) >= LEAST_FINGERPRINT
+    found = [
+        info
+        for info in infos
+        if info.backbone_name in names or (is_long and info.scope.fingerprint.startswith(backbone))
+    ]
     if len({info.scope.fingerprint for info in found}) == 1:
         return found
     known = sorted({f"{i.backbone_name} ({i.scope.fingerprint[:12]})" for i in infos})

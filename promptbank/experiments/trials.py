@@ -29,11 +29,10 @@ from promptbank.errors import ConfigError, InputError
 from promptbank.evaluate import warnings_of
 from promptbank.experiments.ledger import Ledger
 from promptbank.forward import LanguageModel
-from promptbank.render import Policy, Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener
 from promptbank.train.loop import training_dtype
-from promptbank.train.rows import check_prompts
+from promptbank.train.rows import check_prompts, training_renderer
 from promptbank.train.run import Failed
 from store import Store, open_store
 from tasks import Example, Split, TaskCard, data_sha256
@@ -193,8 +192,7 @@ def check_test_rows(backbone: Backbone, card: TaskCard, split: Split, config: Tr
     Raises:
         InputError: of all of them at once.
     """
-    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
-    check_prompts(Renderer(card, backbone.tokenizer, policy, backbone.window), split.test)
+    check_prompts(training_renderer(backbone, card, config), split.test)
 
 
 def told_of(one: Learnt | Failed) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.evaluate import Evaluated, evaluate
 from promptbank.forward import LanguageModel
 from promptbank.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
-from promptbank.render import Policy, Renderer
+from promptbank.render import Renderer
 from promptbank.train.config import TrainConfig
 from promptbank.train.listen import Listener, run_warnings
 from promptbank.train.loop import train_prompts
-from promptbank.train.rows import check_prompts
+from promptbank.train.rows import check_prompts, training_renderer
 from promptbank.train.run import Plan
 from promptbank.train.start import STARTS, start_ids, starting_rows
 from tasks import Example, Split, TaskCard
@@ -103,8 +103,7 @@ class Rows(Learner):
         return evaluate(Predictor(self._lm), self.tasks[_key(card)], examples)
 
     def _renderer(self, card: TaskCard) -> Renderer:
-        policy = Policy.of(self._backbone.tokenizer, answer_tokens=self._config.answer_tokens)
-        return Renderer(card, self._backbone.tokenizer, policy, self._backbone.window)
+        return training_renderer(self._backbone, card, self._config)
 
     def size(self, card: TaskCard) -> Size:
         """Return the encoder's parameters, and the bytes of the row that is left of it."""

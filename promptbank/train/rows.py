@@ -11,15 +11,17 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from promptbank.backbone import Backbone
 from promptbank.errors import InputError
 from promptbank.forward import LanguageModel, cache_of
 from promptbank.head import FrozenHead
 from promptbank.inject import pack
-from promptbank.render import Renderer
+from promptbank.render import Policy, Renderer
 from promptbank.train.choices import Loss, loss_for
-from tasks import Example, raise_faults
+from promptbank.train.config import TrainConfig
+from tasks import Example, TaskCard, raise_faults
 
-__all__ = ["TrainRow", "check_prompts", "epoch_batches", "render_rows", "row_losses"]
+__all__ = ["TrainRow", "check_prompts", "epoch_batches", "render_rows", "row_losses", "training_renderer"]
 
 R = TypeVar("R")
 
@@ -81,6 +83,12 @@ def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "au
         ConfigError: the card has no such loss.
     """
     return _each(examples, partial(_rendered, renderer, loss_for(loss, renderer.card)))
+
+
+def training_renderer(backbone: Backbone, card: TaskCard, config: TrainConfig) -> Renderer:
+    """Return what renders a card's rows where they are learnt, and where they are tested after it."""
+    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    return Renderer(card, backbone.tokenizer, policy, backbone.window)
 
 
 def check_prompts(renderer: Renderer, examples: Sequence[Example]) -> None:
