@@ -22,8 +22,10 @@ AUTO_EPOCHS, AUTO_STEPS = 10, 100
 """Nine rows are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
 MOST_EPOCHS = 1000
 LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
-AUTO_RULE = "auto.v1"
-"""What "auto" means for epochs and patience: the constants above. Changes with them, so that no older run goes on."""
+AUTO_KEEP_FROM = 0.25
+AUTO_RULE = "auto.v2"
+"""What "auto" means for epochs, patience and keep_from: the constants above, and that a start from a stored row has no
+epochs that are too early. Changes with them, so that no older run goes on."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class TrainConfig(BaseModel):
         "auto",
         description="epochs without a better dev score before stopping; auto: four tenths of the epochs, at least 4",
     )
-    keep_from: float = Field(
-        0.25, ge=0, lt=1, description="share of the epochs before the first one that may be kept as the best on dev"
+    keep_from: float | Literal["auto"] = Field(
+        "auto",
+        description="share of the epochs before the first one that may be kept as the best on dev; auto: 0.25, and 0 "
+        "for a start from a row, which has learnt already",
     )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
@@ -116,12 +120,13 @@ class TrainConfig(BaseModel):
         enough = math.ceil(AUTO_STEPS / math.ceil(rows / self.batch_size))
         epochs = max(AUTO_EPOCHS, enough) if self.epochs == "auto" else self.epochs
         patience = max(LEAST_PATIENCE, math.ceil(AUTO_PATIENCE * epochs)) if self.patience == "auto" else self.patience
-        return Extent(epochs, int(self.keep_from * epochs), patience)
+        auto = 0.0 if self.starts_from_row else AUTO_KEEP_FROM
+        return Extent(epochs, int((auto if self.keep_from == "auto" else self.keep_from) * epochs), patience)
 
     def decisive(self) -> dict[str, Any]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
         settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
-        return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience) else {})
+        return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})
 
     @field_validator("epochs", "patience", mode="before")
     @classmethod
@@ -129,6 +134,13 @@ class TrainConfig(BaseModel):
         if value == "auto" or (isinstance(value, int) and 1 <= value <= MOST_EPOCHS):
             return value
         raise ValueError(f"give auto, or 1 to {MOST_EPOCHS} epochs")
+
+    @field_validator("keep_from", mode="before")
+    @classmethod
+    def _share_or_auto(cls, value: object) -> object:
+        if value == "auto" or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1):
+            return value
+        raise ValueError("give auto, or a share of at least 0 and below 1")
 
     @field_validator("encoder")
     @classmethod

@@ -68,11 +68,24 @@ def test_epochs_and_patience_that_are_given_win() -> None:
     assert TrainConfig(patience=1, keep_from=0.0).extent(9) == Extent(100, 0, 1)
 
 
+@pytest.mark.parametrize("init", ["from:sentiment-task:en", "nearest"])
+def test_a_start_from_a_row_may_keep_its_first_epochs(init: str) -> None:
+    assert TrainConfig(init=init).extent(9) == Extent(100, 0, 40)
+    assert TrainConfig(init=init, keep_from=0.5).extent(9) == Extent(100, 50, 40)
+
+
+@pytest.mark.parametrize("given", [-0.1, 1, True, "late"])
+def test_the_first_epoch_to_keep_is_a_share_or_auto(given: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked_config({"keep_from": given})
+    assert str(caught.value) == f"keep_from = {given!r}: give auto, or a share of at least 0 and below 1"
+
+
 def test_what_decides_a_result_names_the_rule_of_auto_but_not_how_often_it_is_saved() -> None:
     decisive = TrainConfig(checkpoint_steps=7, cache_bytes=8, patience=4).decisive()
-    assert decisive["auto"] == "auto.v1"  # the epochs are by that rule
+    assert decisive["auto"] == "auto.v2"  # the epochs are by that rule
     assert not {"checkpoint_steps", "cache_bytes"} & decisive.keys()
-    assert "auto" not in TrainConfig(epochs=2, patience=4).decisive()
+    assert "auto" not in TrainConfig(epochs=2, patience=4, keep_from=0.25).decisive()
 
 
 def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:
