@@ -17,6 +17,7 @@ from translate.corpus_clocks import other_clocks
 from translate.corpus_pairs import Pair, draw, is_sentence
 from translate.corpus_settings import CorpusSettings
 from translate.markers import numbered
+from translate.values import read_values, written_value
 
 __all__ = ["AUGMENTATIONS", "augment"]
 
@@ -84,7 +85,7 @@ def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     # drawn from the pair, for the same corpus in every run
     random_source = random.Random(str(draw(pair, "entity which", settings.seed)))  # noqa: S311 - no secret
     old = random_source.choice(shared)
-    src, tgt = _number(random_source) if old.isdigit() else _name(random_source)
+    src, tgt = _number(random_source, settings) if old.isdigit() else _name(random_source)
     yield replace(pair, src=_put(pair.src, old, src), tgt=_put(pair.tgt, old, tgt))
 
 
@@ -123,13 +124,14 @@ def _put(text: str, old: str, new: str) -> str:
     return _TOKEN.sub(lambda found: new if found[0] == old else found[0], text)
 
 
-def _number(random_source: random.Random) -> tuple[str, str]:
-    """Return a number for both sides; a fraction has a decimal comma in the translation, as most of Europe has it."""
+def _number(random_source: random.Random, settings: CorpusSettings) -> tuple[str, str]:
+    """Return a number for both sides; a fraction only where the target language has a writer of values."""
     whole = str(random_source.randrange(2, 10 ** random_source.randrange(1, 5)))
     if len(whole) > 3 or random_source.random() < 0.6:
         return whole, whole
-    tenths = str(random_source.randrange(1, 10))
-    return f"{whole}.{tenths}", f"{whole},{tenths}"
+    fraction = f"{whole}.{random_source.randrange(1, 10)}"
+    written = [written_value(mention, settings.tgt) for mention in read_values(fraction, settings.src)]
+    return (fraction, written[0]) if len(written) == 1 and written[0] else (whole, whole)
 
 
 def _name(random_source: random.Random) -> tuple[str, str]:

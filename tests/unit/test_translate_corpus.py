@@ -177,6 +177,14 @@ def test_another_number_has_the_decimal_comma_of_the_translation() -> None:
     assert seen == {True, False}
 
 
+def test_a_language_of_which_nothing_writes_values_is_given_whole_numbers() -> None:
+    for n in range(2, 60):
+        one = pair(f"We sold {n} cars.", f"We sold {n} cars.")
+        (new,) = [p for p in augment(one, replace(PLAIN, entity=1, src="sv", tgt="en")) if p.kind == "entity.v1"]
+        assert re.fullmatch(r"We sold \d+ cars\.", new.src)
+        assert new.tgt == new.src
+
+
 @pytest.mark.parametrize("text", ["He came at 10:30 today.", "It is 3.5 or 1,200 here.", "I know NASA."])
 def test_times_fractions_and_capitals_are_not_replaced(text: str) -> None:
     assert {p.kind for p in augment(pair(text, text), replace(PLAIN, entity=1))} == {"plain"}
