@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,8 @@ def score(
         ]
     scores = paired(found, baseline=engines[0])
     if out:
-        _write(out, found, scores)
+        ids = {f"engine {name}": engine.info().engine_id for name, engine in opened.items()}
+        _write(out, found, scores, {**ids, "beam": asked.beam or "each engine's own"})
     print_table([_row(one) for one in scores], COLUMNS, as_json=as_json)
 
 
@@ -62,8 +63,10 @@ def _row(one: EngineScore) -> dict[str, object]:
     return {"set": plain.pop("set_name"), **plain, "p": one.p}
 
 
-def _write(out: Path, found: Sequence[Translations], scores: Sequence[EngineScore]) -> None:
-    """Write the translations, a line each, and the table as a report."""
+def _write(
+    out: Path, found: Sequence[Translations], scores: Sequence[EngineScore], searched: Mapping[str, object]
+) -> None:
+    """Write the translations, a line each, and the table as a report that says how they were searched for."""
     out.mkdir(parents=True, exist_ok=True)
     for one in found:
         for engine, texts in one.hypotheses.items():
@@ -72,7 +75,7 @@ def _write(out: Path, found: Sequence[Translations], scores: Sequence[EngineScor
     report = Report(
         "Engines on evaluation sets",
         "Corpus scores by sacrebleu; intervals and p by paired bootstrap resampling against the first engine.",
-        {"sets": ", ".join(one.name for one in found), "engines": ", ".join(found[0].hypotheses)},
+        {"sets": ", ".join(one.name for one in found), **searched},
         [engine_table(scores)],
     )
     say(f"report: {write_report(report, out, 'scores')[0]}")

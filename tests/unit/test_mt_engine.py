@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +174,9 @@ def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: 
         ("dev", "en-sv-lora", "BLEU", 4),
     ]
     assert len(Path("found/dev.en-sv-lora.txt").read_text().split("\n")) == 5
+    about = Path("found/scores.md").read_text()
+    assert re.search(r"\| engine en-sv-lora \| backbone-en-sv:[0-9a-f]{64} \|", about)
+    assert "| beam | each engine's own |" in about
     assert Path("found/scores.html").is_file()
     assert json.loads(mt("engines", "--json").stdout.splitlines()[0])["auto"] == "*"
     packed = mt("pack", "--engine", "en-sv-lora", "--megabytes", "0.5", "--coding", "int8.v1", "--json")
