@@ -22,6 +22,7 @@ __all__ = [
     "Choice",
     "ReviewItem",
     "annotate",
+    "is_written",
     "parse_annotated",
     "review_items",
     "validated",
@@ -71,12 +72,23 @@ class ReviewItem:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person wrote about one item, not yet validated; ``text`` has spans as ``[type : value]``."""
+    """What a person wrote about one item, not yet validated.
+
+    Attributes:
+        source_hash: of the item.
+        decision: ok, edit, drop, or nothing.
+        text: the edited translation, spans as ``[type : value]``.
+        note: whatever the person wants to remember.
+        shown: the translation that the person saw; None where it is not known.
+        place: where it was written, such as "line 3".
+    """
 
     source_hash: str
     decision: str
     text: str = ""
     note: str = ""
+    shown: str | None = None
+    place: str = ""
 
 
 def review_items(
@@ -91,11 +103,11 @@ def review_items(
         outcomes: of a run.
         policy: that decided their status.
         langpair: source and target language.
-        statuses: which to show; what a person decided is not shown again.
+        statuses: which to show; what a person decided is not shown again, unless it could not be done.
     """
     items: dict[str, ReviewItem] = {}
     for outcome in outcomes:
-        if outcome.status in statuses and outcome.mode != "human":
+        if outcome.status in statuses and (outcome.mode != "human" or outcome.status == "review"):
             item = replace(_item(outcome, policy), src=langpair[0], tgt=langpair[1])
             items.setdefault(item.source_hash, item)
     return sorted(items.values(), key=lambda i: (_RANK[i.severity], -len(i.flags), _or_last(i.agreement), i.row_id))
@@ -115,24 +127,33 @@ def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[st
         Overrides by source hash.
 
     Raises:
-        ReviewError: unknown items or decisions, edits without text, a text that "ok" or no decision would throw away,
-            brackets that do not parse, slot types that are not the source's; all faults at once.
+        ReviewError: unknown items or decisions, two decisions about one, edits without text, a text that is not "edit"
+            and would be thrown away, a translation that is not the run's, brackets that do not parse, slot types that
+            are not the source's; all faults at once.
     """
     shown = {item.source_hash: item for item in items}
     overrides: dict[str, Override] = {}
     faults: list[str] = []
     for answer in answers:
-        if not answer.decision.strip() and not answer.text.strip():
+        if not is_written(answer, shown):
             continue
         try:
             override = _override(shown, answer)
         except ReviewError as exc:
             faults += exc.faults
-        else:
-            overrides[override.source_hash] = override
+            continue
+        if overrides.setdefault(override.source_hash, override) != override:
+            row = shown[override.source_hash].row_id
+            faults.append(f"row {row}: there are two decisions about it, the second on {answer.place}; keep one")
     if faults:
         raise ReviewError("the review", faults)
     return overrides
+
+
+def is_written(answer: Answer, shown: Mapping[str, ReviewItem]) -> bool:
+    """Return whether a person wrote a decision or a text, or changed the translation shown; a note alone is neither."""
+    item = shown.get(answer.source_hash)
+    return bool(answer.decision.strip() or answer.text.strip() or (item and _moved(item, answer)))
 
 
 def annotate(text: str, spans: Sequence[Span | None]) -> str:
@@ -206,12 +227,9 @@ def _or_last(agreed: float | None) -> float:
 def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     item, decision = shown.get(answer.source_hash), answer.decision.strip().casefold()
     if item is None:
-        raise ReviewError("a decision", [f"no item has the source hash {answer.source_hash[:12]!r}..."])
-    if decision in ("", "ok") and (lost := _edited(item, answer)):
-        said = f"with the decision {decision}" if decision else "without a decision"
-        raise ReviewError(
-            "a decision", [f"row {item.row_id}: edited_text is {lost!r} {said}; write edit to keep it, or clear it"]
-        )
+        raise ReviewError("a decision", [f"{answer.place}: no item has the source hash {answer.source_hash[:12]!r}..."])
+    if said := _lost(item, answer, decision):
+        raise ReviewError("a decision", [f"row {item.row_id}: {said}"])
     if decision not in get_args(Choice):
         said = f"row {item.row_id}: the decision {answer.decision!r} is none of {', '.join(get_args(Choice))}"
         raise ReviewError("a decision", [said])
@@ -227,10 +245,23 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     return Override(item.source_hash, text=text, spans=spans, note=answer.note)
 
 
-def _edited(item: ReviewItem, answer: Answer) -> str:
-    """Return the text that a person wrote, empty where it is what was shown."""
-    text = " ".join(answer.text.split())
-    return "" if answer.decision.strip() and text == " ".join(item.translation.split()) else text
+def _lost(item: ReviewItem, answer: Answer, decision: str) -> str:
+    """Return what is wrong where a text that the person wrote or saw is not the one that would be kept."""
+    said = f"with the decision {decision}" if decision else "without a decision"
+    text, translation = " ".join(answer.text.split()), " ".join(item.translation.split())
+    if decision in ("", "ok", "drop") and text and (text != translation or not decision):
+        return f"edited_text is {text!r} {said}; write edit to keep it, or clear it"
+    if decision in ("", "ok") and _moved(item, answer):
+        return (
+            f"the translation beside it is {' '.join(str(answer.shown).split())!r}, the run's is {translation!r}; if "
+            "you changed it write edit and put it into edited_text, if the file is of an earlier run take the new one"
+        )
+    return ""
+
+
+def _moved(item: ReviewItem, answer: Answer) -> bool:
+    """Return whether the translation that the person saw is not the item's."""
+    return answer.shown is not None and answer.shown.split() != item.translation.split()
 
 
 def _as_shown(item: ReviewItem, text: str, spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from promptbank.errors import InputError
 from translate.errors import ReviewError
 from translate.outcome import Override
-from translate.review import ReviewItem, validated
+from translate.review import ReviewItem, is_written, validated
 from translate.review_csv import read_answers
 from translate.review_lines import parse_items
 
@@ -65,9 +65,11 @@ def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
     if not path.is_file():
         return 0
     answers = read_answers(_text(path), str(path))
-    written = {a.source_hash for a in answers if any(said.strip() for said in (a.decision, a.text, a.note))}
+    there = (out / ITEMS).is_file()
+    items = {one.source_hash: one for one in (parse_items(_text(out / ITEMS), str(out / ITEMS)) if there else [])}
+    written = {answer.source_hash for answer in answers if answer.note.strip() or is_written(answer, items)}
     try:
-        decided, _ = read_decisions(path) if written else ({}, [])
+        decided = validated(items.values(), answers)
     except ReviewError:
         return len(written)
     return sum(key not in decided or overrides.get(key) != decided[key] for key in written)

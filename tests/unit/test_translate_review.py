@@ -162,9 +162,77 @@ def test_a_cell_is_no_formula_and_loses_nothing() -> None:
     odd = replace(item("r"), source="=1+1", translation="@x")
     assert "'=1+1,'@x" in write_items([odd])
     back = read_answers("source_hash,decision,edited_text\nf,edit,'=1+1\n", "x")
-    assert back == [Answer("f", "edit", "=1+1")]
+    assert back == [Answer("f", "edit", "=1+1", place="line 2")]
 
 
 def test_a_csv_without_its_columns_is_refused() -> None:
     with pytest.raises(ReviewError, match="decision, edited_text is missing"):
         read_answers("source_hash\nx\n", "review.csv")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("begin", ["", "\ufeff", "sep={}\n", '"sep={}"\r\n'])
+def test_cells_are_separated_as_the_spreadsheet_of_any_country_does(delimiter: str, begin: str) -> None:
+    cells = [["decision", "source_hash", "edited_text"], ["edit", ALARM, '"larma; på, [date : söndag]"']]
+    text = begin.format(delimiter) + "\r\n".join(map(delimiter.join, cells))
+    assert [(one.decision, one.text) for one in read_answers(text, "x")] == [("edit", "larma; på, [date : söndag]")]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("decision,edited_text,source_hash\ndrop,,h\ndrop,x\n", "line 3 has 2 cells, the head 3"),
+        ("source_hash,decision,edited_text\nh,edit,han sade hej, och gick\n", "line 2 has 4 cells, the head 3"),
+        ('decision,edited_text,source_hash\n,"play it,h\ndrop,,i\n', "is a quote not closed?"),
+        ("source_hash,decision,decision,edited_text\nh,drop,,\n", "the column decision is there twice"),
+        ("source_hash|decision|edited_text\n", "the first line has 'source_hash|decision|edited_text'"),
+        ("", "the first line has none"),
+        ("source_hash,decision,edited_text\n,drop,\n", "line 2 has no source_hash"),
+    ],
+)
+def test_a_damaged_csv_is_refused_and_says_where(text: str, fault: str) -> None:
+    with pytest.raises(ReviewError) as caught:
+        read_answers(text, "review.csv")
+    assert fault in str(caught.value)
+
+
+def test_rows_of_empty_cells_are_none() -> None:
+    assert read_answers("source_hash,decision,edited_text\n,,\n\n,\n", "x") == [Answer("", "", place="line 2")]
+    assert validated(ITEMS, [Answer("", "", place="line 2")]) == {}
+
+
+@given(st.text(alphabet="'=+-@\t ax", max_size=8))
+def test_every_cell_is_read_as_it_was(text: str) -> None:
+    lines = write_items([replace(ITEMS[0], translation=text)])
+    assert read_answers(lines, "x")[0].shown == text
+
+
+def test_a_translation_that_is_not_the_runs_is_not_ok() -> None:
+    def fault(answer: Answer) -> str:
+        with pytest.raises(ReviewError) as caught:
+            validated(ITEMS, [answer])
+        return str(caught.value)
+
+    shown_text = next(one.translation for one in ITEMS if one.source_hash == ALARM)
+    assert validated(ITEMS, [Answer(ALARM, "ok", shown=f" {shown_text}\n")])[ALARM].text == "set an alarm for sunday"
+    for decision in ("ok", ""):
+        said = fault(Answer(ALARM, decision, shown="larma på [date : söndag]"))
+        assert "the translation beside it is 'larma på [date : söndag]', the run's is 'set an alarm" in said
+    assert validated(ITEMS, [Answer(ALARM, "drop", shown="något annat")])[ALARM].drop
+
+
+def test_two_decisions_about_one_row_are_refused_and_one_that_is_said_twice_is_not() -> None:
+    drop, keep = Answer(ALARM, "drop", place="line 2"), Answer(ALARM, "ok", place="line 3")
+    assert len(validated(ITEMS, [drop, replace(drop, place="line 9")])) == 1
+    with pytest.raises(ReviewError, match="there are two decisions about it, the second on line 3; keep one"):
+        validated(ITEMS, [drop, keep])
+
+
+def test_a_text_beside_drop_is_not_thrown_away() -> None:
+    with pytest.raises(ReviewError, match="with the decision drop; write edit to keep it, or clear it"):
+        validated(ITEMS, [Answer(ALARM, "drop", "larma på [date : söndag]")])
+
+
+def test_a_decision_that_could_not_be_done_is_shown_again() -> None:
+    undone = replace(COPIED[1], mode="human", status="review", flags=COPIED[1].flags)
+    assert [one.source_hash for one in review_items([undone], Policy())] == [ALARM]
