@@ -20,6 +20,8 @@ from translate.records import tidy_text
 
 __all__ = ["CorpusError", "Pair", "draw", "is_sentence", "likeness", "read_held_out", "read_pairs"]
 
+MOST_FAULTS = 20
+_SHORT = "a pair needs two texts, in columns or in {!r} and {!r}"
 _ANNOTATION = re.compile(r"\[(\w+) : ([^\]]*)\]")
 
 
@@ -61,18 +63,23 @@ def read_pairs(path: Path, src: str, tgt: str, *, source: str = "") -> Iterator[
         source: name of the source for pairs that do not say theirs; the file's name up to its first dot if empty.
 
     Raises:
-        CorpusError: the file cannot be read, or a line of it is no pair.
+        CorpusError: the file cannot be read, or lines of it are no pairs: the first twenty, and how many more.
     """
     stem = source or path.name.partition(".")[0]
     try:
         with _opened(path) as lines:
-            reader = _json_rows(lines, src, tgt, path) if ".jsonl" in path.name else _tsv_rows(lines)
-            for number, row in reader:
-                if len(row) < 2:
-                    raise CorpusError(f"{path}:{number}: a pair needs two texts, in columns or in {src!r} and {tgt!r}")
-                yield _pair(row, stem)
+            rows = _json_rows(lines, src, tgt) if ".jsonl" in path.name else _tsv_rows(lines)
+            faults: list[str] = []
+            for number, row in rows:
+                if fault := row if isinstance(row, str) else _SHORT.format(src, tgt) if len(row) < 2 else "":
+                    faults.append(f"{path}:{number}: {fault}")
+                elif not faults:
+                    yield _pair(row, stem)
     except (OSError, UnicodeDecodeError, csv.Error, zlib.error, EOFError) as exc:
         raise CorpusError(f"{path} cannot be read as pairs: {exc}") from exc
+    if faults:
+        more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+        raise CorpusError("; ".join(faults[:MOST_FAULTS]) + more)
 
 
 def read_held_out(paths: Sequence[Path], src: str, tgt: str) -> frozenset[str]:
@@ -110,11 +117,12 @@ def _opened(path: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(kind(path, "rb"), encoding="utf-8-sig")
 
 
-def _tsv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+def _tsv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
     yield from enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1)
 
 
-def _json_rows(lines: Iterable[str], src: str, tgt: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _json_rows(lines: Iterable[str], src: str, tgt: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield each line's number and its texts, none where it lacks one, or why it cannot be read."""
     keys = (src, tgt, "source", f"{src}_annot", f"{tgt}_annot")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -122,7 +130,8 @@ def _json_rows(lines: Iterable[str], src: str, tgt: str, path: Path) -> Iterator
         try:
             row = json.loads(line)
         except ValueError as exc:
-            raise CorpusError(f"{path}:{number}: this is no JSON: {exc}") from exc
+            yield number, f"this is no JSON: {exc}"
+            continue
         both = isinstance(row, dict) and isinstance(row.get(src), str) and isinstance(row.get(tgt), str)
         yield number, [str(row.get(key, "")) for key in keys] if both else []
 

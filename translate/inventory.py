@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from translate.errors import InventoryError
-from translate.records import PLACEHOLDER
+from translate.records import placeholders
 
 __all__ = ["Decision", "Inventory", "Kept", "Section", "merge"]
 
@@ -157,7 +157,7 @@ def _entry_faults(section: Section, key: str, decision: Decision) -> Iterator[st
         yield "keep = true and a target exclude each other"
     if not decision.keep and not decision.target:
         yield "no target; write one, or keep = true"
-    if section == TEXT and sorted(PLACEHOLDER.findall(key)) != sorted(PLACEHOLDER.findall(decision.target or key)):
+    if section == TEXT and placeholders(key) != placeholders(decision.target or key):
         yield f"the target {decision.target!r} has other placeholders than its phrase"
     if section in (INTENT, SLOT_TYPE) and decision.target and not decision.target.isidentifier():
         yield f"the target {decision.target!r} is no id: letters, digits and '_', no digit first"

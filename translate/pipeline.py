@@ -215,17 +215,19 @@ class _Run:
         )
 
     def _overridden(self, record: Record, override: Override) -> Outcome:
-        """Return what a person decided; no check has a say in it."""
+        """Return what a person decided; no check has a say in it but that of the source, which no translation mends."""
         inventory = self._setup.inventory
         spans = override_spans(record, override)
+        draft = Draft(record, override.text, spans, self._src, self._tgt)
+        flags = () if override.drop else tuple(SourceCheck()(draft))
         return Outcome(
             source=record,
             target=None if override.drop else assemble(record, override.text, spans, inventory),
             text=override.text,
             spans=spans,
             label_text=label_text(record.label, record.taskname, inventory),
-            status="drop" if override.drop else "ok",
-            flags=(),
+            status="drop" if override.drop else self._setup.policy.status(flags),
+            flags=flags,
             mode="human",
             engine_id="",
             segment_key="",

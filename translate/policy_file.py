@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from translate.checks import FLAGS, Limits, Policy, Severity
 from translate.errors import PolicyError
@@ -17,7 +18,7 @@ __all__ = ["load_policy"]
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     severities: dict[str, Severity] = {}
-    limits: dict[str, float | None] = {}
+    limits: dict[str, Annotated[float, Field(allow_inf_nan=False)] | None] = {}
 
 
 def load_policy(path: Path) -> Policy:
@@ -35,15 +36,21 @@ def load_policy(path: Path) -> Policy:
         low_score = -1.5
     """
     try:
-        read = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise PolicyError(f"the policy {path} cannot be read: {exc}") from exc
+    read, faults = _File(), list[str]()
+    try:
+        read = _File.model_validate(plain)
     except ValidationError as exc:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
-        raise PolicyError(f"the policy {path}: {said}") from exc
-    known = {one.name for one in fields(Limits)}
-    if unknown := sorted(set(read.limits) - known):
-        raise PolicyError(
-            f"the policy {path} names the limit {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-        )
-    return Policy(read.severities, Limits(**read.limits)).checked(FLAGS)  # type: ignore[arg-type]  # checked above
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+    named = {table: set(rows) for table, rows in plain.items() if isinstance(rows, dict)}
+    for kind, table, known in (
+        ("flag", "severities", FLAGS),
+        ("limit", "limits", {one.name for one in fields(Limits)}),
+    ):
+        if unknown := sorted(named.get(table, set()) - known):
+            faults.append(f"names the {kind} {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    if faults:
+        raise PolicyError(f"the policy {path}: {'; '.join(faults)}")
+    return Policy(read.severities, Limits(**read.limits))  # type: ignore[arg-type]  # checked above

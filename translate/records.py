@@ -24,13 +24,15 @@ __all__ = [
     "Record",
     "Slot",
     "Span",
+    "placeholders",
     "slots_from_spans",
     "source_hash",
     "tidy",
     "tidy_text",
 ]
 
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+"""A literal brace, which a template writes twice, or a placeholder."""
 
 
 @dataclass(frozen=True, order=True)
@@ -98,7 +100,7 @@ class Frame:
     values: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        found = sorted(PLACEHOLDER.findall(self.template))
+        found = placeholders(self.template)
         wanted = sorted([self.field, *(name for name, _ in self.values)])
         if found != wanted:
             raise RecordError(f"the frame {self.template!r} has the placeholders {found}, its values are for {wanted}")
@@ -110,7 +112,16 @@ class Frame:
         'Up {target}. Sentiment for Acme'
         """
         values = {**dict(self.values), self.field: text}
-        return PLACEHOLDER.sub(lambda found: values[found[1]], self.template)
+        return _PIECE.sub(lambda found: found["brace"][0] if found["brace"] else values[found["name"]], self.template)
+
+
+def placeholders(template: str) -> list[str]:
+    """Return the names of a phrase's placeholders, sorted; doubled braces are literal.
+
+    >>> placeholders("{text} {{for}} {who}")
+    ['text', 'who']
+    """
+    return sorted(found["name"] for found in _PIECE.finditer(template) if found["name"])
 
 
 @dataclass(frozen=True)

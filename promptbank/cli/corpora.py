@@ -68,6 +68,7 @@ def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: 
 
 def sift(asked: CorpusAsked, out: Path | None, dropped: Path | None, *, as_json: bool) -> None:
     """Count what the rules drop; write what they keep and drop if asked to."""
+    _refuse_to_overwrite(asked, out, dropped)
     src, tgt = Languages.parse(asked.langpair)
     found = sieve(asked.pairs(), src, tgt, asked.evaluation())
     if out:
@@ -87,6 +88,20 @@ def sift(asked: CorpusAsked, out: Path | None, dropped: Path | None, *, as_json:
         for name, count in sorted(found.read.items())
     ]
     print_table(rows, columns(rows), as_json=as_json)
+
+
+def _refuse_to_overwrite(asked: CorpusAsked, out: Path | None, dropped: Path | None) -> None:
+    """Make sure that nothing that is read is written over, and no file twice."""
+    read = {path.resolve() for path in (*(path for _, path in map(_source, asked.data)), *asked.held_out)}
+    faults = [
+        f"{name} {path} is a file that is read"
+        for name, path in (("--out", out), ("--dropped", dropped))
+        if path and path.resolve() in read
+    ]
+    if out and dropped and out.resolve() == dropped.resolve():
+        faults.append(f"--out and --dropped are both {out}")
+    if faults:
+        raise ConfigError(f"{'; '.join(faults)}; name another file")
 
 
 def corpus_stats(settings: Settings, name: str, *, as_json: bool) -> None:

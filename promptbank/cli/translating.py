@@ -23,7 +23,16 @@ from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
 from promptbank.translation.review import REVIEW, unapplied
 from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
+from promptbank.translation.run import (
+    Source,
+    Translated,
+    left_behind,
+    locked,
+    refuse_names,
+    target_cards,
+    translate_sources,
+    write_translated,
+)
 from store import Store
 from tasks import DataError, Record, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
@@ -134,10 +143,14 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
             back=_back(settings, asked),
             overrides=overrides,
         )
+        cards = known_cards(store)
+        humans = read_references(asked.references, sources, target_cards(sources, setup.inventory, cards))
         with progress(out / STATUS) as on_step:
-            cards = known_cards(store)
             done = translate_sources(sources, engine, memory, setup, known=cards, only=only, on_step=on_step)
-        humans = read_references(asked.references, done)
+        _refuse_to_overwrite(out, kept_overrides(store, asked.src, asked.tgt))  # a person may have worked meanwhile
+        for name in left_behind(out, sources):
+            say(f"{out / name} is of an earlier run: {REVIEW}, provenance and report no longer have its rows; give all "
+                "files in one run to have them together")  # fmt: skip
         paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
         if asked.report:
             paths += write_translation_report(done, asked.report, references=humans, with_samples=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from promptbank.errors import InputError
 from promptbank.translation.rows import SourceRow, read_rows
-from promptbank.translation.run import Translated
+from promptbank.translation.run import Source
 from tasks import Record as Line
 from tasks import TaskCard, raise_faults, read_jsonl
 from translate import Record
@@ -16,20 +16,22 @@ from translate.bootstrap import Reference, ReferenceKey
 __all__ = ["read_references"]
 
 
-def read_references(paths: Sequence[Path], translated: Translated) -> dict[ReferenceKey, Reference]:
+def read_references(
+    paths: Sequence[Path], sources: Sequence[Source], cards: Mapping[str, TaskCard]
+) -> dict[ReferenceKey, Reference]:
     """Read rows in the target language: of each record the text without its card's phrase, and slot values by type.
 
     Args:
         paths: JSON lines; a row names its task where the run has several.
-        translated: the run, for its target cards.
+        sources: of the run.
+        cards: its tasks' cards in the target language, by taskname.
 
     Raises:
         InputError: a row names no task of the run.
         DataError: all faults of a file at once, or all ids that stand for different rows.
     """
-    cards = {file.card.taskname: file.card for file in translated.files}
     rows = [row for path in paths for row in _rows(path, cards)]
-    unclear = _unclear(row for file in translated.files for row in file.source.rows) | _unclear(rows)
+    unclear = _unclear(row for source in sources for row in source.rows) | _unclear(rows)
     raise_faults(
         [
             f"{row.example.source}: id {row.example.id!r} stands for rows with different texts; which one this "
@@ -53,7 +55,7 @@ def _unclear(rows: Iterable[SourceRow]) -> set[ReferenceKey]:
     return {key for key, different in texts.items() if len(different) > 1}
 
 
-def _rows(path: Path, cards: dict[str, TaskCard]) -> list[SourceRow]:
+def _rows(path: Path, cards: Mapping[str, TaskCard]) -> list[SourceRow]:
     lines = list(read_jsonl(path))
     named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, Line)}
     card = next((cards[name] for name in named if name in cards), None) if len(named) == 1 else None

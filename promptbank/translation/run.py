@@ -29,8 +29,18 @@ from translate.review import review_items
 from translate.review_csv import write_items
 from translate.review_lines import dump_items
 
-__all__ = ["Source", "Translated", "locked", "refuse_names", "translate_sources", "write_translated"]
+__all__ = [
+    "Source",
+    "Translated",
+    "left_behind",
+    "locked",
+    "refuse_names",
+    "target_cards",
+    "translate_sources",
+    "write_translated",
+]
 
+PROVENANCE = "provenance.jsonl"
 _OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*")
 _LABELS = re.compile(r"labels\..*\.toml")
 WRITTEN: tuple[Status, ...] = ("ok", "warn", "review")
@@ -99,6 +109,12 @@ class Translated:
         return {"rows": rows, "written": written, **{status: statuses[status] for status in (*WRITTEN, "drop")}}
 
 
+def target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
+    """Return each task's card in the target language: the known one (the last, as the bank's win), or a new one."""
+    there = {card.taskname: card for card in known if card.lang == inventory.tgt}
+    return {s.card.taskname: there.get(s.card.taskname) or target_card(s.card, inventory) for s in sources}
+
+
 def translate_sources(
     sources: Sequence[Source],
     engine: Engine,
@@ -124,7 +140,7 @@ def translate_sources(
         TranslateError: see `translate_records`.
         InputError: a row does not fit its target card.
     """
-    cards = _target_cards(sources, setup.inventory, known)
+    cards = target_cards(sources, setup.inventory, known)
     records = [record for source in sources for row in source.rows for record in row.records]
     outcomes = iter(translate_records(records, engine, memory, setup, on_step=on_step))
     files = [
@@ -145,18 +161,31 @@ def write_translated(translated: Translated, out: Path) -> list[Path]:
     setup = translated.setup
     items = review_items(translated.outcomes, setup.policy, (setup.inventory.src, setup.inventory.tgt))
     contents = {file.source.name: file.text for file in translated.files}
-    contents["provenance.jsonl"] = "".join(_lines(_provenance(translated)))
+    contents[PROVENANCE] = "".join(_lines(_provenance(translated)))
     contents[REVIEW] = write_items(items)
     contents[ITEMS] = dump_items(items)
-    if labels := _labels_name(out, setup.inventory):
+    labels, used = _labels_name(out, setup.inventory), out / f"labels.{setup.inventory.tgt}.used.toml"
+    if labels:
         contents[labels] = dump_inventory(setup.inventory)
     if translated.made_cards:
         contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
     try:
         write_files(out, {name: text.encode() for name, text in contents.items()})
+        if labels != used.name:
+            used.unlink(missing_ok=True)  # of an earlier run with labels of its own
     except OSError as exc:
         raise InputError(f"{out} cannot be written ({exc.strerror}); choose another --out") from exc
     return [out / name for name in contents]
+
+
+def left_behind(out: Path, sources: Sequence[Source]) -> list[str]:
+    """Return the translated files of an earlier run in a folder that this one does not write again."""
+    try:
+        lines = (out / PROVENANCE).read_text(encoding="utf-8").splitlines()
+        files = {json.loads(line)["file"] for line in lines}
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # there was none, or it is no provenance: nothing can be said
+    return sorted(name for name in files - {source.name for source in sources} if (out / name).is_file())
 
 
 def refuse_names(sources: Sequence[Source], out: Path, read: Sequence[Path] = ()) -> None:
@@ -209,12 +238,6 @@ def locked(out: Path) -> Iterator[None]:
         raise InputError(f"{out} is being written by another process; wait for it or choose another --out") from exc
     except OSError as exc:
         raise InputError(f"{out} cannot be used ({exc.strerror}); choose another --out") from exc
-
-
-def _target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
-    """Return each task's card in the target language: the known one (the last, as the bank's win), or a new one."""
-    there = {card.taskname: card for card in known if card.lang == inventory.tgt}
-    return {s.card.taskname: there.get(s.card.taskname) or target_card(s.card, inventory) for s in sources}
 
 
 def _file(source: Source, card: TaskCard, outcomes: list[list[Outcome]], only: Collection[str]) -> TranslatedFile:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, mt_progress
 from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
+from promptbank.translation.run import Translated, translate_sources
 from tasks import builtin_card
 from translate.inventory_file import dump_inventory, shipped_inventory
 from translate.memory import Step
@@ -179,9 +180,54 @@ def test_a_policy_s_faults_name_what_exists(tmp_path: Path) -> None:
     assert (code, "left_words" in err) == (1, True), err
     (tmp_path / "policy.toml").write_text("[limits]\nlow_scores = -1\n")
     assert "low_score" in translated("--policy", "policy.toml")[2]
+    faulty = '[severities]\nnonsense = "warn"\ncopy = "fatal"\n[limits]\nlow_scores = -1\nback_chrf = nan\n'
+    (tmp_path / "policy.toml").write_text(faulty)
+    said = translated("--policy", "policy.toml")[2]
+    assert [
+        name
+        for name in ("flag nonsense", "severities.copy", "limit low_scores", "limits.back_chrf")
+        if name not in said
+    ] == []
     (tmp_path / "policy.toml").write_text("[limits]\nlength_z = 0.0001\n")
     code, out, err = translated("--policy", "policy.toml", "--json")
     assert (code, json.loads(out)["review"]) == (0, 2), err
+
+
+def test_references_that_cannot_be_read_are_told_before_anything_is_translated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def translate(*_: object, **__: object) -> None:
+        pytest.fail("the engine was asked")
+
+    monkeypatch.setattr("promptbank.cli.translating.translate_sources", translate)
+    code, _, err = translated("--references", "typo.jsonl")
+    assert (code, "typo.jsonl cannot be read" in err) == (1, True), err
+
+
+def test_what_a_person_writes_while_a_run_works_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review = reviewed(tmp_path)
+
+    def slowly(*given: object, **named: object) -> Translated:
+        done = translate_sources(*given, **named)  # type: ignore[arg-type]  # as they are
+        review.write_text(review.read_text().replace(",,,,", ",drop,,,", 1))
+        return done
+
+    assert ",,,," in review.read_text()
+    monkeypatch.setattr("promptbank.cli.translating.translate_sources", slowly)
+    code, _, err = cli(*COPIED)
+    assert (code, "decisions, texts or notes of 1 row(s)" in err) == (1, True), err
+    assert ",drop,,," in review.read_text()
+
+
+def test_what_an_earlier_run_left_in_the_folder_is_named(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.jsonl").write_text((tmp_path / "rows.jsonl").read_text())
+    run = ("translate", "--task", "sentiment-task", "--engine", "copy", "--out", "sv")
+    assert "earlier run" not in cli(*run, "--data", "train.jsonl")[2]
+    assert "train.jsonl is of an earlier run" in cli(*run, "--data", "test.jsonl")[2]
+    assert "earlier run" not in cli(*run, "--data", "test.jsonl", "--data", "train.jsonl")[2]
 
 
 def test_rows_of_two_tasks_must_be_named(tmp_path: Path) -> None:

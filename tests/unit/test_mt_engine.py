@@ -202,6 +202,9 @@ def test_a_marian_goes_from_pairs_to_an_engine(mt, home: Path) -> None:  # type:
 
 def test_a_sieve_says_what_it_drops(mt) -> None:  # type: ignore[no-untyped-def]
     Path("a.tsv").write_text("Open %s\tÖppna %s\nSave it.\tSpara den.\nSave it.\tSpara den.\n")
+    refused = mt("corpus", "filter", "--data", "ui=a.tsv", "--out", "a.tsv", "--dropped", "./a.tsv")
+    assert refused.exit_code == 1
+    assert "--out a.tsv is a file that is read; --dropped a.tsv is a file that is read; --out and" in refused.stderr
     done = mt("corpus", "filter", "--data", "ui=a.tsv", "--out", "kept.jsonl", "--dropped", "not.jsonl", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout) == {"source": "ui", "read": 3, "kept": 1, "placeholder": 1, "duplicate": 1}

@@ -82,6 +82,8 @@ def test_what_the_reader_noted_goes_to_review() -> None:
     noted = Record("r", "g", "t", "now", label=label, notes=("src_label_unparsed", "odd"))
     draft = Draft(noted, "nu", (), "en", "sv")
     assert {"src_label_unparsed", "src_slot_not_in_text", "src_note"} == flags(draft)
+    (stray,) = (flag for flag in run_checks(draft) if flag.name == "src_slot_not_in_text")
+    assert stray.evidence == "the source text lacks time(9:00)"
     assert Policy().status(run_checks(draft)) == "review"
 
 

@@ -18,6 +18,7 @@ from translate import (
     PolicyError,
     Record,
     Segment,
+    Slot,
     Span,
     source_hash,
 )
@@ -29,6 +30,7 @@ from translate.memory import DictMemory
 from translate.outcome import Outcome, Override, provenance
 from translate.pipeline import Setup, translate_records
 from translate.records import slots_from_spans
+from translate.review import review_items
 
 SETUP = Setup(shipped_inventory("en", "sv"))
 
@@ -538,3 +540,19 @@ def test_a_translation_that_does_not_lead_home_is_flagged() -> None:
     assert [any(flag.name == "back_translation" for flag in one.flags) for one in found] == [False, True]
     with pytest.raises(EngineError, match="not sv-en"):
         translate_records(records, engine, DictMemory(), replace(SETUP, back=CopyEngine("en", "sv")))
+
+
+def test_a_person_s_word_does_not_mend_a_label_that_the_source_s_text_lacks() -> None:
+    label = IntentSlots("alarm_set", (Slot("date", "today", None),))
+    stray = Record("r", "g", "intent_and_slot", "set an alarm", label=label, notes=("src_slot_not_in_text",))
+
+    def decided(override: Override) -> Outcome:
+        setup = replace(SETUP, overrides={source_hash(stray): override})
+        (outcome,) = translate_records([stray], recorded(), DictMemory(), setup)
+        return outcome
+
+    kept = decided(Override(source_hash(stray), text="ställ ett larm"))
+    assert (kept.mode, kept.status, [flag.name for flag in kept.flags]) == ("human", "review", ["src_slot_not_in_text"])
+    assert [item.row_id for item in review_items([kept], Policy())] == ["r"]
+    dropped = decided(Override(source_hash(stray), drop=True))
+    assert (dropped.status, dropped.flags) == ("drop", ())

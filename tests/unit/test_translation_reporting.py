@@ -158,6 +158,10 @@ def references_of(path: Path, *rows: dict[str, str]) -> Path:
     return path
 
 
+def cards_of(done: Translated) -> dict[str, TaskCard]:
+    return {file.card.taskname: file.card for file in done.files}
+
+
 def test_each_field_of_a_row_is_scored_against_people_s_translation_of_that_field(tmp_path: Path) -> None:
     letter = {"subject": "the meeting", "body": "we meet on friday", "label": "good", "id": "1"}
     said = {"the meeting": "mötet", "we meet on friday": "vi ses på fredag"}
@@ -165,7 +169,7 @@ def test_each_field_of_a_row_is_scored_against_people_s_translation_of_that_fiel
     sources = [source("letters.jsonl", [letter], LETTER)]
     done = translate_sources(sources, engine, DictMemory(), Setup(shipped_inventory("en", "sv")))
     people = {"subject": "sammanträdet", "body": "vi träffas på fredag", "label": "good", "id": "1"}
-    references = read_references([references_of(tmp_path / "people.jsonl", people)], done)
+    references = read_references([references_of(tmp_path / "people.jsonl", people)], sources, cards_of(done))
     found = score_against_references(done.outcomes, references)
     wanted = sacrebleu.corpus_chrf(list(said.values()), [[people["subject"], people["body"]]])
     assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
@@ -178,7 +182,7 @@ def test_rows_of_two_tasks_with_one_id_are_scored_against_their_own(tmp_path: Pa
     label = "\nIntent: alarm_set\nSlots: date(söndag)"
     alarm = {"taskname": "intent_and_slot", "utterance": "väck mig söndag", "label": label, "id": "a"}
     paths = [references_of(tmp_path / f"{n}.jsonl", row) for n, row in enumerate((mood, alarm))]
-    found = score_against_references(done.outcomes, read_references(paths, done))
+    found = score_against_references(done.outcomes, read_references(paths, sources, cards_of(done)))
     wanted = sacrebleu.corpus_chrf(
         ["Acme tappade 6 procent på fredagen", "väck mig på söndag"], [[mood["sentence"], alarm["utterance"]]]
     )
@@ -191,14 +195,11 @@ def test_references_of_an_id_that_stands_for_different_rows_are_refused(tmp_path
     others = references_of(tmp_path / "others.jsonl", mood | {"sentence": "Acme steg"})
     train, same = (source(name, MOODS[1:2], SENTIMENT) for name in ("train.jsonl", "same.jsonl"))
     test = source("test.jsonl", [MOODS[0] | {"id": "1"}], SENTIMENT)
-    setup = Setup(shipped_inventory("en", "sv"))
-    once, twice = (
-        translate_sources([train, other], ENGINE, DictMemory(), setup, known=builtin_cards()) for other in (same, test)
-    )
-    assert read_references([people, people], once) == {("sentiment-task", "1"): ("Acme föll", {})}
-    for done, paths in ((twice, [people]), (once, [people, others])):
+    cards = {"sentiment-task": builtin_card("sentiment-task", "sv")}
+    assert read_references([people, people], [train, same], cards) == {("sentiment-task", "1"): ("Acme föll", {})}
+    for sources, paths in (([train, test], [people]), ([train, same], [people, others])):
         with pytest.raises(DataError, match=r"people.jsonl:1: id '1' stands for rows with different texts"):
-            read_references(paths, done)
+            read_references(paths, sources, cards)
 
 
 def test_the_pictures_show_status_flags_and_labels_with_their_numbers(pictures: None) -> None:

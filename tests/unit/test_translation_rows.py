@@ -70,6 +70,12 @@ def test_a_slot_that_is_not_in_the_text_is_noted_and_not_lost() -> None:
     assert record.label == IntentSlots("alarm_set", (Slot("date", "friday", None),))
 
 
+def test_a_phrase_with_braces_of_its_own_is_taken_off_and_put_back() -> None:
+    card = SENTIMENT.model_copy(update={"phrases": {"for": "{sentence} {{for}} {target}"}})
+    (record,) = one({"sentence": "Up {for} Acme", "label": "positive", "target": "Acme"}, card)
+    assert (record.text, record.framed) == ("Up", "Up {for} Acme")
+
+
 def test_the_article_s_row_keeps_its_intent_and_slot_types() -> None:
     row = {
         "taskname": "intent_and_slot",

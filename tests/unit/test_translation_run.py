@@ -250,6 +250,9 @@ def test_labels_of_a_person_are_not_overwritten_by_others(tmp_path: Path) -> Non
     write_translated(second, tmp_path)
     assert labels.read_text() == mine
     assert 'target = "positiv"' in (tmp_path / "labels.sv.used.toml").read_text()
+    labels.write_text(mine.replace('target = "gott"', 'target = "positiv"'))
+    write_translated(second, tmp_path)
+    assert not (tmp_path / "labels.sv.used.toml").exists()
 
 
 def test_one_folder_has_one_writer(tmp_path: Path) -> None:

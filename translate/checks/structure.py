@@ -146,10 +146,11 @@ class SourceCheck:
     def __call__(self, draft: Draft) -> Iterator[Flag]:
         """Pass the reader's notes on, and flag slot values that stand nowhere in the source."""
         severity: Severity = "review"
-        for note in draft.source.notes:
-            yield Flag(note if note in self.flags else "src_note", severity, note)
         label = draft.source.label
         stray = [s for s in label.slots if s.span is None] if isinstance(label, IntentSlots) else []
-        if stray and "src_slot_not_in_text" not in draft.source.notes:
+        if stray:
             said = ", ".join(f"{s.type}({s.value})" for s in stray)
             yield Flag("src_slot_not_in_text", severity, f"the source text lacks {said}", len(stray))
+        for note in draft.source.notes:
+            if not stray or note != "src_slot_not_in_text":
+                yield Flag(note if note in self.flags else "src_note", severity, note)
