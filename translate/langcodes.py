@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-__all__ = ["lookup", "wider_codes"]
+__all__ = ["base_code", "lookup", "wider_codes"]
 
 T = TypeVar("T")
+
+
+def base_code(lang: str) -> str:
+    """Return the code of a language without region and script.
+
+    >>> base_code("pt-BR")
+    'pt'
+    """
+    return lang.partition("-")[0]
 
 
 def wider_codes(lang: str) -> Iterator[str]:

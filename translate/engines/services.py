@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from translate.engines.request import Address, BusyError, checked_key, missing, post
 from translate.errors import EngineError
-from translate.langcodes import lookup, wider_codes
+from translate.langcodes import base_code, lookup, wider_codes
 
 __all__ = ["CHARACTERS", "SERVICES", "TEXTS", "DeepL", "Google", "LibreTranslate", "Service"]
 
@@ -82,8 +82,8 @@ class DeepL:
         own = "https://api-free.deepl.com" if self._key.endswith(":fx") else "https://api.deepl.com"
         self._address = Address.parse(url or own, "deepl")
         src, tgt = langpair
-        self._source = lookup(self.SOURCES, src) or _base(src).upper()
-        self._target = lookup(self.TARGETS, tgt) or _base(tgt).upper()
+        self._source = lookup(self.SOURCES, src) or base_code(src).upper()
+        self._target = lookup(self.TARGETS, tgt) or base_code(tgt).upper()
         self.name = f"deepl:{self._address.host}"
 
     def translate(self, texts: Sequence[str]) -> list[str]:
@@ -172,10 +172,6 @@ SERVICES: Mapping[str, Callable[[tuple[str, str], str, Mapping[str, str]], Servi
     "google": _google,
 }
 """Services by name; each takes the language pair, what stands after "name:", and the environment with its keys."""
-
-
-def _base(lang: str) -> str:
-    return lang.partition("-")[0]
 
 
 def _texts(name: str, found: object) -> list[str]:
