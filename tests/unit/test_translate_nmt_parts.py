@@ -149,6 +149,8 @@ def test_sizes_and_settings_name_all_their_faults():
         MarianSizes(heads=3)
     with pytest.raises(NmtError, match=r"steps 0 .*dropout 1\.0 .*lr -1 .*batch_tokens 8 must hold"):
         TrainSettings(steps=0, dropout=1.0, lr=-1, batch_tokens=8)
+    with pytest.raises(NmtError, match=r"schedule 'cosine' is unknown, choose from inverse-sqrt\.v1, cosine\.v1"):
+        TrainSettings(schedule="cosine")
     with pytest.raises(EngineError, match="beam 0"):
         Decoding(beam=0)
 
