@@ -126,6 +126,17 @@ def test_texts_come_back_in_their_order_and_blanks_are_never_shown():
     assert len(shown) == 3
 
 
+def test_a_text_that_is_cut_to_nothing_is_never_shown_to_a_model():
+    def cut(text):
+        return [">>swe<<", *text.replace("\u200b", ""), "</s>"]
+
+    def search(rows, limit):
+        return [Hypothesis("".join(row[1:-1]), -1.0) for row in rows]
+
+    found = in_groups(["\u200b", "a\u200b", "\u200b \u200b"], cut, Decoding(), search)
+    assert [(one.text, one.score) for one in found] == [("", None), ("a", -1.0), (" ", -1.0)]
+
+
 def test_a_text_that_is_too_long_is_an_error_and_never_cut():
     with pytest.raises(EngineError, match="31 discrete tokens is too long, at most 30"):
         in_groups(["a", "c" * 31], list, Decoding(longest_source=30), lambda *_: [])
