@@ -199,7 +199,8 @@ def misfit(folder: Path, settings: Settings) -> str | None:
     try:
         local = local_folder(chosen, settings.home)
         own = Identity(str(facts["fingerprint"]), str(facts["tokenizer_sha256"]))
-        fits = chosen == facts["backbone"] if local is None else identify(local) == own
+        named = facts["backbone"] in (chosen, chosen.replace("/", "--"))  # as a model of the hub is called here
+        fits = named if local is None else identify(local) == own
     except BackboneError as exc:
         return str(exc)
     return None if fits else f"goes on backbone {facts['backbone']}; name that one with --backbone"

@@ -146,6 +146,8 @@ def test_a_service_that_stays_busy_is_an_error_after_some_attempts(fake: Fake) -
         ((403, {}, b"wrong key"), "refused with status 403: wrong key"),
         ((200, {}, b"<html>"), "answered no JSON"),
         ((200, {}, b'{"translations": "x"}'), "without a list"),
+        ((200, {}, b'{"translations": ["x"]}'), "without a list"),
+        ((200, {"content-encoding": "gzip"}, b"no gzip"), "answered what cannot be read"),
         ((200, {}, b'{"translations": [{"text": "a"}, {"text": "b"}]}'), "gave back 2 of 1 texts"),
     ],
 )

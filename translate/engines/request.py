@@ -131,6 +131,8 @@ def post(
         raise EngineError(f"{name}: no request can be made of its address and key; check both") from None
     except httpx.TransportError as exc:
         raise BusyError(f"no answer: {exc}", taken=not isinstance(exc, httpx.ConnectError)) from exc
+    except httpx.RequestError as exc:
+        raise EngineError(f"{name} answered what cannot be read: {exc}") from exc
     said = (response.text.replace(key, "...") if key else response.text)[:200]
     if response.status_code in BUSY:
         refused = response.status_code == TOO_MANY

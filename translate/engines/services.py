@@ -92,7 +92,7 @@ class DeepL:
         headers = {"Authorization": f"DeepL-Auth-Key {self._key}"}
         answer = post(self.name, self._address, "/v2/translate", body, key=self._key, headers=headers)
         found = answer.get("translations")
-        return _texts(self.name, [one.get("text") for one in found] if isinstance(found, list) else None)
+        return _texts(self.name, [_text(one) for one in found] if isinstance(found, list) else None)
 
 
 class Google:
@@ -172,6 +172,10 @@ SERVICES: Mapping[str, Callable[[tuple[str, str], str, Mapping[str, str]], Servi
     "google": _google,
 }
 """Services by name; each takes the language pair, what stands after "name:", and the environment with its keys."""
+
+
+def _text(found: object) -> object:
+    return found.get("text") if isinstance(found, dict) else None
 
 
 def _texts(name: str, found: object) -> list[str]:
