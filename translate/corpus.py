@@ -14,6 +14,7 @@ from translate.corpus_augment import augment
 from translate.corpus_filters import sieve
 from translate.corpus_pairs import CorpusError, Pair, draw, is_sentence, likeness
 from translate.corpus_settings import CorpusSettings
+from translate.markers import without_marks
 
 __all__ = ["Corpus", "CorpusSettings", "build_corpus"]
 
@@ -94,5 +95,5 @@ def _split(pairs: Sequence[Pair], settings: CorpusSettings) -> tuple[list[Pair],
 
 
 def _sides(pairs: Iterable[Pair]) -> frozenset[str]:
-    """Return the likenesses of both sides of all pairs."""
-    return frozenset(likeness(text) for pair in pairs for text in (pair.src, pair.tgt))
+    """Return the likenesses of both sides of all pairs, without marks: a marked sentence is the same sentence."""
+    return frozenset(likeness(without_marks(text)) for pair in pairs for text in (pair.src, pair.tgt))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from translate.corpus_pairs import Pair, draw
 from translate.corpus_settings import CorpusSettings
+from translate.langcodes import base_code
 from translate.values import agree, read_values
 from translate.values.mention import Mention
 
@@ -44,7 +45,8 @@ def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
     Nothing is yielded for languages without a way of saying times here.
     """
-    if (settings.src, settings.tgt) not in _WAYS or not settings.clocks:
+    ways = _WAYS.get((base_code(settings.src), base_code(settings.tgt)))
+    if ways is None:
         return
     for number in range(settings.clocks):
         texts = pair.marked if pair.marked and number % 2 else (pair.src, pair.tgt)
@@ -54,7 +56,7 @@ def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
         # drawn from the pair, for the same corpus in every run
         random_source = random.Random(str(draw(pair, f"clock {number}", settings.seed)))  # noqa: S311 - no secret
         clock = _Clock(random_source.randrange(24), random_source.choice(_MINUTES))
-        src, tgt = random_source.choice(_WAYS[settings.src, settings.tgt])(clock)
+        src, tgt = random_source.choice(ways)(clock)
         if _CLOCK_BEFORE.search(texts[1][: found[1].start]):
             tgt = tgt.removeprefix("klockan ")
         yield replace(pair, src=_put(texts[0], found[0], src), tgt=_put(texts[1], found[1], tgt))

@@ -6,16 +6,18 @@ They are cheap tests of characters and common words, no model: a quarter of a mi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from translate.corpus_pairs import Pair, likeness
+from translate.corpus_pairs import Pair, is_combining, likeness
+from translate.langcodes import lookup
 
 __all__ = ["FILTERS", "RULES", "Sieved", "reason", "sieve"]
 
-FILTERS = "filters.v2"
+FILTERS = "filters.v3"
 """Changes whenever a rule does; kept in the manifest of a corpus."""
 
 LONGEST = 600
@@ -23,6 +25,9 @@ LONGEST = 600
 
 LETTERS = 0.6
 """Smallest share of letters among the characters that are no spaces."""
+
+WIDE = 3
+"""Characters of an alphabet that a wide one counts as: English news are about three times as long as Chinese ones."""
 
 _PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*[\d.*]*(?:hh|h|ll|l|q|L|j|z|t)?[A-Za-z%]|%\d|%\(\w+\)|%[<>]|[{}]|\$\w*[({]|\$[A-Z_]{2,}\b\$?"
@@ -91,18 +96,24 @@ def _long(pair: Pair, _src: str, _tgt: str) -> bool:
 
 
 def _letters(pair: Pair, _src: str, _tgt: str) -> bool:
-    """Mostly numbers, signs or paths."""
+    """Mostly numbers, signs or paths; a vowel sign is a letter."""
     for text in (pair.src, pair.tgt):
         solid = "".join(text.split())
-        if sum(map(str.isalpha, solid)) < LETTERS * len(solid):
+        if sum(char.isalpha() or is_combining(char) for char in solid) < LETTERS * len(solid):
             return True
     return False
 
 
 def _ratio(pair: Pair, _src: str, _tgt: str) -> bool:
     """One side is twice the other, with 12 characters of grace for short ones."""
-    short, long = sorted((len(pair.src), len(pair.tgt)))
+    short, long = sorted((_width(pair.src), _width(pair.tgt)))
     return long > 2 * short + 12
+
+
+def _width(text: str) -> int:
+    """Return the length of a text in characters of an alphabet."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text if char > "\u10ff")  # no wide one before
+    return len(text) + (WIDE - 1) * wide
 
 
 def _copy(pair: Pair, _src: str, _tgt: str) -> bool:
@@ -116,10 +127,11 @@ def _language(pair: Pair, src: str, tgt: str) -> bool:
 
 def _is_foreign(text: str, own: str, other: str) -> bool:
     """At least two common words of the other language, and more than of its own; or letters of another script."""
-    if own not in COMMON or other not in COMMON:
+    common = lookup(COMMON, own), lookup(COMMON, other)
+    if None in common:
         return False
     words = Counter(_WORD.findall(text.casefold()))
-    mine, theirs = (sum(n for word, n in words.items() if word in COMMON[lang]) for lang in (own, other))
+    mine, theirs = (sum(n for word, n in words.items() if word in known) for known in common if known)
     return (theirs >= 2 and theirs > mine) or any(char.isalpha() and char > "ɏ" for char in text)
 
 

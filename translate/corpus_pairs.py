@@ -8,9 +8,11 @@ import hashlib
 import io
 import json
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from translate.errors import TranslateError
 from translate.markers import MOST_MARKED, numbered
 from translate.records import tidy_text
 
-__all__ = ["CorpusError", "Pair", "draw", "is_sentence", "likeness", "read_held_out", "read_pairs"]
+__all__ = ["CorpusError", "Pair", "draw", "is_combining", "is_sentence", "likeness", "read_held_out", "read_pairs"]
 
 MOST_FAULTS = 20
 _SHORT = "a pair needs two texts, in columns or in {!r} and {!r}"
@@ -91,10 +93,18 @@ def read_held_out(paths: Sequence[Path], src: str, tgt: str) -> frozenset[str]:
 def likeness(text: str) -> str:
     """Return what two texts share that differ in case, punctuation and spaces alone.
 
+    Vowel signs and other combining marks stay: without them "दिन" (day) and "दान" (gift) would be alike.
+
     >>> likeness("Don't  stop at five p. m.!") == likeness("dont stop at 'five pm'")
     True
     """
-    return re.sub(r"[\W_]+", "", text.casefold()) or text.strip()
+    folded = text.casefold().replace("i\u0307", "i")  # what a dotted capital I becomes
+    return re.sub(r"[\W_]+", lambda found: _marks_of(found[0]), folded) or text.strip()
+
+
+def is_combining(char: str) -> bool:
+    """Say whether a character is a combining mark: a vowel sign or an accent."""
+    return unicodedata.category(char).startswith("M")
 
 
 def draw(pair: Pair, purpose: str, seed: int) -> float:
@@ -110,6 +120,12 @@ def is_sentence(text: str) -> bool:
     [True, False]
     """
     return len(text.split()) >= 4 and text[:1].isupper() and text.endswith((".", "!", "?"))
+
+
+@lru_cache(1 << 12)
+def _marks_of(run: str) -> str:
+    """Return the combining marks among characters that are neither letters nor digits, no variation selectors."""
+    return "".join(char for char in run if is_combining(char) and not "\ufe00" <= char <= "\ufe0f")
 
 
 def _opened(path: Path) -> io.TextIOWrapper:

@@ -49,8 +49,9 @@ class CorpusSettings:
         ]
         faults += [f"the cap of {name} is {n}; it is at least 0" for name, n in self.caps.items() if n < 0]
         faults += [f"the repeat of {name} is {n}; it is at least 1" for name, n in self.repeats.items() if n < 1]
-        if self.clocks < 0:
-            faults.append(f"clocks is {self.clocks}; it is at least 0")
+        faults += [
+            f"{name} is {n}; it is at least 0" for name, n in (("clocks", self.clocks), ("dev", self.dev)) if n < 0
+        ]
         if self.src == self.tgt:
             faults.append(f"src and tgt are both {self.src!r}; they must differ")
         if faults:

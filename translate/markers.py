@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from translate.protocols import Markers
 from translate.records import Span
 
-__all__ = ["MARKS", "MOST_MARKED", "Marked", "bracketed", "mark", "numbered", "read_marked", "readable"]
+__all__ = [
+    "MARKS",
+    "MOST_MARKED",
+    "Marked",
+    "bracketed",
+    "mark",
+    "numbered",
+    "read_marked",
+    "readable",
+    "without_marks",
+]
 
 MOST_MARKED = 10
 """Spans of a text that are marked; one with more is sent without."""
@@ -40,6 +50,15 @@ def bracketed(text: str) -> str:
     'väck mig [klockan nio] på [fredag]'
     """
     return _PAIR.sub(r"[\1]", text)
+
+
+def without_marks(text: str) -> str:
+    """Return a text without numbered marks.
+
+    >>> without_marks("wake me at <s0> nine </s0> on friday")
+    'wake me at nine on friday'
+    """
+    return " ".join(_TRAINED.sub(" ", text).split())
 
 
 @dataclass(frozen=True)

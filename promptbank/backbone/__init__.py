@@ -16,6 +16,7 @@ from promptbank.backbone.loading import (
     PulledBackbone,
     list_backbones,
     load_backbone,
+    local_folder,
     open_backbone,
     pull_backbone,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "identify",
     "list_backbones",
     "load_backbone",
+    "local_folder",
     "open_backbone",
     "pull_backbone",
 ]

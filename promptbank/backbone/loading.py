@@ -34,6 +34,7 @@ __all__ = [
     "PulledBackbone",
     "list_backbones",
     "load_backbone",
+    "local_folder",
     "open_backbone",
     "pull_backbone",
 ]
@@ -156,6 +157,25 @@ def list_backbones(home: Path) -> list[BackboneInfo]:
     return built_ins + others
 
 
+def local_folder(ref: str, home: Path) -> Path | None:
+    """Return the folder of a backbone that is on this machine; None where it had to be fetched or converted first.
+
+    Raises:
+        UnknownBackboneError: the reference means nothing.
+    """
+    cache = BackboneCache(home)
+    match resolve(ref, cache):
+        case FolderRef(path):
+            return path.resolve()
+        case BuiltIn(name=name) | InstalledRef(name):
+            return cache.folder(name) if cache.manifest(name) else None
+        case HubRef(repo):
+            name = _folder_name(repo)
+            return cache.folder(name) if cache.manifest(name) else cached_repo(repo)
+        case _:
+            return None
+
+
 @singledispatch
 def _pull(reference: Reference, _: BackboneCache, __: Notice, ___: Progress) -> PulledBackbone:
     raise TypeError(f"no way to pull a {type(reference).__name__}")
@@ -202,7 +222,7 @@ def _pull_installed(reference: InstalledRef, cache: BackboneCache, _: Notice, __
 
 @_pull.register
 def _pull_hub(reference: HubRef, cache: BackboneCache, notice: Notice, progress: Progress) -> PulledBackbone:
-    name = reference.id.replace("/", "--")
+    name = _folder_name(reference.id)
     if cache.manifest(name) is not None:
         return _pulled(name, cache)
     found = cached_repo(reference.id)
@@ -232,6 +252,10 @@ def _pulled(name: str, cache: BackboneCache) -> PulledBackbone:
     if manifest is None:
         raise UnusableBackboneError(f"{path} was changed while it was being read; pull {name!r} again")
     return PulledBackbone(name, path, size_of(path), manifest.licence, manifest.source, manifest.quantisation)
+
+
+def _folder_name(repo: str) -> str:
+    return repo.replace("/", "--")
 
 
 def _safe(name: str) -> str:

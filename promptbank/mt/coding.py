@@ -120,7 +120,7 @@ class Int4(_Integers):
 
     def _pack(self, whole: Tensor) -> Tensor:
         even = functional.pad(whole, (0, whole.shape[1] % 2)).to(torch.int16) + 8  # (r, width), 1 to 15
-        return (even[:, ::2] + 16 * even[:, 1::2]).to(torch.uint8)
+        return (even[:, ::2] + 16 * even[:, 1::2]).to(torch.uint8).contiguous()
 
     def _unpack(self, stored: Tensor, width: int) -> Tensor:
         halves = torch.stack([stored % 16, stored // 16], -1).flatten(1)  # (r, width), and one more if it is odd

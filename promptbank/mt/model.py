@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from promptbank.backbone import Backbone, list_backbones
+from promptbank.backbone import Backbone, BackboneError, Identity, identify, list_backbones, local_folder
 from promptbank.backbone.fetch import sha256_of
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
@@ -38,6 +38,7 @@ __all__ = [
     "langpair_of",
     "load_translator",
     "merged",
+    "misfit",
     "prepared",
     "read_update",
     "save_translator",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 WEIGHTS, FACTS = "update.safetensors", "translator.json"
+_NEEDED = ("langpair", "update", "backbone", "fingerprint", "tokenizer_sha256", "weights_sha256")
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +187,25 @@ def with_backbone_of(folder: Path, settings: Settings) -> Settings:
     return replace(settings, backbone=name) if name in known else settings
 
 
+def misfit(folder: Path, settings: Settings) -> str | None:
+    """Return why a translator does not go on the backbone that it would be opened with; None where it does.
+
+    A backbone that is not on this machine yet is told by its name.
+
+    Raises:
+        TrainingError: the folder holds no translator.
+    """
+    facts, chosen = _facts(folder), with_backbone_of(folder, settings).backbone
+    try:
+        local = local_folder(chosen, settings.home)
+        own = Identity(str(facts["fingerprint"]), str(facts["tokenizer_sha256"]))
+        named = facts["backbone"] in (chosen, chosen.replace("/", "--"))  # as a model of the hub is called here
+        fits = named if local is None else identify(local) == own
+    except BackboneError as exc:
+        return str(exc)
+    return None if fits else f"goes on backbone {facts['backbone']}; name that one with --backbone"
+
+
 def langpair_of(folder: Path) -> str:
     """Return what a translator translates, such as "en-sv".
 
@@ -254,6 +275,9 @@ def _facts(folder: Path) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise TrainingError(f"{folder} holds no translator ({exc}); train one with `promptbank mt train`") from exc
+    missing = [name for name in _NEEDED if name not in facts] if isinstance(facts, dict) else list(_NEEDED)
+    if missing:
+        raise TrainingError(f"{folder / FACTS} is damaged: it lacks {', '.join(missing)}; train the translator again")
     return facts
 
 

@@ -79,7 +79,11 @@ class MtSettings:
         faults = [
             f"{name} is {getattr(self, name)}, at least {n}" for name, n in least.items() if getattr(self, name) < n
         ]
-        faults += [f"{name} is {getattr(self, name)}, above 0" for name in ("lr", "clip") if getattr(self, name) <= 0]
+        faults += [
+            f"{name} is {number}, a number above 0"
+            for name, number in (("lr", self.lr), ("clip", self.clip))
+            if not 0 < number < math.inf
+        ]
         if self.schedule not in SCHEDULES:
             faults.append(f"schedule is {self.schedule!r}, one of {', '.join(SCHEDULES)}")
         if self.dtype not in ("auto", "bfloat16", "float32"):

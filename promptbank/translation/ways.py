@@ -31,7 +31,8 @@ class TranslatorWay:
         own = [folder.parent.parent for folder in home.glob("*/model/translator.json")]
         for folder in sorted(own, key=lambda folder: -(folder / "model" / "translator.json").stat().st_mtime):
             offer = _translator_offer(folder.name, folder / "model", "trained here", asked)
-            yield from _of_the_pair(offer, partial(_langpair, folder / "model"), asked)
+            for fitting in _of_the_pair(offer, partial(_langpair, folder / "model"), asked):
+                yield _on_its_backbone(fitting, folder / "model", asked) if fitting.available else fitting
 
     def named(self, name: str, asked: Asked) -> Offer | None:
         """Take a folder's path, or the name of one in the home."""
@@ -57,6 +58,17 @@ class ShippedWay:
 
 def _translator_offer(name: str, folder: Path, why: str, asked: Asked) -> Offer:
     return Offer(name, "backbone", True, f"{why}, runs on the backbone offline", lambda: _translator(folder, asked))
+
+
+def _on_its_backbone(offer: Offer, folder: Path, asked: Asked) -> Offer:
+    """Return the offer, or one that is not available where the backbone that would be loaded is another one.
+
+    A translator that is named is loaded all the same, and the error says which backbone it wants.
+    """
+    from promptbank.mt.model import misfit
+
+    why = misfit(folder, asked.settings)
+    return offer if why is None else Offer(offer.engine, offer.way, False, why, no_engine)
 
 
 def translator_folder(name: str, home: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +84,8 @@ class OnlineWay:
             service = SERVICES[kind](langpair, argument, os.environ)
             return OnlineEngine(service, langpair, characters=asked.characters)
 
-        return Offer(name, "online", True, "a service on the net", opened)
+        shown = re.sub(r"//.*@", "//", name)  # a user and password may stand there
+        return Offer(shown, "online", True, "a service on the net", opened)
 
 
 class PlainWay:

@@ -13,16 +13,18 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from promptbank.backbone import load_backbone
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.mt.decode import Decoding
 from promptbank.mt.engine import BackboneTranslator, open_engine
 from promptbank.mt.languages import Languages
 from promptbank.mt.methods import FullUpdate, LowRankUpdate
-from promptbank.mt.model import load_translator, prepared, save_translator, with_backbone_of
-from promptbank.translation.engines import fallback_engine
+from promptbank.mt.model import load_translator, misfit, prepared, save_translator, with_backbone_of
+from promptbank.translation.engines import choose_engine, fallback_engine, offers
+from promptbank.translation.engines import open_engine as open_offer
 from promptbank.translation.offer import Asked
-from tests.tiny import tiny_backbone
+from tests.tiny import save_tiny, tiny_backbone
 from translate import Engine, EngineError
 from translate.memory import make_segment
 from translate.scores import score_texts
@@ -65,6 +67,52 @@ def test_a_translator_goes_on_its_own_backbone_where_that_is_known_by_name_and_e
     facts = json.loads((folder / "translator.json").read_text())
     (folder / "translator.json").write_text(json.dumps(facts | {"backbone": "smollm2-135m"}))
     assert with_backbone_of(folder, settings) == replace(settings, backbone="smollm2-135m")
+
+
+def homed(home: Path, name: str, model: Path, *, seed: int) -> None:
+    """A translator in a home, trained on a backbone that lies in a folder."""
+    backbone = load_backbone(str(save_tiny("llama", model, seed=seed)), home=home)
+    update = FullUpdate()
+    folder = home / "mt" / name / "model"
+    save_translator(folder, prepared(backbone, update), backbone, update, languages=EN_SV, facts={})
+
+
+@pytest.mark.parametrize("newest", ["on-one", "on-two"])
+def test_auto_takes_the_translator_that_goes_on_the_chosen_backbone(tmp_path: Path, newest: str) -> None:
+    home, models = tmp_path / "home", {"on-one": tmp_path / "one", "on-two": tmp_path / "two"}
+    for seed, (name, model) in enumerate(models.items()):
+        homed(home, name, model, seed=seed)
+        os.utime(home / "mt" / name / "model" / "translator.json", (1, 9 if name == newest else 5))
+    asked = Asked("en", "sv", 1, Settings(home, "sqlite://", backbone=str(models["on-one"])))
+    chosen = choose_engine("auto", asked)
+    assert chosen.engine == "on-one"
+    assert open_offer(chosen, asked).info().langpairs == ("en-sv",)
+    (other,) = [offer for offer in offers(asked) if offer.engine == "on-two"]
+    assert (other.available, other.why) == (False, "goes on backbone two; name that one with --backbone")
+    with pytest.raises(BackboneMismatchError, match="load that one with --backbone"):
+        open_offer(choose_engine("on-two", asked), asked)
+
+
+def test_a_translator_of_a_backbone_that_is_not_there_yet_fits_where_its_name_is_known(tmp_path: Path) -> None:
+    homed(tmp_path, "mine", tmp_path / "one", seed=0)
+    path = tmp_path / "mt" / "mine" / "model" / "translator.json"
+    facts = json.loads(path.read_text())
+    settings = Settings(tmp_path, "sqlite://")
+    assert "goes on backbone one" in str(misfit(path.parent, settings))
+    path.write_text(json.dumps(facts | {"backbone": "smollm2-135m"}))
+    assert misfit(path.parent, settings) is None
+    path.write_text(json.dumps(facts))
+    assert "unknown backbone 'nonsense'" in str(misfit(path.parent, replace(settings, backbone="nonsense")))
+
+
+def test_a_translator_that_lacks_facts_is_told_as_damaged(tmp_path: Path) -> None:
+    homed(tmp_path, "mine", tmp_path / "one", seed=0)
+    path = tmp_path / "mt" / "mine" / "model" / "translator.json"
+    path.write_text('{"langpair": "en-sv"}')
+    asked = Asked("en", "sv", 1, Settings(tmp_path, "sqlite://"))
+    (mine,) = [offer for offer in offers(asked) if offer.engine == "mine"]
+    assert not mine.available
+    assert "it lacks update, backbone, fingerprint" in mine.why
 
 
 def test_greedy_search_is_an_engine_of_its_own_and_a_greedy_one_has_no_other(tmp_path: Path) -> None:

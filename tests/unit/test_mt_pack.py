@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from promptbank.backbone import Backbone
@@ -103,6 +103,15 @@ def test_integers_are_off_by_half_a_step_at_most(name: str, steps: int) -> None:
     decoded = coding_of(name).decode(coding_of(name).encode(b, eye), 9, 1)
     assert (decoded - b).abs().max() <= b.abs().max() / steps / 2 * (1 + 1e-5)
     assert torch.isclose(decoded.abs().max(), b.abs().max())  # the largest is exact
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_the_components_of_a_low_rank_change_can_be_stored_in_every_coding(name: str) -> None:
+    change = LowRankChange(torch.randn(8, 3), torch.randn(3, 6))
+    stored = coding_of(name).encode(*change.spectrum((torch.eye(6), torch.eye(6))).factors(3))
+    read = load(save(stored))
+    assert set(read) == set(stored)
+    assert all(torch.equal(read[key], stored[key]) for key in stored)
 
 
 def test_signs_are_the_least_squares_with_one_size_for_each_output() -> None:

@@ -390,3 +390,9 @@ def translated(backbone: Backbone, folder: Path) -> str:
     """What a stored translator makes of a word."""
     engine = open_engine(folder, backbone)
     return engine.translate([make_segment("en", "sv", "plain", "the text")])[0].text or "nothing"
+
+
+@pytest.mark.parametrize("lr", [float("nan"), float("inf"), 0.0])
+def test_a_rate_is_a_number_above_0(lr: float) -> None:
+    with pytest.raises(TrainingError, match=f"lr is {lr}, a number above 0"):
+        MtSettings(lr=lr)

@@ -57,6 +57,36 @@ def test_a_pair_is_dropped_for_its_first_fault(src: str, tgt: str, why: str | No
     assert reason(pair(src, tgt), "en", "sv") == why
 
 
+@pytest.mark.parametrize(
+    ("tgt", "text"),
+    [("hi", "यह मेरी किताब है।"), ("th", "ที่นี่มีร้านอาหารดีๆ ไหม"), ("ta", "இது என் புத்தகம்.")],
+)
+def test_vowel_signs_are_letters(tgt: str, text: str) -> None:
+    assert reason(pair("This is my book.", text), "en", tgt) is None
+    assert reason(pair("This is my book.", f"{text} {'1' * len(text)}"), "en", tgt) == "letters"
+
+
+@pytest.mark.parametrize(
+    ("tgt", "src", "text", "why"),
+    [
+        ("zh", "The weather will be fine tomorrow in the whole country.", "明天全国天气晴好。", None),
+        ("ja", "The meeting has been postponed until next Wednesday.", "会議は来週の水曜日に延期されました。", None),
+        ("ko", "The weather will be fine tomorrow in the whole country.", "내일은 전국이 맑겠습니다.", None),
+        ("zh", "Please turn it off.", "请" * 60, "ratio"),
+        ("zh", "Please turn off all the lights before you leave.", "关灯", "ratio"),
+    ],
+)
+def test_a_wide_character_is_as_long_as_three_of_an_alphabet(tgt: str, src: str, text: str, why: str | None) -> None:
+    assert reason(pair(src, text), "en", tgt) == why
+
+
+def test_hindi_words_that_differ_in_vowel_signs_are_no_doubles() -> None:
+    pairs = [pair("day", "दिन"), pair("Day!", "दान"), pair("day.", "दिन।")]
+    assert {likeness(p.tgt) for p in sieve(pairs, "en", "hi").kept} == {"दान", "दिन"}
+    assert likeness("I ❤\ufe0f you") == likeness("i ❤ you")
+    assert likeness("İstanbul") == likeness("istanbul")
+
+
 def test_common_words_of_one_language_are_not_common_in_another() -> None:
     assert COMMON["en"].isdisjoint(COMMON["sv"])
 
@@ -302,6 +332,34 @@ def test_no_augmentation_makes_a_sentence_that_is_held_out() -> None:
     corpus = build_corpus(pairs, settings, held)
     assert {new.src for new in corpus.train if new.kind != "plain"} == set(made) - set(made[::2])
     assert corpus.dropped["x"]["evaluation"] == sum(new.src in made[::2] for new in free.train)
+
+
+def spoken(name: str, hour: tuple[str, str] = ("seven am", "sju på morgonen")) -> Pair:
+    (en, sv) = hour
+    marked = (f"wake {name} at <s0> {en} </s0>", f"väck {name} <s0> klockan {sv} </s0>")
+    return Pair(f"wake {name} at {en}", f"väck {name} klockan {sv}", "x", marked=marked)
+
+
+def unmarked(pair: Pair) -> str:
+    return re.sub(r"</?s\d> ?", "", pair.src).strip()
+
+
+def test_no_marked_variant_is_made_of_a_held_out_sentence() -> None:
+    settings = replace(PLAIN, marker=1, clocks=40)
+    free = build_corpus([spoken("Ann")], settings)
+    wanted = {unmarked(new) for new in free.train if "<s0>" in new.src} - {"wake Ann at seven am"}
+    assert len(wanted) > 9
+    corpus = build_corpus([spoken("Ann")], settings, frozenset(map(likeness, wanted)))
+    assert {new.src for new in corpus.train} == {new.src for new in free.train if unmarked(new) not in wanted}
+
+
+def test_no_marked_variant_is_made_of_a_dev_sentence() -> None:
+    hours = ("one", "ett"), ("two", "två"), ("three", "tre"), ("four", "fyra"), ("five", "fem"), ("six", "sex")
+    halves = ("am", "på morgonen"), ("p. m.", "på eftermiddagen")
+    pairs = [spoken("Ann", (f"{en} {half}", f"{sv} {part}")) for en, sv in hours for half, part in halves]
+    corpus = build_corpus(pairs, replace(PLAIN, dev=9, clocks=40))
+    assert corpus.dev
+    assert not {likeness(unmarked(new)) for new in corpus.train} & {likeness(one.src) for one in corpus.dev}
 
 
 def test_a_written_corpus_is_read_back_and_a_changed_one_refused(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import importlib
 
 import pytest
 
-MODULES = "alignment markers protect records review values values.digits values.grammar values.mention"  # with examples
+# those with examples
+MODULES = "alignment langcodes markers protect records review values values.digits values.grammar values.mention"
 
 
 @pytest.mark.parametrize("name", MODULES.split())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.spec import is_lang
 from translate import EngineError, Segment
 from translate.engines import apertium
 from translate.engines.apertium import ApertiumEngine, ApertiumOutput, apertium_pairs, escape, unescape
@@ -75,8 +76,17 @@ def fake(monkeypatch):
 
 
 def test_directions_are_named_by_two_letter_codes(fake):
-    expected = {"en-gl": "en-gl", "en-es": "eng-spa", "es-en_US": "spa-eng_US", "hbs-en": "hbs-eng"}
+    expected = {"en-gl": "en-gl", "en-es": "eng-spa", "es-en-US": "spa-eng_US", "hbs-en": "hbs-eng"}
     assert apertium_pairs() == expected
+
+
+def test_a_variant_is_a_region_of_the_target(fake):
+    fake["-l"] = "  spa-por_BR\n  eng-cat_valencia\n"
+    assert ApertiumEngine(("es", "pt-BR")).info().engine_id.startswith("apertium:spa-por_BR:")
+    assert ApertiumEngine(("en", "ca-valencia")).info().langpairs == ("en-ca-valencia",)
+    assert all(is_lang(code) for code in ("pt-BR", "ca-valencia"))
+    with pytest.raises(EngineError, match="not es-pt;"):
+        ApertiumEngine(("es", "pt"))
 
 
 def test_a_pair_that_is_not_installed_is_refused_with_those_that_are(fake):

@@ -100,6 +100,30 @@ def test_a_translation_that_runs_on_ends_where_the_positions_end(float32):
     assert engine.translate(segments([text]))[0].text
 
 
+def test_a_text_over_the_models_own_positions_is_refused_and_the_longest_below_is_taken(float32):
+    engine = Ct2Engine(float32[0], PAIR, decoding=Decoding(beam=1))
+    with pytest.raises(EngineError, match="too long, at most 255"):
+        engine.translate(segments(["house " * 300]))
+    text = "the new house is gone " * 15
+    longest = text + "1" * (255 - len(engine.cut(text + "1")) + 1)
+    assert len(engine.cut(longest)) == 255
+    assert engine.translate(segments([longest]))[0].text
+
+
+def test_a_model_that_does_not_say_its_positions_is_an_engine_error_where_they_end(float32, tmp_path):
+    shutil.copytree(float32[0], tmp_path / "ct2")
+    (tmp_path / "ct2/tokenizer_config.json").unlink()
+    engine = Ct2Engine(tmp_path / "ct2", PAIR)
+    with pytest.raises(EngineError, match="cannot translate texts of up to 301 discrete tokens: No position"):
+        engine.translate(segments(["1" * 299]))
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\x01"])
+def test_a_text_that_is_cut_to_nothing_has_an_empty_translation(float32, text):
+    [found] = Ct2Engine(float32[0], PAIR).translate(segments([text]))
+    assert (found.text, found.score) == ("", None)
+
+
 def test_a_conversion_that_computes_something_else_is_refused_and_leaves_nothing(learnt, tmp_path):
     """A padding embedding that is not zero: CTranslate2 starts the decoder from zero whatever it is."""
     wrong = tmp_path / "wrong"

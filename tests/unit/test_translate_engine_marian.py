@@ -91,6 +91,12 @@ def test_a_score_is_a_number_even_for_a_model_that_never_ends(wild):
     assert math.isfinite(found[0].score)
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff", "\x01"])
+def test_a_text_that_is_cut_to_nothing_has_an_empty_translation(wild, text):
+    [found] = MarianEngine(str(wild), PAIR).translate(segments([text]))
+    assert (found.text, found.score) == ("", None)
+
+
 def test_a_text_over_the_models_own_positions_is_refused(wild):
     with pytest.raises(EngineError, match="too long, at most 255"):
         MarianEngine(str(wild), PAIR).translate(segments(["house " * 300]))

@@ -1,10 +1,13 @@
 """Services on the net, against a local server that speaks as they do and can be busy, rude or wrong."""
 
+import base64
 import html
 import json
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +21,7 @@ from promptbank.translation.engines import choose_engine, offers, open_engine
 from promptbank.translation.offer import Asked
 from translate import EngineError, Segment
 from translate.engines.online import ATTEMPTS, DeepL, Google, LibreTranslate, OnlineEngine, Service
+from translate.engines.request import Address, BusyError, post
 from translate.memory import DictMemory, translate_segments
 
 EN_SV = ("en", "sv")
@@ -142,6 +146,8 @@ def test_a_service_that_stays_busy_is_an_error_after_some_attempts(fake: Fake) -
         ((403, {}, b"wrong key"), "refused with status 403: wrong key"),
         ((200, {}, b"<html>"), "answered no JSON"),
         ((200, {}, b'{"translations": "x"}'), "without a list"),
+        ((200, {}, b'{"translations": ["x"]}'), "without a list"),
+        ((200, {"content-encoding": "gzip"}, b"no gzip"), "answered what cannot be read"),
         ((200, {}, b'{"translations": [{"text": "a"}, {"text": "b"}]}'), "gave back 2 of 1 texts"),
     ],
 )
@@ -201,6 +207,131 @@ def test_an_address_or_key_that_cannot_be_is_refused() -> None:
         Google(("en", "tlh"))
     assert DeepL(EN_SV, KEY).name == "deepl:api-free.deepl.com"
     assert DeepL(EN_SV, "paid").name == "deepl:api.deepl.com"
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", " \r\n"])
+def test_white_space_around_a_key_is_no_part_of_it(fake: Fake, end: str) -> None:
+    for service in (DeepL(EN_SV, KEY + end, fake.url), LibreTranslate(EN_SV, fake.url, KEY + end)):
+        assert engine(service)[0].translate(segments("hello"))[0].text == "HELLO"
+    (_, _, headers), (_, libre, _) = fake.requests
+    assert {name.lower(): value for name, value in headers.items()}["authorization"] == f"DeepL-Auth-Key {KEY}"
+    assert libre["api_key"] == KEY
+
+
+@pytest.mark.parametrize("key", ["secr\u00e9t", "secr\net", "secr\x00et"])
+def test_a_key_with_other_characters_is_refused_without_showing_it(fake: Fake, key: str) -> None:
+    with pytest.raises(EngineError, match="DEEPL_AUTH_KEY has characters that no key has") as caught:
+        DeepL(EN_SV, key, fake.url)
+    assert "secr" not in str(caught.value)
+    with pytest.raises(EngineError, match="LIBRETRANSLATE_API_KEY has characters"):
+        LibreTranslate(EN_SV, fake.url, key)
+
+
+def test_a_header_that_http_forbids_is_told_once_without_the_key(fake: Fake) -> None:
+    with pytest.raises(EngineError, match="check both") as caught:
+        post("deepl", Address.parse(fake.url, "deepl"), "/v2/translate", {}, headers={"Authorization": f"{KEY}\n"})
+    assert not isinstance(caught.value, BusyError)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_key_that_a_service_says_back_is_not_told(fake: Fake) -> None:
+    fake.answers = [(403, {}, f"no such key: {KEY}".encode())]
+    with pytest.raises(EngineError, match=r"no such key: \.\.\.$"):
+        engine(services(fake)["deepl"])[0].translate(segments("hello"))
+
+
+def test_a_password_in_an_address_is_sent_and_never_shown(fake: Fake) -> None:
+    url = fake.url.replace("//", "//bob:pass@")
+    host = fake.url.removeprefix("http://")
+    online, _ = engine(LibreTranslate(EN_SV, f"{url}/api/"))
+    assert online.info().engine_id == f"libretranslate:http://{host}/api"
+    assert DeepL(EN_SV, KEY, url).name == f"deepl:{host}"
+    fake.answers = [(200, {}, b'{"translatedText": ["A"]}'), (403, {}, b"no"), (301, {"location": "/b/translate"}, b"")]
+    online.translate(segments("hello"))
+    ((path, _, headers),) = fake.requests
+    assert path == "/api/translate"
+    assert headers["Authorization"] == f"Basic {base64.b64encode(b'bob:pass').decode()}"
+    for said in ("refused with status 403", f"redirects to {fake.url}/b; give that address"):
+        with pytest.raises(EngineError, match=said) as caught:
+            online.translate(segments("hello"))
+        assert "pass" not in str(caught.value)
+    asked = Asked("en", "sv", None, Settings(home=Path("nowhere"), db="sqlite://"))
+    assert choose_engine(f"libretranslate:{url}", asked).engine == f"libretranslate:{fake.url}"
+
+
+@pytest.mark.parametrize("url", ["http://bob:pass@localhost:abc", "bob:pass@localhost", "http://h?key=pass", "http://"])
+def test_what_is_no_address_is_refused_before_a_request_without_its_password(url: str) -> None:
+    for made in (lambda: LibreTranslate(EN_SV, url), lambda: DeepL(EN_SV, KEY, url), lambda: Google(EN_SV, url)):
+        with pytest.raises(EngineError, match="give the server's address") as caught:
+            made()
+        assert "pass" not in str(caught.value)
+
+
+def test_what_a_page_answered_before_a_request_failed_is_remembered(fake: Fake) -> None:
+    ok = [(200, {}, b'<div class="result-container">A</div>')] * 2
+    fake.answers = [*ok, *[(503, {}, b"")] * ATTEMPTS]
+    memory, texts = DictMemory(), segments("one", "two", "six")
+    online, _ = engine(services(fake)["google"])
+    assert online.info().at_once == 1
+    assert engine(services(fake)["deepl"])[0].info().at_once == 50
+    with pytest.raises(EngineError, match="tried 6 times"):
+        translate_segments(online, memory, texts)
+    assert len(memory.recall(online.info().engine_id, [segment.key for segment in texts])) == 2
+
+
+@pytest.mark.parametrize(
+    ("langpair", "codes"),
+    [
+        (("en", "nb"), ("en", "no")),
+        (("he", "pt-BR"), ("iw", "pt")),
+        (("sv-SE", "zh"), ("sv", "zh-CN")),
+        (("fil", "zh-Hant-TW"), ("tl", "zh-TW")),
+        (("zh-TW", "zh-CN"), ("zh-TW", "zh-CN")),
+    ],
+)
+def test_google_is_asked_in_its_own_codes(fake: Fake, langpair: tuple[str, str], codes: tuple[str, str]) -> None:
+    Google(langpair, fake.url).translate(["hello"])
+    assert (fake.requests[0][1]["sl"], fake.requests[0][1]["tl"]) == codes
+
+
+@pytest.mark.parametrize(
+    ("langpair", "codes"),
+    [
+        (("pt-BR", "zh-TW"), ("PT", "ZH-HANT")),
+        (("en-GB", "zh-Hant-HK"), ("EN", "ZH-HANT")),
+        (("zh-TW", "pt-BR"), ("ZH", "PT-BR")),
+        (("sv-SE", "en-AU"), ("SV", "EN-GB")),
+        (("en", "zh-CN"), ("EN", "ZH-HANS")),
+        (("en", "sv-FI"), ("EN", "SV")),
+        (("en", "es-419"), ("EN", "ES-419")),
+    ],
+)
+def test_deepl_is_asked_in_its_own_codes(fake: Fake, langpair: tuple[str, str], codes: tuple[str, str]) -> None:
+    DeepL(langpair, KEY, fake.url).translate(["hello"])
+    assert (fake.requests[0][1]["source_lang"], fake.requests[0][1]["target_lang"]) == codes
+
+
+def test_languages_that_are_one_to_google_are_refused_and_unknown_ones_without_its_whole_list() -> None:
+    with pytest.raises(EngineError, match="does not translate pt-BR-pt-PT: both are 'pt' to it"):
+        Google(("pt-BR", "pt-PT"))
+    with pytest.raises(EngineError, match="does not know 'tlh'") as caught:
+        Google(("en", "tlh"))
+    assert len(str(caught.value)) < 100
+
+
+def test_a_text_that_is_too_long_for_google_is_refused_before_any_is_sent_and_not_quoted(fake: Fake) -> None:
+    google = services(fake)["google"]
+    with pytest.raises(EngineError, match="fewer than 5000 characters, not of 5000") as caught:
+        google.translate(["short", "x" * 5000])
+    assert len(str(caught.value)) < 100
+    assert not fake.requests
+
+
+def test_a_page_without_a_translation_is_an_error_that_quotes_the_beginning_of_the_text(fake: Fake) -> None:
+    fake.answers = [(200, {}, b"<html></html>")]
+    with pytest.raises(EngineError, match="no translation of 'xxx") as caught:
+        services(fake)["google"].translate(["x" * 4000])
+    assert len(str(caught.value)) < 300
 
 
 def test_nothing_leaves_the_machine_unless_a_service_is_named(fake: Fake, tmp_path: Any) -> None:

@@ -126,6 +126,17 @@ def test_texts_come_back_in_their_order_and_blanks_are_never_shown():
     assert len(shown) == 3
 
 
+def test_a_text_that_is_cut_to_nothing_is_never_shown_to_a_model():
+    def cut(text):
+        return [">>swe<<", *text.replace("\u200b", ""), "</s>"]
+
+    def search(rows, limit):
+        return [Hypothesis("".join(row[1:-1]), -1.0) for row in rows]
+
+    found = in_groups(["\u200b", "a\u200b", "\u200b \u200b"], cut, Decoding(), search)
+    assert [(one.text, one.score) for one in found] == [("", None), ("a", -1.0), (" ", -1.0)]
+
+
 def test_a_text_that_is_too_long_is_an_error_and_never_cut():
     with pytest.raises(EngineError, match="31 discrete tokens is too long, at most 30"):
         in_groups(["a", "c" * 31], list, Decoding(longest_source=30), lambda *_: [])
@@ -149,6 +160,10 @@ def test_sizes_and_settings_name_all_their_faults():
         MarianSizes(heads=3)
     with pytest.raises(NmtError, match=r"steps 0 .*dropout 1\.0 .*lr -1 .*batch_tokens 8 must hold"):
         TrainSettings(steps=0, dropout=1.0, lr=-1, batch_tokens=8)
+    with pytest.raises(NmtError, match=r"schedule 'cosine' is unknown, choose from inverse-sqrt\.v1, cosine\.v1"):
+        TrainSettings(schedule="cosine")
+    with pytest.raises(NmtError, match=r"lr nan must be above 0; clip inf must be above 0"):
+        TrainSettings(lr=float("nan"), clip=float("inf"))
     with pytest.raises(EngineError, match="beam 0"):
         Decoding(beam=0)
 

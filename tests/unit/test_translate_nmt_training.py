@@ -108,6 +108,7 @@ def test_stopped_and_taken_up_again_ends_with_the_same_bits(tmp_path, stops):
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
     whole, cut = (read_curve(tmp_path / name / "curve.jsonl") for name in ("whole", "cut"))
     assert [point.step for point in cut] == [point.step for point in whole]
+    assert [point.loss for point in cut] == [point.loss for point in whole]
     assert [point.dev_loss for point in cut] == [point.dev_loss for point in whole]
 
 
@@ -199,6 +200,24 @@ def test_long_pairs_are_left_out_and_counted(tmp_path):
     long = [("the red house " * 20, "det röda huset")]
     outcome = train_marian(replace(SHORT, train=[*PAIRS, *long]), tmp_path, stop=lambda: True)
     assert (outcome.pairs, outcome.left_out) == (20, 1)
+
+
+def test_a_training_that_failed_before_its_first_step_leaves_no_pieces_of_its_texts_to_the_next(tmp_path):
+    with pytest.raises(NmtError, match="all 20 pairs are longer than 2"):
+        train_marian(replace(SHORT, settings=replace(SHORT.settings, longest=2)), tmp_path / "failed")
+    other = replace(SHORT, train=[(f"um {n} dois", f"ett {n} två") for n in range(30)], dev=())
+    for name in ("failed", "fresh"):
+        train_marian(other, tmp_path / name, stop=lambda: True)
+    failed, fresh = (load_pieces(tmp_path / name / "pieces") for name in ("failed", "fresh"))
+    assert failed == fresh
+
+
+def test_another_training_is_refused_before_it_changes_the_pieces_of_a_folder(tmp_path):
+    train_marian(SHORT, tmp_path, stop=lambda: True)
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    with pytest.raises(NmtError, match=r"another training \(train differ\)"):
+        train_marian(replace(SHORT, train=PAIRS[:9]), tmp_path)
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):

@@ -142,7 +142,7 @@ def unescape(stream: str) -> ApertiumOutput:
 
 def _langcode(code: str) -> str:
     base, _, variant = code.partition("_")
-    return LANGUAGES.get(base, base) + (f"_{variant}" if variant else "")
+    return LANGUAGES.get(base, base) + (f"-{variant}" if variant else "")
 
 
 def _version(direction: str) -> str:

@@ -8,8 +8,9 @@ Two kinds of directories are told apart by their SentencePiece files: Marian's, 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ class Ct2Engine:
         self._pieces, self._start = kind.pieces, kind.pieces.start(code)
         self._end = [EOS] if kind.ends else []
         self._translator = _translator(kind.model, compute_type, threads)
-        self._decoding = decoding or Decoding()
+        wanted = decoding or Decoding()
+        self._decoding = replace(wanted, longest_source=min(wanted.longest_source, kind.longest or sys.maxsize))
         digest = model_sha256(kind.files)
         options = f"{self._translator.compute_type},{self._decoding},patience={PATIENCE:g}{',' + code if code else ''}"
         markers: Markers = "trained" if kind.pieces.marked else "bracket"
@@ -89,16 +91,26 @@ class Ct2Engine:
         return [*self._start, *self._pieces.cut(text), *self._end]
 
     def decode(self, rows: list[list[str]], limit: int) -> list[tuple[list[str], float]]:
-        """Return the best hypothesis of each row of discrete tokens, with its mean log-probability a token."""
-        found = self._translator.translate_batch(
-            rows,
-            beam_size=self._decoding.beam,
-            patience=PATIENCE,
-            length_penalty=self._decoding.length_penalty,
-            max_decoding_length=min(limit, self._decoding.longest_source),  # positions end there on both sides
-            max_input_length=0,
-            return_scores=True,
-        )
+        """Return the best hypothesis of each row of discrete tokens, with its mean log-probability a token.
+
+        Raises:
+            EngineError: the model cannot translate a row, such as one that is longer than its positions.
+        """
+        try:
+            found = self._translator.translate_batch(
+                rows,
+                beam_size=self._decoding.beam,
+                patience=PATIENCE,
+                length_penalty=self._decoding.length_penalty,
+                max_decoding_length=min(limit, self._decoding.longest_source),  # positions end there on both sides
+                max_input_length=0,
+                return_scores=True,
+            )
+        except RuntimeError as exc:
+            longest = max(map(len, rows), default=0)
+            raise EngineError(
+                f"CTranslate2 cannot translate texts of up to {longest} discrete tokens: {exc}; split them"
+            ) from exc
         return [(one.hypotheses[0], self._mean(one.scores[0], len(one.hypotheses[0]))) for one in found]
 
     def _search(self, rows: list[list[str]], limit: int) -> list[Hypothesis]:
@@ -110,12 +122,21 @@ class Ct2Engine:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A directory: its model's folder, the files that decide translations, whether texts end with ``</s>``."""
+    """A directory.
+
+    Attributes:
+        model: its model's folder.
+        files: those that decide translations.
+        pieces: of both languages.
+        ends: whether texts end with ``</s>``.
+        longest: discrete tokens that the model has positions for; None where the directory does not say.
+    """
 
     model: Path
     files: tuple[Path, ...]
     pieces: Pieces
     ends: bool
+    longest: int | None
 
 
 def _kind(folder: Path) -> _Kind:
@@ -135,7 +156,16 @@ def _kind(folder: Path) -> _Kind:
         pieces.cut("a")
     except (OSError, ValueError, RuntimeError, AttributeError) as exc:
         raise EngineError(f"the files of {folder} are damaged: {exc}") from exc
-    return _Kind(model, tuple({model / "model.bin", model / "config.json", words, *spm}), pieces, ends)
+    return _Kind(model, tuple({model / "model.bin", model / "config.json", words, *spm}), pieces, ends, _longest(model))
+
+
+def _longest(model: Path) -> int | None:
+    """Return the longest text of a model's tokenizer settings, as transformers writes them: one less than positions."""
+    try:
+        said = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8")).get("model_max_length")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return max(1, said - 1) if isinstance(said, int) else None
 
 
 def _vocabulary(path: Path) -> dict[str, int]:

@@ -85,7 +85,8 @@ def in_groups(
 ) -> list[Hypothesis]:
     """Translate texts group by group, and return the hypotheses in the order of the texts.
 
-    A text of white space is its own translation: nothing. It is never shown to a model.
+    A text of white space, or of characters that are cut to nothing (U+200B), is its own translation: nothing. It is
+    never shown to a model, which would invent a sentence.
 
     Args:
         texts: any number.
@@ -97,8 +98,10 @@ def in_groups(
     Raises:
         EngineError: a text is too long for the model.
     """
-    live = [row for row, text in enumerate(texts) if text.strip()]
-    tokens = [cut(texts[row]) for row in live]
+    nothing = cut("")
+    said = {row: cut(text) for row, text in enumerate(texts) if text.strip()}
+    live = [row for row, tokens in said.items() if tokens != nothing]
+    tokens = [said[row] for row in live]
     longest = max(range(len(live)), key=lambda at: len(tokens[at]), default=0)
     if live and len(tokens[longest]) > decoding.longest_source:
         raise EngineError(

@@ -57,7 +57,6 @@ class Trainer:
             model.parameters(), lr=settings.lr, betas=(0.9, 0.98), eps=1e-9, weight_decay=settings.weight_decay
         )
         self._progress = Progress()
-        self._losses: list[float] = []
         self._since = (time.monotonic(), 0)
 
     def run(self, path: Path, identity: str, stop: Callable[[], bool]) -> int:
@@ -78,10 +77,10 @@ class Trainer:
         with torch.random.fork_rng():
             while self._progress.step < steps:
                 for batch in self._epoch():
-                    loss = self._step(batch)
+                    self._step(batch)
                     step = self._progress.step
                     halt = step == steps or stop()
-                    self._report(loss, checked=step % every == 0, last=step == steps)
+                    self._report(checked=step % every == 0, last=step == steps)
                     if halt or step % every == 0:
                         save_checkpoint(path, identity, self._model, self._optimizer, self._progress)
                     if halt:
@@ -97,8 +96,8 @@ class Trainer:
             progress.batch :
         ]
 
-    def _step(self, batch: Sequence[int]) -> float:
-        """Learn one batch; return its loss."""
+    def _step(self, batch: Sequence[int]) -> None:
+        """Learn one batch."""
         settings, progress = self._settings, self._progress
         torch.manual_seed(settings.seed * 1_000_003 + progress.step)
         for group in self._optimizer.param_groups:
@@ -115,9 +114,12 @@ class Trainer:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._progress = replace(
-            progress, step=progress.step + 1, batch=progress.batch + 1, tokens=progress.tokens + tokens
+            progress,
+            step=progress.step + 1,
+            batch=progress.batch + 1,
+            tokens=progress.tokens + tokens,
+            losses=(*progress.losses, value),
         )
-        return value
 
     def _rate(self, step: int) -> float:
         settings = self._settings
@@ -127,9 +129,8 @@ class Trainer:
         device = self._model.device.type
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self._settings.autocast)
 
-    def _report(self, loss: float, *, checked: bool, last: bool) -> None:
+    def _report(self, *, checked: bool, last: bool) -> None:
         """Add a point to the curve, when one is due."""
-        self._losses.append(loss)
         progress = self._progress
         if not (checked or last or progress.step % self._settings.log_every == 0):
             return
@@ -140,12 +141,12 @@ class Trainer:
                 epoch=progress.epoch,
                 tokens=progress.tokens,
                 lr=self._rate(progress.step),
-                loss=sum(self._losses) / len(self._losses),
+                loss=sum(progress.losses) / len(progress.losses),
                 dev_loss=self._dev_loss() if self._dev and (checked or last) else None,
                 tokens_per_second=(progress.tokens - tokens) / max(now - then, 1e-9),
             )
         )
-        self._losses = []
+        self._progress = replace(progress, losses=())
         self._since = (time.monotonic(), progress.tokens)
 
     @torch.no_grad()

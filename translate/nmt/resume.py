@@ -31,12 +31,14 @@ class Progress:
         epoch: epoch under way, from 0.
         batch: batches of it that are done.
         tokens: target tokens learnt from so far.
+        losses: of the steps since the last point of the curve.
     """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     tokens: int = 0
+    losses: tuple[float, ...] = ()
 
 
 def save_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
@@ -78,7 +80,8 @@ def load_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: Opti
     own = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     model.load_state_dict({**model.state_dict(), **own, **_tied(model, own)})
     _restore(optimizer, tensors)
-    return Progress(**json.loads(metadata["progress"]))
+    said = json.loads(metadata["progress"])
+    return Progress(**{**said, "losses": tuple(said.get("losses", ()))})
 
 
 def _tied(model: nn.Module, own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from translate.nmt.errors import NmtError
+from translate.nmt.schedule import SCHEDULES
 
 __all__ = ["MarianSizes", "TrainSettings"]
 
@@ -92,8 +94,12 @@ class TrainSettings:
             if not 0 <= getattr(self, name) < 1
         ]
         faults += [
-            f"{name} {getattr(self, name)} must be above 0" for name in ("lr", "clip") if getattr(self, name) <= 0
+            f"{name} {getattr(self, name)} must be above 0"
+            for name in ("lr", "clip")
+            if not 0 < getattr(self, name) < math.inf
         ]
+        if self.schedule not in SCHEDULES:
+            faults.append(f"schedule {self.schedule!r} is unknown, choose from {', '.join(SCHEDULES)}")
         if self.batch_tokens < self.longest:
             faults.append(f"batch_tokens {self.batch_tokens} must hold a text of {self.longest} tokens (longest)")
         if faults:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -92,12 +93,16 @@ def train_marian(
     if not train:
         raise NmtError("there are no pairs to learn from")
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = _pieces(folder / "pieces", train, job.sizes.vocabulary)
+    said, claim = _said(job, train, dev), folder / "training.json"
+    claimed = claim.exists()
+    if claimed:
+        _refuse_another(claim, said)
+    pieces = _pieces(folder / "pieces", train, job.sizes.vocabulary, anew=not claimed)
     rows = _encoded(train, pieces, job.settings.longest)
     if not rows:
         raise NmtError(f"all {len(train)} pairs are longer than {job.settings.longest} discrete tokens (longest)")
     outcome = partial(Outcome, pairs=len(rows), left_out=len(train) - len(rows))
-    identity = _claim(folder / "training.json", job, pieces, (train, dev))
+    identity = _claim(claim, said | {"pieces": pieces.sha256})
     if (folder / "model").is_dir():
         return outcome(finished=True, step=job.settings.steps, model=folder / "model")
     model = build_marian(job.sizes, pieces, dropout=job.settings.dropout, seed=job.settings.seed)
@@ -112,9 +117,12 @@ def train_marian(
     return outcome(finished=True, step=step, model=folder / "model")
 
 
-def _pieces(folder: Path, train: Sequence[Pair], size: int) -> Pieces:
-    """Load the pieces that this training made, or make them; the vocabulary file is written last."""
-    if not (folder / PIECE_FILES[-1]).is_file():
+def _pieces(folder: Path, train: Sequence[Pair], size: int, *, anew: bool) -> Pieces:
+    """Load the pieces that this training made, or make them; the vocabulary file is written last.
+
+    In a folder that no training has claimed they may be of other texts: its run failed early.
+    """
+    if anew or not (folder / PIECE_FILES[-1]).is_file():
         train_pieces((text for pair in train for text in pair), size).save(folder)
     return load_pieces(folder)
 
@@ -124,29 +132,40 @@ def _encoded(pairs: Iterable[Pair], pieces: Pieces, longest: int) -> list[Encode
     return [(src, tgt) for src, tgt in rows if max(len(src), len(tgt)) <= longest]
 
 
-def _claim(path: Path, job: Job, pieces: Pieces, data: tuple[Sequence[Pair], Sequence[Pair]]) -> str:
-    """Write what is trained into the folder, or check that it is what the folder is for; return its identity.
+def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+    """Return what is trained, its pieces not known yet.
 
     How often is logged, and on which device, is no part of it.
     """
     settings = {key: value for key, value in asdict(job.settings).items() if key not in ("log_every", "check_every")}
-    said = {
+    return {
         "langpair": list(job.langpair),
         "sizes": asdict(job.sizes),
         "settings": settings,
-        "pieces": pieces.sha256,
-        "train": {"pairs": len(data[0]), "sha256": _sha256(data[0])},
-        "dev": {"pairs": len(data[1]), "sha256": _sha256(data[1])},
+        "pieces": None,
+        "train": {"pairs": len(train), "sha256": _sha256(train)},
+        "dev": {"pairs": len(dev), "sha256": _sha256(dev)},
     }
+
+
+def _claim(path: Path, said: dict[str, Any]) -> str:
+    """Write what is trained into the folder, or check that it is what the folder is for; return its identity."""
     if not path.exists():
-        path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    _refuse_another(path, said)
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _refuse_another(path: Path, said: dict[str, Any]) -> None:
+    """Refuse a folder that was claimed by another training; what is None is not known yet."""
     known = json.loads(path.read_text(encoding="utf-8"))
-    others = [key for key in said if known.get(key) != said[key]]
+    others = [key for key, value in said.items() if value is not None and known.get(key) != value]
     if others:
         raise NmtError(
             f"{path.parent} is the folder of another training ({', '.join(others)} differ); name another one"
         )
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _sha256(pairs: Iterable[Pair]) -> str:

@@ -1,10 +1,12 @@
 """Values that a translation must keep: numbers, money, percentages, clock times and dates, compared by what they say.
 
-A language is a module with a ``GRAMMAR``; one without degrades to digits, and the comparison says so.
+A language is a module with a ``GRAMMAR``, which its regions ("en-GB") share; one without degrades to digits, and the
+comparison says so.
 """
 
 from __future__ import annotations
 
+from translate.langcodes import lookup
 from translate.values import en, sv
 from translate.values.compare import Comparison, agree, compare
 from translate.values.digits import digits_grammar
@@ -29,7 +31,7 @@ GRAMMARS: dict[str, Grammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
 
 def read_values(text: str, lang: str) -> tuple[Mention, ...]:
     """Return the values a text says, from left to right; numbers in digits only where the language has no module."""
-    return (GRAMMARS.get(lang) or digits_grammar(lang)).read(text)
+    return (lookup(GRAMMARS, lang) or digits_grammar(lang)).read(text)
 
 
 def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> Comparison:
@@ -50,7 +52,7 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     >>> compare_texts("ten am", "tio på kvällen", src="en", tgt="sv").reasons()
     ("the source says 10:00 ('ten am')", "the target says 22:00 ('tio på kvällen')")
     """
-    unknown = [lang for lang in (src, tgt) if lang not in GRAMMARS]
+    unknown = [lang for lang in (src, tgt) if lookup(GRAMMARS, lang) is None]
     if not unknown:
         return compare(read_values(source, src), read_values(target, tgt), lenient=lenient)
     note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
@@ -71,7 +73,7 @@ def written_value(mention: Mention, tgt: str) -> str | None:
     >>> [written_value(one, "sv") for one in read_values("up 33% to $2.7 billion on Dec 13", "en")]
     ['33 %', '2,7 miljarder dollar', '13 december']
     """
-    grammar = GRAMMARS.get(tgt)
+    grammar = lookup(GRAMMARS, tgt)
     text = grammar.writer(mention) if grammar and grammar.writer else None
     read = grammar.read(text) if grammar and text else ()
     return text if [one.readings for one in read] == [mention.readings] else None
