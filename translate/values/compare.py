@@ -13,7 +13,7 @@ from translate.values.mention import Kind, Mention
 __all__ = ["Comparison", "agree", "compare"]
 
 UNITED: frozenset[Kind] = frozenset({"money", "percent"})
-CONFLICTING = frozenset({"month", "week", "weekend", "year", "ordinal"})
+CONFLICTING = frozenset({"money", "month", "week", "weekend", "year", "ordinal"})
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def paired_digits(below_100: Mapping[str, int]) -> Rule:
 
     words = {word: n for word, n in below_100.items() if not word.isdigit()}
     high, low = (words_of(w for w, n in words.items() if n in span) for span in (range(17, 21), range(10, 100)))
-    return phrase_rule(rf"(?P<high>{high}) (?P<low>{low})", read)
+    return phrase_rule(rf"(?P<high>{high})[ -](?P<low>{low})", read)
 
 
 def words_of(table: Iterable[str]) -> str:

@@ -46,9 +46,11 @@ AMOUNTS = Amounts(
     | dict.fromkeys(("bn", "b"), Decimal(10**9))  # left in English
     | dict.fromkeys(("biljon", "biljoner"), Decimal(10**12)),
     half="och en halv",
+    half_of="(?:en )?halv",
     percent=(
         "procent",
         "procents",
+        "procenten",
         "procentig",
         "procentiga",
         "procentigt",
@@ -57,7 +59,7 @@ AMOUNTS = Amounts(
     ),
     points=("procentenhet", "procentenheter"),
     currencies=dict.fromkeys(("kr", "krona", "kronor", "kronors"), "SEK")
-    | dict.fromkeys(("dollar", "dollars"), "USD")
+    | dict.fromkeys(("dollar", "dollars", "us dollar", "us-dollar", "amerikansk dollar", "amerikanska dollar"), "USD")
     | {"euro": "EUR", "pund": "GBP", "yen": "JPY"},
     scaled_currencies={"mkr": (Decimal(10**6), "SEK"), "mnkr": (Decimal(10**6), "SEK"), "tkr": (Decimal(1000), "SEK")}
     | {"mdkr": (Decimal(10**9), "SEK")},
@@ -100,6 +102,7 @@ LONG = words_of(word for word, n in MINUTES.items() if n >= 10 and not word.isdi
 O_CLOCK = r"(?P<clock>klockan|klockslaget|kl\.?)\s*"
 BEFORE = rf"(?:{O_CLOCK})?"
 BEHIND = f"{PART}?"
+NO_RANGE = "(?<!mellan )"
 
 
 def _hours(found: re.Match[str]) -> Iterable[int] | None:
@@ -158,12 +161,12 @@ CLOCKS = (
     phrase_rule(rf"{BEFORE}{HOUR} noll (?P<minute>{words_of(list(UNITS)[:10])}){BEHIND}", _at),
     phrase_rule(rf"{BEFORE}{HOUR} (?P<minute>{LONG}){BEHIND}", _at),
     phrase_rule(rf"{O_CLOCK}{HOUR}(?: och)? (?P<minute>{LONG}){BEHIND}", _at),
-    phrase_rule(rf"{HOUR} och (?P<minute>{LONG}){PART}", _at),
-    phrase_rule(rf"{HOUR} och (?P<minute>{QUARTERS})", _at),
+    phrase_rule(rf"{NO_RANGE}{HOUR} och (?P<minute>{LONG}){PART}", _at),
+    phrase_rule(rf"{NO_RANGE}{HOUR} och (?P<minute>{QUARTERS})", _at),
     phrase_rule(rf"{O_CLOCK}{HOUR}{BEHIND}", _at),
     phrase_rule(rf"{O_CLOCK}(?P<number>\d{{3,4}}){BEHIND}", _run_together),
     phrase_rule(rf"{HOUR}{PART}", _at),
-    phrase_rule(rf"(?P<hour>\d{{1,2}})-tiden{BEHIND}", _at),
+    phrase_rule(rf"(?P<hour>[01]?\d|2[0-4])-tiden{BEHIND}", _at),
     phrase_rule("(?:klockan )?tolv mitt på dagen|mitt på dagen", lambda _: _fixed(12 * 60)),
     phrase_rule("midnatt", lambda _: _fixed(0)),
 )
@@ -218,7 +221,8 @@ WAYS: dict[str, tuple[int, ...]] = {
 }
 SPELLS: dict[str, tuple[Kind, tuple[int, ...]]] = {
     rf"{way} {unit}": (kind, far) for way, far in WAYS.items() for unit, kind in UNITS_OF_TIME.items()
-} | {
+}
+SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far in WAYS.items() if far != (0,)} | {
     "i fjol": ("year", (-1,)),
     "veckans": ("week", (0,)),
     "dagens|i ?kväll|kvällens": ("day", (0,)),  # also "of the day", "in the evening"
