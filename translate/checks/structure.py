@@ -26,7 +26,7 @@ FAMILIES: dict[str, frozenset[Kind]] = {
     "number_mismatch": frozenset({"number"}),
     "money_mismatch": frozenset({"money"}),
     "percent_mismatch": frozenset({"percent"}),
-    "time_mismatch": frozenset({"clock"}),
+    "time_mismatch": frozenset({"clock", "part"}),
     "date_mismatch": frozenset({"weekday", "day", "date", "month", "week", "weekend", "year"}),
 }
 TIME_SLOTS = frozenset({"time"})

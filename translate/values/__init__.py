@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from translate.values import en, sv
 from translate.values.compare import Comparison, agree, compare
+from translate.values.dayparts import compare_parts, read_parts
 from translate.values.digits import digits_grammar
 from translate.values.grammar import Grammar
 from translate.values.mention import Mention, Reading
@@ -52,7 +53,9 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     """
     unknown = [lang for lang in (src, tgt) if lang not in GRAMMARS]
     if not unknown:
-        return compare(read_values(source, src), read_values(target, tgt), lenient=lenient)
+        mine, its = read_values(source, src), read_values(target, tgt)
+        parts = read_parts(source, GRAMMARS[src], mine), read_parts(target, GRAMMARS[tgt], its)
+        return compare_parts(compare(mine, its, lenient=lenient), *parts)
     note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
     grammar = digits_grammar(tgt)
     return compare(grammar.read(source), grammar.read(target), note=note)

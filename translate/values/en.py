@@ -195,4 +195,9 @@ GRAMMAR = Grammar(
         *relative_rules(SPELLS, weak=True),
         AMOUNTS,
     ),
+    day_parts={
+        "morning": r"(?<!\bgood[ -])\bmornings?\b",
+        "afternoon": r"(?<!\bgood )\bafternoons?\b",
+        "evening or night": r"(?<!\bgood )\b(?:evenings?|tonight|(?:mid|over)?nights?)\b",
+    },
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from translate.values.mention import Mention, Reading, clock_readings, number
 
@@ -31,11 +31,13 @@ class Grammar:
         lang: its code.
         rules: of two rules that read equally far, the earlier one counts.
         writer: how the language writes a value that another one says; None where nobody has told it.
+        day_parts: parts of the day with the regular expression of the words that name them.
     """
 
     lang: str
     rules: tuple[Rule, ...]
     writer: Callable[[Mention], str | None] | None = None
+    day_parts: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, text: str) -> tuple[Mention, ...]:
         """Return the values a text says, from left to right."""

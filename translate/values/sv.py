@@ -229,6 +229,9 @@ SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far 
     "från (?:och med )?(?:nu|i ?dag)": ("day", (0,)),
 }
 
+NO_GREETING = r"(?<!\bgod )(?<!\bgod)"
+NOT_TOMORROW = r"(?<!\bi )(?<!\bi)(?<!över)"
+
 GRAMMAR = Grammar(
     "sv",
     (
@@ -241,4 +244,9 @@ GRAMMAR = Grammar(
         AMOUNTS,
     ),
     write,
+    {
+        "morning": rf"{NO_GREETING}(?:{NOT_TOMORROW}morgon(?!dag)|förmiddag)|\b(?:morgnar|i ?morse|går morse|bitti\b)",
+        "afternoon": rf"{NO_GREETING}eftermiddag",
+        "evening or night": rf"{NO_GREETING}(?:kväll|\b(?:mid|i|\w*s)?natt|\bnätter)",
+    },
 )
