@@ -91,13 +91,14 @@ class Amounts:
         half = self._half.match(text, end)
         if half:
             values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
-        scale = self._scale.match(text, end)
+        scale, times = self._scale.match(text, end), Decimal(1)
         if scale:
-            values = [value * self.scales[scale[0].strip("-").strip().casefold()] for value in values]
+            times = self.scales[scale[0].strip("-").strip().casefold()]
+            values = [value * times for value in values]
             end, weak = scale.end(), False
         values = [-value for value in values] if minus else values
         mention = self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
-        return replace(mention, ordinal=ordinal)
+        return replace(mention, ordinal=ordinal, scale=times * mention.scale)
 
     def _number(self, text: str, at: int) -> tuple[list[Decimal], int, bool, bool] | None:
         """Return the values of the number at an offset, its end, and whether it is weak and an ordinal in words."""
@@ -124,7 +125,8 @@ class Amounts:
         if name in self.points:
             return Mention(at, end, text[at:end], frozenset(Reading("percent", v, "points") for v in values), plain)
         times, code = self._scaled_currencies.get(name, (Decimal(1), self._currencies.get(name, "")))
-        return Mention(at, end, text[at:end], frozenset(Reading("money", v * times, code) for v in values), plain, weak)
+        money = frozenset(Reading("money", v * times, code) for v in values)
+        return Mention(at, end, text[at:end], money, plain, weak, scale=times)
 
     @cached_property
     def _currencies(self) -> Mapping[str, str]:

@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from translate.values.mention import Kind, Mention, Reading
+from translate.values.mention import UNITED, Kind, Mention, Reading
 
 __all__ = ["Comparison", "agree", "compare"]
 
-UNITED: frozenset[Kind] = frozenset({"money", "percent"})
 CONFLICTING = frozenset({"money", "month", "week", "weekend", "year", "ordinal"})
 
 
@@ -35,24 +34,36 @@ class Comparison:
 
     @property
     def compatible(self) -> bool:
-        """Whether every mention has a partner, with its unit."""
-        return not self.missing and not self.added and not self.bare()
+        """Whether every mention has a partner, with its unit and no other."""
+        return not self.missing and not self.added and not self.bare() and not self.invented()
 
     def reasons(self, kinds: frozenset[Kind] | None = None) -> tuple[str, ...]:
         """Say in words what is missing and what was added, of all kinds or some."""
         missing = [f"the source says {m}" for m in self.missing if kinds is None or m.kind in kinds]
         added = [f"the target says {m}" for m in self.added if kinds is None or m.kind in kinds]
         bare = [f"{a} lost its unit: {b}" for a, b in self.bare() if kinds is None or a.kind in kinds]
-        return (*missing, *added, *bare)
+        invented = [f"{a} got a unit: {b}" for a, b in self.invented() if kinds is None or b.kind in kinds]
+        return (*missing, *added, *bare, *invented)
 
     def bare(self) -> tuple[tuple[Mention, Mention], ...]:
-        """Return the agreeing pairs in which an amount of money or a percentage became a plain number."""
-        return tuple((a, b) for a, b in self.pairs if a.kind in UNITED and b.kind == "number")
+        """Return the agreeing pairs in which an amount of money or a percentage became a plain number.
+
+        One of a list or range whose unit stands with another one is not plain.
+        """
+        return tuple((a, b) for a, b in self.pairs if _has_unit(a) and not _has_unit(b) and not a.readings & b.loose)
+
+    def invented(self) -> tuple[tuple[Mention, Mention], ...]:
+        """Return the agreeing pairs in which a plain number became an amount of money or a percentage."""
+        return tuple((a, b) for a, b in self.pairs if _has_unit(b) and not _has_unit(a) and not b.readings & a.loose)
 
     def narrowed(self) -> tuple[str, ...]:
         """Say which agreeing pairs leave something open that the other says, such as "am"."""
         open_ones = [(a, b) for a, b in self.pairs if a.readings != b.readings]
         return tuple(f"{a} became {b}" for a, b in open_ones)
+
+
+def _has_unit(mention: Mention) -> bool:
+    return mention.kind in UNITED
 
 
 def agree(a: Mention, b: Mention, *, lenient: bool = False) -> bool:

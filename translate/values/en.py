@@ -28,6 +28,7 @@ ORDINALS |= {f"{word[:-1]}ieth": n * 10 for word, n in TENS.items()}
 SPOKEN = CardinalWords(
     CARDINALS, ORDINALS, weak=frozenset({"zero", "one", "first", "second", "third"}), joined=False, link="and"
 )
+DOLLARS = [f"{whose}{word}" for whose in ("", "us ", "u.s. ", "u. s. ", "american ") for word in ("dollar", "dollars")]
 AMOUNTS = Amounts(
     digits=Digits(group=",", point=r"\.", ordinal=r"(?:st|nd|rd|th|s)(?!\w)"),
     spoken=SPOKEN,
@@ -39,7 +40,7 @@ AMOUNTS = Amounts(
     half_of="(?:a )?half(?:[ -]an?)?",
     percent=("percent", "per cent", "pct"),
     points=("percentage point", "percentage points"),
-    currencies=dict.fromkeys(("dollar", "dollars", "us dollar", "us dollars", "u.s. dollar", "u.s. dollars"), "USD")
+    currencies=dict.fromkeys((*DOLLARS, "u. s. d."), "USD")
     | {"euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP"}
     | {"yen": "JPY", "krona": "SEK", "kronor": "SEK", "crowns": "SEK"},
     scaled_currencies={"mln euros": (Decimal(10**6), "EUR")},
@@ -200,4 +201,6 @@ GRAMMAR = Grammar(
         "afternoon": r"(?<!\bgood )\bafternoons?\b",
         "evening or night": r"(?<!\bgood )\b(?:evenings?|tonight|(?:mid|over)?nights?)\b",
     },
+    range_word="to",
+    list_words="and|or",
 )

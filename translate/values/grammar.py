@@ -32,12 +32,16 @@ class Grammar:
         rules: of two rules that read equally far, the earlier one counts.
         writer: how the language writes a value that another one says; None where nobody has told it.
         day_parts: parts of the day with the regular expression of the words that name them.
+        range_word: word between the ends of a range ("to").
+        list_words: regular expression of words between the members of a list ("and|or").
     """
 
     lang: str
     rules: tuple[Rule, ...]
     writer: Callable[[Mention], str | None] | None = None
     day_parts: Mapping[str, str] = field(default_factory=dict)
+    range_word: str = "-"
+    list_words: str = ","
 
     def read(self, text: str) -> tuple[Mention, ...]:
         """Return the values a text says, from left to right."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["DAY_PARTS", "Kind", "Mention", "Reading", "clock_readings", "number"]
+__all__ = ["DAY_PARTS", "UNITED", "Kind", "Mention", "Reading", "clock_readings", "number"]
 
 Kind = Literal[
     "number", "money", "percent", "clock", "weekday", "day", "date", "part", "month", "week", "year", "weekend"
 ]
+UNITED: frozenset[Kind] = frozenset({"money", "percent"})
 DAY = 24 * 60
 DAY_PARTS = ("morning", "afternoon", "evening or night")
 _NAMES = {"weekday": ("", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
@@ -61,6 +62,7 @@ class Mention:
         loose: what it may say beside, when its partner is explicit: "nine" may be 09:00, "$5" may be 5.
         weak: also used without any value ("one", "second", "may"); it may lack a partner.
         ordinal: an ordinal in words ("third"), which none but another ordinal translates.
+        scale: what a word behind the number ("billion") multiplied it by.
     """
 
     start: int
@@ -70,6 +72,7 @@ class Mention:
     loose: frozenset[Reading] = frozenset()
     weak: bool = False
     ordinal: bool = False
+    scale: Decimal = Decimal(1)
 
     @property
     def kind(self) -> Kind:

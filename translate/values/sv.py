@@ -37,6 +37,11 @@ SPOKEN = CardinalWords(
     joined=True,
     link="och",
 )
+DOLLARS = [
+    "dollars",
+    "u. s. d.",
+    *(f"{whose}dollar" for whose in ("", "us ", "us-", "u. s. ", "amerikansk ", "amerikanska ")),
+]
 AMOUNTS = Amounts(
     digits=Digits(group=r"[ \u00a0\u202f.]", point="[,.]", ordinal="(?::?(?:a|e)|:?an|-?(?:talet|tal))(?!\\w)"),
     spoken=SPOKEN,
@@ -59,7 +64,7 @@ AMOUNTS = Amounts(
     ),
     points=("procentenhet", "procentenheter"),
     currencies=dict.fromkeys(("kr", "krona", "kronor", "kronors"), "SEK")
-    | dict.fromkeys(("dollar", "dollars", "us dollar", "us-dollar", "amerikansk dollar", "amerikanska dollar"), "USD")
+    | dict.fromkeys(DOLLARS, "USD")
     | {"euro": "EUR", "pund": "GBP", "yen": "JPY"},
     scaled_currencies={"mkr": (Decimal(10**6), "SEK"), "mnkr": (Decimal(10**6), "SEK"), "tkr": (Decimal(1000), "SEK")}
     | {"mdkr": (Decimal(10**9), "SEK")},
@@ -249,4 +254,6 @@ GRAMMAR = Grammar(
         "afternoon": rf"{NO_GREETING}eftermiddag",
         "evening or night": rf"{NO_GREETING}(?:kväll|\b(?:mid|i|\w*s)?natt|\bnätter)",
     },
+    range_word="till",
+    list_words="och|eller",
 )
