@@ -117,16 +117,19 @@ class ByValues:
     """A span that says a value (nine am, friday, two hundred) stands where the target says the same one."""
 
     def __call__(self, sentence: Sentence, index: int, wanted: Wanted) -> Iterator[Proposal]:
-        """Propose the stretch from the first to the last agreeing mention, when every value of the span has one."""
+        """Propose each agreeing mention of a single value, the stretch from the first to the last one of several."""
         values = read_values(wanted.value, sentence.src)
         mentions = read_values(sentence.target, sentence.tgt)
         found = [[m for m in mentions if agree(value, m, lenient=True)] for value in values]
         if not values or not all(found):
             return
-        firsts = [min(one, key=lambda m: m.start) for one in found]
-        start, end = min(m.start for m in firsts), max(m.end for m in firsts)
-        alone = len(found) > 1 or len(found[0]) == 1
-        yield Proposal(index, start, end, "value", BY_VALUE if alone else BY_VALUE - 5)
+        if len(found) > 1:
+            firsts = [min(one, key=lambda m: m.start) for one in found]
+            yield Proposal(index, min(m.start for m in firsts), max(m.end for m in firsts), "value", BY_VALUE)
+            return
+        score = BY_VALUE if len(found[0]) == 1 else BY_VALUE - 5
+        for mention in found[0]:
+            yield Proposal(index, mention.start, mention.end, "value", score)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ __all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "titl
 
 PATTERNS: dict[str, re.Pattern[str]] = {
     "url": re.compile(r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"),
-    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "email": re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "ticker": re.compile(r"(?<![\w$])\$[A-Za-z][A-Za-z.]{0,5}(?<!\.)(?!\w)"),
     "handle": re.compile(r"(?<![\w@])@\w{2,}"),
     "hashtag": re.compile(r"(?<![\w#])#[^\W\d]\w+"),

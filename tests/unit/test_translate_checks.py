@@ -47,6 +47,14 @@ def test_a_bad_translation_raises_the_flag_that_names_it(text: str, flag: str) -
     assert flag in flags(replace(GOOD, text=text))
 
 
+@pytest.mark.parametrize("entity", ["&quot;", "&#39;", "&amp;", "&#x27;", "&nbsp;"])
+def test_an_entity_is_debris_unless_the_source_has_it(entity: str) -> None:
+    text = f"{GOOD.text} {entity}"
+    assert "debris" in flags(replace(GOOD, text=text))
+    assert flags(replace(GOOD, source=replace(GOOD.source, text=f"{GOOD.source.text} {entity}"), text=text)) == set()
+    assert flags(replace(GOOD, text=f"{GOOD.text} R&D; B&Q")) == set()
+
+
 def test_an_empty_text_is_dropped_and_nothing_else_is_said_of_it() -> None:
     found = run_checks(replace(GOOD, text=" "))
     assert [flag.name for flag in found] == ["empty"]

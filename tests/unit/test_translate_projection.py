@@ -27,6 +27,13 @@ def test_a_value_the_target_does_not_say_is_not_found() -> None:
     assert stretches(target, project(Sentence(SOURCE, target, "en", "sv"), [NINE, FRIDAY])) == [None, "fredag"]
 
 
+def test_spans_that_say_the_same_value_get_a_place_each() -> None:
+    target = "flytta fem från fem"
+    both = [Wanted(5, 9, "amount", "five"), Wanted(15, 19, "time", "five")]
+    found = project(Sentence("move five from five", target, "en", "sv"), both, ["values.v1"])
+    assert [p and (p.start, p.end) for p in found] == [(7, 10), (16, 19)]
+
+
 @pytest.mark.parametrize(
     ("forms", "target", "stretch"),
     [

@@ -15,7 +15,8 @@ from translate.protect import title_cased, words_left
 
 __all__ = ["CopyCheck", "DebrisCheck", "EmptyCheck", "LanguageCheck", "LengthCheck", "RepetitionCheck", "chrf"]
 
-_DEBRIS = re.compile(r"<unk>|\u2047|\ufffd|</?s\d*>|<pad>|(?<!\w)X\d+(?!\w)|[\[\]]")
+_ENTITY = r"&(?:quot|apos|amp|lt|gt|nbsp|#\d+|#[xX][\da-fA-F]+);"
+_DEBRIS = re.compile(rf"<unk>|\u2047|\ufffd|</?s\d*>|<pad>|(?<!\w)X\d+(?!\w)|[\[\]]|{_ENTITY}")
 _REPEATED = re.compile(r"(?<!\w)(\w+(?: \w+){0,3}?)(?:[ ,]+\1){2,}(?!\w)", re.IGNORECASE)
 
 
@@ -104,7 +105,7 @@ class RepetitionCheck:
 
 
 class DebrisCheck:
-    """Marks, placeholders and unknown-word signs that the source does not have."""
+    """Marks, placeholders, HTML entities and unknown-word signs that the source does not have."""
 
     flags = ("debris",)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from translate.langcodes import lookup
 from translate.values import en, sv
 from translate.values.compare import Comparison, agree, compare
+from translate.values.dayparts import compare_parts, read_parts
 from translate.values.digits import digits_grammar
 from translate.values.grammar import Grammar
+from translate.values.lists import share_units
 from translate.values.mention import Mention, Reading
 
 __all__ = [
@@ -54,10 +56,17 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     """
     unknown = [lang for lang in (src, tgt) if lookup(GRAMMARS, lang) is None]
     if not unknown:
-        return compare(read_values(source, src), read_values(target, tgt), lenient=lenient)
+        mine, its = _with_units(source, src), _with_units(target, tgt)
+        parts = read_parts(source, GRAMMARS[src], mine), read_parts(target, GRAMMARS[tgt], its)
+        return compare_parts(compare(mine, its, lenient=lenient), *parts)
     note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
     grammar = digits_grammar(tgt)
     return compare(grammar.read(source), grammar.read(target), note=note)
+
+
+def _with_units(text: str, lang: str) -> tuple[Mention, ...]:
+    grammar = GRAMMARS[lang]
+    return share_units(text, grammar.read(text), range_word=grammar.range_word, list_words=grammar.list_words)
 
 
 def written_value(mention: Mention, tgt: str) -> str | None:

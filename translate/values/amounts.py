@@ -16,6 +16,7 @@ __all__ = ["Amounts", "Digits"]
 
 SIGNS = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "CHF")}
+MILLIONS = {f"m{code}": (Decimal(10**6), code.upper()) for code in ("sek", "eur", "usd")}
 
 _MINUS = re.compile(r"[-\u2212\u2013](?=\S)|minus\s+", re.IGNORECASE)
 
@@ -61,6 +62,7 @@ class Amounts:
         scales: words and abbreviations behind a number that multiply it; single letters count right behind the digits
             alone ("10 B&Q stores", "8-K" and "30 b/o" say nothing of the kind).
         half: regular expression of "and a half" behind a number.
+        half_of: regular expression of "half a" before a scale.
         percent: words for percent.
         points: words for percentage points.
         currencies: words for currencies, with their codes.
@@ -71,6 +73,7 @@ class Amounts:
     spoken: CardinalWords | None
     scales: Mapping[str, Decimal]
     half: str
+    half_of: str
     percent: tuple[str, ...]
     points: tuple[str, ...]
     currencies: Mapping[str, str]
@@ -88,16 +91,20 @@ class Amounts:
         half = self._half.match(text, end)
         if half:
             values, end, weak = [value + Decimal("0.5") for value in values], half.end(), False
-        scale = self._scale.match(text, end)
+        scale, times = self._scale.match(text, end), Decimal(1)
         if scale:
-            values = [value * self.scales[scale[0].strip("-").strip().casefold()] for value in values]
+            times = self.scales[scale[0].strip("-").strip().casefold()]
+            values = [value * times for value in values]
             end, weak = scale.end(), False
         values = [-value for value in values] if minus else values
         mention = self._with_unit(text, (at, end), values, sign[1].casefold() if sign else "", weak=weak)
-        return replace(mention, ordinal=ordinal)
+        return replace(mention, ordinal=ordinal, scale=times * mention.scale)
 
     def _number(self, text: str, at: int) -> tuple[list[Decimal], int, bool, bool] | None:
         """Return the values of the number at an offset, its end, and whether it is weak and an ordinal in words."""
+        halved = self._half_of.match(text, at)
+        if halved:
+            return [Decimal("0.5")], halved.end(), False, False
         digits = self.digits.pattern.match(text, at)
         if digits:
             return self.digits.values(digits), digits.end(), False, False
@@ -117,20 +124,30 @@ class Amounts:
             return Mention(at, end, text[at:end], frozenset(Reading("percent", v) for v in values), plain)
         if name in self.points:
             return Mention(at, end, text[at:end], frozenset(Reading("percent", v, "points") for v in values), plain)
-        times, code = self.scaled_currencies.get(name, (Decimal(1), self._currencies.get(name, "")))
-        return Mention(at, end, text[at:end], frozenset(Reading("money", v * times, code) for v in values), plain)
+        times, code = self._scaled_currencies.get(name, (Decimal(1), self._currencies.get(name, "")))
+        money = frozenset(Reading("money", v * times, code) for v in values)
+        return Mention(at, end, text[at:end], money, plain, weak, scale=times)
 
     @cached_property
     def _currencies(self) -> Mapping[str, str]:
         return {**SIGNS, **CODES, **self.currencies}
 
     @cached_property
+    def _scaled_currencies(self) -> Mapping[str, tuple[Decimal, str]]:
+        return {**MILLIONS, **self.scaled_currencies}
+
+    @cached_property
     def _sign(self) -> re.Pattern[str]:
-        return re.compile(rf"({words_of([*SIGNS, *CODES])})\s?(?=[\d.])", re.IGNORECASE)
+        return re.compile(rf"({words_of([*SIGNS, *CODES, *MILLIONS])})\s?(?=[\d.])", re.IGNORECASE)
 
     @cached_property
     def _half(self) -> re.Pattern[str]:
         return re.compile(rf"\s+{self.half}(?!\w)", re.IGNORECASE)
+
+    @cached_property
+    def _half_of(self) -> re.Pattern[str]:
+        words = words_of(word for word in self.scales if len(word) > 1)
+        return re.compile(rf"{self.half_of}(?=[\s-]?(?:{words})(?!\w))", re.IGNORECASE)
 
     @cached_property
     def _scale(self) -> re.Pattern[str]:
@@ -139,7 +156,7 @@ class Amounts:
 
     @cached_property
     def _unit(self) -> re.Pattern[str]:
-        words = words_of([*self.percent, *self.points, *self.scaled_currencies, *self._currencies])
+        words = words_of([*self.percent, *self.points, *self._scaled_currencies, *self._currencies])
         return re.compile(rf"[\s-]?(%|(?:{words})(?!\w))", re.IGNORECASE)
 
 

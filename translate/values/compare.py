@@ -5,15 +5,15 @@ Comparing digits is too strict: on FLORES the human translation itself differs i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from translate.values.mention import Kind, Mention
+from translate.values.mention import UNITED, Kind, Mention, Reading
 
 __all__ = ["Comparison", "agree", "compare"]
 
-UNITED: frozenset[Kind] = frozenset({"money", "percent"})
-CONFLICTING = frozenset({"month", "week", "weekend", "year", "ordinal"})
+CONFLICTING = frozenset({"money", "month", "week", "weekend", "year", "ordinal"})
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,36 @@ class Comparison:
 
     @property
     def compatible(self) -> bool:
-        """Whether every mention has a partner, with its unit."""
-        return not self.missing and not self.added and not self.bare()
+        """Whether every mention has a partner, with its unit and no other."""
+        return not self.missing and not self.added and not self.bare() and not self.invented()
 
     def reasons(self, kinds: frozenset[Kind] | None = None) -> tuple[str, ...]:
         """Say in words what is missing and what was added, of all kinds or some."""
         missing = [f"the source says {m}" for m in self.missing if kinds is None or m.kind in kinds]
         added = [f"the target says {m}" for m in self.added if kinds is None or m.kind in kinds]
         bare = [f"{a} lost its unit: {b}" for a, b in self.bare() if kinds is None or a.kind in kinds]
-        return (*missing, *added, *bare)
+        invented = [f"{a} got a unit: {b}" for a, b in self.invented() if kinds is None or b.kind in kinds]
+        return (*missing, *added, *bare, *invented)
 
     def bare(self) -> tuple[tuple[Mention, Mention], ...]:
-        """Return the agreeing pairs in which an amount of money or a percentage became a plain number."""
-        return tuple((a, b) for a, b in self.pairs if a.kind in UNITED and b.kind == "number")
+        """Return the agreeing pairs in which an amount of money or a percentage became a plain number.
+
+        One of a list or range whose unit stands with another one is not plain.
+        """
+        return tuple((a, b) for a, b in self.pairs if _has_unit(a) and not _has_unit(b) and not a.readings & b.loose)
+
+    def invented(self) -> tuple[tuple[Mention, Mention], ...]:
+        """Return the agreeing pairs in which a plain number became an amount of money or a percentage."""
+        return tuple((a, b) for a, b in self.pairs if _has_unit(b) and not _has_unit(a) and not b.readings & a.loose)
 
     def narrowed(self) -> tuple[str, ...]:
         """Say which agreeing pairs leave something open that the other says, such as "am"."""
         open_ones = [(a, b) for a, b in self.pairs if a.readings != b.readings]
         return tuple(f"{a} became {b}" for a, b in open_ones)
+
+
+def _has_unit(mention: Mention) -> bool:
+    return mention.kind in UNITED
 
 
 def agree(a: Mention, b: Mention, *, lenient: bool = False) -> bool:
@@ -81,7 +93,8 @@ def compare(
     partner = _matching(source, target, tests)
     pairs = tuple((source[i], target[j]) for i, j in sorted(partner.items()))
     missing = [m for i, m in enumerate(source) if i not in partner]
-    added = [m for j, m in enumerate(target) if j not in set(partner.values())]
+    matched = set(partner.values())
+    added = [m for j, m in enumerate(target) if j not in matched]
     return Comparison(pairs, _counting(missing, added), _counting(added, missing), note)
 
 
@@ -98,22 +111,56 @@ def _sort(mention: Mention) -> str:
 def _matching(
     source: Sequence[Mention], target: Sequence[Mention], tests: Sequence[Callable[[Mention, Mention], bool]]
 ) -> dict[int, int]:
-    """Return a largest matching (Kuhn's augmenting paths) that keeps to the earlier tests where it can."""
+    """Return a largest matching (shortest augmenting paths) that keeps to the earlier tests where it can."""
     partner: dict[int, int] = {}
-
-    def augment(i: int, fits: Callable[[Mention, Mention], bool], seen: set[int]) -> bool:
-        for j in range(len(target)):
-            if j in seen or not fits(source[i], target[j]):
-                continue
-            seen.add(j)
-            holder = next((h for h, held in partner.items() if held == j), None)
-            if holder is None or augment(holder, fits, seen):
-                partner[i] = j
-                return True
-        return False
-
+    holder: dict[int, int] = {}
     for fits in tests:
+        fitting = _fitting(source, target, fits)
+        closed: set[int] = set()
         for i in range(len(source)):
             if i not in partner:
-                augment(i, fits, set())
+                _augment(i, fitting, partner, holder, closed)
     return partner
+
+
+def _fitting(
+    source: Sequence[Mention], target: Sequence[Mention], fits: Callable[[Mention, Mention], bool]
+) -> list[list[int]]:
+    """Return for each source mention the places of the target mentions that fit; equal ones share a list."""
+    known: dict[tuple[frozenset[Reading], frozenset[Reading]], list[int]] = {}
+    for one in source:
+        if (one.readings, one.loose) not in known:
+            known[one.readings, one.loose] = [j for j, other in enumerate(target) if fits(one, other)]
+    return [known[one.readings, one.loose] for one in source]
+
+
+def _augment(
+    start: int, fitting: Sequence[Sequence[int]], partner: dict[int, int], holder: dict[int, int], closed: set[int]
+) -> None:
+    """Give a mention a partner, by moving others to other partners if need be.
+
+    Where none is left, the places that were asked for are closed: no later path through them ends at a free one.
+    """
+    asked: dict[int, int] = {}
+    waiting = deque([start])
+    while waiting:
+        i = waiting.popleft()
+        for j in fitting[i]:
+            if j in asked or j in closed:
+                continue
+            asked[j] = i
+            if j not in holder:
+                _move(j, asked, partner, holder)
+                return
+            waiting.append(holder[j])
+    closed.update(asked)
+
+
+def _move(free: int, asked: Mapping[int, int], partner: dict[int, int], holder: dict[int, int]) -> None:
+    """Give a free place to who asked for it, its former place to who asked for that one, and so on."""
+    place: int | None = free
+    while place is not None:
+        one = asked[place]
+        former = partner.get(one)
+        partner[one], holder[place] = place, one
+        place = former

@@ -28,6 +28,7 @@ ORDINALS |= {f"{word[:-1]}ieth": n * 10 for word, n in TENS.items()}
 SPOKEN = CardinalWords(
     CARDINALS, ORDINALS, weak=frozenset({"zero", "one", "first", "second", "third"}), joined=False, link="and"
 )
+DOLLARS = [f"{whose}{word}" for whose in ("", "us ", "u.s. ", "u. s. ", "american ") for word in ("dollar", "dollars")]
 AMOUNTS = Amounts(
     digits=Digits(group=",", point=r"\.", ordinal=r"(?:st|nd|rd|th|s)(?!\w)"),
     spoken=SPOKEN,
@@ -36,9 +37,11 @@ AMOUNTS = Amounts(
     | dict.fromkeys(("b", "bn", "bln", "billion"), Decimal(10**9))
     | dict.fromkeys(("tn", "trn", "trillion"), Decimal(10**12)),
     half="and a half",
+    half_of="(?:a )?half(?:[ -]an?)?",
     percent=("percent", "per cent", "pct"),
     points=("percentage point", "percentage points"),
-    currencies={"dollar": "USD", "dollars": "USD", "euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP"}
+    currencies=dict.fromkeys((*DOLLARS, "u. s. d."), "USD")
+    | {"euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP"}
     | {"yen": "JPY", "krona": "SEK", "kronor": "SEK", "crowns": "SEK"},
     scaled_currencies={"mln euros": (Decimal(10**6), "EUR")},
 )
@@ -72,6 +75,7 @@ PART = rf"(?:\s*(?P<part>{'|'.join(PARTS)})|(?=\s*(?P<day>{'|'.join(DAY_PARTS)})
 HOUR = rf"(?P<hour>{words_of(HOURS)})"
 MINUTE = rf"(?P<minute>quarter|{words_of(MINUTES)})"
 QUARTERS = words_of(word for word, n in MINUTES.items() if n in (15, 30, 45) and not word.isdigit())
+NO_SPAN = rf"(?!\s+(?:(?:{words_of(list(UNITS)[1:10])})\s+)?(?:hours?|minutes?|days?)(?!\w))"
 LONG = words_of(word for word, n in MINUTES.items() if n >= 10 and not word.isdigit())
 
 
@@ -121,7 +125,7 @@ def _fixed(*minutes: int) -> frozenset[Reading]:
 CLOCKS = (
     phrase_rule(rf"half past {HOUR}{PART}?", _half),
     phrase_rule(rf"(?:a )?{MINUTE}(?: minutes?)? (?P<way>past|after) {HOUR}{PART}?", _past),
-    phrase_rule(rf"(?:a )?{MINUTE} minutes? (?P<way>to|till|before|of) {HOUR}{PART}?", _past),
+    phrase_rule(rf"(?:a )?{MINUTE} minutes? (?P<way>to|till|before|of) {HOUR}{NO_SPAN}{PART}?", _past),
     phrase_rule(rf"(?:a )?(?P<minute>quarter) (?P<way>to|till|before|of) {HOUR}{PART}?", _past),
     phrase_rule(rf"(?P<minute>five|ten|twenty|twenty five) (?P<way>to|till) {HOUR}{PART}", _past),
     phrase_rule(rf"{HOUR} and (?P<minute>{QUARTERS}){PART}", _at),
@@ -129,7 +133,7 @@ CLOCKS = (
     phrase_rule(rf"(?P<hour>1?\d)[.](?P<minute>[0-5]\d){PART}", _at),
     phrase_rule(rf"{HOUR}\s*o'?\s?clock{PART}?", _at),
     phrase_rule(rf"{HOUR}{PART}", _at),
-    phrase_rule(rf"{HOUR} (?P<minute>{LONG}){PART}?", _at),
+    phrase_rule(rf"{HOUR}[ -](?P<minute>{LONG}){PART}?", _at),
     phrase_rule(rf"{HOUR} (?:oh?|zero) (?P<oh>{words_of(list(UNITS)[1:10])}){PART}?", _at),
     phrase_rule(rf"(?P<number>\d{{3,4}}|\w+(?: thousand| hundred)(?: and)?(?: \w+){{0,2}}?){PART}", _military),
     phrase_rule("(?:twelve |12 )?(?:mid )?(?:noon|midday)|mid day", lambda _: _fixed(12 * 60)),
@@ -167,7 +171,7 @@ RELATIVE: dict[str, tuple[Kind, tuple[int, ...]]] = {
     "tomorrow(?:'?s)?": ("day", (1,)),
     "yesterday(?:'?s)?": ("day", (-1,)),
     "tonight(?:'?s)?|this (?:morning|afternoon|evening)": ("day", (0,)),
-    "last night(?:'?s)?": ("day", (-1, 0)),
+    "last night(?:'?s)?": ("day", (-1,)),
 }
 UNITS_OF_TIME: tuple[Kind, ...] = ("week", "weekend", "month", "year")
 WAYS: dict[str, tuple[int, ...]] = {
@@ -177,7 +181,9 @@ WAYS: dict[str, tuple[int, ...]] = {
 }
 SPELLS: dict[str, tuple[Kind, tuple[int, ...]]] = {
     rf"{way} {unit}(?:'?s)?": (unit, far) for way, far in WAYS.items() for unit in UNITS_OF_TIME
-} | {"from (?:now|today)": ("day", (0,))}
+}
+SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far in WAYS.items() if far != (0,)}
+SPELLS |= {"from (?:now|today)": ("day", (0,))}
 
 GRAMMAR = Grammar(
     "en",
@@ -190,4 +196,11 @@ GRAMMAR = Grammar(
         *relative_rules(SPELLS, weak=True),
         AMOUNTS,
     ),
+    day_parts={
+        "morning": r"(?<!\bgood[ -])\bmornings?\b",
+        "afternoon": r"(?<!\bgood )\bafternoons?\b",
+        "evening or night": r"(?<!\bgood )\b(?:evenings?|tonight|(?:mid|over)?nights?)\b",
+    },
+    range_word="to",
+    list_words="and|or",
 )

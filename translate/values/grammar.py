@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from translate.values.mention import Mention, Reading, clock_readings, number
 
@@ -31,11 +31,17 @@ class Grammar:
         lang: its code.
         rules: of two rules that read equally far, the earlier one counts.
         writer: how the language writes a value that another one says; None where nobody has told it.
+        day_parts: parts of the day with the regular expression of the words that name them.
+        range_word: word between the ends of a range ("to").
+        list_words: regular expression of words between the members of a list ("and|or").
     """
 
     lang: str
     rules: tuple[Rule, ...]
     writer: Callable[[Mention], str | None] | None = None
+    day_parts: Mapping[str, str] = field(default_factory=dict)
+    range_word: str = "-"
+    list_words: str = ","
 
     def read(self, text: str) -> tuple[Mention, ...]:
         """Return the values a text says, from left to right."""
@@ -92,7 +98,7 @@ def paired_digits(below_100: Mapping[str, int]) -> Rule:
 
     words = {word: n for word, n in below_100.items() if not word.isdigit()}
     high, low = (words_of(w for w, n in words.items() if n in span) for span in (range(17, 21), range(10, 100)))
-    return phrase_rule(rf"(?P<high>{high}) (?P<low>{low})", read)
+    return phrase_rule(rf"(?P<high>{high})[ -](?P<low>{low})", read)
 
 
 def words_of(table: Iterable[str]) -> str:

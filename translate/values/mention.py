@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-__all__ = ["Kind", "Mention", "Reading", "clock_readings", "number"]
+__all__ = ["DAY_PARTS", "UNITED", "Kind", "Mention", "Reading", "clock_readings", "number"]
 
-Kind = Literal["number", "money", "percent", "clock", "weekday", "day", "date", "month", "week", "year", "weekend"]
+Kind = Literal[
+    "number", "money", "percent", "clock", "weekday", "day", "date", "part", "month", "week", "year", "weekend"
+]
+UNITED: frozenset[Kind] = frozenset({"money", "percent"})
 DAY = 24 * 60
+DAY_PARTS = ("morning", "afternoon", "evening or night")
 _NAMES = {"weekday": ("", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 
 
@@ -21,7 +25,8 @@ class Reading:
     Attributes:
         kind: what it is.
         value: a number or amount as it is; minutes since midnight of a clock; 1 (Monday) to 7; days from today;
-            month * 100 + day of a date, month * 100 of a month; weeks, weekends, months or years from now.
+            the place in ``DAY_PARTS`` of a part of the day; month * 100 + day of a date, month * 100 of a month; weeks,
+            weekends, months or years from now, -1 to 1.
         unit: the currency of money; "points" of percentage points.
     """
 
@@ -35,9 +40,11 @@ class Reading:
             return f"{whole // 60:02}:{whole % 60:02}"
         if self.kind == "weekday":
             return _NAMES["weekday"][whole]
-        if self.kind in ("date", "month"):
+        if self.kind == "part":
+            return DAY_PARTS[whole]
+        if self.kind in ("date", "month") and whole >= 100:
             return f"month {whole // 100}" + (f" day {whole % 100}" if whole % 100 else "")
-        if self.kind in ("day", "week", "weekend", "year"):
+        if self.kind in ("day", "week", "weekend", "month", "year"):
             return f"{self.kind} {whole:+}"
         unit = {"percent": f" % {self.unit}".rstrip(), "money": f" {self.unit}"}.get(self.kind, "")
         return f"{self.value.normalize():f}{unit}"
@@ -55,6 +62,7 @@ class Mention:
         loose: what it may say beside, when its partner is explicit: "nine" may be 09:00, "$5" may be 5.
         weak: also used without any value ("one", "second", "may"); it may lack a partner.
         ordinal: an ordinal in words ("third"), which none but another ordinal translates.
+        scale: what a word behind the number ("billion") multiplied it by.
     """
 
     start: int
@@ -64,6 +72,7 @@ class Mention:
     loose: frozenset[Reading] = frozenset()
     weak: bool = False
     ordinal: bool = False
+    scale: Decimal = Decimal(1)
 
     @property
     def kind(self) -> Kind:

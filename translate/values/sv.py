@@ -37,6 +37,11 @@ SPOKEN = CardinalWords(
     joined=True,
     link="och",
 )
+DOLLARS = [
+    "dollars",
+    "u. s. d.",
+    *(f"{whose}dollar" for whose in ("", "us ", "us-", "u. s. ", "amerikansk ", "amerikanska ")),
+]
 AMOUNTS = Amounts(
     digits=Digits(group=r"[ \u00a0\u202f.]", point="[,.]", ordinal="(?::?(?:a|e)|:?an|-?(?:talet|tal))(?!\\w)"),
     spoken=SPOKEN,
@@ -46,9 +51,11 @@ AMOUNTS = Amounts(
     | dict.fromkeys(("bn", "b"), Decimal(10**9))  # left in English
     | dict.fromkeys(("biljon", "biljoner"), Decimal(10**12)),
     half="och en halv",
+    half_of="(?:en )?halv",
     percent=(
         "procent",
         "procents",
+        "procenten",
         "procentig",
         "procentiga",
         "procentigt",
@@ -57,7 +64,7 @@ AMOUNTS = Amounts(
     ),
     points=("procentenhet", "procentenheter"),
     currencies=dict.fromkeys(("kr", "krona", "kronor", "kronors"), "SEK")
-    | dict.fromkeys(("dollar", "dollars"), "USD")
+    | dict.fromkeys(DOLLARS, "USD")
     | {"euro": "EUR", "pund": "GBP", "yen": "JPY"},
     scaled_currencies={"mkr": (Decimal(10**6), "SEK"), "mnkr": (Decimal(10**6), "SEK"), "tkr": (Decimal(1000), "SEK")}
     | {"mdkr": (Decimal(10**9), "SEK")},
@@ -100,6 +107,7 @@ LONG = words_of(word for word, n in MINUTES.items() if n >= 10 and not word.isdi
 O_CLOCK = r"(?P<clock>klockan|klockslaget|kl\.?)\s*"
 BEFORE = rf"(?:{O_CLOCK})?"
 BEHIND = f"{PART}?"
+NO_RANGE = "(?<!mellan )"
 
 
 def _hours(found: re.Match[str]) -> Iterable[int] | None:
@@ -158,12 +166,12 @@ CLOCKS = (
     phrase_rule(rf"{BEFORE}{HOUR} noll (?P<minute>{words_of(list(UNITS)[:10])}){BEHIND}", _at),
     phrase_rule(rf"{BEFORE}{HOUR} (?P<minute>{LONG}){BEHIND}", _at),
     phrase_rule(rf"{O_CLOCK}{HOUR}(?: och)? (?P<minute>{LONG}){BEHIND}", _at),
-    phrase_rule(rf"{HOUR} och (?P<minute>{LONG}){PART}", _at),
-    phrase_rule(rf"{HOUR} och (?P<minute>{QUARTERS})", _at),
+    phrase_rule(rf"{NO_RANGE}{HOUR} och (?P<minute>{LONG}){PART}", _at),
+    phrase_rule(rf"{NO_RANGE}{HOUR} och (?P<minute>{QUARTERS})", _at),
     phrase_rule(rf"{O_CLOCK}{HOUR}{BEHIND}", _at),
     phrase_rule(rf"{O_CLOCK}(?P<number>\d{{3,4}}){BEHIND}", _run_together),
     phrase_rule(rf"{HOUR}{PART}", _at),
-    phrase_rule(rf"(?P<hour>\d{{1,2}})-tiden{BEHIND}", _at),
+    phrase_rule(rf"(?P<hour>[01]?\d|2[0-4])-tiden{BEHIND}", _at),
     phrase_rule("(?:klockan )?tolv mitt på dagen|mitt på dagen", lambda _: _fixed(12 * 60)),
     phrase_rule("midnatt", lambda _: _fixed(0)),
 )
@@ -218,12 +226,16 @@ WAYS: dict[str, tuple[int, ...]] = {
 }
 SPELLS: dict[str, tuple[Kind, tuple[int, ...]]] = {
     rf"{way} {unit}": (kind, far) for way, far in WAYS.items() for unit, kind in UNITS_OF_TIME.items()
-} | {
+}
+SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far in WAYS.items() if far != (0,)} | {
     "i fjol": ("year", (-1,)),
     "veckans": ("week", (0,)),
     "dagens|i ?kväll|kvällens": ("day", (0,)),  # also "of the day", "in the evening"
     "från (?:och med )?(?:nu|i ?dag)": ("day", (0,)),
 }
+
+NO_GREETING = r"(?<!\bgod )(?<!\bgod)"
+NOT_TOMORROW = r"(?<!\bi )(?<!\bi)(?<!över)"
 
 GRAMMAR = Grammar(
     "sv",
@@ -237,4 +249,11 @@ GRAMMAR = Grammar(
         AMOUNTS,
     ),
     write,
+    {
+        "morning": rf"{NO_GREETING}(?:{NOT_TOMORROW}morgon(?!dag)|förmiddag)|\b(?:morgnar|i ?morse|går morse|bitti\b)",
+        "afternoon": rf"{NO_GREETING}eftermiddag",
+        "evening or night": rf"{NO_GREETING}(?:kväll|\b(?:mid|i|\w*s)?natt|\bnätter)",
+    },
+    range_word="till",
+    list_words="och|eller",
 )

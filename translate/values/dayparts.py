@@ -1,0 +1,51 @@
+"""Parts of the day: "this morning" must not become "i kväll", whether an hour stands beside it or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from translate.values.compare import Comparison
+from translate.values.grammar import Grammar
+from translate.values.mention import DAY_PARTS, Mention, Reading
+
+__all__ = ["compare_parts", "read_parts"]
+
+
+def read_parts(text: str, grammar: Grammar, values: Sequence[Mention]) -> tuple[Mention, ...]:
+    """Return the parts of the day that a text names, from left to right; greetings name none.
+
+    Args:
+        text: of the grammar's language.
+        grammar: of the language.
+        values: what the text says; a part inside a clock time is weak, for it is compared with its hour.
+    """
+    clocks = [one for one in values if one.kind == "clock"]
+    found = []
+    for name, pattern in grammar.day_parts.items():
+        says = frozenset({Reading("part", Decimal(DAY_PARTS.index(name)))})
+        for part in re.finditer(pattern, text, re.IGNORECASE):
+            timed = any(one.start < part.end() and part.start() < one.end for one in clocks)
+            found.append(Mention(part.start(), part.end(), part[0], says, weak=timed))
+    return tuple(sorted(found, key=lambda one: one.start))
+
+
+def compare_parts(found: Comparison, source: Sequence[Mention], target: Sequence[Mention]) -> Comparison:
+    """Return a comparison with the parts of the day in it.
+
+    Two texts differ where each names one and none is shared: translations often leave a part away, or name one more.
+    Where all stand inside clock times nothing is compared again: "three in the morning" is "tre på natten".
+
+    Args:
+        found: the values compared.
+        source: parts that the source text names.
+        target: parts that its translation names.
+    """
+    if not source or not target or all(one.weak for one in (*source, *target)):
+        return found
+    shared = [(one, other) for one in source for other in target if one.readings == other.readings]
+    if shared:
+        return replace(found, pairs=(*found.pairs, shared[0]))
+    return replace(found, missing=(*found.missing, *source), added=(*found.added, *target))
