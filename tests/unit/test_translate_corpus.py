@@ -384,5 +384,6 @@ def test_a_folder_without_a_manifest_is_no_corpus(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_settings_are_told_at_once() -> None:
-    with pytest.raises(CorpusError, match=r"title is 2.*cap of a is -1.*repeat of b is 0.*dev is -1; it is at least 0.*both 'sv'"):
+    faults = r"title is 2.*cap of a is -1.*repeat of b is 0.*dev is -1; it is at least 0.*both 'sv'"
+    with pytest.raises(CorpusError, match=faults):
         CorpusSettings(src="sv", dev=-1, title=2, caps={"a": -1}, repeats={"b": 0})
