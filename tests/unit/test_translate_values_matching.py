@@ -34,7 +34,7 @@ def test_equal_numbers_keep_their_order() -> None:
 
 
 def test_a_long_word_is_no_address() -> None:
-    # a search that began anew at each letter took a minute here
+    # a search that began anew at each letter took 9 s for 20,000 of them
     assert find_protected("a" * 50_000) == ()
     assert [one.string for one in find_protected("till (anna.b+x@post.se), eller a@b@c.se.")] == [
         "anna.b+x@post.se",
