@@ -54,18 +54,18 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     >>> compare_texts("ten am", "tio på kvällen", src="en", tgt="sv").reasons()
     ("the source says 10:00 ('ten am')", "the target says 22:00 ('tio på kvällen')")
     """
-    unknown = [lang for lang in (src, tgt) if lookup(GRAMMARS, lang) is None]
-    if not unknown:
-        mine, its = _with_units(source, src), _with_units(target, tgt)
-        parts = read_parts(source, GRAMMARS[src], mine), read_parts(target, GRAMMARS[tgt], its)
+    first, second = lookup(GRAMMARS, src), lookup(GRAMMARS, tgt)
+    if first and second:
+        mine, its = _with_units(source, first), _with_units(target, second)
+        parts = read_parts(source, first, mine), read_parts(target, second, its)
         return compare_parts(compare(mine, its, lenient=lenient), *parts)
+    unknown = [lang for lang, grammar in ((src, first), (tgt, second)) if grammar is None]
     note = f"no value module for {', '.join(unknown)}: only numbers in digits were compared, no words, clocks or dates"
     grammar = digits_grammar(tgt)
     return compare(grammar.read(source), grammar.read(target), note=note)
 
 
-def _with_units(text: str, lang: str) -> tuple[Mention, ...]:
-    grammar = GRAMMARS[lang]
+def _with_units(text: str, grammar: Grammar) -> tuple[Mention, ...]:
     return share_units(text, grammar.read(text), range_word=grammar.range_word, list_words=grammar.list_words)
 
 
