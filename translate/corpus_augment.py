@@ -1,4 +1,4 @@
-"""Pairs made from pairs: headlines, other names, numbers and clock times, spans between marks.
+"""Pairs made from pairs: headlines, spoken sentences, other names, numbers and clock times, spans between marks.
 
 Financial headlines come in Title Case, name companies that no corpus has, and end without a full stop; a small model
 that never saw the like translates names and lower-cases tickers. Marked spans teach it to carry marks
@@ -23,6 +23,7 @@ __all__ = ["AUGMENTATIONS", "augment"]
 
 _SMALL = frozenset(re.findall(r"\w+", "a an and as at but by for from in into nor of on or the to vs with"))
 _TOKEN = re.compile(r"(?<![\w$#.,:/-])(?:[A-ZÅÄÖ][A-Za-zÅÄÖåäö]{2,}|\d{1,4})(?![\w:/%-]|[.,]\d)")
+_UNSPOKEN = re.compile(r"[\d.!?:;\"“”„«»()\[\]/–—]")
 _STARTS = (
     *("Ald", "Bren", "Cal", "Dor", "Elm", "Fal", "Gran", "Hal", "Ing", "Jor", "Kel", "Lum", "Mar", "Nor", "Or", "Pel"),
     *("Quin", "Ros", "Sol", "Tor", "Ul", "Vel", "Wes", "Xan", "Yor", "Zen"),
@@ -77,6 +78,19 @@ def headline(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     yield replace(pair, src=" ".join(titled)[:-1], tgt=pair.tgt[:-1])
 
 
+def spoken(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
+    """Write a sentence as an assistant is told it: both sides in lower case, without the signs that nobody says.
+
+    Other corpora have weekdays and names with a capital, so a translator of them leaves "tuesday" as it is. What has
+    digits, quotes or several sentences is left out: speech has words, and no full stops.
+    """
+    texts = (pair.src, pair.tgt)
+    fits = all(is_sentence(text) and not _UNSPOKEN.search(text[:-1]) for text in texts)
+    if fits and draw(pair, "spoken", settings.seed) < settings.spoken:
+        src, tgt = (re.sub(r"(?<=\w),(?= )", "", text[:-1]).lower() for text in texts)
+        yield replace(pair, src=src, tgt=tgt)
+
+
 def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Put an invented ticker, name or number where a name or number stands verbatim, once, on both sides."""
     shared = _shared(pair)
@@ -104,6 +118,7 @@ def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {
     "title.v1": headline,
+    "spoken.v1": spoken,
     "entity.v1": other_entity,
     "marker.v1": marked_spans,
     "clock.v1": other_clocks,

@@ -23,6 +23,8 @@ class CorpusSettings:
         caps: most pairs of a source, after sieving.
         repeats: how often a source's pairs are seen, 1 unless given.
         title: share of the sentences that also come as headlines, the source in Title Case.
+        spoken: share of the sentences that also come in lower case without punctuation, as an assistant is told them;
+            for translators that have no such texts to learn from.
         entity: share of the pairs with a name or number verbatim on both sides that also come with another one.
         marker: share of the pairs with known spans that also come with these between marks; a quarter of it for
             pairs where a word is the same on both sides.
@@ -36,6 +38,7 @@ class CorpusSettings:
     caps: Mapping[str, int] = field(default_factory=lambda: {"catalogs": 30_000})
     repeats: Mapping[str, int] = field(default_factory=lambda: {"tatoeba": 2})
     title: float = 0.06
+    spoken: float = 0.0
     entity: float = 0.3
     marker: float = 0.4
     clocks: int = 6
@@ -43,7 +46,7 @@ class CorpusSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        shares = {"title": self.title, "entity": self.entity, "marker": self.marker}
+        shares = {"title": self.title, "spoken": self.spoken, "entity": self.entity, "marker": self.marker}
         faults = [
             f"{name} is {value}; it is a share from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1
         ]

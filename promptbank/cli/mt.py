@@ -39,6 +39,9 @@ def build(
         list[str] | None, typer.Option(help="source=N: how often its pairs are seen. Repeatable. Default: tatoeba=2.")
     ] = None,
     title: Annotated[float, typer.Option(help="Share of sentences that also come as headlines.")] = 0.06,
+    spoken: Annotated[
+        float, typer.Option(help="Share of sentences that also come in lower case without punctuation.")
+    ] = 0.0,
     entity: Annotated[float, typer.Option(help="Share of pairs that also come with another name or number.")] = 0.3,
     marker: Annotated[float, typer.Option(help="Share of pairs that also come with marks around spans.")] = 0.4,
     clocks: Annotated[int, typer.Option(help="Pairs with other times made of one with a clock time in words.")] = 6,
@@ -51,7 +54,7 @@ def build(
     """
     from promptbank.cli import corpora
 
-    augment = {"title": title, "entity": entity, "marker": marker, "clocks": clocks}
+    augment = {"title": title, "spoken": spoken, "entity": entity, "marker": marker, "clocks": clocks}
     asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, augment, seed)
     corpora.build(common.settings, asked, name, as_json=json)
 

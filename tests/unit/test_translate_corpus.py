@@ -188,6 +188,18 @@ def test_questions_fragments_and_inner_stops_are_no_headlines(text: str) -> None
     assert {p.kind for p in augment(pair(text, "Det är så."), replace(PLAIN, title=1))} == {"plain"}
 
 
+def test_a_spoken_sentence_is_in_lower_case_without_signs_on_both_sides() -> None:
+    one = pair("Hey, cancel the meeting with Lisa on Tuesday, please!", "Hej, ställ in mötet med Lisa på tisdag, tack!")
+    new = made(one, "spoken.v1", spoken=1)
+    assert new.src == "hey cancel the meeting with lisa on tuesday please"
+    assert new.tgt == "hej ställ in mötet med lisa på tisdag tack"
+
+
+@pytest.mark.parametrize("text", ["I have 2 cars here.", "Stop. He is here.", 'He said "no" to me.', "Open the window"])
+def test_what_nobody_says_so_is_no_spoken_sentence(text: str) -> None:
+    assert {p.kind for p in augment(pair(text, "Det är så det är."), replace(PLAIN, spoken=1))} == {"plain"}
+
+
 def test_another_name_stands_in_the_same_places_on_both_sides() -> None:
     one = pair("I met Boston yesterday.", "Jag träffade Boston igår.")
     new = made(one, "entity.v1", entity=1)
