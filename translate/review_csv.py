@@ -34,7 +34,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """A cell that a spreadsheet would run, or an apostrophe too few of one; so that every cell is read as it was."""
 
 
-class Reader(Protocol):
+class _Reader(Protocol):
     """The part of ``csv.reader`` that is used, which has no public type."""
 
     line_num: int
@@ -93,7 +93,7 @@ def read_answers(text: str, source: str) -> list[Answer]:
     return answers
 
 
-def _opened(text: str) -> tuple[Reader, str]:
+def _opened(text: str) -> tuple[_Reader, str]:
     """Return the rows, and what separates their cells: what the head says, or a first line such as "sep=;"."""
     first, _, rest = text.partition("\n")
     if told := re.fullmatch(r"\"?sep=(.)\"?\r?", first):
