@@ -18,7 +18,7 @@ from promptbank.translation.cards import undecided_words
 from promptbank.translation.engines import choose_engine, fallback_engine, open_engine
 from promptbank.translation.labels import proposed
 from promptbank.translation.memory import BankMemory, kept_overrides
-from promptbank.translation.offer import CHARACTERS, Asked
+from promptbank.translation.offer import CHARACTERS, RECORDED, Asked
 from promptbank.translation.references import read_references
 from promptbank.translation.reporting import write_translation_report
 from promptbank.translation.review import REVIEW, unapplied
@@ -81,7 +81,9 @@ class TranslateAsked:
     def read(self) -> list[Path]:
         """The files that a run reads beside its rows."""
         card = Path(self.card) if self.card else None
-        return [*self.references, *(path for path in (self.labels, self.names, self.policy, card) if path)]
+        engines = (self.engine, self.fallback, self.back or "", *self.others)
+        recorded = [Path(name.removeprefix(RECORDED)) for name in engines if name.startswith(RECORDED)]
+        return [*self.references, *recorded, *(path for path in (self.labels, self.names, self.policy, card) if path)]
 
     def of_engine(self, settings: Settings) -> Asked:
         """Return what an engine is wanted for."""

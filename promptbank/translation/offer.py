@@ -10,10 +10,12 @@ from promptbank.config import Settings
 from promptbank.errors import ConfigError
 from translate import Engine
 
-__all__ = ["CHARACTERS", "Asked", "Offer", "Way", "no_engine"]
+__all__ = ["CHARACTERS", "RECORDED", "Asked", "Offer", "Way", "no_engine"]
 
 CHARACTERS = 500_000
 """A month of DeepL's free plan, about 8,000 sentences."""
+RECORDED = "recorded:"
+"""What stands before the file of an engine that only recalls."""
 
 
 @dataclass(frozen=True)

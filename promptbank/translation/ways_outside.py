@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from promptbank.translation.offer import Asked, Offer, no_engine
+from promptbank.translation.offer import RECORDED, Asked, Offer, no_engine
 from translate import Engine, EngineError
 
 __all__ = ["ApertiumWay", "FastWay", "OnlineWay", "PlainWay"]
@@ -101,7 +101,7 @@ class PlainWay:
 
         if name == "copy":
             return Offer(name, "copy", True, "copies", lambda: CopyEngine(asked.src, asked.tgt))
-        if name.startswith("recorded:"):
-            path = Path(name.removeprefix("recorded:"))
+        if name.startswith(RECORDED):
+            path = Path(name.removeprefix(RECORDED))
             return Offer(name, "recorded", True, "recorded", lambda: load_recorded(path, asked.src, asked.tgt))
         return None
