@@ -156,7 +156,10 @@ def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Pat
         (("--engine", "nothing"), "no engine here"),
         (("--engine", "copy", "--fallback", "nothing", "--data", "rows.jsonl"), "no engine here"),
         (("--engine", "copy", "--data", "rows.jsonl", "--out", "."), "itself would be overwritten"),
-        (("--engine", "recorded:nb/rows.jsonl", "--data", "rows.jsonl", "--out", "nb"), "nb/rows.jsonl itself would be"),
+        (
+            ("--engine", "recorded:nb/rows.jsonl", "--data", "rows.jsonl", "--out", "nb"),
+            "nb/rows.jsonl itself would be",
+        ),
         (("--tgt", "tlh"), "Ways to get one"),
         (("--src", "fr", "--engine", "copy"), "give labelled rows with --data"),
         (("--engine", "copy", "--align", "nowhere", "--data", "rows.jsonl"), "no corpus"),
