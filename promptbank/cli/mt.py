@@ -114,7 +114,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Optimizer steps. Default: 4000; marian 20000.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch. Default: 1500; marian 3000.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches of a step. Default: 1.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: 2e-4; marian 1e-3.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: 2e-4; lora 8e-4; marian 1e-3.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps of linear warm-up. Default: 100; marian 1000.")] = None,
     schedule: Annotated[
         str | None, typer.Option(help="linear or cosine, down to zero. Default: cosine; marian inverse-sqrt.v1.")

@@ -138,7 +138,8 @@ def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     given = dict(asked.settings)
     if "checkpoint_minutes" in given:
         given["checkpoint_seconds"] = 60 * given.pop("checkpoint_minutes")
-    wanted, update = MtSettings(**given), _update(asked)
+    update = _update(asked)
+    wanted = MtSettings(**{"lr": update.lr, **given})
     folder = corpus_folder(settings, asked.corpus)
     manifest = read_manifest(folder)
     out = _made(asked.out or settings.home / "mt" / f"{manifest['langpair']}-{asked.method or FULL}")

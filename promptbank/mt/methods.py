@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,13 @@ LORA_SEED = 20_231
 
 
 class Update(ABC):
-    """A way to change a backbone: what learns, and how it becomes plain weights again."""
+    """A way to change a backbone: what learns, and how it becomes plain weights again.
+
+    Attributes:
+        lr: peak learning rate that suits it.
+    """
+
+    lr: ClassVar[float] = 2e-4
 
     @abstractmethod
     def prepare(self, model: nn.Module) -> None:
@@ -88,6 +94,8 @@ class FullUpdate(Update):
 class LowRankUpdate(Update):
     """LoRA on every linear layer but the head (Hu et al. 2021): 7.6 million parameters at rank 32 in gemma-3-270m."""
 
+    # after 170,000 tokens dev loss 1.43 (2.42 at first) and not yet decayed; at 2e-4 1.48 (2.52) after its decay
+    lr: ClassVar[float] = 8e-4
     rank: int = 32
     alpha: float = 64.0
 

@@ -214,6 +214,8 @@ def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: 
     assert trained.exit_code == 0, trained.stderr
     assert "after 4 steps" in trained.stderr
     assert len((home / "mt" / "en-sv-lora" / "curve.jsonl").read_text().splitlines()) == 3
+    facts = json.loads((home / "mt" / "en-sv-lora" / "model" / "translator.json").read_text())
+    assert facts["training"]["settings"]["lr"] == 8e-4, "low rank has a rate of its own"
     scored = mt("score", "--engine", "en-sv-lora", "--set", "dev.tsv", "--out", "found", "--json")
     assert scored.exit_code == 0, scored.stderr
     rows = [json.loads(line) for line in scored.stdout.splitlines()]
