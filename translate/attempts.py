@@ -68,6 +68,21 @@ class Attempt(Protocol):
 
 
 @dataclass(frozen=True)
+class Unmarked:
+    """The text without marks around its spans, which are searched in what comes back.
+
+    A translator that learnt marks from names alone copies what stands between them: "[tuesday]" stays "[tuesday]".
+    """
+
+    mode: Mode = "plain"
+    asks: Mode = "plain"
+
+    def respelt(self, doubt: Doubt) -> Respelt | None:
+        """Send the text as it is, if it has spans."""
+        return Respelt(doubt.record.text, lambda text: text or None) if doubt.record.spans else None
+
+
+@dataclass(frozen=True)
 class MaskedStrings:
     """Protected strings are placeholders, after one got lost."""
 
@@ -155,6 +170,7 @@ class SentenceCase:
 
 
 ATTEMPTS: dict[str, Attempt] = {
+    "unmarked.v1": Unmarked(),
     "masked.v1": MaskedStrings(),
     "spelt.v1": SpeltValues(),
     "values.v1": WrittenValues(),

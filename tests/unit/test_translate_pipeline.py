@@ -556,3 +556,15 @@ def test_a_person_s_word_does_not_mend_a_label_that_the_source_s_text_lacks() ->
     assert [item.row_id for item in review_items([kept], Policy())] == ["r"]
     dropped = decided(Override(source_hash(stray), drop=True))
     assert (dropped.status, dropped.flags) == ("drop", ())
+
+
+def test_a_doubted_row_is_also_sent_without_marks() -> None:
+    texts = {
+        "set an alarm for [sunday]": "larma på [sunday]",
+        "set an alarm for sunday": "larma på söndag",
+        "sunday": "söndag",
+    }
+    engine = RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in texts.items()})
+    object.__setattr__(engine, "info", lambda: replace(RecordedEngine.info(engine), again=True))
+    (outcome,) = translate_records(ARTICLE[1:2], engine, DictMemory(), SETUP)
+    assert (outcome.mode, outcome.text, outcome.status) == ("plain", "larma på söndag", "ok")
