@@ -15,6 +15,7 @@ from translate.corpus_filters import sieve
 from translate.corpus_pairs import CorpusError, Pair, draw, is_sentence, likeness
 from translate.corpus_settings import CorpusSettings
 from translate.markers import without_marks
+from translate.protocols import Aligner
 
 __all__ = ["Corpus", "CorpusSettings", "build_corpus"]
 
@@ -38,22 +39,30 @@ class Corpus:
     kept: Mapping[str, Mapping[str, int]]
 
 
-def build_corpus(pairs: Iterable[Pair], settings: CorpusSettings, held_out: frozenset[str] = frozenset()) -> Corpus:
+def build_corpus(
+    pairs: Iterable[Pair],
+    settings: CorpusSettings,
+    held_out: frozenset[str] = frozenset(),
+    aligner: Aligner | None = None,
+) -> Corpus:
     """Sieve, cap, hold dev pairs out, augment and repeat.
 
     Args:
         pairs: of all sources, in any order.
         settings: what to keep and to make.
         held_out: likenesses of evaluation sentences (`read_held_out`); no pair with one of them is kept, or made.
+        aligner: links the words of the pairs where ``settings.aligned`` is above 0.
 
     Raises:
-        CorpusError: nothing is left.
+        CorpusError: nothing is left, or aligned phrases are wanted without an aligner.
     """
     sieved = sieve(pairs, settings.src, settings.tgt, held_out)
     kept, dropped = _capped(sieved.kept, settings), {name: Counter(n) for name, n in sieved.dropped.items()}
     for name, count in (Counter(p.source for p in sieved.kept) - Counter(p.source for p in kept)).items():
         dropped.setdefault(name, Counter())["cap"] = count
     dev, learnt = _split(kept, settings)
+    if settings.aligned:
+        learnt = _aligned(learnt, aligner)
     forbidden = held_out | _sides(dev)
     train = []
     for new in (new for pair in learnt for new in augment(pair, settings)):
@@ -92,6 +101,13 @@ def _split(pairs: Sequence[Pair], settings: CorpusSettings) -> tuple[list[Pair],
     dev = [replace(pair, spans=(), marked=None) for pair in order[:count]]
     taken = _sides(dev)
     return dev, [pair for pair in order[count:] if not _sides([pair]) & taken]
+
+
+def _aligned(pairs: Sequence[Pair], aligner: Aligner | None) -> list[Pair]:
+    if aligner is None:
+        raise CorpusError("marks around aligned phrases need an aligner; leave the share of aligned pairs at 0")
+    links = aligner.align([(pair.src, pair.tgt) for pair in pairs])
+    return [replace(pair, links=tuple(found)) for pair, found in zip(pairs, links, strict=True)]
 
 
 def _sides(pairs: Iterable[Pair]) -> frozenset[str]:

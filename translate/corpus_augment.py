@@ -16,6 +16,7 @@ from typing import Protocol
 from translate.corpus_clocks import other_clocks
 from translate.corpus_pairs import Pair, draw, is_sentence
 from translate.corpus_settings import CorpusSettings
+from translate.corpus_spans import aligned_spans, value_spans
 from translate.markers import numbered
 from translate.values import read_values, written_value
 
@@ -59,10 +60,10 @@ class Augmentation(Protocol):
 
 def augment(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
     """Yield the plain pair itself, then what the augmentations make of it."""
-    yield replace(pair, spans=(), marked=None)
+    yield replace(pair, spans=(), marked=None, links=())
     for kind, make in AUGMENTATIONS.items():
         for made in make(pair, settings):
-            yield replace(made, kind=kind, spans=(), marked=None)
+            yield replace(made, kind=kind, spans=(), marked=None, links=())
 
 
 def headline(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
@@ -121,6 +122,8 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
     "spoken.v1": spoken,
     "entity.v1": other_entity,
     "marker.v1": marked_spans,
+    "values.v1": value_spans,
+    "aligned.v1": aligned_spans,
     "clock.v1": other_clocks,
 }
 """The augmentations by the kind that their pairs are given."""

@@ -42,6 +42,7 @@ class Pair:
         kind: "plain", or the augmentation that made it.
         spans: (type, source value, target value) of spans that translate each other, where the source says which.
         marked: both texts with these between marks, numbered by the source's order (`translate.markers.numbered`).
+        links: which words translate each other, as numbers of space-separated words, where they were aligned.
     """
 
     src: str
@@ -50,6 +51,7 @@ class Pair:
     kind: str = "plain"
     spans: tuple[tuple[str, str, str], ...] = ()
     marked: tuple[str, str] | None = None
+    links: tuple[tuple[int, int], ...] = ()
 
 
 def read_pairs(path: Path, src: str, tgt: str, *, source: str = "") -> Iterator[Pair]:

@@ -28,6 +28,10 @@ class CorpusSettings:
         entity: share of the pairs with a name or number verbatim on both sides that also come with another one.
         marker: share of the pairs with known spans that also come with these between marks; a quarter of it for
             pairs where a word is the same on both sides.
+        values: share of the pairs that say a number, time, date or amount in different words that also come with
+            marks around these.
+        aligned: share of the pairs that also come with marks around aligned phrases; needs an aligner.
+        marks_spoken: share of the pairs marked so that are put in lower case, as an assistant is told them.
         clocks: how many pairs with other times are made of one where both sides say the same clock time in words.
         dev: pairs kept out of training for the loss on dev.
         seed: of every draw.
@@ -41,12 +45,23 @@ class CorpusSettings:
     spoken: float = 0.0
     entity: float = 0.3
     marker: float = 0.4
+    values: float = 0.4
+    aligned: float = 0.0
+    marks_spoken: float = 0.5
     clocks: int = 6
     dev: int = 300
     seed: int = 0
 
     def __post_init__(self) -> None:
-        shares = {"title": self.title, "spoken": self.spoken, "entity": self.entity, "marker": self.marker}
+        shares = {
+            "title": self.title,
+            "spoken": self.spoken,
+            "entity": self.entity,
+            "marker": self.marker,
+            "values": self.values,
+            "aligned": self.aligned,
+            "marks_spoken": self.marks_spoken,
+        }
         faults = [
             f"{name} is {value}; it is a share from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1
         ]

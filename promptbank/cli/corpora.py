@@ -13,6 +13,7 @@ from promptbank.cli.output import print_json, print_table, say, write_text, writ
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
 from promptbank.mt.languages import Languages
+from translate.alignment import EflomalAligner
 from translate.corpus import build_corpus
 from translate.corpus_filters import sieve
 from translate.corpus_folder import read_manifest, write_corpus, write_pairs
@@ -56,7 +57,7 @@ def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: 
     from promptbank.backbone.fetch import sha256_of  # imports torch
 
     wanted = asked.settings()
-    corpus = build_corpus(asked.pairs(), wanted, asked.evaluation())
+    corpus = build_corpus(asked.pairs(), wanted, asked.evaluation(), EflomalAligner() if wanted.aligned else None)
     make_home(settings.home)
     files = [path for _, path in map(_source, asked.data)] + list(asked.held_out)
     names = Counter(path.name for path in files)

@@ -44,6 +44,12 @@ def build(
     ] = 0.0,
     entity: Annotated[float, typer.Option(help="Share of pairs that also come with another name or number.")] = 0.3,
     marker: Annotated[float, typer.Option(help="Share of pairs that also come with marks around spans.")] = 0.4,
+    values: Annotated[
+        float, typer.Option(help="Share of pairs with differing values that also come with marks around them.")
+    ] = 0.4,
+    aligned: Annotated[
+        float, typer.Option(help="Share of pairs that also come with marks around aligned phrases (extra align).")
+    ] = 0.0,
     clocks: Annotated[int, typer.Option(help="Pairs with other times made of one with a clock time in words.")] = 6,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     json: Json = False,
@@ -54,7 +60,10 @@ def build(
     """
     from promptbank.cli import corpora
 
-    augment = {"title": title, "spoken": spoken, "entity": entity, "marker": marker, "clocks": clocks}
+    augment = {
+        "title": title, "spoken": spoken, "entity": entity, "marker": marker, "clocks": clocks,
+        "values": values, "aligned": aligned,
+    }  # fmt: skip
     asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, augment, seed)
     corpora.build(common.settings, asked, name, as_json=json)
 
@@ -117,7 +126,8 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: 2e-4; lora 8e-4; marian 1e-3.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps of linear warm-up. Default: 100; marian 1000.")] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="linear or cosine, down to zero. Default: cosine; marian inverse-sqrt.v1.")
+        str | None,
+        typer.Option(help="linear or cosine, down to zero, or constant. Default: cosine; marian inverse-sqrt.v1."),
     ] = None,
     average: Annotated[
         int | None, typer.Option(help="Last evaluations whose weights are averaged. Default: 1, the last alone.")

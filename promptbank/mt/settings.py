@@ -20,7 +20,11 @@ def _cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-SCHEDULES: Mapping[str, Callable[[float], float]] = {"linear": _linear, "cosine": _cosine}
+def _constant(_done: float) -> float:
+    return 1.0
+
+
+SCHEDULES: Mapping[str, Callable[[float], float]] = {"linear": _linear, "cosine": _cosine, "constant": _constant}
 """Shares of the peak rate after the warm-up, by the share of the steps that is done."""
 
 
