@@ -18,14 +18,14 @@ import peft
 import torch
 from torch import Tensor
 
-from promptbank.backbone import Backbone
-from promptbank.encoder import build_encoder
-from promptbank.forward import LanguageModel
-from promptbank.render import Policy, Renderer, encode_plain
-from promptbank.train.loop import training_copy
-from promptbank.train.prefix import PrefixCache, worth_caching
-from promptbank.train.rows import render_rows, row_losses
-from promptbank.train.start import embedding_scale, start_ids, starting_rows
+from promptbank.model.backbone import Backbone
+from promptbank.model.encoder import build_encoder
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import Policy, Renderer, encode_plain
+from promptbank.training.examples import render_rows, row_losses
+from promptbank.training.kv_cache import PrefixCache, worth_caching
+from promptbank.training.prompts import training_copy
+from promptbank.training.start import embedding_scale, start_ids, starting_rows
 from tasks import Example, parse_card
 
 LEARNING_RATE = 1e-3

@@ -18,13 +18,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from benchmarks.translation_speed import PAIR, checked, race, race_parser, sample_texts, tell
-from promptbank.backbone import open_backbone
 from promptbank.config import load_settings
-from promptbank.mt.decode import Decoding, length_batches
-from promptbank.mt.engine import BackboneTranslator
-from promptbank.mt.model import Translator, load_translator
-from promptbank.mt.rows import Wording
-from promptbank.train.loop import cpu_has_bfloat16
+from promptbank.model.backbone import open_backbone
+from promptbank.mt.engines.backbone import BackboneTranslator
+from promptbank.mt.translator.decoding import Decoding, length_batches
+from promptbank.mt.translator.model import Translator, load_translator
+from promptbank.mt.translator.pairs import Wording
+from promptbank.training.prompts import cpu_has_bfloat16
 from translate import EngineInfo, Hypothesis, Segment
 
 SHIPPED = Path(__file__).parent.parent / "translate" / "models" / "-".join(PAIR)

@@ -28,10 +28,10 @@ import torch
 import transformers
 
 from benchmarks.contestants import Contestant, promptbank_steps, stock_peft
-from promptbank.backbone import Backbone, load_backbone
 from promptbank.config import load_settings
-from promptbank.forward import LanguageModel
-from promptbank.render import encode_plain
+from promptbank.model.backbone import Backbone, load_backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import encode_plain
 from tasks import Example, builtin_card, read_examples, sample_path
 
 PEFT_NAME = "PEFT P-tuning"

@@ -27,15 +27,15 @@ import ctranslate2
 import torch
 import transformers
 
+from promptbank.mt.engines.ct2 import Ct2Engine
+from promptbank.mt.engines.marian import MarianEngine
+from promptbank.mt.marian.conversion import convert_marian
+from promptbank.mt.marian.model import build_marian, load_marian, parameters, save_marian
+from promptbank.mt.marian.pieces import Pieces, train_pieces
+from promptbank.mt.marian.sizes import MarianSizes
 from tasks import builtin_card, read_examples, sample_path
 from translate import Engine, Segment
-from translate.engines.ct2 import Ct2Engine
-from translate.engines.marian import MarianEngine
-from translate.nmt.conversion import convert_marian
-from translate.nmt.decoding import Decoding
-from translate.nmt.model import build_marian, load_marian, parameters, save_marian
-from translate.nmt.pieces import Pieces, train_pieces
-from translate.nmt.sizes import MarianSizes
+from translate.engines.decoding import Decoding
 
 WANTED = 4.0
 """How many times faster CTranslate2 int8 is to be."""

@@ -12,7 +12,7 @@ subclasses named here, to exit codes and statuses in one table (``promptbank.pro
     ├── BackboneMismatchError   a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError        nothing is frozen under this name (carries near names)
     ├── AmbiguousLanguageError  several languages are frozen and the request names none
-    └── BackboneError           in ``promptbank.backbone.errors``: a backbone cannot be found, fetched or used
+    └── BackboneError           in ``promptbank.model.backbone.errors``: a backbone cannot be found, fetched or used
 """
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from promptbank.backbone.errors import BackboneError
 from promptbank.errors import (
     AmbiguousLanguageError,
     BackboneMismatchError,
@@ -20,6 +19,7 @@ from promptbank.errors import (
     TrainingError,
     UnknownTaskError,
 )
+from promptbank.model.backbone.errors import BackboneError
 from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
 from tasks import TaskError
 from translate.errors import TranslateError

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from promptbank.mt.marian.model import build_marian, save_marian
+from promptbank.mt.marian.pieces import train_pieces
+from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
+from promptbank.mt.marian.training import Job, train_marian
 from translate import Segment
-from translate.nmt.model import build_marian, save_marian
-from translate.nmt.pieces import train_pieces
-from translate.nmt.sizes import MarianSizes, TrainSettings
-from translate.nmt.training import Job, train_marian
 
 ADJECTIVES = [("red", "röda"), ("big", "stora"), ("old", "gamla"), ("new", "nya"), ("small", "lilla")]
 NOUNS = [("house", "huset"), ("table", "bordet")]

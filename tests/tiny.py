@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from promptbank.backbone import Backbone, Identity, freeze
+from promptbank.model.backbone import Backbone, Identity, freeze
 
 Kind = Literal["gpt2", "llama", "gemma3"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from promptbank.backbone import Backbone
-from promptbank.render import Policy, Renderer
+from promptbank.model.backbone import Backbone
+from promptbank.model.render import Policy, Renderer
 from tasks import Example, TaskCard, parse_card
 
 LABELS = {"positive": ("positive", "good"), "negative": ("negative",)}

@@ -13,7 +13,7 @@ from translate.errors import (
     TranslateError,
 )
 from translate.protocols import Aligner, Engine, EngineInfo, Hypothesis, Markers, Memory, Segment
-from translate.records import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash, tidy
+from translate.records.record import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash, tidy
 
 __all__ = [
     "AlignError",

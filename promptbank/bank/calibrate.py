@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from promptbank.engine.calibration import CONTENT_FREE, FLOOR, prior_of
 from promptbank.engine.scoring import Request, label_scores, score_forms
-from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import CONTENT_FREE, FLOOR, prior_of
-from promptbank.render import Renderer
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import Renderer
 
 __all__ = ["calibrated_renderer"]
 

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 
 from promptbank import __version__
-from promptbank.backbone import Backbone
 from promptbank.bank.probes import take_probes
 from promptbank.bank.select import scope_of, served_task
 from promptbank.bank.start import Start
+from promptbank.engine.evaluate import Evaluated, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
-from promptbank.evaluate import Evaluated, evaluate
-from promptbank.forward import LanguageModel
-from promptbank.render import Renderer
-from promptbank.train.config import TrainConfig
-from promptbank.train.run import Trained
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import Renderer
+from promptbank.training.config import TrainConfig
+from promptbank.training.run import Trained
 from store import NewEvaluation, NewRow, Row, RowInfo, Store
 from tasks import Example
 

@@ -19,19 +19,19 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from promptbank.backbone import Backbone
 from promptbank.bank.calibrate import calibrated_renderer
 from promptbank.bank.freeze import freeze_and_measure, new_row
 from promptbank.bank.recorder import Recorder
 from promptbank.bank.select import LIVE
 from promptbank.bank.start import Start, StartRows, find_start
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener, Silent, run_warnings
-from promptbank.train.loop import train_each, train_prompts
-from promptbank.train.rows import training_renderer
-from promptbank.train.run import Failed, Plan, Trained
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.examples import training_renderer
+from promptbank.training.progress import Listener, Silent, run_warnings
+from promptbank.training.prompts import train_each, train_prompts
+from promptbank.training.run import Failed, Plan, Trained
 from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256
 

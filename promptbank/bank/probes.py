@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from promptbank.engine.predictor import ServedTask
-from promptbank.forward import LanguageModel
-from promptbank.inject import pack
-from promptbank.render import Renderer
+from promptbank.model.forward import LanguageModel
+from promptbank.model.inject import pack
+from promptbank.model.render import Renderer
 from store import Row
 
 __all__ = ["Probes", "check_probes", "probe_logits", "take_probes"]

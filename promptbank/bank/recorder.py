@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from promptbank.train.listen import EpochReport, Listener, StepReport
+from promptbank.training.progress import EpochReport, Listener, StepReport
 from store import Store
 
 __all__ = ["Recorder"]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from promptbank.backbone import Backbone
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
-from promptbank.render import Policy, Renderer
+from promptbank.model.backbone import Backbone
+from promptbank.model.render import Policy, Renderer
 from store import NewRow, Row, RowInfo, Scope, Store
 from tasks import TaskCard, TaskRef, parse_card
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from promptbank.backbone import Backbone
 from promptbank.bank.select import frozen_tasks, select_row, served_task
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import ConfigError
-from promptbank.forward import LanguageModel
-from promptbank.render import Renderer
-from promptbank.train.config import FROM, INITS, NEAREST, TrainConfig
-from promptbank.train.dev import DevSet
-from promptbank.train.rows import render_rows
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import Renderer
+from promptbank.training.config import FROM, INITS, NEAREST, TrainConfig
+from promptbank.training.dev import DevSet
+from promptbank.training.examples import render_rows
+from promptbank.training.start import start_ids, starting_rows
 from store import Row, RowInfo, Store
 from tasks import Example, parse_spec
 

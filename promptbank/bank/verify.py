@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from promptbank.backbone import Backbone
 from promptbank.bank.probes import check_probes
 from promptbank.bank.select import served_task
 from promptbank.errors import BackboneMismatchError, InputError
-from promptbank.forward import LanguageModel
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
 from store import Store, TamperedRowError
 from tasks import TaskError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from promptbank.bank.desk import Desk, Question
+from promptbank.bank.task_server import Desk, Question
 from promptbank.cli.output import print_json, say
 from promptbank.cli.session import opened_desk
 from promptbank.config import Settings

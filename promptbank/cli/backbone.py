@@ -21,7 +21,7 @@ def list_(common: Common, json: Json = False) -> None:
 
     Example: promptbank backbone list
     """
-    from promptbank.backbone import list_backbones
+    from promptbank.model.backbone import list_backbones
 
     infos = list_backbones(common.settings.home)
     rows = (
@@ -37,7 +37,7 @@ def pull(common: Common, name: Name = None, json: Json = False) -> None:
 
     Example: promptbank backbone pull
     """
-    from promptbank.backbone import pull_backbone
+    from promptbank.model.backbone import pull_backbone
 
     make_home(common.settings.home)
     pulled = pull_backbone(name or common.settings.backbone, home=common.settings.home, notice=say, progress=say)
@@ -51,7 +51,7 @@ def show(common: Common, name: Name = None, json: Json = False) -> None:
 
     Example: promptbank backbone show
     """
-    from promptbank.backbone import load_backbone
+    from promptbank.model.backbone import load_backbone
 
     make_home(common.settings.home)
     found = load_backbone(name or common.settings.backbone, home=common.settings.home, notice=say, progress=say)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from promptbank.config import Settings
-    from promptbank.experiments.baseline import BaselineSettings
+    from promptbank.lab.experiments.baseline import BaselineSettings
 
 COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
 
@@ -52,7 +52,7 @@ def baseline(
 
     Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
     """
-    from promptbank.experiments.baseline import BaselineSettings
+    from promptbank.lab.experiments.baseline import BaselineSettings
 
     asked = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
     _run(common.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), out, as_json=json)
@@ -74,8 +74,8 @@ def _run(
     from promptbank.cli.progress import counting
     from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
-    from promptbank.experiments.baseline import run_baseline
-    from promptbank.experiments.method_reports import baseline_report
+    from promptbank.lab.experiments.baseline import run_baseline
+    from promptbank.lab.experiments.method_reports import baseline_report
     from promptbank.report.canvas import need_matplotlib
 
     need_matplotlib()

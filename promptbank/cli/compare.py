@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from promptbank.config import Settings
-    from promptbank.experiments.compare import Compared, Comparison
-    from promptbank.train.listen import EpochReport, StepReport
+    from promptbank.lab.experiments.compare import Compared, Comparison
+    from promptbank.training.progress import EpochReport, StepReport
     from store import Store
     from tasks import Split, TaskCard
 
@@ -86,7 +86,7 @@ def compare(
 
     Example: promptbank compare --task sentiment-task --then topic-task --methods ptuning,lora,icl,tfidf --seeds 1
     """
-    from promptbank.experiments.compare import Comparison
+    from promptbank.lab.experiments.compare import Comparison
 
     shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
     training = {key: value for key, value in shared.items() if value is not None}
@@ -125,9 +125,9 @@ def _run(
     from promptbank.cli.progress import bar
     from promptbank.cli.reporting import read_result, write
     from promptbank.cli.session import opened_bank
-    from promptbank.experiments.compare import BESIDE, run_compare
-    from promptbank.experiments.method_reports import compare_report
-    from promptbank.forward import LanguageModel
+    from promptbank.lab.experiments.compare import BESIDE, run_compare
+    from promptbank.lab.experiments.method_reports import compare_report
+    from promptbank.model.forward import LanguageModel
     from promptbank.report.canvas import need_matplotlib
 
     need_matplotlib()
@@ -205,8 +205,8 @@ def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCar
 def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
     """One method as a line of the table: scores to four decimals; seconds as mean, memory as the most of all seeds."""
     from promptbank.cli.output import rounded
-    from promptbank.experiments.compare import BESIDE
-    from promptbank.experiments.meter import cost_of
+    from promptbank.lab.experiments.compare import BESIDE
+    from promptbank.lab.experiments.learning_cost import cost_of
 
     name = entry["method"]
     reason = {"reason": entry["reason"]} if "reason" in entry else {}

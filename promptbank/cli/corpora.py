@@ -13,12 +13,12 @@ from promptbank.cli.output import print_json, print_table, say, write_text, writ
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
 from promptbank.mt.languages import Languages
-from translate.alignment import EflomalAligner
-from translate.corpus import build_corpus
-from translate.corpus_filters import sieve
-from translate.corpus_folder import read_manifest, write_corpus, write_pairs
-from translate.corpus_pairs import Pair, read_held_out, read_pairs
-from translate.corpus_settings import CorpusSettings
+from translate.corpus.build import build_corpus
+from translate.corpus.filters import sieve
+from translate.corpus.folder import read_manifest, write_corpus, write_pairs
+from translate.corpus.pairs import Pair, read_held_out, read_pairs
+from translate.corpus.settings import CorpusSettings
+from translate.pipeline.alignment import EflomalAligner
 
 __all__ = ["CorpusAsked", "build", "columns", "corpus_folder", "corpus_stats", "sift"]
 
@@ -54,7 +54,7 @@ class CorpusAsked:
 
 def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: bool) -> None:
     """Make a corpus."""
-    from promptbank.backbone.fetch import sha256_of  # imports torch
+    from promptbank.model.backbone.fetch import sha256_of  # imports torch
 
     wanted = asked.settings()
     corpus = build_corpus(asked.pairs(), wanted, asked.evaluation(), EflomalAligner() if wanted.aligned else None)

@@ -18,18 +18,18 @@ from promptbank.cli.reporting import tell
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
-from promptbank.experiments.arms import Arms, read_flagged
-from promptbank.experiments.continual import run_continual
-from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.crossval_report import crossval_report
-from promptbank.experiments.curve import CurvePlan, Other, run_curve
-from promptbank.experiments.reports import continual_report, curve_report, sweep_report
-from promptbank.experiments.stream import read_stream
-from promptbank.experiments.sweep import SweepPlan, run_sweep
-from promptbank.experiments.trials import Bench
-from promptbank.forward import LanguageModel
+from promptbank.lab.experiments.arms import Arms, read_flagged
+from promptbank.lab.experiments.continual import run_continual
+from promptbank.lab.experiments.crossval import run_crossval
+from promptbank.lab.experiments.crossval_report import crossval_report
+from promptbank.lab.experiments.curve import CurvePlan, Other, run_curve
+from promptbank.lab.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.lab.experiments.stream import read_stream
+from promptbank.lab.experiments.sweep import SweepPlan, run_sweep
+from promptbank.lab.experiments.trials import Bench
+from promptbank.model.forward import LanguageModel
 from promptbank.report.canvas import need_matplotlib
-from promptbank.train.config import TrainConfig
+from promptbank.training.config import TrainConfig
 from store import Store
 from tasks import TaskCard, TaskError, fold_of
 

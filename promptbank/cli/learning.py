@@ -15,8 +15,8 @@ from promptbank.cli.progress import TrainingProgress, counting
 from promptbank.cli.session import opened_bank
 from promptbank.config import Settings
 from promptbank.engine.predictor import Predictor
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
 from tasks import parse_spec
 
 SHOWN = ("accuracy", "macro_f1", "intent_accuracy", "slot_f1", "exact_match")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptbank.cli.output import write_text
 from promptbank.cli.progress import counting
-from translate.memory import Step
+from translate.pipeline.memory import Step
 
 __all__ = ["Rounds", "progress"]
 

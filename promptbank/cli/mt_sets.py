@@ -34,8 +34,8 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
 
     Example: promptbank mt engines --src en --tgt sv
     """
-    from promptbank.translation.engines import offers
-    from promptbank.translation.offer import Asked
+    from promptbank.mt.engines.choose import offers
+    from promptbank.mt.engines.offered import Asked
 
     found = offers(Asked(src, tgt, None, common.settings))
     auto = next((offer for offer in found if offer.available), None)
@@ -95,9 +95,9 @@ def init(
     from promptbank.bank.cards import chosen_card, known_cards
     from promptbank.cli.session import opened_store
     from promptbank.cli.translating import TranslateAsked, the_engine
-    from promptbank.translation.labels import proposed
-    from promptbank.translation.memory import BankMemory
-    from translate.inventory_file import dump_inventory, load_inventory, shipped_inventory
+    from promptbank.mt.labels import proposed
+    from promptbank.mt.memory import BankMemory
+    from translate.inventory.file import dump_inventory, load_inventory, shipped_inventory
 
     path = out or Path(f"labels.{tgt}.toml")
     known = load_inventory(path) if path.is_file() else shipped_inventory(src, tgt)
@@ -118,7 +118,7 @@ def check(_common: Common, file: LabelFile, json: Json = False) -> None:
     Example: promptbank mt labels check labels.sv.toml
     """
     from translate import InventoryError
-    from translate.inventory_file import load_inventory
+    from translate.inventory.file import load_inventory
 
     try:
         found = load_inventory(file)
@@ -152,8 +152,8 @@ def apply(
     Example: promptbank mt review apply translated/sv/review.csv
     """
     from promptbank.cli.session import opened_store
-    from promptbank.translation.memory import apply_overrides
-    from promptbank.translation.review import decided_pair, read_decisions
+    from promptbank.mt.memory import apply_overrides
+    from promptbank.mt.review import decided_pair, read_decisions
 
     decided, items = read_decisions(file)
     pair = decided_pair(items, src, tgt)

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from promptbank.cli.output import say
-from promptbank.train.listen import EpochReport, StepReport
+from promptbank.training.progress import EpochReport, StepReport
 
 __all__ = ["TrainingProgress", "bar", "counting", "epoch_line"]
 
@@ -71,7 +71,7 @@ def epoch_line(report: EpochReport, run: str) -> str:
 
 
 class TrainingProgress:
-    """Draws training runs; a listener of `promptbank.train.listen`."""
+    """Draws training runs; a listener of `promptbank.training.progress`."""
 
     def __init__(self) -> None:
         self._progress = bar()

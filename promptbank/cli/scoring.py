@@ -14,15 +14,15 @@ from promptbank.cli.translating import TranslateAsked, the_engine
 from promptbank.cli.translators import read_sets
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
-from promptbank.mt.curve import EvalSet
+from promptbank.mt.memory import BankMemory
+from promptbank.mt.report_parts import engine_table
+from promptbank.mt.translator.curve import EvalSet
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
-from promptbank.translation.memory import BankMemory
-from promptbank.translation.report_parts import engine_table
 from translate import Engine, Memory
-from translate.bootstrap import EngineScore, paired
-from translate.bootstrap import EvalSet as Translations
-from translate.memory import translate_plain
+from translate.pipeline.memory import translate_plain
+from translate.scoring.bootstrap import EngineScore, paired
+from translate.scoring.bootstrap import EvalSet as Translations
 
 __all__ = ["score"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from promptbank.backbone import Backbone, open_backbone
-from promptbank.bank.desk import Desk
+from promptbank.bank.task_server import Desk
 from promptbank.cli.output import say
 from promptbank.config import Settings, make_home
+from promptbank.model.backbone import Backbone, open_backbone
 from store import Store, open_store
 
 __all__ = ["opened_bank", "opened_desk", "opened_store", "the_backbone"]

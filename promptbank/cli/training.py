@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from promptbank.train.config import TrainConfig
+    from promptbank.training.config import TrainConfig
 
 __all__ = ["TRAINING", "TrainingOptions"]
 
@@ -48,7 +48,7 @@ class TrainingOptions:
         Raises:
             ConfigError: all faults at once.
         """
-        from promptbank.train.config import checked_config  # imports torch
+        from promptbank.training.config import checked_config  # imports torch
 
         options = dict(self.given)
         values = {**defaults, **_run_file(options.pop("run_file"))}

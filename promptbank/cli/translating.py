@@ -13,17 +13,17 @@ from promptbank.cli.output import print_json, print_table, say
 from promptbank.cli.session import opened_store
 from promptbank.config import Settings
 from promptbank.errors import InputError
-from promptbank.translation.align import chosen_aligner
-from promptbank.translation.cards import undecided_words
-from promptbank.translation.engines import choose_engine, fallback_engine, open_engine
-from promptbank.translation.labels import proposed
-from promptbank.translation.memory import BankMemory, kept_overrides
-from promptbank.translation.offer import CHARACTERS, RECORDED, Asked
-from promptbank.translation.references import read_references
-from promptbank.translation.reporting import write_translation_report
-from promptbank.translation.review import REVIEW, unapplied
-from promptbank.translation.rows import read_rows
-from promptbank.translation.run import (
+from promptbank.mt.align import chosen_aligner
+from promptbank.mt.cards import undecided_words
+from promptbank.mt.engines.choose import choose_engine, fallback_engine, open_engine
+from promptbank.mt.engines.offered import CHARACTERS, RECORDED, Asked
+from promptbank.mt.labels import proposed
+from promptbank.mt.memory import BankMemory, kept_overrides
+from promptbank.mt.references import read_references
+from promptbank.mt.reporting import write_translation_report
+from promptbank.mt.review import REVIEW, unapplied
+from promptbank.mt.task_records import read_rows
+from promptbank.mt.translate_set import (
     Source,
     Translated,
     left_behind,
@@ -37,13 +37,13 @@ from store import Store
 from tasks import DataError, Record, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
-from translate.inventory import Inventory
-from translate.inventory_file import load_inventory, shipped_inventory
-from translate.memory import is_storable, translate_plain
-from translate.outcome import Override
-from translate.pipeline import Setup
-from translate.policy_file import load_policy
-from translate.protect import read_names
+from translate.checks.policy_file import load_policy
+from translate.inventory.file import load_inventory, shipped_inventory
+from translate.inventory.inventory import Inventory
+from translate.pipeline.memory import is_storable, translate_plain
+from translate.pipeline.outcome import Override
+from translate.pipeline.pipeline import Setup
+from translate.records.protect import read_names
 
 __all__ = ["CHARACTERS", "TranslateAsked", "the_engine", "translate_lines", "translate_sets"]
 

@@ -18,17 +18,17 @@ from promptbank.cli.output import print_json, say
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
 from promptbank.mt.languages import Languages
-from translate.corpus_folder import read_corpus, read_manifest
-from translate.corpus_pairs import read_pairs
-from translate.nmt.signals import stop_on_signal
+from promptbank.mt.marian.signals import stop_on_signal
+from translate.corpus.folder import read_corpus, read_manifest
+from translate.corpus.pairs import read_pairs
 
 if TYPE_CHECKING:
-    from promptbank.backbone import Backbone
-    from promptbank.mt.curve import EvalSet, Evaluation
-    from promptbank.mt.methods import Update
-    from promptbank.mt.plan import MtStep
-    from promptbank.mt.settings import MtSettings
-    from translate.nmt.curve import Point
+    from promptbank.model.backbone import Backbone
+    from promptbank.mt.marian.curve import Point
+    from promptbank.mt.translator.curve import EvalSet, Evaluation
+    from promptbank.mt.translator.plan import MtStep
+    from promptbank.mt.translator.settings import MtSettings
+    from promptbank.mt.translator.updates import Update
 
 __all__ = ["TrainAsked", "pack", "read_sets", "train"]
 
@@ -100,9 +100,9 @@ def pack(
 ) -> None:
     """Write a translator small, or as the start of a low-rank training."""
     from promptbank.cli.session import the_backbone
-    from promptbank.mt.model import with_backbone_of
-    from promptbank.mt.pack import as_low_rank, pack_translator
-    from promptbank.translation.ways import translator_folder
+    from promptbank.mt.engines.providers import translator_folder
+    from promptbank.mt.translator.model import with_backbone_of
+    from promptbank.mt.translator.pack import as_low_rank, pack_translator
 
     source = translator_folder(engine, settings.home)
     if source is None:
@@ -122,8 +122,8 @@ def pack(
 
 def _words(backbone: Backbone, folder: Path) -> set[int]:
     """Return the words that a corpus's training pairs open."""
-    from promptbank.mt.rows import Wording, render_pairs
-    from promptbank.mt.words import writable_words
+    from promptbank.mt.translator.allowed_tokens import writable_words
+    from promptbank.mt.translator.pairs import Wording, render_pairs
 
     wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(folder)["langpair"]))
     pairs = [(pair.src, pair.tgt) for pair in read_corpus(folder, "train")]
@@ -132,8 +132,8 @@ def _words(backbone: Backbone, folder: Path) -> set[int]:
 
 def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     from promptbank.cli.session import the_backbone
-    from promptbank.mt.settings import MtSettings
-    from promptbank.mt.train import train_translator
+    from promptbank.mt.translator.settings import MtSettings
+    from promptbank.mt.translator.train import train_translator
 
     given = dict(asked.settings)
     if "checkpoint_minutes" in given:
@@ -146,7 +146,7 @@ def _train_backbone(settings: Settings, asked: TrainAsked) -> Path | None:
     backbone = the_backbone(settings)
     plan = _plan(backbone, folder, manifest, update, asked, wanted, out)
     if asked.snapshot:
-        from promptbank.mt.snapshot import snapshot_translator
+        from promptbank.mt.translator.snapshot import snapshot_translator
 
         return snapshot_translator(backbone, plan, asked.snapshot)
     with stop_on_signal() as should_stop, TrainingLog(wanted.steps) as log:
@@ -165,8 +165,8 @@ PARITY_SENTENCES = 100
 def _train_marian(settings: Settings, asked: TrainAsked) -> Path | None:
     import torch
 
-    from translate.nmt.sizes import TrainSettings
-    from translate.nmt.training import Job, train_marian
+    from promptbank.mt.marian.sizes import TrainSettings
+    from promptbank.mt.marian.training import Job, train_marian
 
     if strange := sorted(set(asked.settings) - set(MARIAN)):
         raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
@@ -197,8 +197,8 @@ def _say_point(point: Point) -> None:
 
 def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
     """Convert a Marian for CTranslate2, if that is installed and agrees; return what to say about it."""
-    from translate.nmt.conversion import convert_marian
-    from translate.nmt.errors import NmtError
+    from promptbank.mt.marian.conversion import convert_marian
+    from promptbank.mt.marian.errors import NmtError
 
     if out.is_dir():
         return f"CTranslate2: {out} is there already"
@@ -227,8 +227,8 @@ def _plan(
     wanted: MtSettings,
     out: Path,
 ) -> Any:
-    from promptbank.mt.plan import MtPlan
-    from promptbank.mt.rows import Wording, render_pairs
+    from promptbank.mt.translator.pairs import Wording, render_pairs
+    from promptbank.mt.translator.plan import MtPlan
 
     wording = Wording(backbone.tokenizer, Languages.parse(manifest["langpair"]))
     window = min(backbone.window, wanted.tokens)
@@ -247,7 +247,7 @@ def _plan(
 
 
 def _update(asked: TrainAsked) -> Update:
-    from promptbank.mt.methods import FullUpdate, LowRankUpdate
+    from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate
 
     rank = asked.rank or RANK
     if asked.method == "lora":
@@ -305,7 +305,7 @@ class TrainingLog:
 
 def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
     """Read evaluation sets; a set is named as its file, up to the first dot."""
-    from promptbank.mt.curve import EvalSet
+    from promptbank.mt.translator.curve import EvalSet
 
     named = Counter(path.name.partition(".")[0] for path in paths)
     if twice := [name for name, count in named.items() if count > 1]:

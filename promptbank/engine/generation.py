@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.grammar import Constraint
-from promptbank.forward import LanguageModel, open_context
-from promptbank.inject import pack
+from promptbank.model.forward import LanguageModel, open_context
+from promptbank.model.inject import pack
 
 __all__ = ["generate"]
 

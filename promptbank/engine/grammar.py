@@ -28,7 +28,7 @@ from tasks import DataError, IntentSlots, parse_intent_slots, render_intent_slot
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from promptbank.render import Renderer
+    from promptbank.model.render import Renderer
     from tasks import TaskCard
 
 __all__ = ["GRAMMARS", "Constraint", "Grammar", "IntentSlotsGrammar", "TokenConstraint", "chunks", "constraint_of"]

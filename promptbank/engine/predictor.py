@@ -12,8 +12,8 @@ from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
 from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.errors import PromptBankError
-from promptbank.forward import LanguageModel
-from promptbank.render import Prompt, Renderer
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import Prompt, Renderer
 
 __all__ = ["Job", "Prediction", "Predictor", "ServedTask"]
 

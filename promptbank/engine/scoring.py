@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptbank.forward import Context, LanguageModel, cache_of, open_context
-from promptbank.inject import pack
-from promptbank.render import Form
+from promptbank.model.forward import Context, LanguageModel, cache_of, open_context
+from promptbank.model.inject import pack
+from promptbank.model.render import Form
 
 __all__ = ["Request", "label_scores", "score_forms"]
 

@@ -19,8 +19,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from promptbank import __version__
-from promptbank.bank.desk import Desk, Question
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
+from promptbank.bank.task_server import Desk, Question
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from promptbank.bank.desk import Desk
+from promptbank.bank.task_server import Desk
 from promptbank.cli import build_app
 from promptbank.service.app import create_app
 from store import open_store

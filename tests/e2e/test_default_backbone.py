@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from promptbank.bank.desk import Desk
+from promptbank.bank.task_server import Desk
 from promptbank.service.app import create_app
 from store import open_store
 from tasks import builtin_card, parse_intent_slots, sample_path
@@ -65,7 +65,7 @@ def run(home: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def desk(home: Path) -> Iterator[Desk]:
-    from promptbank.backbone import load_backbone
+    from promptbank.model.backbone import load_backbone
 
     with open_store(str(home / "bank.db")) as store:
         yield Desk(store, load_backbone("gemma-3-270m", home=home))
@@ -87,7 +87,7 @@ def test_cli_and_http_give_the_same_answer_to_a_line_as_it_is(home: Path, desk: 
 
 
 def test_structure_inside_text_stays_text_on_the_real_tokenizer(desk: Desk) -> None:
-    from promptbank.render import encode_plain
+    from promptbank.model.render import encode_plain
 
     tokenizer = desk.backbone.tokenizer
     control = {tokenizer.convert_tokens_to_ids(t) for t in ("<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>")}

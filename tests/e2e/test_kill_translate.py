@@ -10,14 +10,14 @@ from pathlib import Path
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from promptbank.translation.memory import BankMemory
-from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, translate_sources, write_translated
+from promptbank.mt.memory import BankMemory
+from promptbank.mt.task_records import read_rows
+from promptbank.mt.translate_set import Source, translate_sources, write_translated
 from store import open_store
 from tasks import builtin_card, builtin_cards, read_jsonl
 from translate import EngineInfo, Hypothesis
-from translate.inventory_file import shipped_inventory
-from translate.pipeline import Setup
+from translate.inventory.file import shipped_inventory
+from translate.pipeline.pipeline import Setup
 
 data, db, out, seconds = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), float(sys.argv[4])
 

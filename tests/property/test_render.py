@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptbank.inject import pack, positions
-from promptbank.render import virtual_id
-from promptbank.train.rows import render_rows
+from promptbank.model.inject import pack, positions
+from promptbank.model.render import virtual_id
+from promptbank.training.examples import render_rows
 from tasks import Example, builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of, renderer_of

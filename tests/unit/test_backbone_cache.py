@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.backbone import BackboneStorageError, FetchError, UnusableBackboneError, identify
-from promptbank.backbone.cache import BackboneCache, Manifest, size_of
+from promptbank.model.backbone import BackboneStorageError, FetchError, UnusableBackboneError, identify
+from promptbank.model.backbone.cache import BackboneCache, Manifest, size_of
 from tests.tiny import save_tiny
 
 MANIFEST = Manifest("tiny", "made in a test", None, "none", "none")
@@ -49,7 +49,7 @@ def test_a_finished_backbone_is_in_its_place_and_nothing_else(tmp_path):
 
 def test_the_identity_is_known_before_the_first_load(tmp_path, monkeypatch):
     folder = BackboneCache(tmp_path).install("tiny", build, silent)
-    monkeypatch.setattr("promptbank.backbone.fingerprint.fingerprint", lambda _: pytest.fail("hashed again"))
+    monkeypatch.setattr("promptbank.model.backbone.fingerprint.fingerprint", lambda _: pytest.fail("hashed again"))
     identify(folder)
 
 
@@ -117,7 +117,7 @@ def test_size_counts_all_files(tmp_path):
 OTHER_PROCESS = """
     import signal, sys
     from pathlib import Path
-    from promptbank.backbone.cache import BackboneCache
+    from promptbank.model.backbone.cache import BackboneCache
 
     def never_done(model, work):
         (model / "half").touch()

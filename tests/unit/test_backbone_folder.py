@@ -5,8 +5,8 @@ import json
 import pytest
 from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditionalGeneration
 
-from promptbank.backbone import UnusableBackboneError
-from promptbank.backbone.folder import check_folder
+from promptbank.model.backbone import UnusableBackboneError
+from promptbank.model.backbone.folder import check_folder
 from tests.tiny import KINDS, save_tiny, tiny_tokenizer
 
 

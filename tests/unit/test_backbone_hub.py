@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from promptbank.backbone import (
+from promptbank.model.backbone import (
     FetchError,
     HubUnreachableError,
     UnknownBackboneError,
@@ -19,7 +19,7 @@ from promptbank.backbone import (
     load_backbone,
     pull_backbone,
 )
-from promptbank.backbone import hub as hub_module
+from promptbank.model.backbone import hub as hub_module
 from tests.tiny import save_tiny, tiny_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from promptbank.backbone import UnusableBackboneError, identify
-from promptbank.backbone.identity import IDENTITY_FILE
+from promptbank.model.backbone import UnusableBackboneError, identify
+from promptbank.model.backbone.identity import IDENTITY_FILE
 from tests.tiny import save_tiny
 
 
@@ -23,7 +23,7 @@ def flip_last_byte(file):
 
 def test_hashes_are_remembered_beside_the_weights(folder, monkeypatch):
     first = identify(folder)
-    monkeypatch.setattr("promptbank.backbone.fingerprint.fingerprint", lambda _: pytest.fail("hashed again"))
+    monkeypatch.setattr("promptbank.model.backbone.fingerprint.fingerprint", lambda _: pytest.fail("hashed again"))
     assert identify(folder) == first
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from promptbank.backbone import (
+from promptbank.model.backbone import (
     CATALOG,
     BackboneError,
     UnknownBackboneError,
@@ -63,7 +63,7 @@ def fake_wheels(monkeypatch, name, gguf):
     """Let a built-in name be fetched from a tiny GGUF instead of PyPI."""
     terms = gguf.parent / "TERMS.html"
     terms.write_text("the terms")
-    monkeypatch.setattr("promptbank.backbone.loading.fetch_gguf", lambda *_: (gguf, [terms]))
+    monkeypatch.setattr("promptbank.model.backbone.loading.fetch_gguf", lambda *_: (gguf, [terms]))
 
 
 def test_a_built_in_is_pulled_at_its_first_load_with_its_licence_shown_once(tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_tokenizer_without_end_token_is_refused_at_load(tmp_path):
 
 
 def test_a_typo_of_a_built_in_never_asks_the_hub(tmp_path, monkeypatch):
-    monkeypatch.setattr("promptbank.backbone.loading.probe_repo", lambda _: pytest.fail("the hub was asked"))
+    monkeypatch.setattr("promptbank.model.backbone.loading.probe_repo", lambda _: pytest.fail("the hub was asked"))
     with pytest.raises(UnknownBackboneError, match="gemma-3-270m"):
         load_backbone("gema-3-270m", home=tmp_path)
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from promptbank.backbone import CATALOG, UnknownBackboneError
-from promptbank.backbone.cache import BackboneCache
-from promptbank.backbone.reference import FolderRef, GgufRef, HubRef, InstalledRef, resolve
+from promptbank.model.backbone import CATALOG, UnknownBackboneError
+from promptbank.model.backbone.cache import BackboneCache
+from promptbank.model.backbone.reference import FolderRef, GgufRef, HubRef, InstalledRef, resolve
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptbank.backbone import Backbone
-from promptbank.bank.desk import Desk, Question
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import LIVE, find_row, find_scope, select_row, served_task
+from promptbank.bank.task_server import Desk, Question
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import (
@@ -22,8 +21,9 @@ from promptbank.errors import (
     TrainingError,
     UnknownTaskError,
 )
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent, StepReport
+from promptbank.model.backbone import Backbone
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Silent, StepReport
 from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
 from tasks import DataError, Record, TaskError, parse_spec
 from tests.stores import behind_triggers

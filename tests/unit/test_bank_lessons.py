@@ -8,13 +8,13 @@ import pytest
 
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.select import served_task
+from promptbank.engine.calibration import CONTENT_FREE
 from promptbank.engine.predictor import Job, Predictor, ServedTask
 from promptbank.engine.scoring import Request, label_scores, score_forms
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import CONTENT_FREE
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent, StepReport
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Silent, StepReport
 from store import DiskFullError, Store
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, card_of, examples_of

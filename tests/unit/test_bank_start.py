@@ -9,11 +9,11 @@ from promptbank.bank.learn import Lesson, learn_tasks
 from promptbank.bank.select import frozen_tasks, served_task
 from promptbank.bank.start import StartRows, find_start
 from promptbank.errors import ConfigError, UnknownTaskError
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.dev import DevSet
-from promptbank.train.rows import render_rows
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.dev import DevSet
+from promptbank.training.examples import render_rows
+from promptbank.training.start import start_ids, starting_rows
 from store import Store
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of, renderer_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.bank.desk import Desk
+from promptbank.bank.task_server import Desk
 from tests.conftest import Promptbank
 from tests.stores import ROOT
 

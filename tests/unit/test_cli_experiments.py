@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from promptbank.cli.progress import TrainingProgress
-from promptbank.train.dev import DevScore
-from promptbank.train.listen import EpochReport
+from promptbank.training.dev import DevScore
+from promptbank.training.progress import EpochReport
 from tests.conftest import Promptbank
 from tests.unit.test_cli import SMALL, error, lines
 from tests.worlds import SENTENCES

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, mt_progress
 from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
-from promptbank.translation.run import Translated, translate_sources
+from promptbank.mt.translate_set import Translated, translate_sources
 from tasks import builtin_card
-from translate.inventory_file import dump_inventory, shipped_inventory
-from translate.memory import Step
+from translate.inventory.file import dump_inventory, shipped_inventory
+from translate.pipeline.memory import Step
 
 ROWS = [
     {"taskname": "sentiment-task", "sentence": "Sales rose. Sentiment for Acme", "label": "positive", "id": "1"},

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from promptbank.encoder import ENCODERS, build_encoder
-from promptbank.train.run import frozen_rows
+from promptbank.model.encoder import ENCODERS, build_encoder
+from promptbank.training.run import frozen_rows
 
 START = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptbank.evaluate import score_texts
+from promptbank.engine.evaluate import score_texts
 from tasks import Example, builtin_card
 from tests.worlds import examples_of
 

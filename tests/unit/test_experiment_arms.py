@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from promptbank.errors import InputError
-from promptbank.experiments.arms import Arms, arm_split, read_flagged, relabelled
-from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.crossval_report import crossval_report
+from promptbank.lab.experiments.arms import Arms, arm_split, read_flagged, relabelled
+from promptbank.lab.experiments.crossval import run_crossval
+from promptbank.lab.experiments.crossval_report import crossval_report
 from promptbank.report.parts import Table
 from tasks import Example, crossval_split
 from tests.unit.test_experiments import apart_from_timings, bench_of

@@ -10,16 +10,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from promptbank.backbone import Backbone
 from promptbank.cli import baseline as command
 from promptbank.cli import progress
+from promptbank.engine.calibration import calibrated, prior_of
 from promptbank.errors import ConfigError, InputError
-from promptbank.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
-from promptbank.experiments.ledger import processor
-from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import calibrated, prior_of
-from promptbank.methods.classic import TfidfLogistic
-from promptbank.methods.icl import InContext, draw_shots
+from promptbank.lab.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
+from promptbank.lab.experiments.ledger import processor
+from promptbank.lab.methods.classic import TfidfLogistic
+from promptbank.lab.methods.icl import InContext, draw_shots
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
 from tasks import Example, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of

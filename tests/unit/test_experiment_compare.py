@@ -15,14 +15,14 @@ from typer.testing import CliRunner, Result
 
 from promptbank.cli import compare as compare_command
 from promptbank.errors import ConfigError, TrainingError
-from promptbank.experiments import compare as comparing
-from promptbank.experiments import meter as meters
-from promptbank.experiments.compare import Compared, Comparison, run_compare
-from promptbank.experiments.meter import Cost, Meter, cost_of
-from promptbank.experiments.method_reports import compare_report
-from promptbank.forward import LanguageModel
-from promptbank.methods.prompts import Rows
-from promptbank.methods.untrained import Tfidf
+from promptbank.lab.experiments import compare as comparing
+from promptbank.lab.experiments import meter as meters
+from promptbank.lab.experiments.compare import Compared, Comparison, run_compare
+from promptbank.lab.experiments.learning_cost import Cost, Meter, cost_of
+from promptbank.lab.experiments.method_reports import compare_report
+from promptbank.lab.methods.prompts import Rows
+from promptbank.lab.methods.untrained import Tfidf
+from promptbank.model.forward import LanguageModel
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
 from tests.unit.test_train_population import KillAt
@@ -208,7 +208,7 @@ def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_pat
 
 
 def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from promptbank.methods import prompts, untrained
+    from promptbank.lab.methods import prompts, untrained
 
     seen: dict[str, list[set[str]]] = {"prompt": [], "icl": []}
     for name, kind in (("prompt", prompts.Rows), ("icl", untrained._Shown)):

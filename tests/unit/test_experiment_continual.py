@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from promptbank.backbone import load_backbone
 from promptbank.errors import ConfigError, TooLongError
-from promptbank.experiments import ledger as ledgers
-from promptbank.experiments import measure as measuring
-from promptbank.experiments.continual import run_continual
-from promptbank.experiments.reports import continual_report
-from promptbank.experiments.stream import Stage, Stream, read_stream
-from promptbank.forward import LanguageModel
+from promptbank.lab.experiments import ledger as ledgers
+from promptbank.lab.experiments import measure as measuring
+from promptbank.lab.experiments.continual import run_continual
+from promptbank.lab.experiments.reports import continual_report
+from promptbank.lab.experiments.stream import Stage, Stream, read_stream
+from promptbank.model.backbone import load_backbone
+from promptbank.model.forward import LanguageModel
 from promptbank.report.parts import Table
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Silent
 from store import NewRow, Store, open_store
 from tasks import Split, crossval_split
 from tests.tiny import save_tiny

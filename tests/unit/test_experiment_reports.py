@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
-from promptbank.experiments import reports
-from promptbank.experiments.crossval_report import _is_right, crossval_report
-from promptbank.experiments.method_reports import compare_report
-from promptbank.experiments.report_parts import shown_about, timing_table
-from promptbank.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.lab.experiments import reports
+from promptbank.lab.experiments.crossval_report import _is_right, crossval_report
+from promptbank.lab.experiments.method_reports import compare_report
+from promptbank.lab.experiments.report_parts import shown_about, timing_table
+from promptbank.lab.experiments.reports import continual_report, curve_report, sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report

@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip("optuna", reason="the extra experiments is not installed")
 
 from promptbank.errors import ConfigError, InputError, TrainingError
-from promptbank.experiments.reports import sweep_report
-from promptbank.experiments.study import Study, draw_settings
-from promptbank.experiments.sweep import SPACE, SweepPlan, run_sweep
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent
+from promptbank.lab.experiments.reports import sweep_report
+from promptbank.lab.experiments.sweep import SPACE, SweepPlan, run_sweep
+from promptbank.lab.experiments.sweep_journal import Study, draw_settings
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Silent
 from tasks import SplitError, TaskError
 from tests.unit.test_experiments import KillAt, Killed, bench_of
 from tests.worlds import card_of, examples_of
@@ -98,7 +98,7 @@ def test_a_setting_that_fails_is_told_and_later_rungs_leave_it_alone(tmp_path: P
 
 def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the loss be no number where one of these encoders learns."""
-    from promptbank.train import run
+    from promptbank.training import run
 
     build = run.build_encoder
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from promptbank.backbone import Backbone
 from promptbank.bank.learn import learn_task
 from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
-from promptbank.experiments import classical
-from promptbank.experiments import ledger as ledgers
-from promptbank.experiments.classical import classical_cell
-from promptbank.experiments.crossval import run_crossval
-from promptbank.experiments.curve import CurvePlan, Other, _reduced, _settings, run_curve
-from promptbank.experiments.ledger import open_ledger
-from promptbank.experiments.reports import curve_report
-from promptbank.experiments.trials import Bench, Trial, run_trials
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Listener, Silent
+from promptbank.lab.experiments import classical
+from promptbank.lab.experiments import ledger as ledgers
+from promptbank.lab.experiments.classical import classical_cell
+from promptbank.lab.experiments.crossval import run_crossval
+from promptbank.lab.experiments.curve import CurvePlan, Other, _reduced, _settings, run_curve
+from promptbank.lab.experiments.ledger import open_ledger
+from promptbank.lab.experiments.reports import curve_report
+from promptbank.lab.experiments.trials import Bench, Trial, run_trials
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Listener, Silent
 from store import Store, open_store
 from tasks import Split, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone

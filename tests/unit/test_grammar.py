@@ -12,15 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptbank.backbone import Backbone
+from promptbank.engine.evaluate import evaluate
 from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, IntentSlotsGrammar, chunks, constraint_of
 from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
 from promptbank.errors import PromptBankError
-from promptbank.evaluate import evaluate
-from promptbank.forward import LanguageModel
-from promptbank.inject import Packed
-from promptbank.render import Policy, Renderer
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.model.inject import Packed
+from promptbank.model.render import Policy, Renderer
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, parse_intent_slots
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of

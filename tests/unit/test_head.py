@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from promptbank.head import FrozenHead, SampledHead
+from promptbank.model.head import FrozenHead, SampledHead
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])

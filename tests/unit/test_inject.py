@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from promptbank.engine.scoring import Request, score_forms
-from promptbank.forward import LanguageModel, cache_of, prefill
-from promptbank.inject import Packed, embed, pack, positions
-from promptbank.render import virtual_id
+from promptbank.model.forward import LanguageModel, cache_of, prefill
+from promptbank.model.inject import Packed, embed, pack, positions
+from promptbank.model.render import virtual_id
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, renderer_of
 

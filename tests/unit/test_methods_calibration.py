@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from promptbank.bank import calibrate
+from promptbank.engine.calibration import CALIBRATIONS, FLOOR, calibrated, prior_of, probabilities
 from promptbank.errors import ConfigError
-from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import CALIBRATIONS, FLOOR, calibrated, prior_of, probabilities
+from promptbank.model.forward import LanguageModel
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, renderer_of
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from promptbank.engine.evaluate import score_texts
 from promptbank.errors import InputError, PromptBankError, TrainingError
-from promptbank.evaluate import score_texts
-from promptbank.methods.classic import CLASSICAL, Majority, TfidfLogistic
+from promptbank.lab.methods.classic import CLASSICAL, Majority, TfidfLogistic
 from tasks import Example, IntentSlots, parse_intent_slots
 from tests.worlds import card_of, examples_of
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from promptbank.engine.calibration import CONTENT_FREE
+from promptbank.engine.evaluate import warnings_of
 from promptbank.errors import ConfigError, InputError, TooLongError
-from promptbank.evaluate import warnings_of
-from promptbank.forward import LanguageModel
-from promptbank.methods.calibration import CONTENT_FREE
-from promptbank.methods.icl import InContext, draw_shots, plain_card
-from promptbank.methods.registry import METHODS
-from promptbank.render import encode_plain
-from promptbank.train.config import TrainConfig
+from promptbank.lab.methods.icl import InContext, draw_shots, plain_card
+from promptbank.lab.methods.registry import METHODS
+from promptbank.model.forward import LanguageModel
+from promptbank.model.render import encode_plain
+from promptbank.training.config import TrainConfig
 from tasks import Split
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import BEFORE, LABELS, SPLIT, card_of, examples_of
@@ -86,7 +86,7 @@ def test_scores_without_any_beginning_equal_those_of_whole_sequences(kind: Kind)
 
 def test_small_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = icl_of().score(RECORDS * 2)
-    monkeypatch.setattr("promptbank.methods.icl.BATCH_TOKENS", 1)
+    monkeypatch.setattr("promptbank.lab.methods.icl.BATCH_TOKENS", 1)
     seen: list[int] = []
     alone = icl_of().score(RECORDS * 2, on_rows=seen.append)
     assert seen == list(range(1, 11))

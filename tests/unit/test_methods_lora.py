@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from promptbank.errors import TrainingError
-from promptbank.methods.lora import TARGETS, Lora, LoraLayer, lora_layers, merge
+from promptbank.lab.methods.lora import TARGETS, Lora
+from promptbank.model.lora import LoraLayer, lora_layers, merge
 from tests.tiny import KINDS, Kind, tiny_model
 
 IDS = torch.tensor([[2, 40, 41, 42, 43], [2, 50, 9, 8, 7]])

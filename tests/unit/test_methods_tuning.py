@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from promptbank.backbone import Backbone
 from promptbank.errors import ConfigError, InputError, TrainingError, UnknownTaskError
-from promptbank.forward import LanguageModel
-from promptbank.methods.learner import Learner, score_of
-from promptbank.methods.registry import METHODS, method_name
-from promptbank.methods.sequential import learn_stream
-from promptbank.methods.tuning import Tuned
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import Silent, StepReport
+from promptbank.lab.methods.learner import Learner, score_of
+from promptbank.lab.methods.registry import METHODS, method_name
+from promptbank.lab.methods.sequential import learn_stream
+from promptbank.lab.methods.tuning import Tuned
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Silent, StepReport
 from tasks import Example, Split, TaskCard
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import SPLIT, card_of, examples_of, renderer_of

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from promptbank.engine.generation import generate
-from promptbank.forward import LanguageModel
-from promptbank.mt.decode import Decoding, decode, length_batches
+from promptbank.model.forward import LanguageModel
+from promptbank.mt.translator.decoding import Decoding, decode, length_batches
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 PROMPTS = [(2, 50, 60, 70), (2, 51), (2, 52, 61, 71, 81, 91, 101), (2, 53, 62)]

@@ -13,21 +13,21 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from promptbank.backbone import load_backbone
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
-from promptbank.mt.decode import Decoding
-from promptbank.mt.engine import BackboneTranslator, open_engine
+from promptbank.model.backbone import load_backbone
+from promptbank.mt.engines.backbone import BackboneTranslator, open_engine
+from promptbank.mt.engines.choose import choose_engine, fallback_engine, offers
+from promptbank.mt.engines.choose import open_engine as open_offer
+from promptbank.mt.engines.offered import Asked
 from promptbank.mt.languages import Languages
-from promptbank.mt.methods import FullUpdate, LowRankUpdate
-from promptbank.mt.model import load_translator, misfit, prepared, save_translator, with_backbone_of
-from promptbank.translation.engines import choose_engine, fallback_engine, offers
-from promptbank.translation.engines import open_engine as open_offer
-from promptbank.translation.offer import Asked
+from promptbank.mt.translator.decoding import Decoding
+from promptbank.mt.translator.model import load_translator, misfit, prepared, save_translator, with_backbone_of
+from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate
 from tests.tiny import save_tiny, tiny_backbone
 from translate import Engine, EngineError
-from translate.memory import make_segment
-from translate.scores import score_texts
+from translate.pipeline.memory import make_segment
+from translate.scoring.scores import score_texts
 
 EN_SV = Languages("en", "sv")
 ASKED = Asked("en", "sv", None, Settings(Path("home"), "sqlite://"))
@@ -292,7 +292,7 @@ def test_a_wrong_call_is_one_line_that_helps(mt, arguments: tuple[str, ...], sai
 
 def test_a_request_to_end_the_process_saves_and_the_same_command_goes_on(mt, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from promptbank.cli import translators
-    from promptbank.mt.plan import MtStep
+    from promptbank.mt.translator.plan import MtStep
 
     write_pairs(Path("pairs.tsv"), 60)
     assert mt("corpus", "build", "--data", "pairs.tsv").exit_code == 0

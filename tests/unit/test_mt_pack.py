@@ -11,13 +11,17 @@ import torch
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
-from promptbank.backbone import Backbone
 from promptbank.errors import BackboneMismatchError, TrainingError
-from promptbank.mt.changes import input_moments
-from promptbank.mt.coding import CODINGS, coding_of
-from promptbank.mt.factorise import WEIGHTINGS, DenseChange, LowRankChange, allocate, weighting_of
+from promptbank.model.backbone import Backbone
 from promptbank.mt.languages import Languages
-from promptbank.mt.methods import (
+from promptbank.mt.translator.allowed_tokens import FILE as WORDS
+from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
+from promptbank.mt.translator.changes import input_moments
+from promptbank.mt.translator.coding import CODINGS, coding_of
+from promptbank.mt.translator.factorise import WEIGHTINGS, DenseChange, LowRankChange, allocate, weighting_of
+from promptbank.mt.translator.model import load_translator, prepared, save_translator
+from promptbank.mt.translator.pack import MAX_BYTES, as_low_rank, pack_translator
+from promptbank.mt.translator.updates import (
     FullUpdate,
     LowRankUpdate,
     PackedUpdate,
@@ -27,10 +31,6 @@ from promptbank.mt.methods import (
     matrix_of,
     update_of,
 )
-from promptbank.mt.model import load_translator, prepared, save_translator
-from promptbank.mt.pack import MAX_BYTES, as_low_rank, pack_translator
-from promptbank.mt.words import FILE as WORDS
-from promptbank.mt.words import read_words, words_bytes
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
@@ -282,7 +282,7 @@ def test_what_is_reported_is_what_the_loaded_package_lost(tmp_path: Path) -> Non
 
 
 def _ids(backbone: Backbone, src: str, tgt: str) -> tuple[int, ...]:
-    from promptbank.mt.rows import Wording
+    from promptbank.mt.translator.pairs import Wording
 
     return Wording(backbone.tokenizer, EN_SV).row(src, tgt).ids
 
@@ -408,8 +408,8 @@ def test_a_low_rank_start_is_the_best_of_its_rank(tmp_path: Path, rank: int, alp
 
 
 def test_a_low_rank_training_starts_where_the_factors_are(tmp_path: Path) -> None:
-    from promptbank.mt.methods import load_learnt
-    from promptbank.mt.plan import start_numbers
+    from promptbank.mt.translator.plan import start_numbers
+    from promptbank.mt.translator.updates import load_learnt
 
     backbone = tiny_backbone("llama")
     source = tuned(tmp_path / "a", backbone, FullUpdate(), rows=2)  # of rank 2; norms change as well

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from promptbank.errors import ConfigError, TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.head import FrozenHead
+from promptbank.model.forward import LanguageModel
+from promptbank.model.head import FrozenHead
+from promptbank.model.render import encode_plain
 from promptbank.mt.languages import Languages
-from promptbank.mt.loss import answer_loss
-from promptbank.mt.rows import PairRow, Wording, render_pairs, token_batches
-from promptbank.render import encode_plain
+from promptbank.mt.translator.loss import answer_loss
+from promptbank.mt.translator.pairs import PairRow, Wording, render_pairs, token_batches
 from tests.tiny import KINDS, SPECIAL, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")

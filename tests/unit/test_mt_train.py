@@ -12,23 +12,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from promptbank.backbone import Backbone
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.mt.checkpoint import mean_of
-from promptbank.mt.curve import Curve, EvalSet, Evaluation
-from promptbank.mt.engine import open_engine
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.mt.engines.backbone import open_engine
 from promptbank.mt.languages import Languages
-from promptbank.mt.methods import FullUpdate, LowRankUpdate, Update, learnt, update_of
-from promptbank.mt.model import load_translator, merged, prepared
-from promptbank.mt.pack import pack_translator
-from promptbank.mt.plan import MtPlan, MtStep, start_numbers
-from promptbank.mt.rows import Wording, render_pairs
-from promptbank.mt.settings import MtSettings, rate
-from promptbank.mt.snapshot import snapshot_translator
-from promptbank.mt.train import train_translator
+from promptbank.mt.translator.checkpoint import mean_of
+from promptbank.mt.translator.curve import Curve, EvalSet, Evaluation
+from promptbank.mt.translator.model import load_translator, merged, prepared
+from promptbank.mt.translator.pack import pack_translator
+from promptbank.mt.translator.pairs import Wording, render_pairs
+from promptbank.mt.translator.plan import MtPlan, MtStep, start_numbers
+from promptbank.mt.translator.settings import MtSettings, rate
+from promptbank.mt.translator.snapshot import snapshot_translator
+from promptbank.mt.translator.train import train_translator
+from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update, learnt, update_of
 from tests.tiny import KINDS, Kind, tiny_backbone
-from translate.memory import make_segment
+from translate.pipeline.memory import make_segment
 
 EN_SV = Languages("en", "sv")
 PAIRS = [(f"the {a} {b}", f"{b} {a}en") for a in ("year", "text", "tone") for b in ("is", "rose", "of", "said")]

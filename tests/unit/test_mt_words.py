@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.mt.decode import Decoding, decode
-from promptbank.mt.engine import open_engine
+from promptbank.model.forward import LanguageModel
+from promptbank.mt.engines.backbone import open_engine
 from promptbank.mt.languages import Languages
-from promptbank.mt.methods import FullUpdate
-from promptbank.mt.model import load_translator, prepared, save_translator
-from promptbank.mt.words import FILE, AllWords, SomeWords, read_words, words_bytes, writable_words
+from promptbank.mt.translator.allowed_tokens import FILE, AllWords, SomeWords, read_words, words_bytes, writable_words
+from promptbank.mt.translator.decoding import Decoding, decode
+from promptbank.mt.translator.model import load_translator, prepared, save_translator
+from promptbank.mt.translator.updates import FullUpdate
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.unit.test_mt_decode import PROMPTS, lm_of
 from translate import Segment

@@ -3,7 +3,7 @@
 import pytest
 
 from promptbank import errors
-from promptbank.backbone.errors import BackboneError
+from promptbank.model.backbone.errors import BackboneError
 from promptbank.problems import _TABLE, EXPECTED, problem_of
 from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
 from tasks import DataError, SpecError, TaskError, UnknownLabelError

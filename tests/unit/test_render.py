@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from promptbank.errors import InputError, TooLongError
-from promptbank.render import Policy, encode_plain, virtual_id
-from promptbank.train.rows import render_rows
+from promptbank.model.render import Policy, encode_plain, virtual_id
+from promptbank.training.examples import render_rows
 from tasks import builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of

@@ -7,8 +7,8 @@ import torch
 
 from promptbank.engine.generation import generate
 from promptbank.engine.scoring import Request, label_scores, score_forms
-from promptbank.forward import LanguageModel, prefill
-from promptbank.render import Form
+from promptbank.model.forward import LanguageModel, prefill
+from promptbank.model.render import Form
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 PROMPT = (5, 6, 7, -1, -2, 9)

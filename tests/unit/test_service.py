@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from promptbank.bank.desk import Desk
 from promptbank.bank.learn import learn_task
+from promptbank.bank.task_server import Desk
 from promptbank.service.app import Limits, create_app
-from promptbank.train.config import TrainConfig
+from promptbank.training.config import TrainConfig
 from store import Store, StoreUnavailableError, TamperedRowError, open_store
 from tests.conftest import Promptbank
 from tests.tiny import tiny_backbone
@@ -231,7 +231,7 @@ def test_health_is_told_and_a_bank_out_of_reach_is_503(
 
 
 def test_a_line_posted_as_it_is_gets_the_answer_of_the_command_line(learnt: Promptbank, home: Path) -> None:
-    from promptbank.backbone import load_backbone
+    from promptbank.model.backbone import load_backbone
 
     line = Path("data.jsonl").read_text().splitlines()[3]
     by_cli = json.loads(learnt("predict", "--data", "-", "--json", stdin=line).stdout)

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from promptbank.bank.desk import Desk, Question
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import scope_of
+from promptbank.bank.task_server import Desk, Question
 from promptbank.errors import BodyTooLargeError, InputError
 from promptbank.service.app import Limits, create_app
 from promptbank.service.body import read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
-from promptbank.train.config import TrainConfig
+from promptbank.training.config import TrainConfig
 from store import Store, open_store
 from tasks import DataError, Record
 from tests.conftest import Promptbank
@@ -217,7 +217,7 @@ def test_a_process_is_alive_and_ready_however_many_requests_wait_for_their_turn(
 
 
 def test_cli_and_http_tell_the_same_errors(learnt: Promptbank, home: Path) -> None:
-    from promptbank.backbone import load_backbone
+    from promptbank.model.backbone import load_backbone
 
     bad = [
         '{"taskname": "sentimnt-task", "sentence": "x"}',

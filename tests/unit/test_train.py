@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel, prefill
-from promptbank.head import FrozenHead
-from promptbank.train.config import TrainConfig
-from promptbank.train.dev import DevScore, DevSet
-from promptbank.train.listen import EpochReport, Silent, StepReport
-from promptbank.train.loop import train_prompts
-from promptbank.train.prefix import PrefixCache
-from promptbank.train.rows import epoch_batches, render_rows, row_losses
-from promptbank.train.run import Plan
-from promptbank.train.start import embedding_scale, start_ids, starting_rows
+from promptbank.model.forward import LanguageModel, prefill
+from promptbank.model.head import FrozenHead
+from promptbank.training.config import TrainConfig
+from promptbank.training.dev import DevScore, DevSet
+from promptbank.training.examples import epoch_batches, render_rows, row_losses
+from promptbank.training.kv_cache import PrefixCache
+from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.prompts import train_prompts
+from promptbank.training.run import Plan
+from promptbank.training.start import embedding_scale, start_ids, starting_rows
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 

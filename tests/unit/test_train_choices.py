@@ -8,16 +8,16 @@ import torch
 
 from promptbank.engine.grammar import constraint_of
 from promptbank.errors import ConfigError
-from promptbank.forward import LanguageModel, prefill
-from promptbank.head import FrozenHead
-from promptbank.render import Policy, Renderer
-from promptbank.train.choices import LOSSES
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import run_warnings
-from promptbank.train.loop import train_prompts
-from promptbank.train.rows import TrainRow, render_rows, row_losses
-from promptbank.train.run import Plan
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.model.forward import LanguageModel, prefill
+from promptbank.model.head import FrozenHead
+from promptbank.model.render import Policy, Renderer
+from promptbank.training.answer_loss import LOSSES
+from promptbank.training.config import TrainConfig
+from promptbank.training.examples import TrainRow, render_rows, row_losses
+from promptbank.training.progress import run_warnings
+from promptbank.training.prompts import train_prompts
+from promptbank.training.run import Plan
+from promptbank.training.start import start_ids, starting_rows
 from tasks import Example
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of, renderer_of

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from promptbank.cli.training import TrainingOptions
 from promptbank.errors import ConfigError
-from promptbank.train.config import Extent, TrainConfig, checked_config
+from promptbank.training.config import Extent, TrainConfig, checked_config
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.toml"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptbank.forward import LanguageModel
-from promptbank.train.loop import training_copy, training_dtype
+from promptbank.model.forward import LanguageModel
+from promptbank.training.prompts import training_copy, training_dtype
 from tests.tiny import Kind, tiny_backbone
 
 CPUINFO = Path("/proc/cpuinfo")

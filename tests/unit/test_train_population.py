@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from promptbank.errors import TrainingError
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.listen import EpochReport, Silent, StepReport
-from promptbank.train.loop import _grouped, train_each, train_prompts
-from promptbank.train.run import Failed, Plan, Run, Trained
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.prompts import _grouped, train_each, train_prompts
+from promptbank.training.run import Failed, Plan, Run, Trained
+from promptbank.training.start import start_ids, starting_rows
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
@@ -181,6 +181,6 @@ def test_groups_hold_every_run_once_and_few_rows(monkeypatch: pytest.MonkeyPatch
     def groups(*runs: Sized) -> list[list[int]]:
         return [[run.rows for run in group] for group in _grouped(runs)]
 
-    monkeypatch.setattr("promptbank.train.loop.SHARED_ROWS", 10)
+    monkeypatch.setattr("promptbank.training.prompts.SHARED_ROWS", 10)
     assert groups(*map(Sized, (4, 4, 4, 12, 1, 9, 10))) == [[4, 4], [4], [12], [1, 9], [10]]
     assert groups(Sized(1, 8), Sized(2, 60), Sized(3, 12), Sized(4, 64), Sized(5, 13)) == [[1, 3], [5], [2, 4]]

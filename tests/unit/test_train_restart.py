@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptbank.forward import LanguageModel
-from promptbank.train.config import TrainConfig
-from promptbank.train.dev import DevScore, DevSet
-from promptbank.train.listen import EpochReport, Silent, StepReport
-from promptbank.train.loop import train_prompts
-from promptbank.train.run import Plan, Trained
-from promptbank.train.start import start_ids, starting_rows
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.dev import DevScore, DevSet
+from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.prompts import train_prompts
+from promptbank.training.run import Plan, Trained
+from promptbank.training.start import start_ids, starting_rows
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of, renderer_of
 

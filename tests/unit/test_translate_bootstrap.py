@@ -9,11 +9,11 @@ import sacrebleu
 from tests.unit.test_translate_pipeline import ARTICLE, SETUP, recorded
 from tests.unit.test_translate_summary import outcome
 from translate import EngineError, TranslateError
-from translate.bootstrap import EvalSet, paired, score_against_references
 from translate.engines import CopyEngine
-from translate.memory import DictMemory
-from translate.pipeline import translate_records
-from translate.text_figures import Share
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.pipeline import translate_records
+from translate.scoring.bootstrap import EvalSet, paired, score_against_references
+from translate.scoring.text_figures import Share
 
 WORDS = ["kan", "du", "starta", "kaffemaskinen", "åt", "mig", "i", "morgon", "klockan", "sju", "och", "väcka", "barnen"]
 TASK = "intent_and_slot"

@@ -7,7 +7,7 @@ import pytest
 
 from translate.checks import CHECKS, FLAGS, Draft, Flag, Limits, Policy, agreement, run_checks
 from translate.errors import PolicyError
-from translate.records import ClassLabel, IntentSlots, Record, Slot, Span
+from translate.records.record import ClassLabel, IntentSlots, Record, Slot, Span
 
 GOOD = Draft(
     Record("r", "g", "sentiment-task", "Lloyds profit rose 5% in 2014, says @ann", protected=("Lloyds",)),

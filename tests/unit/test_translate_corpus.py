@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from translate.corpus import build_corpus
-from translate.corpus_augment import augment
-from translate.corpus_filters import COMMON, reason, sieve
-from translate.corpus_folder import read_corpus, read_manifest, write_corpus
-from translate.corpus_pairs import CorpusError, Pair, draw, is_sentence, likeness, read_held_out, read_pairs
-from translate.corpus_settings import CorpusSettings
+from translate.corpus.augment import augment
+from translate.corpus.build import build_corpus
+from translate.corpus.filters import COMMON, reason, sieve
+from translate.corpus.folder import read_corpus, read_manifest, write_corpus
+from translate.corpus.pairs import CorpusError, Pair, draw, is_sentence, likeness, read_held_out, read_pairs
+from translate.corpus.settings import CorpusSettings
 
 PLAIN = CorpusSettings(title=0, entity=0, marker=0, dev=0, caps={}, repeats={})
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from translate.corpus_augment import augment
-from translate.corpus_clocks import other_clocks
-from translate.corpus_pairs import Pair
-from translate.corpus_settings import CorpusSettings
+from translate.corpus.augment import augment
+from translate.corpus.clocks import other_clocks
+from translate.corpus.pairs import Pair
+from translate.corpus.settings import CorpusSettings
 from translate.values import compare_texts, read_values
 
 SETTINGS = CorpusSettings(title=0, entity=0, marker=0, clocks=60)

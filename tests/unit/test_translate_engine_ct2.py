@@ -8,16 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from promptbank.mt.engines.marian import MarianEngine
+from promptbank.mt.marian.errors import NmtError
 from tests.marian import MARIAN_PAIRS, save_random_marian, segments, train_tiny_marian
-from translate.engines.marian import MarianEngine
+from translate.engines.decoding import Decoding
 from translate.errors import EngineError
-from translate.nmt.decoding import Decoding
-from translate.nmt.errors import NmtError
 
 pytest.importorskip("ctranslate2", reason="CTranslate2 is not installed")
 
-from translate.engines.ct2 import Ct2Engine
-from translate.nmt.conversion import convert_marian
+from promptbank.mt.engines.ct2 import Ct2Engine
+from promptbank.mt.marian.conversion import convert_marian
 
 PAIR = ("en", "sv")
 SOURCES = [src for src, _ in MARIAN_PAIRS]

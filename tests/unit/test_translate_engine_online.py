@@ -17,12 +17,12 @@ pytest.importorskip("tenacity", reason="the extra online is not installed")
 pytest.importorskip("deep_translator", reason="the extra online is not installed")
 
 from promptbank.config import Settings
-from promptbank.translation.engines import choose_engine, offers, open_engine
-from promptbank.translation.offer import Asked
+from promptbank.mt.engines.choose import choose_engine, offers, open_engine
+from promptbank.mt.engines.offered import Asked
 from translate import EngineError, Segment
 from translate.engines.online import ATTEMPTS, DeepL, Google, LibreTranslate, OnlineEngine, Service
 from translate.engines.request import Address, BusyError, post
-from translate.memory import DictMemory, translate_segments
+from translate.pipeline.memory import DictMemory, translate_segments
 
 EN_SV = ("en", "sv")
 KEY = "secret-key-of-nobody:fx"

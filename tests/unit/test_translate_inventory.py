@@ -6,14 +6,14 @@ import pytest
 
 from tasks.builtin import builtin_card
 from translate.errors import InventoryError
-from translate.inventory import Decision, Inventory, Kept, merge
-from translate.inventory_file import (
+from translate.inventory.file import (
     dump_inventory,
     load_inventory,
     parse_inventory,
     save_inventory,
     shipped_inventory,
 )
+from translate.inventory.inventory import Decision, Inventory, Kept, merge
 
 SENTIMENT = ("label", "sentiment-task")
 HEAD = 'src = "en"\ntgt = "sv"\n'

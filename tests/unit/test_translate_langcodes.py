@@ -1,9 +1,9 @@
 """What is known of a language holds in its regions: value modules, clock times, common words."""
 
-from translate.corpus_clocks import other_clocks
-from translate.corpus_filters import reason
-from translate.corpus_pairs import Pair
-from translate.corpus_settings import CorpusSettings
+from translate.corpus.clocks import other_clocks
+from translate.corpus.filters import reason
+from translate.corpus.pairs import Pair
+from translate.corpus.settings import CorpusSettings
 from translate.values import compare_texts, read_values, written_value
 
 WAKE = Pair("wake me up at nine am on friday", "väck mig klockan nio på fredag", "x")

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from translate.markers import Marked, bracketed, mark, read_marked, readable
-from translate.projection import Wanted, order_marked
-from translate.records import Span
+from translate.pipeline.projection import Wanted, order_marked
+from translate.records.markers import Marked, bracketed, mark, read_marked, readable
+from translate.records.record import Span
 
 TEXT = "wake me at nine am on friday"
 SPANS = (Span(11, 18, "time"), Span(22, 28, "date"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translate import EngineError, EngineInfo, Hypothesis, Segment
-from translate.memory import DictMemory, Step, batches, make_segment, segment_key, translate_segments
+from translate.pipeline.memory import DictMemory, Step, batches, make_segment, segment_key, translate_segments
 
 
 class Counting:

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptbank.mt.marian.batches import epoch_batches
+from promptbank.mt.marian.errors import NmtError
+from promptbank.mt.marian.hub import resolve_marian
+from promptbank.mt.marian.pieces import Pieces, load_pieces, train_pieces
+from promptbank.mt.marian.schedule import learning_rate_share
+from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
+from translate.engines.decoding import Decoding, groups, in_groups
 from translate.errors import EngineError
-from translate.nmt.batches import epoch_batches
-from translate.nmt.decoding import Decoding, groups, in_groups
-from translate.nmt.errors import NmtError
-from translate.nmt.hub import resolve_marian
-from translate.nmt.pieces import Pieces, load_pieces, train_pieces
-from translate.nmt.schedule import learning_rate_share
-from translate.nmt.sizes import MarianSizes, TrainSettings
 from translate.protocols import Hypothesis
 
 TEXTS = ["the red house is here", "det röda huset är här", "wake me up at nine", "väck mig klockan nio"] * 5
@@ -194,7 +194,7 @@ def test_offline_the_hub_is_not_even_asked(monkeypatch, tmp_path):
     ],
 )
 def test_what_the_hub_has_is_looked_at_before_it_is_fetched(monkeypatch, files, said):
-    from translate.nmt import hub
+    from promptbank.mt.marian import hub
 
     monkeypatch.setattr(hub, "_cached", lambda *_: None)
     monkeypatch.setattr(hub, "_ask", lambda *_: ("main", frozenset(files)))
@@ -203,7 +203,7 @@ def test_what_the_hub_has_is_looked_at_before_it_is_fetched(monkeypatch, files, 
 
 
 def test_a_hub_that_does_not_answer_is_given_up_in_time(monkeypatch):
-    from translate.nmt import hub
+    from promptbank.mt.marian import hub
 
     monkeypatch.setattr(hub, "_cached", lambda *_: None)
     monkeypatch.setattr(hub, "_answer", lambda *_: None)
@@ -216,7 +216,7 @@ def test_a_hub_that_does_not_answer_is_given_up_in_time(monkeypatch):
 def test_a_model_is_fetched_once_and_then_read_from_the_cache(monkeypatch, tmp_path, ref):
     import huggingface_hub
 
-    from translate.nmt import hub
+    from promptbank.mt.marian import hub
 
     fetched = []
 
@@ -253,7 +253,7 @@ def test_a_model_is_fetched_once_and_then_read_from_the_cache(monkeypatch, tmp_p
 def test_a_hub_that_breaks_says_so_in_one_line(monkeypatch):
     import huggingface_hub
 
-    from translate.nmt import hub
+    from promptbank.mt.marian import hub
 
     def broken(*_, **__):
         raise ConnectionError("no route")

@@ -12,17 +12,17 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import log_softmax
 
+from promptbank.mt.marian.curve import read_curve
+from promptbank.mt.marian.errors import NmtError
+from promptbank.mt.marian.loop import batch_loss
+from promptbank.mt.marian.model import build_marian, load_marian, parameters, save_marian
+from promptbank.mt.marian.pieces import Pieces, load_pieces
+from promptbank.mt.marian.search import search
+from promptbank.mt.marian.signals import stop_on_signal
+from promptbank.mt.marian.sizes import MarianSizes
+from promptbank.mt.marian.training import train_marian
 from tests.marian import JOB, SETTINGS, SIZES
 from tests.marian import MARIAN_PAIRS as PAIRS
-from translate.nmt.curve import read_curve
-from translate.nmt.errors import NmtError
-from translate.nmt.loop import batch_loss
-from translate.nmt.model import build_marian, load_marian, parameters, save_marian
-from translate.nmt.pieces import Pieces, load_pieces
-from translate.nmt.search import search
-from translate.nmt.signals import stop_on_signal
-from translate.nmt.sizes import MarianSizes
-from translate.nmt.training import train_marian
 
 SHORT = replace(JOB, settings=replace(SETTINGS, steps=12, dropout=0.1, label_smoothing=0.1, check_every=5, log_every=2))
 
@@ -116,8 +116,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from tests.unit.test_translate_nmt_training import SHORT
-from translate.nmt.signals import stop_on_signal
-from translate.nmt.training import train_marian
+from promptbank.mt.marian.signals import stop_on_signal
+from promptbank.mt.marian.training import train_marian
 with stop_on_signal() as stop:
     def slowly(point):
         print(point.step, flush=True)

@@ -24,13 +24,13 @@ from translate import (
 )
 from translate.checks import Policy
 from translate.engines import CopyEngine, RecordedEngine, load_recorded
-from translate.inventory import Decision, Inventory
-from translate.inventory_file import shipped_inventory
-from translate.memory import DictMemory
-from translate.outcome import Outcome, Override, provenance
-from translate.pipeline import Setup, translate_records
-from translate.records import slots_from_spans
-from translate.review import review_items
+from translate.inventory.file import shipped_inventory
+from translate.inventory.inventory import Decision, Inventory
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.outcome import Outcome, Override, provenance
+from translate.pipeline.pipeline import Setup, translate_records
+from translate.records.record import slots_from_spans
+from translate.review.items import review_items
 
 SETUP = Setup(shipped_inventory("en", "sv"))
 

@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
-from translate.alignment import EflomalAligner
 from translate.errors import AlignError
-from translate.projection import Proposal, Sentence, Wanted, project
+from translate.pipeline.alignment import EflomalAligner
+from translate.pipeline.projection import Proposal, Sentence, Wanted, project
 
 SOURCE = "wake me at nine am on friday"
 NINE, FRIDAY = Wanted(11, 18, "time", "nine am"), Wanted(22, 28, "date", "friday")

@@ -3,8 +3,8 @@
 import pytest
 
 from translate import ClassLabel, Frame, IntentSlots, Record, RecordError, Slot, Span, source_hash, tidy
-from translate.protect import find_protected, is_kept, mask, read_names, unmask
-from translate.records import slots_from_spans
+from translate.records.protect import find_protected, is_kept, mask, read_names, unmask
+from translate.records.record import slots_from_spans
 
 TEXT = "wake me at nine am on friday"
 SPANS = (Span(11, 18, "time"), Span(22, 28, "date"))

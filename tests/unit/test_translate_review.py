@@ -10,10 +10,10 @@ from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, re
 from translate import Hypothesis, ReviewError, Span, source_hash
 from translate.checks import Policy
 from translate.engines import CopyEngine, RecordedEngine
-from translate.memory import DictMemory
-from translate.outcome import Override
-from translate.pipeline import translate_records
-from translate.review import (
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.outcome import Override
+from translate.pipeline.pipeline import translate_records
+from translate.review.items import (
     Answer,
     ReviewItem,
     annotate,
@@ -21,8 +21,8 @@ from translate.review import (
     review_items,
     validated,
 )
-from translate.review_csv import COLUMNS, read_answers, write_items
-from translate.review_lines import dump_overrides, parse_overrides
+from translate.review.lines import dump_overrides, parse_overrides
+from translate.review.table import COLUMNS, read_answers, write_items
 
 COPIED = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
 ITEMS = review_items(COPIED, Policy())

@@ -11,12 +11,12 @@ from tests.unit.test_translate_pipeline import ARTICLE, SETUP, recorded
 from translate import ClassLabel, IntentSlots, Label, Record, Slot, Span, text_figures
 from translate.checks import Flag, Policy, Status
 from translate.engines import CopyEngine
-from translate.memory import DictMemory
-from translate.outcome import Outcome
-from translate.pipeline import translate_records
-from translate.records import slots_from_spans
-from translate.summary import Summary, shared_texts, summarise
-from translate.text_figures import Share
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.outcome import Outcome
+from translate.pipeline.pipeline import translate_records
+from translate.records.record import slots_from_spans
+from translate.scoring.summary import Summary, shared_texts, summarise
+from translate.scoring.text_figures import Share
 
 
 def outcome(

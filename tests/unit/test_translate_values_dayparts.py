@@ -3,7 +3,7 @@
 import pytest
 
 from translate.checks import Draft, run_checks
-from translate.records import Record
+from translate.records.record import Record
 from translate.values import compare_texts
 
 

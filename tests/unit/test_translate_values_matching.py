@@ -2,7 +2,7 @@
 
 import pytest
 
-from translate.protect import find_protected
+from translate.records.protect import find_protected
 from translate.values import compare, compare_texts, read_values
 from translate.values.mention import Mention, number
 

@@ -7,25 +7,25 @@ from typing import Any
 import pytest
 import sacrebleu
 
+from promptbank.mt import reporting
+from promptbank.mt.compare_engines import engines_beside, engines_scored
+from promptbank.mt.references import read_references
+from promptbank.mt.reporting import pick_samples, summary_of, translation_report, write_translation_report
+from promptbank.mt.task_records import read_rows
+from promptbank.mt.translate_set import Source, Translated, translate_sources
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
-from promptbank.translation import reporting
-from promptbank.translation.beside import engines_beside, engines_scored
-from promptbank.translation.references import read_references
-from promptbank.translation.reporting import pick_samples, summary_of, translation_report, write_translation_report
-from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, Translated, translate_sources
 from tasks import DataError, TaskCard, builtin_card, builtin_cards, parse_card
 from tasks import Record as Line
 from translate import Engine
-from translate.bootstrap import EvalSet, paired, score_against_references
 from translate.engines import CopyEngine, RecordedEngine
-from translate.inventory_file import shipped_inventory
-from translate.memory import DictMemory
-from translate.pipeline import Setup
+from translate.inventory.file import shipped_inventory
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.pipeline import Setup
 from translate.protocols import Hypothesis
-from translate.scores import score_texts
-from translate.text_figures import Share
+from translate.scoring.bootstrap import EvalSet, paired, score_against_references
+from translate.scoring.scores import score_texts
+from translate.scoring.text_figures import Share
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 MOODS = [
@@ -258,7 +258,7 @@ def test_the_json_file_holds_the_figures_and_equal_runs_write_equal_bytes(tmp_pa
     one, other = (write_translation_report(run(), tmp_path / name, references=PEOPLE) for name in "ab")
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
     content = json.loads(one[0].read_text())
-    assert content["format"] == "promptbank.translation.v1"
+    assert content["format"] == "promptbank.mt.v1"
     assert content["summary"] == summary_of(run()).as_dict()
     assert content["summary"]["emitted"] == {"count": 4, "of": 4, "share": 1.0}
     assert content["references"]["slots"]["exact"] == {"count": 1, "of": 1, "share": 1.0}

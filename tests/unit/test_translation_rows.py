@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptbank.errors import InputError
-from promptbank.translation.cards import target_card, undecided_words
-from promptbank.translation.rows import read_rows, translated_row
+from promptbank.mt.cards import target_card, undecided_words
+from promptbank.mt.task_records import read_rows, translated_row
 from tasks import DataError, TaskCard, builtin_card, builtin_cards, parse_card
 from tasks import Record as Line
 from translate import ClassLabel, IntentSlots, Record, Slot, Span
-from translate.inventory import Decision, Inventory
-from translate.inventory_file import shipped_inventory
-from translate.outcome import assemble, label_text
+from translate.inventory.file import shipped_inventory
+from translate.inventory.inventory import Decision, Inventory
+from translate.pipeline.outcome import assemble, label_text
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 SWEDISH = shipped_inventory("en", "sv")

@@ -11,25 +11,25 @@ import pytest
 
 from promptbank.config import Settings
 from promptbank.errors import InputError
-from promptbank.translation.cards import undecided_words
-from promptbank.translation.engines import choose_engine, offers, open_engine
-from promptbank.translation.labels import proposed
-from promptbank.translation.memory import BankMemory, apply_overrides, kept_overrides
-from promptbank.translation.review import decided_pair, read_decisions, unapplied
-from promptbank.translation.rows import read_rows
-from promptbank.translation.run import Source, Translated, locked, refuse_names, translate_sources, write_translated
-from promptbank.translation.ways import Asked
+from promptbank.mt.cards import undecided_words
+from promptbank.mt.engines.choose import choose_engine, offers, open_engine
+from promptbank.mt.engines.providers import Asked
+from promptbank.mt.labels import proposed
+from promptbank.mt.memory import BankMemory, apply_overrides, kept_overrides
+from promptbank.mt.review import decided_pair, read_decisions, unapplied
+from promptbank.mt.task_records import read_rows
+from promptbank.mt.translate_set import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from store import open_store
 from tasks import DataError, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
 from tasks import Record as Line
 from translate import EngineError, EngineInfo, Hypothesis, Segment
-from translate.alignment import RememberedAligner
 from translate.checks import Policy
-from translate.inventory import Decision, Inventory
-from translate.inventory_file import shipped_inventory
-from translate.memory import DictMemory
-from translate.pipeline import Setup
-from translate.review import review_items
+from translate.inventory.file import shipped_inventory
+from translate.inventory.inventory import Decision, Inventory
+from translate.pipeline.alignment import RememberedAligner
+from translate.pipeline.memory import DictMemory
+from translate.pipeline.pipeline import Setup
+from translate.review.items import review_items
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 WORDS = {"profit": "vinsten", "rose": "steg", "fell": "föll", "the": "", "set": "ställ", "an": "ett", "alarm": "larm"}

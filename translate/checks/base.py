@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from translate.errors import PolicyError
-from translate.records import Record, Span
+from translate.records.record import Record, Span
 
 __all__ = ["STATUSES", "Check", "Draft", "Flag", "Limits", "Policy", "Severity", "Status"]
 
@@ -75,7 +75,7 @@ class Draft:
         spans: for each source span, where it was found, or None.
         src: language of the source.
         tgt: language of the translation.
-        mode: how the text went through the engine, see ``translate.outcome.Mode``.
+        mode: how the text went through the engine, see ``translate.pipeline.outcome.Mode``.
         searched: how spans were found that no mark showed, or none told apart, with how sure that is (0 to 100).
         mark_fault: why the engine's marks were refused, if they were.
         score: the engine's mean log-probability a token, if it gives one.

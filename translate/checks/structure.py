@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from translate.checks.base import Draft, Flag, Severity
-from translate.protect import find_protected, is_kept
-from translate.records import IntentSlots
+from translate.records.protect import find_protected, is_kept
+from translate.records.record import IntentSlots
 from translate.values import compare_texts
 from translate.values.mention import Kind
 

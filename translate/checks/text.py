@@ -11,7 +11,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics.chrf import CHRF
 
 from translate.checks.base import Draft, Flag
-from translate.protect import title_cased, words_left
+from translate.records.protect import title_cased, words_left
 
 __all__ = ["CopyCheck", "DebrisCheck", "EmptyCheck", "LanguageCheck", "LengthCheck", "RepetitionCheck", "chrf"]
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from translate.engines.decoding import model_sha256
 from translate.errors import EngineError
-from translate.nmt.decoding import model_sha256
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
 __all__ = ["ApertiumEngine", "ApertiumOutput", "apertium_pairs"]

@@ -1,0 +1,141 @@
+"""The desk: answers records by task name, for the CLI and the service alike.
+
+Rows are read once and kept; the store's revision number, one small query a request, tells when something was added or
+moved, so new rows are served without a restart and every replica sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from promptbank.bank.select import select_row, served_task
+from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.errors import InputError, PromptBankError
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from store import Store, StoreError, StoreUnavailableError
+from tasks import DataError, Record, TaskError, TaskRef, example_from, parse_spec
+
+__all__ = ["Desk", "Question"]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One record and what the request around it says.
+
+    Attributes:
+        record: the JSON object with its place in the input, or the error of a line that is none.
+        task: ``taskname[:lang][@version]`` from the path or ``--task``; None to take the record's ``taskname``.
+        lang: language for records that name none.
+    """
+
+    record: Record | DataError
+    task: str | None = None
+    lang: str | None = None
+
+
+class Desk:
+    """Answers questions with one backbone and one store, one call at a time.
+
+    Args:
+        store: the bank's store.
+        backbone: float32.
+        batch_tokens: padded tokens of one batch.
+    """
+
+    def __init__(self, store: Store, backbone: Backbone, *, batch_tokens: int = 4096) -> None:
+        self.store, self.backbone = store, backbone
+        self.predictor = Predictor(LanguageModel(backbone.model), batch_tokens=batch_tokens)
+        self._revision = -1
+        self._tasks: dict[tuple[TaskRef, str | None], ServedTask] = {}
+
+    def task(self, ref: TaskRef, lang: str | None = None) -> ServedTask:
+        """Return the row that a reference means now.
+
+        Raises:
+            PromptBankError: unknown, ambiguous, or of another backbone.
+            StoreError: the bank cannot be reached, or the row is damaged.
+        """
+        return _Rows(self).task(ref, lang)
+
+    def answer(self, questions: Sequence[Question]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
+        """Answer every question; one that cannot be answered yields its error in its place."""
+        results: list[Prediction | PromptBankError | TaskError | StoreError | None] = [None] * len(questions)
+        jobs: dict[int, Job] = {}
+        rows = _Rows(self)
+        for index, question in enumerate(questions):
+            try:
+                jobs[index] = _job(question, rows)
+            except (PromptBankError, TaskError, StoreError) as exc:
+                results[index] = exc
+        for index, result in zip(jobs, self.predictor.predict(list(jobs.values())), strict=True):
+            results[index] = result
+        return [result for result in results if result is not None]
+
+    def refresh(self) -> None:
+        """Forget rows if the bank has another revision than when they were read."""
+        revision = self.store.revision()
+        if revision != self._revision:
+            self._tasks.clear()
+            self._revision = revision
+
+    def kept(self, ref: TaskRef, lang: str | None) -> ServedTask:
+        """Return a row that was read before, or read it."""
+        key = (ref, None if ref.lang else lang)  # a language that decides nothing keeps no second copy
+        if (task := self._tasks.get(key)) is None:
+            row = select_row(self.store, ref, self.backbone, lang=lang)
+            task = self._tasks[key] = served_task(row, row.version, self.backbone)
+        return task
+
+
+class _Rows:
+    """The rows of one request: the bank is asked once whether anything moved, and not again once it is out of reach.
+
+    Without that, each record of a request would wait for the same connection to time out.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._fresh = False
+        self._unreached: StoreUnavailableError | None = None
+
+    def task(self, ref: TaskRef, lang: str | None) -> ServedTask:
+        if self._unreached:
+            raise self._unreached
+        try:
+            if not self._fresh:
+                self._desk.refresh()
+                self._fresh = True
+            return self._desk.kept(ref, lang)
+        except StoreUnavailableError as exc:
+            self._unreached = exc
+            raise
+
+
+def _job(question: Question, rows: _Rows) -> Job:
+    record = question.record
+    if isinstance(record, DataError):
+        raise record
+    named = _named_task(record)
+    ref = parse_spec(question.task) if question.task is not None else named
+    if ref is None:
+        raise InputError(f'{record.source}: the record names no task; give it a "taskname", or name one in the request')
+    if named is not None and named.version not in (None, ref.version):
+        raise InputError(f"{record.source}: the record asks for {named}, but the request for {ref}; name one version")
+    own = record.data.get("lang")
+    if own is not None and not isinstance(own, str):
+        raise InputError(f'{record.source}: "lang" must be a string such as "sv", not {own!r}')
+    task = rows.task(ref, own or (named.lang if named else None) or question.lang)
+    if named is not None:  # the card's taskname stands alone, and its language is compared below
+        record = replace(record, data={**record.data, "taskname": named.taskname, "lang": own or named.lang})
+    return Job(task, example_from(record, task.renderer.card, need_answer=False).fields)
+
+
+def _named_task(record: Record) -> TaskRef | None:
+    name = record.data.get("taskname")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise InputError(f'{record.source}: "taskname" must be a string such as "sentiment-task", not {name!r}')
+    return parse_spec(name)

@@ -1,0 +1,1 @@
+"""Experiments, and the methods that prompts are compared with."""

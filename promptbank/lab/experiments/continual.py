@@ -1,0 +1,222 @@
+"""A stream of tasks, learnt one after the other: what the bank forgets, and what full fine-tuning of the backbone does.
+
+After each task a new process opens the bank and answers the test rows of every task so far. Under a frozen backbone
+forgetting is 0 by construction; here it is measured, down to the bits of the answers, so that a byte that changed or
+an alias that moved would show.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from promptbank.bank.learn import Lesson, learn_trials
+from promptbank.bank.start import StartRows
+from promptbank.engine.evaluate import warnings_of
+from promptbank.errors import PromptBankError
+from promptbank.lab.experiments.ledger import Ledger, open_ledger, short_hash
+from promptbank.lab.experiments.measure import measure_in_new_process
+from promptbank.lab.experiments.stream import Stage, Stream
+from promptbank.lab.experiments.trials import check_test_rows, origin, said, told_of
+from promptbank.lab.methods.learner import score_of
+from promptbank.lab.methods.registry import METHODS
+from promptbank.lab.methods.tuning import Tuned
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.training.progress import Listener
+from promptbank.training.prompts import training_dtype
+from promptbank.training.resume import write_tensors
+from store import open_store
+from tasks import TaskError, data_sha256
+from tasks.continual import stream_scores
+
+__all__ = ["run_continual"]
+
+BANK = "bank.db"
+
+
+def run_continual(
+    home: Path,
+    backbone: Backbone,
+    lm: LanguageModel,
+    stream: Stream,
+    *,
+    contrast: bool,
+    listener: Listener,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Learn a stream and measure all tasks after each one; return the path of the result file.
+
+    Args:
+        home: of the bank and the backbone; the experiment's own bank lies in its folder.
+        backbone: float32.
+        lm: its forward passes.
+        stream: the tasks in order.
+        contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
+        listener: hears of trainings.
+        on_stage: told in a sentence what is done next.
+
+    Raises:
+        InputError: test rows cannot be rendered; told before the first task is learnt.
+        TrainingError: the same stream is under way in another process; see `learn_trials`.
+    """
+    for stage in stream.stages:
+        check_test_rows(backbone, stage.card, stage.split, stage.config)
+    about = {
+        **origin(backbone, lm, [stage.card for stage in stream.stages]),
+        "stages": [_about(stage) for stage in stream.stages],
+    }
+    with open_ledger(home, "continual", about, {"backbone": backbone.name, "stream": stream.name}) as ledger:
+        learnt, measured = {}, []
+        for i, stage in enumerate(stream.stages):
+            on_stage(f"task {i + 1} of {len(stream.stages)}: {stage.name}")
+            learnt[stage.name] = ledger.cell(f"learn-{i}", partial(_learn, ledger, backbone, lm, stage, listener))
+            shutil.rmtree(
+                ledger.folder / "runs", ignore_errors=True
+            )  # not before: a killed call finds its finished run
+            on_stage(f"a new process answers {i + 1} task(s)")
+            seen = stream.stages[: i + 1]
+            measured.append(
+                ledger.cell(f"measure-{i}", partial(_measure, ledger, home, backbone, f"measure-{i}", seen))
+            )
+        bank = _bank_results(stream.stages, measured, said(learnt))
+        results = {"tasks": [stage.name for stage in stream.stages], "bank": bank}
+        results |= {key: found for key, found in ledger.finished().items() if key == "full"}
+        path = ledger.finish(results)  # what was learnt stays, whatever becomes of the contrast
+        if contrast:
+            on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
+            try:
+                results["full"] = _contrast(ledger, backbone, lm, stream, listener)
+            except (PromptBankError, TaskError) as exc:
+                results["full"] = {"method": stream.method, "reason": str(exc)}
+            path = ledger.finish(results)
+        return path
+
+
+def _about(stage: Stage) -> dict[str, Any]:
+    split = stage.split
+    return {
+        "task": stage.name,
+        "config": stage.config.decisive(),
+        "trained_in": training_dtype(stage.config.dtype),
+        "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
+        "data_sha256": data_sha256([*split.train, *split.dev, *split.test]),
+    }
+
+
+def _learn(ledger: Ledger, backbone: Backbone, lm: LanguageModel, stage: Stage, listener: Listener) -> dict[str, Any]:
+    lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
+    with open_store(f"sqlite:///{ledger.folder / BANK}") as store:
+        (learnt,) = learn_trials(
+            store, backbone, [lesson], home=ledger.folder, listener=listener, lm=lm, starts=StartRows(store)
+        )
+    return told_of(learnt)
+
+
+def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: Sequence[Stage]) -> dict[str, Any]:
+    tests = {stage.name: stage.split.test for stage in stages}
+    bank = ledger.folder / BANK
+    return measure_in_new_process(ledger.folder, name, bank=bank, home=home, backbone=str(backbone.path), tests=tests)
+
+
+def _bank_results(
+    stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]], trials: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The accuracy matrix, its scores, whose answers changed a bit after they were first given, and all warnings.
+
+    A score can stay where answers do not, so forgetting is read with ``answers_moved`` beside it.
+    """
+    last = measured[-1]["tasks"]
+    matrix = [[after["tasks"][stage.name]["score"] for stage in stages[: i + 1]] for i, after in enumerate(measured)]
+    first = {stage.name: measured[i]["tasks"][stage.name] for i, stage in enumerate(stages)}
+    moved = [
+        f"{name} after task {i + 1}"
+        for i, after in enumerate(measured)
+        for name, found in after["tasks"].items()
+        if found["answers_sha256"] != first[name]["answers_sha256"]
+    ]
+    return {
+        "matrix": matrix,
+        "scores": stream_scores(matrix).as_dict(),
+        "answers_moved": moved,
+        "faults": [fault for after in measured for fault in after["faults"]],
+        "metrics": last,
+        "trials": [
+            one | {"warnings": [*one["warnings"], *warnings_of(last[one["trial"]]["metrics"])]} for one in trials
+        ],
+    }
+
+
+def _contrast(
+    ledger: Ledger, backbone: Backbone, lm: LanguageModel, stream: Stream, listener: Listener
+) -> dict[str, Any]:
+    """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured.
+
+    The settings are in the names of the cells and not in the ledger's identity, so that a contrast can be added to a
+    stream that is learnt, or changed.
+    """
+    tuned, count = _TunedCopy(ledger.folder, backbone, lm, stream), len(stream.stages)
+    cells = [ledger.cell(f"{tuned.name}-{i}", partial(tuned.after, i, listener)) for i in range(count)]
+    tuned.remove()
+    matrix = [cell["scores"] for cell in cells]
+    trials = said({stage.name: cell for stage, cell in zip(stream.stages, cells, strict=True)})
+    return {**tuned.about, "matrix": matrix, "scores": stream_scores(matrix).as_dict(), "trials": trials}
+
+
+class _TunedCopy:
+    """A copy of the backbone that learns task after task; its weights are kept between tasks, for a killed command.
+
+    Attributes:
+        about: method and settings.
+        name: of its cells and files, by what decides them.
+    """
+
+    def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
+        self._folder, self._stages = folder, stream.stages
+        method = METHODS[stream.method]
+        config = stream.stages[0].config.model_copy(update={**method.training, **stream.contrast})
+        self.about = {
+            "method": stream.method,
+            "settings": method.settings(),
+            "config": config.decisive(),
+            "trained_in": training_dtype(config.dtype),
+        }
+        self.name = f"contrast-{short_hash(self.about)}"
+        self._begin = partial(method.begin, backbone, lm, config)
+        self._learner: Tuned | None = None
+
+    def after(self, i: int, listener: Listener) -> dict[str, Any]:
+        """Learn task i on top of those before it, and score tasks 0 to i."""
+        self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the cell of i is written
+        learner = self._learner = self._learner or self._restored(i - 1)
+        for stage in self._stages if i == 0 else ():
+            learner.check(stage.card, stage.split.test)
+        fit = learner.learn(self._stages[i].card, self._stages[i].split, listener)
+        scored = [learner.evaluate(stage.card, stage.split.test) for stage in self._stages[: i + 1]]
+        write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})
+        warnings = [*fit.warnings, *warnings_of(scored[-1].metrics)]
+        return {"scores": [*map(score_of, scored)], "warnings": warnings, "notes": list(fit.notes)}
+
+    def remove(self) -> None:
+        """Delete the weights."""
+        for path in self._folder.glob(f"{self.name}-*"):  # a half-written one too
+            path.unlink()
+
+    @torch.no_grad()
+    def _restored(self, i: int) -> Tuned:
+        learner = self._begin()
+        assert isinstance(learner, Tuned)  # noqa: S101 - the contrast tunes weights
+        if i >= 0:
+            held = load_file(self._path(i))
+            for name, parameter in learner.state.items():
+                parameter.copy_(held[name])
+        return learner
+
+    def _path(self, i: int) -> Path:
+        return self._folder / f"{self.name}-{i}.safetensors"

@@ -1,0 +1,118 @@
+"""Methods that leave the backbone alone: shots in the prompt, and TF-IDF, as methods to compare with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from promptbank.engine.evaluate import Evaluated, score_texts
+from promptbank.errors import PromptBankError
+from promptbank.lab.methods.classic import TfidfLogistic, label_ids, tfidf_settings, tfidf_version
+from promptbank.lab.methods.icl import InContext, draw_shots
+from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
+from promptbank.training.progress import Listener
+from tasks import Example, Split, TaskCard
+
+__all__ = ["Shots", "Tfidf"]
+
+
+@dataclass(frozen=True)
+class Shots(Method):
+    """In-context learning without calibration; fewer shots where there are fewer training rows.
+
+    Attributes:
+        shots: examples in the prompt, drawn with the run's seed.
+    """
+
+    trains: ClassVar[bool] = False
+    shots: int = 4
+
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> _Shown:
+        """Begin without shots."""
+        return _Shown(backbone, lm, config, self.shots)
+
+
+@dataclass(frozen=True)
+class Tfidf(Method):
+    """Logistic regression on TF-IDF, a classifier for each task; it needs no dev rows and learns from them too."""
+
+    trains: ClassVar[bool] = False
+
+    def ready(self) -> None:
+        """Import scikit-learn: half a second and 150 MB are no cost of a task."""
+        tfidf_version()
+
+    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> _Classifiers:
+        """Begin without classifiers."""
+        return _Classifiers()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the features and the penalty, and the package that decides the rest; None where it is missing."""
+        try:
+            version = tfidf_version()
+        except PromptBankError:
+            version = None
+        return {**tfidf_settings(), "scikit-learn": version}
+
+
+class _Shown(Learner):
+    """The shots drawn so far, by task."""
+
+    def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig, shots: int) -> None:
+        self._backbone, self._lm, self._config, self._count = backbone, lm, config, shots
+        self._shots: dict[str, list[Example]] = {}
+
+    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+        """Draw the task's shots."""
+        label_ids(card)
+        count = min(self._count, len(split.train))
+        self._shots[card.sha256] = draw_shots(split.train, count, self._config.seed)
+        return Fit(rows=count)
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Score the label forms after the task's shots."""
+        shots = self._shots.get(card.sha256, [])
+        answers = InContext(self._lm, self._backbone, card, shots).score([e.fields for e in examples])
+        scored = score_texts(card, examples, [max(a.scores, key=a.scores.__getitem__) for a in answers])
+        counts = {
+            "truncated": sum(a.truncated > 0 for a in answers),
+            "rows_with_fewer_shots": sum(a.shots < len(shots) for a in answers),
+        }
+        return replace(scored, metrics=scored.metrics | {key: count for key, count in counts.items() if count})
+
+    def size(self, card: TaskCard) -> Size:
+        """Return the bytes of the shots as JSON lines in UTF-8."""
+        shown = [{**e.fields, card.answer_field: e.answer} for e in self._shots.get(card.sha256, [])]
+        return Size(0, sum(len(json.dumps(row, ensure_ascii=False).encode()) + 1 for row in shown))
+
+
+class _Classifiers(Learner):
+    """The classifiers fitted so far, by task."""
+
+    def __init__(self) -> None:
+        self._fitted: dict[str, TfidfLogistic] = {}
+
+    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+        """Fit the task's classifier."""
+        known = [*split.train, *split.dev]
+        self._fitted[card.sha256] = TfidfLogistic.fit(card, known)
+        return Fit(rows=len(known))
+
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+        """Score the task's classifier."""
+        return score_texts(card, examples, self._fitted[card.sha256].predict(examples))
+
+    def size(self, card: TaskCard) -> Size:
+        """Return coefficients and intercepts, and the bytes of these, of the IDF weights and of the vocabulary.
+
+        scikit-learn computes in float64; as of all methods, what is kept is counted as float32.
+        """
+        words, logistic = self._fitted[card.sha256].pipeline.named_steps.values()  # type: ignore[attr-defined]
+        vocabulary = sum(len(word.encode()) + 1 for word in words.vocabulary_)
+        learnt = logistic.coef_.size + logistic.intercept_.size
+        return Size(learnt, (learnt + words.idf_.size) * FLOAT32_BYTES + vocabulary)

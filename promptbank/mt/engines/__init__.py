@@ -1,0 +1,1 @@
+"""Translation engines of every kind, behind ``translate.protocols.Engine``: choosing one, and running it."""

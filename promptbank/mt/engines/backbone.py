@@ -1,0 +1,135 @@
+"""The tuned backbone as an engine of `translate`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel
+from promptbank.mt.translator.allowed_tokens import SomeWords, Words
+from promptbank.mt.translator.decoding import Decoded, Decoding, decode, length_batches
+from promptbank.mt.translator.model import Translator, load_translator
+from promptbank.mt.translator.pairs import Wording
+from translate import EngineError, EngineInfo, Hypothesis, Segment
+
+__all__ = ["BackboneTranslator", "open_engine", "translate_texts"]
+
+
+class BackboneTranslator:
+    """Translates with a backbone that has learnt it; satisfies ``translate.Engine``.
+
+    Args:
+        translator: the model.
+        decoding: beam and limits.
+        words: what may be written, if it is at hand; made of the translator's own words otherwise.
+    """
+
+    def __init__(self, translator: Translator, decoding: Decoding | None = None, *, words: Words | None = None) -> None:
+        self._translator, self._decoding, self._words = translator, decoding or Decoding(), words
+        self._wording = Wording(translator.backbone.tokenizer, translator.languages)
+        if words is None and translator.words is not None:
+            self._words = SomeWords(translator.lm, [*translator.words, self._wording.eos_id])
+
+    def info(self) -> EngineInfo:
+        """Say what this engine is."""
+        return EngineInfo(self._id, (str(self._translator.languages),), markers="bracket", offline=True)
+
+    def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
+        """Translate segments in batches of like length; scores are mean log-probabilities a token.
+
+        Raises:
+            EngineError: a segment is of another language pair, or too long for the backbone.
+        """
+        languages = self._translator.languages
+        for segment in segments:
+            if (segment.src, segment.tgt) != (languages.src, languages.tgt):
+                raise EngineError(f"this engine translates {languages}, not {segment.src}-{segment.tgt}")
+        return translate_texts(
+            self._translator.lm,
+            self._wording,
+            [segment.text for segment in segments],
+            self._decoding,
+            window=self._translator.backbone.window,
+            words=self._words,
+        )
+
+    def greedy(self) -> BackboneTranslator | None:
+        """Return the same model with a beam of one: another opinion at a third of the time. None if this is greedy."""
+        if self._decoding.beam == 1:
+            return None
+        greedy = replace(self._decoding, beam=1)
+        return BackboneTranslator(self._translator, greedy, words=self._words)  # whose rows are 186 MB in bfloat16
+
+    @cached_property
+    def _id(self) -> str:
+        """Name and hash over the weights, words, backbone, dtype and what of the decoding moves its result."""
+        translator, dtype = self._translator, self._translator.lm.dtype
+        decides = {key: value for key, value in asdict(self._decoding).items() if key != "batch_tokens"}
+        said: list[object] = [
+            translator.weights_sha256,
+            translator.backbone.fingerprint,
+            str(dtype) if dtype == torch.float32 else f"{dtype} weights",  # and float32 rotary frequencies
+            decides,
+        ]
+        said += [] if translator.words is None else [list(translator.words)]
+        digest = hashlib.sha256(json.dumps([*said, self._wording.template], sort_keys=True).encode()).hexdigest()
+        return f"backbone-{translator.languages}:{digest}"
+
+
+def open_engine(
+    folder: Path, backbone: Backbone, *, decoding: Decoding | None = None, dtype: torch.dtype = torch.float32
+) -> BackboneTranslator:
+    """Load a trained translator as an engine.
+
+    Raises:
+        TrainingError: the folder holds no translator.
+        BackboneMismatchError: it was trained on another backbone.
+    """
+    return BackboneTranslator(load_translator(folder, backbone, dtype), decoding)
+
+
+def translate_texts(
+    lm: LanguageModel,
+    wording: Wording,
+    texts: Sequence[str],
+    decoding: Decoding,
+    *,
+    window: int,
+    words: Words | None = None,
+    on_texts: Callable[[int], None] | None = None,
+) -> list[Hypothesis]:
+    """Translate texts, longest first, and give the results in their order.
+
+    Args:
+        lm: a model that has learnt to translate.
+        wording: how texts become prompts.
+        texts: in the source language.
+        decoding: beam and limits.
+        window: positions of the backbone.
+        words: what may be written; all words if None.
+        on_texts: told how many are done, after each batch.
+
+    Raises:
+        EngineError: a text is too long for the backbone.
+    """
+    prompts = [wording.prompt(text) for text in texts]
+    for text, prompt in zip(texts, prompts, strict=True):
+        if len(prompt) + decoding.limit(len(prompt)) > window:
+            raise EngineError(
+                f"a text of {len(text)} characters takes {len(prompt)} tokens and its translation as many again, of a "
+                f"window of {window}; split it into sentences"
+            )
+    found: dict[int, Decoded] = {}
+    for batch in length_batches([len(p) * decoding.beam for p in prompts], decoding.batch_tokens):
+        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, decoding, words)
+        found |= dict(zip(batch, decoded, strict=True))
+        if on_texts:
+            on_texts(len(found))
+    return [Hypothesis(wording.text(found[i].ids), found[i].score) for i in range(len(texts))]

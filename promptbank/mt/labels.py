@@ -1,0 +1,98 @@
+"""Proposals for a label inventory: what an engine makes of labels and phrases, for a person to approve."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from promptbank.mt.cards import undecided_words
+from tasks import TaskCard
+from translate import Engine, InventoryError, Memory, Span
+from translate.inventory.inventory import TEXT, Decision, Inventory, Section, merge
+from translate.pipeline.memory import make_segment, translate_segments
+from translate.records.markers import mark, read_marked
+from translate.records.protect import unmask
+
+__all__ = ["proposed"]
+
+CARRIERS = ("It was {}.", "The answer is {}.", "This text is about {}.", "Everything here is {}.")
+"""Sentences around a label's word, so that an engine has a grammar to put it in; the majority decides."""
+
+PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+def proposed(cards: Sequence[TaskCard], inventory: Inventory, engine: Engine, memory: Memory) -> Inventory:
+    """Return an inventory in which every label and phrase of the cards has a decision, with status "auto" where new.
+
+    A label keeps the words of its source form where the engine gives two labels the same ones.
+
+    Args:
+        cards: in the source language.
+        inventory: what is decided; those decisions stay.
+        engine: translates the pair.
+        memory: keeps what it says.
+    """
+    asked = _Asked(inventory, engine, memory)
+    for card in cards:
+        for section, words in undecided_words(card, inventory):
+            forms = (words,) if section == TEXT else (card.label_space or {})[words]
+            decision = asked.phrase(words) if section == TEXT else asked.label(forms[0])
+            inventory = _with(inventory, section, words, [decision, *(Decision(target=form) for form in forms)])
+    return inventory
+
+
+def _with(inventory: Inventory, section: Section, key: str, proposals: Iterable[Decision]) -> Inventory:
+    """Add the first of some proposals whose target no other label has."""
+    for proposal in proposals:
+        try:
+            return merge(inventory, Inventory(inventory.src, inventory.tgt, {section: {key: proposal}}))
+        except InventoryError:
+            continue
+    return inventory
+
+
+class _Asked:
+    """An engine that is asked for words."""
+
+    def __init__(self, inventory: Inventory, engine: Engine, memory: Memory) -> None:
+        self._src, self._tgt = inventory.src, inventory.tgt
+        self._engine, self._memory = engine, memory
+        self._markers = engine.info().markers
+
+    def label(self, form: str) -> Decision:
+        """Return what most carriers make of a label's form, the others as variants; the form itself of nothing."""
+        found = Counter(said for said in self._forms(form.replace("_", " ")) if said)
+        ranked = [said for said, _ in found.most_common()]
+        return Decision(target=ranked[0], variants=tuple(ranked[1:])) if ranked else Decision(target=form)
+
+    def phrase(self, words: str) -> Decision:
+        """Return a phrase's translation with its placeholders; the phrase itself where one got lost."""
+        head = re.match(r"\{\w+\}\s*", words)  # the text's own place at the start stays there
+        start = head[0] if head else ""
+        rest = words[len(start) :]
+        meaning = {f"X{number}": f"{{{name}}}" for number, name in enumerate(PLACE.findall(rest))}
+        numbers = iter(meaning)
+        sent = PLACE.sub(lambda _: next(numbers), rest)
+        back = unmask(self._said([("masked" if meaning else "plain", sent)])[0], meaning)
+        return Decision(target=words if back is None else start + back)
+
+    def _forms(self, word: str) -> Iterable[str]:
+        if self._markers == "none":
+            return [_clean(self._said([("plain", word)])[0])]
+        sent = []
+        for carrier in CARRIERS:
+            text, at = carrier.format(word), carrier.index("{}")
+            sent.append((self._markers, mark(text, [Span(at, at + len(word), "label")], self._markers)))
+        read = [read_marked(text, 1, self._markers) for text in self._said(sent)]
+        marked = [_clean(m.text[slice(*m.stretches[0][1:])]) for m in read if not isinstance(m, str)]
+        return marked or [_clean(self._said([("plain", word)])[0])]
+
+    def _said(self, texts: Sequence[tuple[str, str]]) -> list[str]:
+        segments = [make_segment(self._src, self._tgt, mode, text) for mode, text in texts]
+        found = translate_segments(self._engine, self._memory, segments)
+        return [found[segment.key].text for segment in segments]
+
+
+def _clean(form: str) -> str:
+    return form.strip(" .,!?").casefold()

@@ -1,0 +1,175 @@
+"""One training of a Marian from pairs of sentences, in a folder of its own; begun again, it goes on where it was.
+
+The folder holds ``pieces/`` (made once), ``training.json`` (what is trained), ``checkpoint.safetensors``,
+``curve.jsonl`` and, at the end, ``model/``: the Hugging Face folder. The checkpoint goes when the model is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptbank.mt.marian.batches import Encoded
+from promptbank.mt.marian.curve import Curve, Point
+from promptbank.mt.marian.errors import NmtError
+from promptbank.mt.marian.loop import Trainer
+from promptbank.mt.marian.model import build_marian, save_marian
+from promptbank.mt.marian.pieces import PIECE_FILES, Pieces, load_pieces, train_pieces
+from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
+
+__all__ = ["Job", "Outcome", "Pair", "train_marian"]
+
+Pair = tuple[str, str]
+"""Source and target text."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained.
+
+    Attributes:
+        langpair: source and target language, such as ("en", "sv").
+        train: pairs to learn from.
+        dev: pairs whose loss is followed, never learnt from; may be empty.
+        sizes: of the model.
+        settings: of the training.
+        device: of torch; resuming is bit-exact on "cpu".
+    """
+
+    langpair: tuple[str, str]
+    train: Iterable[Pair]
+    dev: Iterable[Pair] = ()
+    sizes: MarianSizes = field(default_factory=MarianSizes)
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        finished: False when it was told to stop before its last step; the same call goes on from there.
+        step: steps done.
+        model: the Hugging Face folder, when finished.
+        pairs: pairs learnt from.
+        left_out: pairs that were longer than the settings allow.
+    """
+
+    finished: bool
+    step: int
+    model: Path | None
+    pairs: int
+    left_out: int
+
+
+def train_marian(
+    job: Job,
+    folder: Path,
+    *,
+    on_point: Callable[[Point], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train a model, or go on with the training whose checkpoint is in the folder.
+
+    Args:
+        job: what is trained; the same as before when a checkpoint is there.
+        folder: of this training, made if it is not there.
+        on_point: hears each point of the curve.
+        stop: asked after each step; when it says True, a checkpoint is written and the training returns.
+
+    Raises:
+        NmtError: no pair is left to learn from, or the folder belongs to another training.
+    """
+    train, dev = list(job.train), list(job.dev)
+    if not train:
+        raise NmtError("there are no pairs to learn from")
+    folder.mkdir(parents=True, exist_ok=True)
+    said, claim = _said(job, train, dev), folder / "training.json"
+    claimed = claim.exists()
+    if claimed:
+        _refuse_another(claim, said)
+    pieces = _pieces(folder / "pieces", train, job.sizes.vocabulary, anew=not claimed)
+    rows = _encoded(train, pieces, job.settings.longest)
+    if not rows:
+        raise NmtError(f"all {len(train)} pairs are longer than {job.settings.longest} discrete tokens (longest)")
+    outcome = partial(Outcome, pairs=len(rows), left_out=len(train) - len(rows))
+    identity = _claim(claim, said | {"pieces": pieces.sha256})
+    if (folder / "model").is_dir():
+        return outcome(finished=True, step=job.settings.steps, model=folder / "model")
+    model = build_marian(job.sizes, pieces, dropout=job.settings.dropout, seed=job.settings.seed)
+    model.to(torch.device(job.device))  # type: ignore[arg-type]  # transformers wraps it
+    curve = Curve(folder / "curve.jsonl", on_point)
+    trainer = Trainer(model, rows, _encoded(dev, pieces, job.settings.longest), job.settings, curve)
+    step = trainer.run(folder / "checkpoint.safetensors", identity, stop)
+    if step < job.settings.steps:
+        return outcome(finished=False, step=step, model=None)
+    save_marian(model.cpu(), pieces, job.langpair, folder / "model")
+    (folder / "checkpoint.safetensors").unlink()
+    return outcome(finished=True, step=step, model=folder / "model")
+
+
+def _pieces(folder: Path, train: Sequence[Pair], size: int, *, anew: bool) -> Pieces:
+    """Load the pieces that this training made, or make them; the vocabulary file is written last.
+
+    In a folder that no training has claimed they may be of other texts: its run failed early.
+    """
+    if anew or not (folder / PIECE_FILES[-1]).is_file():
+        train_pieces((text for pair in train for text in pair), size).save(folder)
+    return load_pieces(folder)
+
+
+def _encoded(pairs: Iterable[Pair], pieces: Pieces, longest: int) -> list[Encoded]:
+    rows = ((array("i", pieces.ids(src)), array("i", pieces.ids(tgt, target=True))) for src, tgt in pairs)
+    return [(src, tgt) for src, tgt in rows if max(len(src), len(tgt)) <= longest]
+
+
+def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+    """Return what is trained, its pieces not known yet.
+
+    How often is logged, and on which device, is no part of it.
+    """
+    settings = {key: value for key, value in asdict(job.settings).items() if key not in ("log_every", "check_every")}
+    return {
+        "langpair": list(job.langpair),
+        "sizes": asdict(job.sizes),
+        "settings": settings,
+        "pieces": None,
+        "train": {"pairs": len(train), "sha256": _sha256(train)},
+        "dev": {"pairs": len(dev), "sha256": _sha256(dev)},
+    }
+
+
+def _claim(path: Path, said: dict[str, Any]) -> str:
+    """Write what is trained into the folder, or check that it is what the folder is for; return its identity."""
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    _refuse_another(path, said)
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _refuse_another(path: Path, said: dict[str, Any]) -> None:
+    """Refuse a folder that was claimed by another training; what is None is not known yet."""
+    known = json.loads(path.read_text(encoding="utf-8"))
+    others = [key for key, value in said.items() if value is not None and known.get(key) != value]
+    if others:
+        raise NmtError(
+            f"{path.parent} is the folder of another training ({', '.join(others)} differ); name another one"
+        )
+
+
+def _sha256(pairs: Iterable[Pair]) -> str:
+    data = hashlib.sha256()
+    for pair in pairs:
+        data.update(json.dumps(pair).encode() + b"\n")
+    return data.hexdigest()

@@ -1,0 +1,86 @@
+"""The review file of a translated folder, and the decisions in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from promptbank.errors import InputError
+from translate.errors import ReviewError
+from translate.pipeline.outcome import Override
+from translate.review.items import ReviewItem, is_written, validated
+from translate.review.lines import parse_items
+from translate.review.table import read_answers
+
+__all__ = ["ITEMS", "REVIEW", "decided_pair", "read_decisions", "unapplied"]
+
+REVIEW, ITEMS = "review.csv", "review.jsonl"
+
+
+def read_decisions(path: Path) -> tuple[dict[str, Override], list[ReviewItem]]:
+    """Read and check the decisions of a review file, all of them or none; by source hash, and the items shown.
+
+    Args:
+        path: the file; the items that were shown lie beside it.
+
+    Raises:
+        InputError: it or the items cannot be read.
+        ReviewError: a decision is faulty; all faults at once.
+    """
+    shown = path.parent / ITEMS
+    items = parse_items(_text(shown), str(shown))
+    return validated(items, read_answers(_text(path), str(path))), items
+
+
+def decided_pair(items: list[ReviewItem], src: str | None, tgt: str | None) -> tuple[str, str]:
+    """Return the language pair that decisions are for: what the items say, or what was asked where they say nothing.
+
+    Raises:
+        InputError: the two differ, or neither says it.
+    """
+    said = {(item.src, item.tgt) for item in items if item.src}
+    if len(said) > 1:
+        raise InputError(
+            f"{ITEMS} holds items of several language pairs: {', '.join('-'.join(p) for p in sorted(said))}"
+        )
+    pair = next(iter(said), ("", ""))
+    for name, asked, found in (("--src", src, pair[0]), ("--tgt", tgt, pair[1])):
+        if asked and found and asked != found:
+            raise InputError(f"{name} is {asked!r}, but the review file is of {'-'.join(pair)}; leave {name} out")
+    pair = (pair[0] or src or "", pair[1] or tgt or "")
+    if not all(pair):
+        raise InputError(f"{ITEMS} does not say its languages; give --src and --tgt")
+    return pair
+
+
+def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
+    """Return of how many rows the folder's review file says what is not kept; a new run would wipe it out.
+
+    Decisions count, and so do texts and notes without one.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = out / REVIEW
+    if not path.is_file():
+        return 0
+    answers = read_answers(_text(path), str(path))
+    there = (out / ITEMS).is_file()
+    items = {one.source_hash: one for one in (parse_items(_text(out / ITEMS), str(out / ITEMS)) if there else [])}
+    written = {answer.source_hash for answer in answers if answer.note.strip() or is_written(answer, items)}
+    try:
+        decided = validated(items.values(), answers)
+    except ReviewError:
+        return len(written)
+    return sum(key not in decided or overrides.get(key) != decided[key] for key in written)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InputError(
+            f"{path} cannot be read ({exc.strerror}); {REVIEW} and {ITEMS} of a translated folder belong together"
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise InputError(f"{path} is not UTF-8 ({exc}); save it as CSV in UTF-8") from exc

@@ -1,0 +1,1 @@
+"""Translators learnt as an update of the backbone: training, packing, decoding."""

@@ -1,0 +1,193 @@
+"""The words that a translator may write: those spelt in the letters of what it learnt from, and the text's own.
+
+The head over the whole vocabulary, 262,144 words of the default backbone, takes most of a step of greedy search, and
+half of them are of scripts that a language pair never writes (vocabulary selection, L'Hostis et al. 2016, arXiv
+1610.00072). Keeping only words that the corpus holds would be faster still, but 33,018 words of a corpus of 104,506
+pairs lacked the Swedish beginnings of "protest" and "conservative". A text's own words are added, so that names can
+be copied, for that text alone: a translation does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from promptbank.errors import TrainingError
+from promptbank.model.forward import LanguageModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["FILE", "AllWords", "BatchWords", "SomeWords", "Words", "read_words", "words_bytes", "writable_words"]
+
+FILE = "words.bin"
+
+PART = "\ufffd"
+"""What a part of a character is decoded as."""
+RARE = 1e-5
+"""Share of a corpus's characters below which one is no letter of its languages: names of languages in their own
+scripts stand in every catalog of programs."""
+
+
+class BatchWords(Protocol):
+    """The words that are open to the texts of one batch."""
+
+    def logits(self, hidden: Tensor, texts: Sequence[int]) -> Tensor:
+        """Return the logits of the open words, float32 (rows, columns).
+
+        Args:
+            hidden: (rows, H), contiguous.
+            texts: number of each row's text in the batch.
+        """
+
+    def column(self, word: int) -> int:
+        """Return the column of a word."""
+
+    def word(self, column: int) -> int:
+        """Return the word of a column."""
+
+
+class Words(Protocol):
+    """What a translator may write."""
+
+    def batch(self, prompts: Sequence[Sequence[int]]) -> BatchWords:
+        """Return the open words of a batch of texts."""
+
+
+class AllWords:
+    """Every word of the backbone."""
+
+    def __init__(self, lm: LanguageModel) -> None:
+        self._head = lm.head
+
+    def batch(self, _prompts: Sequence[Sequence[int]]) -> AllWords:
+        """Return itself."""
+        return self
+
+    def logits(self, hidden: Tensor, _texts: Sequence[int]) -> Tensor:
+        """Return all logits."""
+        logits: Tensor = self._head(hidden)
+        return logits.float()
+
+    def column(self, word: int) -> int:
+        """Return the word."""
+        return word
+
+    def word(self, column: int) -> int:
+        """Return the column."""
+        return column
+
+
+class SomeWords:
+    """Some words of the backbone, and for each text its own.
+
+    Args:
+        lm: the translator.
+        words: ids, the end token's among them.
+    """
+
+    def __init__(self, lm: LanguageModel, words: Iterable[int]) -> None:
+        self.lm, self.ids = lm, sorted(set(words))
+        self.columns = {word: column for column, word in enumerate(self.ids)}
+        self.weight, self.bias = _rows(lm, self.ids)
+
+    def batch(self, prompts: Sequence[Sequence[int]]) -> _Open:
+        """Add the words of the prompts."""
+        return _Open(self, prompts)
+
+
+class _Open:
+    """The words of a batch; see `BatchWords`."""
+
+    def __init__(self, known: SomeWords, prompts: Sequence[Sequence[int]]) -> None:
+        self._known = known
+        own = [set(prompt) - known.columns.keys() for prompt in prompts]
+        self._more = sorted(set().union(*own))
+        self._columns = {word: len(known.ids) + n for n, word in enumerate(self._more)}
+        self._weight, self._bias = _rows(known.lm, self._more)
+        closed = [[word not in words for word in self._more] for words in own]
+        self._closed = torch.tensor(closed, dtype=torch.bool, device=self._weight.device)  # (texts, more)
+
+    def logits(self, hidden: Tensor, texts: Sequence[int]) -> Tensor:
+        """See `BatchWords`."""
+        known = functional.linear(hidden, self._known.weight, self._known.bias).float()
+        if not self._more:
+            return known
+        more = functional.linear(hidden, self._weight, self._bias).float()
+        return torch.cat([known, more.masked_fill(self._closed[list(texts)], -torch.inf)], 1)
+
+    def column(self, word: int) -> int:
+        """See `BatchWords`."""
+        found = self._known.columns.get(word)
+        return self._columns[word] if found is None else found
+
+    def word(self, column: int) -> int:
+        """See `BatchWords`."""
+        count = len(self._known.ids)
+        return self._known.ids[column] if column < count else self._more[column - count]
+
+
+def _rows(lm: LanguageModel, ids: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    weight: Tensor = lm.head.weight  # type: ignore[assignment]
+    bias: Tensor | None = getattr(lm.head, "bias", None)
+    index = torch.tensor(ids, dtype=torch.long, device=weight.device)
+    return weight.detach()[index], None if bias is None else bias.detach()[index]
+
+
+def writable_words(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> set[int]:
+    """Return the words that a corpus holds, and all others that are spelt in its characters alone.
+
+    Parts of characters, which spell everything else, are among them.
+
+    Args:
+        tokenizer: of the backbone.
+        rows: of the corpus, as ids.
+    """
+    held = Counter(word for row in rows for word in row)
+    characters: Counter[str] = Counter()
+    for word, count in held.items():
+        for character in str(tokenizer.decode([word])):
+            characters[character] += count
+    least = RARE * characters.total()
+    letters = {character for character, count in characters.items() if count >= least} | {PART}
+    added = set(tokenizer.get_added_vocab().values())  # control words, some of them beyond the head
+    words = set(tokenizer.get_vocab().values()) - added
+    return held.keys() | {word for word in words if letters.issuperset(str(tokenizer.decode([word])))}
+
+
+def words_bytes(words: Iterable[int], vocabulary: int) -> bytes:
+    """Return words as the content of their file: a bit for each word of the vocabulary, deflated.
+
+    Args:
+        words: ids.
+        vocabulary: number of words of the backbone.
+    """
+    bits = bytearray(-(-vocabulary // 8))
+    for word in words:
+        bits[word // 8] |= 1 << word % 8
+    return zlib.compress(bytes(bits), 9)
+
+
+def read_words(folder: Path, vocabulary: int) -> list[int] | None:
+    """Return the words of a translator's folder; None if it does not hold to any.
+
+    Raises:
+        TrainingError: the file is damaged, or of another vocabulary.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        bits = zlib.decompress(path.read_bytes())  # checks a checksum
+    except zlib.error as exc:
+        raise TrainingError(f"{path} is damaged ({exc}); fetch or train the translator again") from exc
+    if len(bits) != -(-vocabulary // 8):
+        raise TrainingError(f"{path} is of a vocabulary of about {8 * len(bits)} words, the backbone has {vocabulary}")
+    return [8 * n + bit for n, byte in enumerate(bits) if byte for bit in range(8) if byte >> bit & 1]

@@ -1,0 +1,51 @@
+"""A training under way as a translator: what it has learnt so far can be tried, and packed, before it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptbank.errors import TrainingError
+from promptbank.model.backbone import Backbone
+from promptbank.mt.translator.allowed_tokens import writable_words
+from promptbank.mt.translator.checkpoint import Checkpoints, mean_of
+from promptbank.mt.translator.model import prepared, save_translator
+from promptbank.mt.translator.plan import MtPlan, identity_of
+from promptbank.mt.translator.updates import load_learnt
+
+__all__ = ["snapshot_translator"]
+
+
+def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
+    """Write the mean of a run's newest checkpoint and of what it has kept in its second half; the run stays as it is.
+
+    Args:
+        backbone: of the run.
+        plan: of the run.
+        folder: of the translator.
+
+    Raises:
+        TrainingError: the run has no checkpoint yet, it belongs to another run, or the folder is where the run itself
+            will write.
+    """
+    if folder.resolve() == (plan.out / "model").resolve():
+        raise TrainingError(
+            f"--snapshot {folder} is where the run's own translator comes to its end; name another folder"
+        )
+    identity = identity_of(backbone, plan)
+    checkpoints = Checkpoints(plan.out / "checkpoints", identity)
+    found = checkpoints.newest()
+    if found is None:
+        raise TrainingError(f"{plan.out} has no checkpoint yet; they come every 15 minutes and on SIGTERM")
+    tensors, position = found
+    late = [step for step in position.kept if position.step / 2 <= step < position.step]
+    kept = [checkpoints.kept(step) for step in late]
+    model = prepared(backbone, plan.update)
+    load_learnt(model, mean_of([*kept, tensors]))
+    facts = {
+        "identity": identity, "corpus_sha256": plan.corpus_sha256, "pairs": len(plan.train),
+        "settings": plan.settings.deciding(), "snapshot_of_steps": [*late, position.step], "tokens": position.tokens,
+        "seconds": round(position.seconds),
+    }  # fmt: skip
+    words = writable_words(backbone.tokenizer, [row.ids for row in plan.train])
+    languages = plan.wording.languages
+    return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, words=words)

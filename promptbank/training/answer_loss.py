@@ -1,0 +1,91 @@
+"""Over what the probability of an answer's tokens is taken: all words, or what the answer's format allows there.
+
+An answer with a format is generated under a grammar, so probability on words that it forbids does no harm. Trained over
+all words, a part of a small prompt goes into the format itself; trained among what the grammar allows, a row learns the
+distribution that decoding chooses from, and tokens that can only be one thing teach nothing. As a loss this is the
+conditional likelihood of a locally normalised model, with the grammar as its support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from promptbank.engine.grammar import constraint_of
+from promptbank.errors import ConfigError, InputError
+from promptbank.model.render import Renderer
+from tasks import TaskCard
+
+__all__ = ["LOSSES", "ByGrammar", "Loss", "OverVocabulary", "loss_for"]
+
+
+class Loss(Protocol):
+    """One way to say what could have stood in an answer's place."""
+
+    def choices(self, renderer: Renderer, fields: Mapping[str, str], answer: Sequence[int]) -> dict[int, Tensor] | None:
+        """Return the ids that could stand at each token of an answer, by its place in it; None for all words.
+
+        Args:
+            renderer: of the task.
+            fields: of the record.
+            answer: its ids, the end token included.
+
+        Returns:
+            Only tokens that could have been another; int64, more than one each.
+
+        Raises:
+            InputError: the answer is not among what could stand there, such as a slot value that is not in the text.
+        """
+
+
+class OverVocabulary:
+    """Any word could stand anywhere."""
+
+    def choices(self, _renderer: Renderer, _fields: Mapping[str, str], _answer: Sequence[int]) -> None:
+        """Return None."""
+
+
+class ByGrammar:
+    """What the grammar of the card's answer format allows after the tokens before."""
+
+    def choices(self, renderer: Renderer, fields: Mapping[str, str], answer: Sequence[int]) -> dict[int, Tensor] | None:
+        """Follow the grammar along the answer; None with a tokenizer that cannot be constrained."""
+        constraint = constraint_of(renderer, fields)
+        if constraint is None:
+            return None
+        found = {}
+        for place, token in enumerate(answer):
+            allowed = constraint.allowed()
+            if not bool((allowed == token).any()):
+                raise InputError(
+                    f"the format of {renderer.card.taskname}:{renderer.card.lang} does not allow the answer"
+                )
+            if len(allowed) > 1:
+                found[place] = allowed
+            constraint.advance(token)
+        return found
+
+
+LOSSES: dict[str, Loss] = {"vocabulary.v1": OverVocabulary(), "grammar.v1": ByGrammar()}
+
+
+def loss_for(asked: str, card: TaskCard) -> Loss:
+    """Return the loss of a card's rows.
+
+    Args:
+        asked: a name in `LOSSES`, or auto: by the grammar where the card has an answer format.
+        card: of the rows.
+
+    Raises:
+        ConfigError: a grammar for a card that has none.
+    """
+    if asked == "grammar.v1" and card.answer_format is None:
+        raise ConfigError(
+            f"{card.taskname}:{card.lang} has no answer_format, so there is no grammar to learn by; "
+            "use loss auto or vocabulary.v1"
+        )
+    if asked == "auto":
+        asked = "vocabulary.v1" if card.answer_format is None else "grammar.v1"
+    return LOSSES[asked]

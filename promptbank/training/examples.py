@@ -1,0 +1,201 @@
+"""Training rows, their batches, and the loss on their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from promptbank.errors import InputError
+from promptbank.model.backbone import Backbone
+from promptbank.model.forward import LanguageModel, cache_of
+from promptbank.model.head import FrozenHead
+from promptbank.model.inject import pack
+from promptbank.model.render import Policy, Renderer
+from promptbank.training.answer_loss import Loss, loss_for
+from promptbank.training.config import TrainConfig
+from tasks import Example, TaskCard, raise_faults
+
+__all__ = ["TrainRow", "check_prompts", "epoch_batches", "render_rows", "row_losses", "training_renderer"]
+
+R = TypeVar("R")
+
+BUCKET_BATCHES = 8
+"""Batches shuffled together before they are sorted by length: little padding, and still a new mixture each epoch."""
+
+
+@dataclass(frozen=True)
+class TrainRow:
+    """One example as ids.
+
+    Attributes:
+        prompt: ids before the answer, as inference renders them.
+        answer: ids of the answer, its end token included.
+        constant: number of leading ids before the first virtual token.
+        truncated: characters cut from the text.
+        answer_only: the card's ``answer_only_loss``; otherwise discrete tokens after the first virtual one are learnt
+            too.
+        choices: what could have stood in the answer, by the token's place in it, where more than one id could; None
+            where every word could stand at every token.
+        unwritable: whether the loss had no choices for this answer, so that it is learnt over all words.
+    """
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    constant: int
+    truncated: int
+    answer_only: bool = True
+    choices: Mapping[int, Tensor] | None = field(default=None, compare=False, repr=False)
+    unwritable: bool = False
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Prompt and answer."""
+        return self.prompt + self.answer
+
+    def targets(self) -> list[int]:
+        """Return the positions whose next token is learnt; what is constant teaches nothing, computed or held."""
+        ids, first = self.ids, len(self.prompt) - 1
+        before = [t for t in range(first if self.answer_only else self.constant, first) if ids[t + 1] >= 0]
+        places = range(len(self.answer)) if self.choices is None else self.choices
+        return [*before, *(first + place for place in places)]
+
+    def choice(self, target: int) -> Tensor | None:
+        """Return the ids that could follow a position of `targets`; None for all."""
+        return self.choices.get(target + 1 - len(self.prompt)) if self.choices is not None else None
+
+
+def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "auto") -> list[TrainRow]:
+    """Render examples with their answers; the first form of a label is the one that is trained.
+
+    Args:
+        renderer: of the task.
+        examples: with answers.
+        loss: over what the probability of an answer is taken, see `promptbank.training.answer_loss`.
+
+    Raises:
+        InputError: examples cannot be rendered; of the kind of their faults, all of them at once.
+        ConfigError: the card has no such loss.
+    """
+    return _each(examples, partial(_rendered, renderer, loss_for(loss, renderer.card)))
+
+
+def training_renderer(backbone: Backbone, card: TaskCard, config: TrainConfig) -> Renderer:
+    """Return what renders a card's rows where they are learnt, and where they are tested after it."""
+    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    return Renderer(card, backbone.tokenizer, policy, backbone.window)
+
+
+def check_prompts(renderer: Renderer, examples: Sequence[Example]) -> None:
+    """Refuse examples that could not be answered; gold answers are not looked at.
+
+    Raises:
+        InputError: see `render_rows`.
+    """
+    _each(examples, lambda example: renderer.prompt(example.fields))
+
+
+def _each(examples: Sequence[Example], render: Callable[[Example], R]) -> list[R]:
+    """Render all examples, or raise what is wrong with any of them."""
+    rendered: list[R] = []
+    faults: list[str] = []
+    kinds: set[type[InputError]] = set()
+    for example in examples:
+        try:
+            rendered.append(render(example))
+        except InputError as exc:
+            faults.append(f"{example.source}: {exc}")
+            kinds.add(type(exc))
+    raise_faults(faults, kinds.pop() if len(kinds) == 1 else InputError)
+    return rendered
+
+
+def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainRow:
+    card, text = renderer.card, example.answer or ""
+    prompt = renderer.prompt(example.fields)
+    answer = renderer.answer(text if card.is_open else card.form(text))
+    row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
+    try:
+        return replace(row, choices=loss.choices(renderer, renderer.kept(example.fields, prompt), answer))
+    except InputError:
+        return replace(row, unwritable=True)
+
+
+def epoch_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
+    """Return the epoch's batches of row indices: shuffled, then bucketed by length, then shuffled again.
+
+    A function of its arguments alone, so a resumed run sees the very same batches.
+    """
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    order = torch.randperm(len(lengths), generator=generator).tolist()
+    span = batch_size * BUCKET_BATCHES
+    batches = []
+    for start in range(0, len(order), span):
+        bucket = sorted(order[start : start + span], key=lambda i: lengths[i])
+        batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def row_losses(
+    lm: LanguageModel,
+    table: Tensor,
+    rows: Sequence[TrainRow],
+    held: Sequence[Tensor] | None,
+    *,
+    offsets: Sequence[int] | None = None,
+    heads: Sequence[FrozenHead] | None = None,
+) -> Tensor:
+    """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
+
+    Args:
+        lm: the frozen backbone.
+        table: (R, H) virtual rows; gradients flow into it.
+        rows: B rows.
+        held: keys and values of the constant beginnings; None to compute them here.
+        offsets: where each row's virtual rows start in the table (several runs in one batch).
+        heads: the head of each row for tokens without choices, which does not learn; the backbone's own if None.
+    """
+    starts = [row.constant if held is not None else 0 for row in rows]
+    packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], offsets, pad="right")
+    hidden = lm.hidden(packed, table, cache_of(held) if held is not None else None)  # (B, S, H)
+    learnt = list(_learnt(rows, starts))
+    if not learnt:
+        return hidden.sum() * torch.zeros(len(rows))
+    *columns, choices = zip(*learnt, strict=True)
+    b_index, t_index, targets = map(torch.tensor, columns)
+    wanted = hidden[b_index, t_index]
+    among = torch.tensor([one is not None for one in choices])
+    nll = torch.zeros(len(targets))
+    if among.any():
+        given = [one for one in choices if one is not None]
+        nll = nll.index_put((among,), -lm.choice_logprobs(wanted[among], targets[among], given))
+    if not among.all():
+        free = (wanted[~among], targets[~among])
+        over_words = -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
+        nll = nll.index_put((~among,), over_words)
+    sums = torch.zeros(len(rows)).index_add(0, b_index, nll)
+    return sums / torch.bincount(b_index, minlength=len(rows)).clamp(min=1)
+
+
+def _learnt(rows: Sequence[TrainRow], starts: Sequence[int]) -> Iterator[tuple[int, int, int, Tensor | None]]:
+    """Yield of every learnt token its row, the computed position that it follows, its id and its choices."""
+    for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        ids = row.ids
+        for t in row.targets():
+            yield b, t - start, ids[t + 1], row.choice(t)
+
+
+def _by_head(heads: Sequence[FrozenHead], wanted: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+    """Return the negative log-likelihoods (N,), neighbours with the same head in one call: it reads 335 MB."""
+    parts = []
+    for _, group in groupby(range(len(heads)), key=lambda row: id(heads[row])):
+        first, *others = group
+        last = others[-1] if others else first
+        here = (rows >= first) & (rows <= last)
+        parts.append(heads[first].nll(wanted[here], targets[here]))
+    return torch.cat(parts)

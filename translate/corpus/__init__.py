@@ -1,0 +1,1 @@
+"""Corpora: pairs of sentences read, filtered, augmented and written for the training of a translator."""

@@ -1,0 +1,1 @@
+"""The label inventory: one decision for each label and phrase, and its TOML file."""

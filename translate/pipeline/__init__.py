@@ -1,0 +1,1 @@
+"""The pipeline: records in, checked translations out."""

@@ -1,0 +1,164 @@
+"""What a translation run says of one record, and what a person said before: outcomes and overrides."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from translate.checks import Flag, Status
+from translate.inventory.inventory import INTENT, SLOT_TYPE, Inventory
+from translate.records.record import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash
+
+__all__ = ["Mode", "Outcome", "Override", "assemble", "provenance", "undecided"]
+
+Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a person decided for a source; it holds for every engine.
+
+    Attributes:
+        source_hash: of the record (``source_hash``).
+        drop: whether the row is left out.
+        text: the translation, unless it is dropped.
+        spans: typed stretches of the text, those of one type in the order of the source's.
+        note: why.
+    """
+
+    source_hash: str
+    drop: bool = False
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one record.
+
+    Attributes:
+        source: the record, tidied.
+        target: the translated record, same id and group; None when there is none to give (nothing came back, a span was
+            not found, a person dropped it).
+        text: the translated text, for a reviewer also where there is no target.
+        spans: for each source span where it was found, or None.
+        label_text: the form of a class label; empty for other kinds.
+        status: ok, warn, review or drop, by the policy.
+        flags: what the checks noticed.
+        mode: how the text went through the engine.
+        engine_id: of the engine; empty where a person translated.
+        segment_key: in the memory; empty there too.
+        score: mean log-probability a token, where the engine gives one.
+        others: the same text by other engines.
+    """
+
+    source: Record
+    target: Record | None
+    text: str
+    spans: tuple[Span | None, ...]
+    label_text: str
+    status: Status
+    flags: tuple[Flag, ...]
+    mode: Mode
+    engine_id: str
+    segment_key: str
+    score: float | None = None
+    others: tuple[str, ...] = ()
+
+
+def assemble(source: Record, text: str, spans: Sequence[Span | None], inventory: Inventory) -> Record | None:
+    """Return the translated record: label by the inventory, slot values as they stand in the text.
+
+    Args:
+        source: the record.
+        text: its text in the target language.
+        spans: for each source span where it was found.
+        inventory: decides labels, ids and phrases.
+
+    Returns:
+        None when the text became empty or a span was not found: a label without its slot would teach the wrong thing.
+    """
+    placed = sorted((span, index) for index, span in enumerate(spans) if span is not None)
+    if (source.text.strip() and not text.strip()) or len(placed) < len(spans):
+        return None
+    renamed = tuple(Span(s.start, s.end, inventory.id_of(SLOT_TYPE, s.type).text) for s, _ in placed)
+    place_of = {index: place for place, (_, index) in enumerate(placed)}
+    return Record(
+        id=source.id,
+        group=source.group,
+        taskname=source.taskname,
+        text=text,
+        spans=renamed,
+        label=_label(source.label, text, renamed, place_of, inventory),
+        frame=_frame(source.frame, inventory),
+        protected=source.protected,
+        notes=source.notes,
+    )
+
+
+def undecided(record: Record, inventory: Inventory) -> tuple[str, ...]:
+    """Return what the inventory has no approved decision for: the label, the phrase, renamed ids."""
+    wanted = []
+    if isinstance(record.label, ClassLabel):
+        wanted.append((f"label {record.label.id}", inventory.label(record.taskname, record.label.id)))
+    if isinstance(record.label, IntentSlots):
+        wanted.append((f"intent {record.label.intent}", inventory.id_of(INTENT, record.label.intent)))
+        wanted += [(f"slot type {slot.type}", inventory.id_of(SLOT_TYPE, slot.type)) for slot in record.label.slots]
+    if record.frame:
+        wanted.append((f"phrase {record.frame.template!r}", inventory.text(record.frame.template)))
+    return tuple(dict.fromkeys(name for name, kept in wanted if kept is None or kept.auto))
+
+
+def label_text(label: Label, taskname: str, inventory: Inventory) -> str:
+    """Return the form of a class label, its id where nothing is decided; empty for other kinds."""
+    if not isinstance(label, ClassLabel):
+        return ""
+    kept = inventory.label(taskname, label.id)
+    return kept.text if kept else label.id
+
+
+def override_spans(source: Record, override: Override) -> tuple[Span | None, ...]:
+    """Return an override's span for each source span: of one type in order, None where it has too few."""
+    left: dict[str, list[Span]] = defaultdict(list)
+    for span in override.spans:
+        left[span.type].append(span)
+    return tuple(left[span.type].pop(0) if left[span.type] else None for span in source.spans)
+
+
+def provenance(outcome: Outcome) -> dict[str, Any]:
+    """Return where a translated row comes from, as plain data without any time in it."""
+    return {
+        "row_id": outcome.source.id,
+        "group": outcome.source.group,
+        "source_sha256": source_hash(outcome.source),
+        "status": outcome.status,
+        "mode": outcome.mode,
+        "engine": outcome.engine_id,
+        "segment": outcome.segment_key,
+        "score": outcome.score,
+        "spans": [None if span is None else asdict(span) for span in outcome.spans],
+        "flags": [asdict(flag) for flag in outcome.flags],
+    }
+
+
+def _label(label: Label, text: str, spans: Sequence[Span], place_of: dict[int, int], inventory: Inventory) -> Label:
+    if not isinstance(label, IntentSlots):
+        return label
+    slots = []
+    for slot in label.slots:
+        kind = inventory.id_of(SLOT_TYPE, slot.type).text
+        if slot.span is None:
+            value = (inventory.value_forms(slot.type, slot.value) or (slot.value,))[0]
+            slots.append(Slot(kind, value, None))
+        else:
+            place = place_of[slot.span]
+            slots.append(Slot(kind, spans[place].of(text), place))
+    return IntentSlots(inventory.id_of(INTENT, label.intent).text, tuple(slots))
+
+
+def _frame(frame: Frame | None, inventory: Inventory) -> Frame | None:
+    kept = inventory.text(frame.template) if frame else None
+    return Frame(kept.text, frame.field, frame.values) if frame and kept else frame

@@ -1,0 +1,1 @@
+"""Review: what a person should look at, and what the person decided."""

@@ -1,0 +1,291 @@
+"""Review: which rows a person should look at, and what the person's decisions become.
+
+Nothing here knows a file format: ``review_csv`` is one way to show items and to read decisions, a web page may be
+another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from translate.checks import Policy, agreement
+from translate.errors import ReviewError
+from translate.pipeline.outcome import Outcome, Override
+from translate.records.record import ClassLabel, IntentSlots, Label, Span, source_hash
+
+__all__ = [
+    "Answer",
+    "Choice",
+    "ReviewItem",
+    "annotate",
+    "is_written",
+    "parse_annotated",
+    "review_items",
+    "validated",
+]
+
+Choice = Literal["ok", "edit", "drop"]
+_RANK = {"drop": 0, "review": 1, "warn": 2, "info": 3}
+_ANNOTATION = re.compile(r"\[\s*([^\[\]:]+?)\s*:\s*([^\[\]]*?)\s*\]")
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """One row to look at.
+
+    Attributes:
+        source_hash: of the record; a decision holds for all rows that say the same.
+        row_id: of the record.
+        source: its text, spans as ``[type : value]``.
+        translation: the translated text, found spans likewise.
+        label: of the source.
+        flags: what the checks noticed, the worst first.
+        severity: of the worst.
+        agreement: mean chrF with other engines, 0 to 100; None without any.
+        others: what they say.
+        slot_types: that a decision must give a stretch each.
+        text: the translated text, and
+        spans: its found spans, in the order of the source's; what "ok" keeps.
+        src: language of the source, and
+        tgt: of the translation; empty in files of an earlier promptbank.
+    """
+
+    source_hash: str
+    row_id: str
+    source: str
+    translation: str
+    label: str
+    flags: tuple[str, ...]
+    severity: str
+    agreement: float | None
+    others: tuple[str, ...]
+    slot_types: tuple[str, ...]
+    text: str
+    spans: tuple[Span, ...]
+    src: str = ""
+    tgt: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person wrote about one item, not yet validated.
+
+    Attributes:
+        source_hash: of the item.
+        decision: ok, edit, drop, or nothing.
+        text: the edited translation, spans as ``[type : value]``.
+        note: whatever the person wants to remember.
+        shown: the translation that the person saw; None where it is not known.
+        place: where it was written, such as "line 3".
+    """
+
+    source_hash: str
+    decision: str
+    text: str = ""
+    note: str = ""
+    shown: str | None = None
+    place: str = ""
+
+
+def review_items(
+    outcomes: Iterable[Outcome],
+    policy: Policy,
+    langpair: tuple[str, str] = ("", ""),
+    statuses: Collection[str] = ("review", "drop"),
+) -> list[ReviewItem]:
+    """Return what a person should look at: the worst first, the least agreed on first among equals, each source once.
+
+    Args:
+        outcomes: of a run.
+        policy: that decided their status.
+        langpair: source and target language.
+        statuses: which to show; what a person decided is not shown again, unless it could not be done.
+    """
+    items: dict[str, ReviewItem] = {}
+    for outcome in outcomes:
+        if outcome.status in statuses and (outcome.mode != "human" or outcome.status == "review"):
+            item = replace(_item(outcome, policy), src=langpair[0], tgt=langpair[1])
+            items.setdefault(item.source_hash, item)
+    return sorted(items.values(), key=lambda i: (_RANK[i.severity], -len(i.flags), _or_last(i.agreement), i.row_id))
+
+
+def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[str, Override]:
+    """Make overrides of decisions, all of them or none.
+
+    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the row out; neither decision nor text
+    leaves the item open.
+
+    Args:
+        items: that were shown.
+        answers: what was decided.
+
+    Returns:
+        Overrides by source hash.
+
+    Raises:
+        ReviewError: unknown items or decisions, two decisions about one, edits without text, a text that is not "edit"
+            and would be thrown away, a translation that is not the run's, brackets that do not parse, slot types that
+            are not the source's; all faults at once.
+    """
+    shown = {item.source_hash: item for item in items}
+    overrides: dict[str, Override] = {}
+    faults: list[str] = []
+    for answer in answers:
+        if not is_written(answer, shown):
+            continue
+        try:
+            override = _override(shown, answer)
+        except ReviewError as exc:
+            faults += exc.faults
+            continue
+        if overrides.setdefault(override.source_hash, override) != override:
+            row = shown[override.source_hash].row_id
+            faults.append(f"row {row}: there are two decisions about it, the second on {answer.place}; keep one")
+    if faults:
+        raise ReviewError("the review", faults)
+    return overrides
+
+
+def is_written(answer: Answer, shown: Mapping[str, ReviewItem]) -> bool:
+    """Return whether a person wrote a decision or a text, or changed the translation shown; a note alone is neither."""
+    item = shown.get(answer.source_hash)
+    return bool(answer.decision.strip() or answer.text.strip() or (item and _moved(item, answer)))
+
+
+def annotate(text: str, spans: Sequence[Span | None]) -> str:
+    """Return a text with its spans as ``[type : value]``.
+
+    >>> annotate("klockan nio", [Span(8, 11, "time")])
+    'klockan [time : nio]'
+    """
+    out, at = "", 0
+    for span in sorted(span for span in spans if span is not None):
+        out += f"{text[at : span.start]}[{span.type} : {span.of(text)}]"
+        at = span.end
+    return out + text[at:]
+
+
+def parse_annotated(annotated: str, types: Collection[str]) -> tuple[str, tuple[Span, ...]]:
+    """Read a text with ``[type : value]`` spans; brackets of other types are the text's own.
+
+    Args:
+        annotated: the text.
+        types: of the spans.
+
+    Raises:
+        ReviewError: a span is empty.
+
+    >>> parse_annotated("klockan [time : nio] [sic]", ["time"])
+    ('klockan nio [sic]', (Span(start=8, end=11, type='time'),))
+    """
+    text, spans, at = "", [], 0
+    for found in _ANNOTATION.finditer(annotated):
+        if found[1] not in types:
+            continue
+        text += annotated[at : found.start()]
+        spans.append(Span(len(text), len(text) + len(found[2]), found[1]))
+        text += found[2]
+        at = found.end()
+    text += annotated[at:]
+    if any(span.start == span.end for span in spans):
+        raise ReviewError("a text", [f"a span of {annotated!r} is empty"])
+    return text, tuple(spans)
+
+
+def _item(outcome: Outcome, policy: Policy) -> ReviewItem:
+    flags = sorted(outcome.flags, key=lambda flag: _RANK[policy.severity(flag)])
+    return ReviewItem(
+        source_hash=source_hash(outcome.source),
+        row_id=outcome.source.id,
+        source=annotate(outcome.source.text, outcome.source.spans),
+        translation=annotate(outcome.text, outcome.spans),
+        label=_said(outcome.source.label),
+        flags=tuple(f"{flag.name}: {flag.evidence}" for flag in flags),
+        severity=policy.severity(flags[0]) if flags else "info",
+        agreement=agreement(outcome.text, outcome.others),
+        others=outcome.others,
+        slot_types=tuple(span.type for span in outcome.source.spans),
+        text=outcome.text,
+        spans=tuple(span for span in outcome.spans if span is not None),
+    )
+
+
+def _said(label: Label) -> str:
+    if isinstance(label, IntentSlots):
+        return f"{label.intent}: {', '.join(f'{s.type}({s.value})' for s in label.slots) or 'no slots'}"
+    return label.id if isinstance(label, ClassLabel) else ""
+
+
+def _or_last(agreed: float | None) -> float:
+    return 101.0 if agreed is None else agreed
+
+
+def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
+    item, decision = shown.get(answer.source_hash), answer.decision.strip().casefold()
+    if item is None:
+        raise ReviewError("a decision", [f"{answer.place}: no item has the source hash {answer.source_hash[:12]!r}..."])
+    if said := _lost(item, answer, decision):
+        raise ReviewError("a decision", [f"row {item.row_id}: {said}"])
+    if decision not in get_args(Choice):
+        said = f"row {item.row_id}: the decision {answer.decision!r} is none of {', '.join(get_args(Choice))}"
+        raise ReviewError("a decision", [said])
+    if decision == "drop":
+        return Override(item.source_hash, drop=True, note=answer.note)
+    text, spans = item.text, item.spans
+    if decision == "edit":
+        text, spans = parse_annotated(" ".join(answer.text.split()), item.slot_types)
+        spans = _as_shown(item, text, spans)
+    faults = [f"row {item.row_id}: {fault}" for fault in _edit_faults(item, text, spans)]
+    if faults:
+        raise ReviewError("a decision", faults)
+    return Override(item.source_hash, text=text, spans=spans, note=answer.note)
+
+
+def _lost(item: ReviewItem, answer: Answer, decision: str) -> str:
+    """Return what is wrong where a text that the person wrote or saw is not the one that would be kept."""
+    said = f"with the decision {decision}" if decision else "without a decision"
+    text, translation = " ".join(answer.text.split()), " ".join(item.translation.split())
+    if decision in ("", "ok", "drop") and text and (text != translation or not decision):
+        return f"edited_text is {text!r} {said}; write edit to keep it, or clear it"
+    if decision in ("", "ok") and _moved(item, answer):
+        return (
+            f"the translation beside it is {' '.join(str(answer.shown).split())!r}, the run's is {translation!r}; if "
+            "you changed it write edit and put it into edited_text, if the file is of an earlier run take the new one"
+        )
+    return ""
+
+
+def _moved(item: ReviewItem, answer: Answer) -> bool:
+    """Return whether the translation that the person saw is not the item's."""
+    return answer.shown is not None and answer.shown.split() != item.translation.split()
+
+
+def _as_shown(item: ReviewItem, text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Return edited spans in the order of the shown ones: one that kept its type and value keeps its place."""
+    left, places = list(spans), dict[int, Span]()
+    for place, shown in enumerate(item.spans):
+        said = (shown.type, shown.of(item.text))
+        same = next((span for span in left if (span.type, span.of(text)) == said), None)
+        if same is not None:
+            places[place] = same
+            left.remove(same)
+    for place, shown in enumerate(item.spans):
+        if place not in places and (new := next((span for span in left if span.type == shown.type), None)):
+            places[place] = new
+            left.remove(new)
+    return (*(places[place] for place in sorted(places)), *left)
+
+
+def _edit_faults(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str]:
+    if not text.strip():
+        return ["there is no text; write one, or decide drop"]
+    if stray := re.findall(r"\[[^\[\]:]+ : [^\[\]]*\]", text):
+        return [f"{', '.join(stray)} is marked once too often or is no slot of the source"]
+    wanted, given = Counter(item.slot_types), Counter(span.type for span in spans)
+    missing, extra = sorted((wanted - given).elements()), sorted((given - wanted).elements())
+    faults = [f"no stretch is marked as {', '.join(missing)}; write [type : value]"] if missing else []
+    return faults + ([f"{', '.join(extra)} is marked once too often"] if extra else [])

@@ -1,0 +1,125 @@
+"""``review.csv``: review items for a spreadsheet, and the decisions that come back in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from translate.errors import ReviewError
+from translate.review.items import Answer, ReviewItem
+
+__all__ = ["COLUMNS", "read_answers", "write_items"]
+
+COLUMNS = (
+    "severity",
+    "flags",
+    "source",
+    "translation",
+    "decision",
+    "edited_text",
+    "note",
+    "label",
+    "agreement",
+    "others",
+    "row_id",
+    "source_hash",
+)
+SHOWN = "translation"
+NEEDED = ("source_hash", "decision", "edited_text")
+DELIMITERS = (",", ";", "\t")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""A cell that a spreadsheet would run, or an apostrophe too few of one; so that every cell is read as it was."""
+
+
+class _Reader(Protocol):
+    """The part of ``csv.reader`` that is used, which has no public type."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Return itself."""
+
+    def __next__(self) -> list[str]:
+        """Return the next row's cells."""
+
+
+def write_items(items: list[ReviewItem]) -> str:
+    """Return the CSV text; ``decision``, ``edited_text`` and ``note`` are empty, for a person to fill.
+
+    A cell that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for item in items:
+        agreed = "" if item.agreement is None else f"{item.agreement:.0f}"
+        cells = (item.severity, "\n".join(item.flags), item.source, item.translation, "", "", "", item.label, agreed)
+        writer.writerow([_safe(cell) for cell in (*cells, "\n".join(item.others), item.row_id, item.source_hash)])
+    return out.getvalue()
+
+
+def read_answers(text: str, source: str) -> list[Answer]:
+    """Read the decisions from CSV text; columns may stand in any order, others are ignored.
+
+    Cells may be separated by commas, semicolons or tabs: a spreadsheet saves by the habits of its user's country.
+
+    Raises:
+        ReviewError: a needed column is missing or there twice, a row has cells too many or too few, or the text cannot
+            be read; all such rows at once.
+    """
+    rows, delimiter = _opened(text.removeprefix("\ufeff"))
+    head, answers, faults = next(rows, []), list[Answer](), list[str]()
+    if wrong := _head_faults(head):
+        raise ReviewError(source, wrong)
+    try:
+        for cells in rows:
+            if len(cells) == len(head):
+                answers.append(_answer(dict(zip(head, cells, strict=True)), f"line {rows.line_num}"))
+            elif any(cells):
+                faults.append(
+                    f"line {rows.line_num} has {len(cells)} cells, the head {len(head)}; a text with {delimiter!r} in "
+                    "it stands in quotes"
+                )
+    except csv.Error as exc:
+        faults.append(f"near line {rows.line_num} it cannot be read: {exc}; is a quote not closed?")
+    faults += [
+        f"{one.place} has no source_hash" for one in answers if not one.source_hash and (one.decision or one.text)
+    ]
+    if faults:
+        raise ReviewError(source, faults)
+    return answers
+
+
+def _opened(text: str) -> tuple[_Reader, str]:
+    """Return the rows, and what separates their cells: what the head says, or a first line such as "sep=;"."""
+    first, _, rest = text.partition("\n")
+    if told := re.fullmatch(r"\"?sep=(.)\"?\r?", first):
+        return csv.reader(io.StringIO(rest, newline=""), delimiter=told[1], strict=True), told[1]
+    head = text.splitlines()[0] if text else ""
+    delimiter = max(DELIMITERS, key=head.count)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), delimiter
+
+
+def _head_faults(head: list[str]) -> list[str]:
+    missing = [name for name in NEEDED if name not in head]
+    found = ", ".join(map(repr, head)) or "none"
+    faults = [f"the column {', '.join(missing)} is missing; the first line has {found}"] if missing else []
+    twice = [name for name in (*NEEDED, SHOWN) if head.count(name) > 1]
+    return faults + ([f"the column {', '.join(twice)} is there twice"] if twice else [])
+
+
+def _answer(row: dict[str, str], place: str) -> Answer:
+    shown = _unsafe(row[SHOWN]) if SHOWN in row else None
+    text, note = _unsafe(row["edited_text"]), _unsafe(row.get("note", ""))
+    return Answer(row["source_hash"].strip(), row["decision"].strip(), text, note, shown, place)
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _unsafe(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

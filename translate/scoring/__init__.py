@@ -1,0 +1,1 @@
+"""Scores of translations: against references, against each other, and of whole sets."""
