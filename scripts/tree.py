@@ -63,7 +63,7 @@ def walk(files: list[str], folder: str, depth: int) -> Iterator[str]:
 
 def told(name: str, text: str, depth: int) -> str:
     """One line of the tree."""
-    return f"{'  ' * depth + name:<26}{text}".rstrip()
+    return f"{'  ' * depth + name:<26} {text}".rstrip()
 
 
 def about(path: str) -> str:
