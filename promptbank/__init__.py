@@ -4,6 +4,6 @@ The room that knows the others (``tasks``, ``store``, ``translate``); see ``docs
 Importing it does nothing: no folder, setting, engine or model is touched before a function is called.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["__version__"]
