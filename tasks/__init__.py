@@ -18,7 +18,7 @@ from tasks.errors import (
 )
 from tasks.examples import (
     Example,
-    Record,
+    InputRecord,
     check_record,
     data_sha256,
     example_from,
@@ -61,10 +61,10 @@ __all__ = [
     "Example",
     "Fault",
     "Field",
+    "InputRecord",
     "IntentSlotReport",
     "IntentSlots",
     "LabelScore",
-    "Record",
     "Segment",
     "Slot",
     "SpecError",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasks.convert import Conversion
 from tasks.errors import DataError
-from tasks.examples import Record, raise_faults, read_jsonl
+from tasks.examples import InputRecord, raise_faults, read_jsonl
 from tasks.slots import IntentSlots, Slot, render_intent_slots
 
 __all__ = ["convert_assistant", "convert_massive_en", "convert_massive_sv", "parse_annotation"]
@@ -116,7 +116,7 @@ def _converted(paths: Sequence[Path], keys: Sequence[str], identity: Identity) -
     return Conversion(tuple(records), tuple(notes))
 
 
-def _row(record: Record | DataError, keys: Sequence[str]) -> dict[str, str]:
+def _row(record: InputRecord | DataError, keys: Sequence[str]) -> dict[str, str]:
     if isinstance(record, DataError):
         raise record
     faulty = [key for key in keys if not isinstance(record.data.get(key), str)]

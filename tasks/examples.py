@@ -18,14 +18,14 @@ from tasks.answers import check_answer
 from tasks.card import TaskCard
 from tasks.errors import DataError
 
-__all__ = ["Example", "Record", "check_record", "data_sha256", "example_from", "read_examples", "read_jsonl"]
+__all__ = ["Example", "InputRecord", "check_record", "data_sha256", "example_from", "read_examples", "read_jsonl"]
 
 MAX_FAULTS = 20
 _RESERVED = ("id", "group", "taskname", "lang")
 
 
 @dataclass(frozen=True)
-class Record:
+class InputRecord:
     """One JSON object and where it came from ("file.jsonl:12")."""
 
     line: int
@@ -56,7 +56,7 @@ class Example:
     source: str = ""
 
 
-def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[Record | DataError]:
+def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[InputRecord | DataError]:
     """Read JSON lines one at a time; a line that is no usable record yields its error in its place.
 
     Args:
@@ -77,14 +77,14 @@ def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> It
         yield from _lines(stream, name or str(source))
 
 
-def _lines(stream: Iterable[bytes], name: str) -> Iterator[Record | DataError]:
+def _lines(stream: Iterable[bytes], name: str) -> Iterator[InputRecord | DataError]:
     for number, raw in enumerate(stream, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
         if line.strip():
             yield _parsed(line, f"{name}:{number}", number)
 
 
-def _parsed(line: bytes, source: str, number: int) -> Record | DataError:
+def _parsed(line: bytes, source: str, number: int) -> InputRecord | DataError:
     try:
         data = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
         return check_record(data, source, line=number)
@@ -114,7 +114,7 @@ def _no_constant(constant: str) -> None:
     raise DataError(f"{constant} is no JSON value")
 
 
-def check_record(data: object, source: str, *, line: int = 1) -> Record:
+def check_record(data: object, source: str, *, line: int = 1) -> InputRecord:
     """Check that parsed JSON is an object whose strings are text that can be stored and encoded.
 
     Raises:
@@ -125,7 +125,7 @@ def check_record(data: object, source: str, *, line: int = 1) -> Record:
     for key, value in data.items():
         if isinstance(value, str):
             _check_text(value, f"{source}: field {key!r}")
-    return Record(line, data, source)
+    return InputRecord(line, data, source)
 
 
 def _check_text(text: str, where: str) -> None:
@@ -137,7 +137,7 @@ def _check_text(text: str, where: str) -> None:
         raise DataError(f"{where} holds a lone surrogate at {exc.start} ({text[exc.start]!a}); it is no text") from exc
 
 
-def example_from(record: Record, card: TaskCard, *, need_answer: bool, strict: bool = False) -> Example:
+def example_from(record: InputRecord, card: TaskCard, *, need_answer: bool, strict: bool = False) -> Example:
     """Check a record against a card.
 
     Args:
@@ -223,7 +223,7 @@ def read_examples(
 
 
 def gather_examples(
-    sources: Iterable[tuple[str, Iterable[Record | DataError]]],
+    sources: Iterable[tuple[str, Iterable[InputRecord | DataError]]],
     card: TaskCard,
     *,
     need_answer: bool = True,
@@ -260,7 +260,7 @@ def gather_examples(
 
 
 def _gather(
-    record: Record | DataError,
+    record: InputRecord | DataError,
     card: TaskCard,
     examples: list[Example],
     faults: list[str],

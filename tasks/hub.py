@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import DataError
-from tasks.examples import Record, check_record
+from tasks.examples import InputRecord, check_record
 
 __all__ = ["dataset_parts", "dataset_records"]
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
-def dataset_records(spec: str, *, part: str = "train") -> Iterator[Record | DataError]:
+def dataset_records(spec: str, *, part: str = "train") -> Iterator[InputRecord | DataError]:
     """Yield the rows of a folder (``save_to_disk`` or data files) or a hub id as records.
 
     Class label columns are turned into their names, so they meet a card's label ids.
@@ -30,7 +30,7 @@ def dataset_records(spec: str, *, part: str = "train") -> Iterator[Record | Data
     yield from _records(_load(spec, part), f"{spec}[{part}]")
 
 
-def dataset_parts(spec: str) -> dict[str, Iterator[Record | DataError]]:
+def dataset_parts(spec: str) -> dict[str, Iterator[InputRecord | DataError]]:
     """Return the records of every split by its name; see `dataset_records`.
 
     Args:
@@ -44,7 +44,7 @@ def dataset_parts(spec: str) -> dict[str, Iterator[Record | DataError]]:
     return {str(name): _records(part, f"{spec}[{name}]") for name, part in parts.items()}
 
 
-def _records(dataset: Any, name: str) -> Iterator[Record | DataError]:
+def _records(dataset: Any, name: str) -> Iterator[InputRecord | DataError]:
     for number, row in enumerate(_rows(dataset), start=1):
         try:
             yield check_record(row, f"{name}:{number}", line=number)

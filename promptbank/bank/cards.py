@@ -13,7 +13,7 @@ from store import Store
 from tasks import (
     DataError,
     Example,
-    Record,
+    InputRecord,
     TaskCard,
     builtin_cards,
     dataset_records,
@@ -108,7 +108,7 @@ def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["tr
     )
 
 
-def _records(spec: str, part: str) -> Iterator[Record | DataError]:
+def _records(spec: str, part: str) -> Iterator[InputRecord | DataError]:
     if Path(spec).is_file() or spec.endswith((".jsonl", ".json")):
         return read_jsonl(spec)
     return dataset_records(spec, part=part)
@@ -140,7 +140,7 @@ def _split(found: Found, dev_fraction: float) -> TrainSplit:
 
 def _divided(cards: Sequence[TaskCard], data: Sequence[str]) -> list[Found]:
     """Give each card the records that name it."""
-    records: dict[str, list[Record | DataError]] = {f"{card.taskname}:{card.lang}": [] for card in cards}
+    records: dict[str, list[InputRecord | DataError]] = {f"{card.taskname}:{card.lang}": [] for card in cards}
     faults: list[str] = []
     for record in (record for spec in data for record in _records(spec, "train")):
         names = [] if isinstance(record, DataError) else _names(record, cards)
@@ -159,6 +159,6 @@ def _divided(cards: Sequence[TaskCard], data: Sequence[str]) -> list[Found]:
     ]
 
 
-def _names(record: Record, cards: Sequence[TaskCard]) -> list[str]:
+def _names(record: InputRecord, cards: Sequence[TaskCard]) -> list[str]:
     name, lang = record.data.get("taskname"), record.data.get("lang")
     return [f"{c.taskname}:{c.lang}" for c in cards if c.taskname == name and lang in (None, c.lang)]

@@ -15,7 +15,7 @@ from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from store import Store, StoreError, StoreUnavailableError
-from tasks import DataError, Record, TaskError, TaskRef, example_from, parse_spec
+from tasks import DataError, InputRecord, TaskError, TaskRef, example_from, parse_spec
 
 __all__ = ["Desk", "Question"]
 
@@ -30,7 +30,7 @@ class Question:
         lang: language for records that name none.
     """
 
-    record: Record | DataError
+    record: InputRecord | DataError
     task: str | None = None
     lang: str | None = None
 
@@ -132,7 +132,7 @@ def _job(question: Question, rows: _Rows) -> Job:
     return Job(task, example_from(record, task.renderer.card, need_answer=False).fields)
 
 
-def _named_task(record: Record) -> TaskRef | None:
+def _named_task(record: InputRecord) -> TaskRef | None:
     name = record.data.get("taskname")
     if name is None:
         return None

@@ -34,7 +34,7 @@ from promptbank.mt.translate_set import (
     write_translated,
 )
 from store import Store
-from tasks import DataError, Record, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
+from tasks import DataError, InputRecord, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
 from translate.checks import STATUSES, Policy
 from translate.checks.policy_file import load_policy
@@ -240,8 +240,8 @@ def _sources_of(store: Store, asked: TranslateAsked, spec: str) -> list[Source]:
     return sources
 
 
-def _task_of(lines: Sequence[Record | DataError], spec: str) -> str:
-    found = sorted({str(line.data.get("taskname", "")) for line in lines if isinstance(line, Record)})
+def _task_of(lines: Sequence[InputRecord | DataError], spec: str) -> str:
+    found = sorted({str(line.data.get("taskname", "")) for line in lines if isinstance(line, InputRecord)})
     if len(found) != 1 or not found[0]:
         said = f"name {len(found)} tasks" if len(found) > 1 else "name no task"
         raise InputError(f"the rows of {spec} {said}; say which one they are of with --task")

@@ -8,8 +8,7 @@ from pathlib import Path
 from promptbank.errors import InputError
 from promptbank.mt.task_records import SourceRow, read_rows
 from promptbank.mt.translate_set import Source
-from tasks import Record as Line
-from tasks import TaskCard, raise_faults, read_jsonl
+from tasks import InputRecord, TaskCard, raise_faults, read_jsonl
 from translate import Record
 from translate.scoring.bootstrap import Reference, ReferenceKey
 
@@ -57,7 +56,7 @@ def _unclear(rows: Iterable[SourceRow]) -> set[ReferenceKey]:
 
 def _rows(path: Path, cards: Mapping[str, TaskCard]) -> list[SourceRow]:
     lines = list(read_jsonl(path))
-    named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, Line)}
+    named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, InputRecord)}
     card = next((cards[name] for name in named if name in cards), None) if len(named) == 1 else None
     card = card or (next(iter(cards.values())) if len(cards) == 1 and named <= {""} else None)
     if card is None:

@@ -13,6 +13,7 @@ from tasks import (
     DataError,
     Example,
     Field,
+    InputRecord,
     IntentSlots,
     Slot,
     TaskCard,
@@ -25,7 +26,6 @@ from tasks import (
     render_intent_slots,
     scan_template,
 )
-from tasks import Record as Line
 from translate import ClassLabel, Frame, Label, Record, Span
 from translate import IntentSlots as MtIntentSlots
 from translate import Slot as MtSlot
@@ -51,7 +51,7 @@ class SourceRow:
     records: tuple[Record, ...]
 
 
-def read_rows(lines: Sequence[Line | DataError], card: TaskCard, *, name: str) -> list[SourceRow]:
+def read_rows(lines: Sequence[InputRecord | DataError], card: TaskCard, *, name: str) -> list[SourceRow]:
     """Check the rows of a file and take out what is translated.
 
     Args:
@@ -62,9 +62,9 @@ def read_rows(lines: Sequence[Line | DataError], card: TaskCard, *, name: str) -
     Raises:
         DataError: all faults at once.
     """
-    labelled = any(isinstance(line, Line) and card.answer_field in line.data for line in lines)
+    labelled = any(isinstance(line, InputRecord) and card.answer_field in line.data for line in lines)
     examples = gather_examples([(name, map(_writable, lines))], card, need_answer=labelled)
-    kept = [line for line in lines if isinstance(line, Line)]
+    kept = [line for line in lines if isinstance(line, InputRecord)]
     rows, faults = [], []
     for line, example in zip(kept, examples, strict=True):
         try:
@@ -96,7 +96,7 @@ def translated_row(row: SourceRow, records: Sequence[Record], label_text: str, c
     return data
 
 
-def _writable(line: Line | DataError) -> Line | DataError:
+def _writable(line: InputRecord | DataError) -> InputRecord | DataError:
     """Return a line, or what of it could not be written as JSON again: a dataset's dates, images, NaN."""
     if isinstance(line, DataError):
         return line
@@ -234,7 +234,9 @@ def _answer(row: SourceRow, records: Sequence[Record], label_text: str, card: Ta
 def _check(row: SourceRow, data: Mapping[str, Any], card: TaskCard) -> None:
     """Make sure that the row is one of the target card and means what the source means."""
     try:
-        example = example_from(Line(0, data, row.example.source), card, need_answer=row.example.answer is not None)
+        example = example_from(
+            InputRecord(0, data, row.example.source), card, need_answer=row.example.answer is not None
+        )
     except DataError as exc:
         raise InputError(
             f"{exc}; the translated row does not fit the card {card.taskname}:{card.lang}: let its label_space hold "

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from promptbank.errors import BodyTooLargeError, InputError
-from tasks import DataError, Record, check_record, read_jsonl
+from tasks import DataError, InputRecord, check_record, read_jsonl
 
 __all__ = ["Records", "read_body", "read_records"]
 
@@ -24,7 +24,7 @@ JSONL_TYPES = ("application/jsonl", "application/x-ndjson", "application/x-jsonl
 class Records:
     """Parsed records, and whether one alone was sent (then its status is the response's)."""
 
-    records: list[Record | DataError]
+    records: list[InputRecord | DataError]
     single: bool
 
 
@@ -79,7 +79,7 @@ def _no_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _checked(item: object, source: str) -> Record | DataError:
+def _checked(item: object, source: str) -> InputRecord | DataError:
     try:
         return check_record(item, source)
     except DataError as exc:

@@ -11,7 +11,7 @@ from tasks import (
     DataError,
     Example,
     Field,
-    Record,
+    InputRecord,
     Segment,
     SplitError,
     Text,
@@ -179,7 +179,7 @@ def test_a_fields_text_is_data_and_comes_back_as_it_is(text: str) -> None:
     if "\0" in text:
         assert isinstance(record, DataError)
         return
-    assert isinstance(record, Record)
+    assert isinstance(record, InputRecord)
     assert example_from(record, card, need_answer=True).fields == {"sentence": text}
     assert card.segments == (Field("sentence"), VirtualBlock(0), Text(" "), Field("label"))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks import (
     DataError,
     Example,
-    Record,
+    InputRecord,
     SpecError,
     TaskRef,
     classification_report,
@@ -48,9 +48,9 @@ def test_objects_written_as_lines_are_read_back_in_order(
 ) -> None:
     content = "".join(json.dumps(one, ensure_ascii=ascii_only) + ending for one in objects).encode()
     found = list(read_jsonl(io.BytesIO(content), name="f"))
-    assert [r.data for r in found if isinstance(r, Record)] == objects
+    assert [r.data for r in found if isinstance(r, InputRecord)] == objects
     step = ending.count("\n")
-    assert [r.source for r in found if isinstance(r, Record)] == [f"f:{1 + n * step}" for n in range(len(objects))]
+    assert [r.source for r in found if isinstance(r, InputRecord)] == [f"f:{1 + n * step}" for n in range(len(objects))]
 
 
 @given(lines=st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=6))
@@ -60,11 +60,11 @@ def test_any_bytes_give_one_outcome_for_each_line_that_is_not_blank(lines: list[
     filled = [n for n, line in enumerate(lines, 1) if line.removeprefix(b"\xef\xbb\xbf" if n == 1 else b"").strip()]
     assert len(found) == len(filled)
     for number, outcome in zip(filled, found, strict=True):
-        told = outcome.source if isinstance(outcome, Record) else str(outcome)
+        told = outcome.source if isinstance(outcome, InputRecord) else str(outcome)
         assert told.startswith(f"f:{number}")
 
 
-def made_or_error(record: Record, **options: bool) -> Example | DataError:
+def made_or_error(record: InputRecord, **options: bool) -> Example | DataError:
     try:
         return example_from(record, CARD, **options)
     except DataError as exc:
@@ -75,7 +75,7 @@ def made_or_error(record: Record, **options: bool) -> Example | DataError:
 def test_any_object_is_an_example_or_a_data_error_with_its_place(
     data: dict[str, object], text: object, need_answer: bool, strict: bool
 ) -> None:
-    record = Record(1, {"text": text, "note": "n", "label": "good", **data}, "f:1")
+    record = InputRecord(1, {"text": text, "note": "n", "label": "good", **data}, "f:1")
     outcome = made_or_error(record, need_answer=need_answer, strict=strict)
     if isinstance(outcome, DataError):
         assert str(outcome).startswith("f:1: ")
@@ -89,7 +89,7 @@ def test_any_object_is_an_example_or_a_data_error_with_its_place(
 @also(first=('a", "b', ""), second=("a", 'b", "'))
 def test_groups_are_equal_exactly_when_the_text_fields_are(first: tuple[str, str], second: tuple[str, str]) -> None:
     one, two = (
-        example_from(Record(1, {"text": t, "note": n, "label": label}, "f:1"), CARD, need_answer=True)
+        example_from(InputRecord(1, {"text": t, "note": n, "label": label}, "f:1"), CARD, need_answer=True)
         for (t, n), label in ((first, "good"), (second, "bad"))
     )
     assert (one.group == two.group) is (first == second)

@@ -25,7 +25,7 @@ from promptbank.model.backbone import Backbone
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import Silent, StepReport
 from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
-from tasks import DataError, Record, TaskError, parse_spec
+from tasks import DataError, InputRecord, TaskError, parse_spec
 from tests.stores import behind_triggers
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, SPLIT, card_of, examples_of
@@ -50,7 +50,7 @@ def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: i
 
 
 def ask(desk: Desk, *records: dict, **keys) -> list:
-    return desk.answer([Question(Record(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
+    return desk.answer([Question(InputRecord(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
 
 
 def test_what_is_served_is_what_was_measured(fresh_store: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from promptbank.service.body import read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
 from promptbank.training.config import TrainConfig
 from store import Store, open_store
-from tasks import DataError, Record
+from tasks import DataError, InputRecord
 from tests.conftest import Promptbank
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, card_of, examples_of
@@ -76,7 +76,7 @@ def test_one_record_is_single_and_a_list_of_one_is_not() -> None:
     alone, listed = read_records(LINE, "", 8), read_records(b"[" + LINE + b"]", "", 8)
     assert (alone.single, listed.single) == (True, False)
     for read in (alone, listed):
-        assert [record.data for record in read.records if isinstance(record, Record)] == [RECORD]
+        assert [record.data for record in read.records if isinstance(record, InputRecord)] == [RECORD]
 
 
 @pytest.mark.parametrize(

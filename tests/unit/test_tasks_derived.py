@@ -7,7 +7,7 @@ import pytest
 
 from tasks import CONVERTERS, DataError, example_from, read_cards
 from tasks.derived import convert_clock_questions, convert_headline_or_post, convert_scenarios
-from tasks.examples import Record
+from tasks.examples import InputRecord
 from tests.stores import ROOT
 
 ASSISTANT = [
@@ -61,5 +61,5 @@ def test_the_cards_of_the_stream_take_the_records(assistant: list[Path]) -> None
     cards = {card.taskname: card for card in read_cards(ROOT / "configs" / "stream" / "cards.jsonl")}
     for name in ("assistant-scenario", "assistant-clock"):
         for n, record in enumerate(CONVERTERS[name](assistant).records, start=1):
-            example = example_from(Record(n, record, f"x:{n}"), cards[record["taskname"]], need_answer=True)
+            example = example_from(InputRecord(n, record, f"x:{n}"), cards[record["taskname"]], need_answer=True)
             assert example.answer == record["label"]

@@ -13,7 +13,7 @@ import pytest
 
 from tasks import (
     DataError,
-    Record,
+    InputRecord,
     builtin_card,
     check_record,
     convert_fiqa,
@@ -38,18 +38,18 @@ CARD = parse_card(
 GOOD = {"taskname": "mood", "text": "a", "note": "b", "label": "awful"}
 
 
-def read(text: bytes) -> list[Record | DataError]:
+def read(text: bytes) -> list[InputRecord | DataError]:
     return list(read_jsonl(io.BytesIO(text), name="f"))
 
 
 def example(**changes: object):
     data = {key: value for key, value in (GOOD | changes).items() if value is not ...}
-    return example_from(Record(1, data, "f:1"), CARD, need_answer=True)
+    return example_from(InputRecord(1, data, "f:1"), CARD, need_answer=True)
 
 
 def test_good_lines_around_a_broken_one_are_kept_in_their_places() -> None:
     found = read(b'\xef\xbb\xbf{"a": "1"}\n\n{broken\n{"a": "2"}\r\n')
-    assert [r.data["a"] if isinstance(r, Record) else None for r in found] == ["1", None, "2"]
+    assert [r.data["a"] if isinstance(r, InputRecord) else None for r in found] == ["1", None, "2"]
     assert str(found[1]).startswith("f:3: broken JSON at column 2")
     assert found[2].source == "f:4"
 
@@ -129,11 +129,11 @@ def test_all_faults_of_a_record_are_told_at_once() -> None:
 
 def test_strict_refuses_what_the_card_does_not_use() -> None:
     with pytest.raises(DataError, match="'colour' is not used"):
-        example_from(Record(1, GOOD | {"colour": "x"}, "f:1"), CARD, need_answer=True, strict=True)
+        example_from(InputRecord(1, GOOD | {"colour": "x"}, "f:1"), CARD, need_answer=True, strict=True)
 
 
 def test_at_inference_the_answer_is_not_even_looked_at() -> None:
-    assert example_from(Record(1, GOOD | {"label": ["?"]}, "f:1"), CARD, need_answer=False).answer is None
+    assert example_from(InputRecord(1, GOOD | {"label": ["?"]}, "f:1"), CARD, need_answer=False).answer is None
 
 
 def test_faults_of_a_file_are_gathered_and_limited(tmp_path: Path) -> None:

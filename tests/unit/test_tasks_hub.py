@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import DataError, Record, dataset_parts, parse_card
+from tasks import DataError, InputRecord, dataset_parts, parse_card
 from tests.examples import load_dataset_examples
 from tests.stores import ROOT
 
@@ -79,7 +79,7 @@ def test_every_part_of_a_set_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         made[name].to_json(str(tmp_path / "files" / f"{name}.jsonl"))
     for folder in ("saved", "files"):
         found = {name: list(records) for name, records in dataset_parts(str(tmp_path / folder)).items()}
-        assert [r.data for r in (found["train"][0], *found["test"]) if isinstance(r, Record)] == [
+        assert [r.data for r in (found["train"][0], *found["test"]) if isinstance(r, InputRecord)] == [
             {"text": "a"},
             {"text": "c"},
         ]

@@ -15,8 +15,7 @@ from promptbank.mt.task_records import read_rows
 from promptbank.mt.translate_set import Source, Translated, translate_sources
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
-from tasks import DataError, TaskCard, builtin_card, builtin_cards, parse_card
-from tasks import Record as Line
+from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
 from translate import Engine
 from translate.engines import CopyEngine, RecordedEngine
 from translate.inventory.file import shipped_inventory
@@ -62,7 +61,7 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
     return Source(
-        name, card, read_rows([Line(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name)
+        name, card, read_rows([InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name)
     )
 
 

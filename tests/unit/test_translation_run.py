@@ -20,8 +20,7 @@ from promptbank.mt.review import decided_pair, read_decisions, unapplied
 from promptbank.mt.task_records import read_rows
 from promptbank.mt.translate_set import Source, Translated, locked, refuse_names, translate_sources, write_translated
 from store import open_store
-from tasks import DataError, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
-from tasks import Record as Line
+from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 from translate.checks import Policy
 from translate.inventory.file import shipped_inventory
@@ -73,7 +72,7 @@ class WordEngine:
 
 
 def source(name: str, rows: list[dict[str, str]], card: TaskCard = SENTIMENT) -> Source:
-    lines = [Line(n, row, f"{name}:{n}") for n, row in enumerate(rows, start=1)]
+    lines = [InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, start=1)]
     return Source(name, card, read_rows(lines, card, name=name))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from promptbank.bank.task_server import Desk, Question
 from promptbank.engine.predictor import Prediction
-from tasks import Record, parse_spec
+from tasks import InputRecord, parse_spec
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 
 __all__ = ["PromptTranslator"]
@@ -51,7 +51,7 @@ class PromptTranslator:
         Raises:
             EngineError: a text does not fit the backbone's window.
         """
-        records = [Record(n, {self._field: s.text}, f"segment {n}") for n, s in enumerate(segments, start=1)]
+        records = [InputRecord(n, {self._field: s.text}, f"segment {n}") for n, s in enumerate(segments, start=1)]
         answers = self._desk.answer([Question(record, task=self._task) for record in records])
         return [self._hypothesis(segment, answer) for segment, answer in zip(segments, answers, strict=True)]
 
