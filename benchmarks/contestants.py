@@ -179,7 +179,7 @@ def _learner(parameters: list[torch.nn.Parameter]) -> Callable[[Tensor], float]:
 
     def learn(loss: Tensor) -> float:
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         optimizer.step()
         return float(loss.detach())

@@ -118,7 +118,7 @@ class LanguageModel:
             choices: N int64 tensors of distinct ids.
         """
         given = torch.cat(list(choices))
-        words, place = given.unique(return_inverse=True)  # type: ignore[no-untyped-call]  # ascending
+        words, place = given.unique(return_inverse=True)  # ascending
         owner = torch.arange(len(choices)).repeat_interleave(torch.tensor([len(one) for one in choices]))
         forbidden = torch.ones(len(choices), len(words), dtype=torch.bool)
         forbidden[owner, place] = False

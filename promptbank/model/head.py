@@ -8,7 +8,7 @@ cross-entropy, arXiv 2410.10989); 700 answer tokens would hold 1.5 GB otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -49,8 +49,8 @@ class FrozenHead:
             targets: (N,) int64, all among the head's words.
         """
         rows = targets if self.words is None else torch.searchsorted(self.words, targets)
-        nll: Tensor = _FrozenNll.apply(hidden, rows, self)  # type: ignore[no-untyped-call]
-        return nll
+        frozen_nll: Callable[[Tensor, Tensor, FrozenHead], Tensor] = _FrozenNll.apply
+        return frozen_nll(hidden, rows, self)
 
 
 class SampledHead:

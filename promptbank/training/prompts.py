@@ -177,7 +177,7 @@ class _Population:
             heads=[head for head, batch in zip([run.head() for run in runs], batches, strict=True) for _ in batch],
         )
         means = [part.mean() for part in torch.split(losses, [len(batch) for batch in batches])]
-        torch.stack(means).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(means).sum().backward()
         for run, mean in zip(runs, means, strict=True):
             loss = float(mean.detach())
             if self.lenient and not math.isfinite(loss):

@@ -154,7 +154,7 @@ class Tuned(Learner):
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(f"the loss is {value}; try a lower --lr than {self._config.lr}")
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.state.values(), self._config.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -70,7 +70,7 @@ def _plain(model: PreTrainedModel) -> PreTrainedModel:
     settings.pop("quantization_config", None)
     with torch.device("meta"):
         config = AutoConfig.for_model(**settings)
-        plain: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+        plain: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(model.state_dict(), assign=True)
     plain.tie_weights()  # so that tied embeddings are one tensor again, and stored once
     plain.generation_config = model.generation_config

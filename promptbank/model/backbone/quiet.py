@@ -17,11 +17,11 @@ def quiet_transformers() -> Iterator[None]:
     from transformers.utils import logging as library
 
     bars, level = library.is_progress_bar_enabled(), library.get_verbosity()
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
-    library.set_verbosity_error()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()
+    library.set_verbosity_error()
     try:
         yield
     finally:
         library.set_verbosity(level)
         if bars:
-            library.enable_progress_bar()  # type: ignore[no-untyped-call]
+            library.enable_progress_bar()

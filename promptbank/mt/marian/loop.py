@@ -109,7 +109,7 @@ class Trainer:
         value = loss.item()
         if not math.isfinite(value):
             raise NmtError(f"the loss is {value} at step {progress.step + 1}; try a lower lr than {settings.lr:g}")
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)

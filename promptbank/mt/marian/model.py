@@ -52,7 +52,7 @@ def build_marian(sizes: MarianSizes, pieces: Pieces, *, dropout: float = 0.1, se
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = MarianMTModel(config)
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]  # transformers has no types here
+    model.generation_config = GenerationConfig(
         pad_token_id=pieces.pad,
         eos_token_id=pieces.eos,
         forced_eos_token_id=pieces.eos,
@@ -127,8 +127,8 @@ def quiet_transformers() -> Iterator[None]:
     from transformers.utils import logging as library
 
     bars, level = library.is_progress_bar_enabled(), library.get_verbosity()
-    library.disable_progress_bar()  # type: ignore[no-untyped-call]
-    library.set_verbosity_error()  # type: ignore[no-untyped-call]
+    library.disable_progress_bar()
+    library.set_verbosity_error()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -136,4 +136,4 @@ def quiet_transformers() -> Iterator[None]:
     finally:
         library.set_verbosity(level)
         if bars:
-            library.enable_progress_bar()  # type: ignore[no-untyped-call]
+            library.enable_progress_bar()

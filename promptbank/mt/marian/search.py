@@ -47,7 +47,7 @@ def search(
 
 def _options(model: MarianMTModel, limit: int, beam: int, length_penalty: float) -> GenerationConfig:
     config = model.config
-    return GenerationConfig(  # type: ignore[no-untyped-call]  # transformers has no types here
+    return GenerationConfig(
         num_beams=beam,
         length_penalty=length_penalty if beam > 1 else None,
         max_new_tokens=min(limit, config.max_position_embeddings - 1),

@@ -168,7 +168,7 @@ class _Training:
         with self._autocast():
             total, _ = answer_loss(self._lm, head, batch)
         loss = total / answers
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return float(loss.detach())
 
     def _batch(self) -> list[PairRow]:
