@@ -12,6 +12,7 @@ from typing import Any
 from promptbank.cli.output import print_json, print_table, say, write_text, writing
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
+from promptbank.files import sha256_of
 from promptbank.mt.languages import Languages
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve
@@ -54,8 +55,6 @@ class CorpusAsked:
 
 def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: bool) -> None:
     """Make a corpus."""
-    from promptbank.model.backbone.fetch import sha256_of  # imports torch
-
     wanted = asked.settings()
     corpus = build_corpus(asked.pairs(), wanted, asked.evaluation(), EflomalAligner() if wanted.aligned else None)
     make_home(settings.home)

