@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.test_translate_pipeline import ARTICLE, SETUP, recorded
-from translate import ClassLabel, IntentSlots, Label, Record, Slot, Span, text_figures
+from translate import ClassLabel, IntentSlots, Label, Record, Slot, Span
 from translate.checks import Flag, Policy, Status
 from translate.engines import CopyEngine
 from translate.pipeline.memory import DictMemory
@@ -16,6 +16,7 @@ from translate.pipeline.outcome import Outcome
 from translate.pipeline.pipeline import translate_records
 from translate.records.record import slots_from_spans
 from translate.scoring.summary import Summary, shared_texts, summarise
+from translate.scoring import text_figures
 from translate.scoring.text_figures import Share
 
 
