@@ -35,7 +35,7 @@ from promptbank.mt.marian.pieces import Pieces, train_pieces
 from promptbank.mt.marian.sizes import MarianSizes
 from tasks import builtin_card, read_examples, sample_path
 from translate import Engine, Segment
-from translate.engines.decoding import Decoding
+from translate.engines.decoding import DecodingOptions
 
 WANTED = 4.0
 """How many times faster CTranslate2 int8 is to be."""
@@ -49,7 +49,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     before = os.getloadavg()
     texts = sample_texts(args.texts)
-    decoding = Decoding(beam=args.beam, batch_tokens=args.batch_tokens)
+    decoding = DecodingOptions(beam=args.beam, batch_tokens=args.batch_tokens)
     with tempfile.TemporaryDirectory() as room:
         folder = args.model or random_model(Path(room, "model"), texts)
         convert_marian(folder, Path(room, "ct2"), texts[:10])

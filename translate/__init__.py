@@ -13,7 +13,7 @@ from translate.errors import (
     TranslateError,
 )
 from translate.protocols import Aligner, Engine, EngineInfo, Hypothesis, Markers, Memory, Segment
-from translate.records.record import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash, tidy
+from translate.records.record import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span, source_hash, tidy
 
 __all__ = [
     "AlignError",
@@ -24,7 +24,7 @@ __all__ = [
     "EngineInfo",
     "Frame",
     "Hypothesis",
-    "IntentSlots",
+    "IntentLabel",
     "InventoryError",
     "Label",
     "Markers",
@@ -34,7 +34,7 @@ __all__ = [
     "RecordError",
     "ReviewError",
     "Segment",
-    "Slot",
+    "SlotLabel",
     "Span",
     "TranslateError",
     "source_hash",

@@ -34,7 +34,7 @@ class EngineInfo:
     markers: Markers
     offline: bool
     at_once: int = 0
-    again: bool = True
+    rewrites: bool = True
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,15 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
 
     Example: promptbank mt engines --src en --tgt sv
     """
-    from promptbank.mt.engines.choose import offers
-    from promptbank.mt.engines.offered import Asked
+    from promptbank.mt.engines.provider import EngineRequest
+    from promptbank.mt.engines.providers import offers
 
-    found = offers(Asked(src, tgt, None, common.settings))
+    found = offers(EngineRequest(src, tgt, None, common.settings))
     auto = next((offer for offer in found if offer.available), None)
     rows = [
         {
             "engine": offer.engine,
-            "kind": offer.way,
+            "kind": offer.kind,
             "available": "yes" if offer.available else "no",
             "auto": "*" if offer is auto else "",
             "why": offer.why,

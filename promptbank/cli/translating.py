@@ -15,8 +15,8 @@ from promptbank.config import Settings
 from promptbank.errors import InputError
 from promptbank.mt.align import chosen_aligner
 from promptbank.mt.cards import undecided_words
-from promptbank.mt.engines.choose import choose_engine, fallback_engine, open_engine
-from promptbank.mt.engines.offered import CHARACTERS, RECORDED, Asked
+from promptbank.mt.engines.provider import CHARACTERS, RECORDED, EngineRequest
+from promptbank.mt.engines.providers import choose_engine, fallback_engine, open_engine
 from promptbank.mt.labels import proposed
 from promptbank.mt.memory import BankMemory, kept_overrides
 from promptbank.mt.references import read_references
@@ -25,7 +25,7 @@ from promptbank.mt.review import REVIEW, unapplied
 from promptbank.mt.task_records import read_rows
 from promptbank.mt.translate_set import (
     Source,
-    Translated,
+    TranslatedSet,
     left_behind,
     locked,
     refuse_names,
@@ -36,13 +36,13 @@ from promptbank.mt.translate_set import (
 from store import Store
 from tasks import DataError, InputRecord, TaskCard, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 from translate import Engine, Memory
-from translate.checks import STATUSES, Policy
+from translate.checks import STATUSES, FlagPolicy
 from translate.checks.policy_file import load_policy
 from translate.inventory.file import load_inventory, shipped_inventory
 from translate.inventory.inventory import Inventory
 from translate.pipeline.memory import is_storable, translate_plain
-from translate.pipeline.outcome import Override
 from translate.pipeline.pipeline import Setup
+from translate.pipeline.translated import Override
 from translate.records.protect import read_names
 
 __all__ = ["CHARACTERS", "TranslateAsked", "the_engine", "translate_lines", "translate_sets"]
@@ -85,9 +85,9 @@ class TranslateAsked:
         recorded = [Path(name.removeprefix(RECORDED)) for name in engines if name.startswith(RECORDED)]
         return [*self.references, *recorded, *(path for path in (self.labels, self.names, self.policy, card) if path)]
 
-    def of_engine(self, settings: Settings) -> Asked:
+    def of_engine(self, settings: Settings) -> EngineRequest:
         """Return what an engine is wanted for."""
-        return Asked(self.src, self.tgt, self.beam, settings, say, self.characters)
+        return EngineRequest(self.src, self.tgt, self.beam, settings, say, self.characters)
 
 
 def translate_lines(settings: Settings, asked: TranslateAsked, lines: Path) -> None:
@@ -124,7 +124,7 @@ def translate_sets(settings: Settings, asked: TranslateAsked) -> None:
     """Translate labelled sets into a folder."""
     out = asked.out or Path("translated") / asked.tgt
     only = _statuses(asked.only)
-    policy = load_policy(asked.policy) if asked.policy else Policy()
+    policy = load_policy(asked.policy) if asked.policy else FlagPolicy()
     names = _names(asked.names)
     with opened_store(settings) as store, locked(out):
         sources = _sources(store, asked)
@@ -171,7 +171,7 @@ def the_engine(settings: Settings, asked: TranslateAsked) -> Engine:
     """Choose and load an engine; says which and why."""
     wanted = asked.of_engine(settings)
     offer = choose_engine(asked.engine, wanted)
-    say(f"engine {offer.engine} ({offer.way}): {offer.why}")
+    say(f"engine {offer.engine} ({offer.kind}): {offer.why}")
     return open_engine(offer, wanted)
 
 
@@ -266,7 +266,7 @@ def _inventory(
     return inventory
 
 
-def _tell(done: Translated, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:
+def _tell(done: TranslatedSet, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:
     counts = done.counts()
     if as_json:
         print_json({"out": str(out), **counts, "files": [path.name for path in paths]})

@@ -100,7 +100,7 @@ def pack(
 ) -> None:
     """Write a translator small, or as the start of a low-rank training."""
     from promptbank.cli.session import the_backbone
-    from promptbank.mt.engines.providers import translator_folder
+    from promptbank.mt.engines.models import translator_folder
     from promptbank.mt.translator.model import with_backbone_of
     from promptbank.mt.translator.pack import as_low_rank, pack_translator
 

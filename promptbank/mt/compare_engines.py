@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptbank.mt.translate_set import Translated
+from promptbank.mt.translate_set import TranslatedSet
 from translate.checks import Draft, run_checks
-from translate.pipeline.outcome import Outcome
 from translate.pipeline.pipeline import Setup
+from translate.pipeline.translated import TranslatedRecord
 from translate.scoring.bootstrap import EngineScore, EvalSet, Reference, ReferenceKey, paired
 from translate.scoring.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
 
@@ -41,7 +41,7 @@ class Beside:
     language: Share | None
 
 
-def engines_beside(translated: Translated) -> list[Beside]:
+def engines_beside(translated: TranslatedSet) -> list[Beside]:
     """Return the run's engine and those it was compared with; nothing if it was compared with none."""
     setup, outcomes = translated.setup, _asked(translated)
     return [
@@ -50,7 +50,7 @@ def engines_beside(translated: Translated) -> list[Beside]:
     ]
 
 
-def engines_scored(translated: Translated, references: Mapping[ReferenceKey, Reference]) -> list[EngineScore]:
+def engines_scored(translated: TranslatedSet, references: Mapping[ReferenceKey, Reference]) -> list[EngineScore]:
     """Score the run's texts and those of the engines beside it against people's, with paired bootstrap.
 
     Args:
@@ -68,12 +68,12 @@ def engines_scored(translated: Translated, references: Mapping[ReferenceKey, Ref
     return list(paired(sets, baseline=RUN))
 
 
-def _asked(translated: Translated) -> list[Outcome]:
+def _asked(translated: TranslatedSet) -> list[TranslatedRecord]:
     """Return what engines were asked for, and gave something."""
     return [outcome for outcome in translated.outcomes if outcome.text and outcome.mode != "human"]
 
 
-def _texts(outcomes: Sequence[Outcome], setup: Setup) -> list[tuple[str, list[str]]]:
+def _texts(outcomes: Sequence[TranslatedRecord], setup: Setup) -> list[tuple[str, list[str]]]:
     """Return each engine's name and texts, the run's own first; nothing without other engines or outcomes."""
     if not setup.others or not outcomes:
         return []
@@ -81,7 +81,7 @@ def _texts(outcomes: Sequence[Outcome], setup: Setup) -> list[tuple[str, list[st
     return [(RUN, [outcome.text for outcome in outcomes]), *others]
 
 
-def _judged(outcome: Outcome, text: str, setup: Setup) -> Outcome:
+def _judged(outcome: TranslatedRecord, text: str, setup: Setup) -> TranslatedRecord:
     """Return the outcome as if its text were another, without spans and labels."""
     source = replace(outcome.source, spans=(), label=None)
     inventory, policy = setup.inventory, setup.policy
@@ -89,7 +89,7 @@ def _judged(outcome: Outcome, text: str, setup: Setup) -> Outcome:
     return replace(outcome, source=source, text=text, spans=(), flags=flags, status=policy.status(flags))
 
 
-def _beside(engine: str, outcomes: Sequence[Outcome], setup: Setup) -> Beside:
+def _beside(engine: str, outcomes: Sequence[TranslatedRecord], setup: Setup) -> Beside:
     src, tgt = setup.inventory.src, setup.inventory.tgt
     return Beside(
         engine,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from store import Store, StoredSegment
 from translate import Hypothesis, Segment
-from translate.pipeline.outcome import Override
+from translate.pipeline.translated import Override
 from translate.review.lines import dump_overrides, parse_overrides
 
 __all__ = ["BankMemory", "apply_overrides", "kept_overrides"]

@@ -29,12 +29,12 @@ from promptbank.mt.report_parts import (
     text_table,
     written_tables,
 )
-from promptbank.mt.translate_set import Translated
+from promptbank.mt.translate_set import TranslatedSet
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Part, Report
 from promptbank.report.write import write_files, write_report
-from translate.checks import STATUSES, Policy
-from translate.pipeline.outcome import Outcome
+from translate.checks import STATUSES, FlagPolicy
+from translate.pipeline.translated import TranslatedRecord
 from translate.review.items import ReviewItem, review_items
 from translate.scoring.bootstrap import EngineScore, Reference, ReferenceKey, ReferenceScores, score_against_references
 from translate.scoring.summary import Summary, shared_texts, summarise
@@ -61,7 +61,7 @@ class Samples:
     worst: Sequence[ReviewItem]
 
 
-def pick_samples(outcomes: Iterable[Outcome], policy: Policy, count: int = 20) -> Samples:
+def pick_samples(outcomes: Iterable[TranslatedRecord], policy: FlagPolicy, count: int = 20) -> Samples:
     """Choose rows to read, the same ones each time; rows that say the same are one.
 
     Args:
@@ -77,7 +77,7 @@ def pick_samples(outcomes: Iterable[Outcome], policy: Policy, count: int = 20) -
     return Samples(drawn[:count], [item for item in worst if item.flags][:count])
 
 
-def summary_of(translated: Translated) -> Summary:
+def summary_of(translated: TranslatedSet) -> Summary:
     """Return the figures of translated files; texts that stand in several files are counted if there are several."""
     files = [(f.source.name, [outcome for row in f.outcomes for outcome in row]) for f in translated.files]
     emitted = [
@@ -135,7 +135,7 @@ def translation_report(
 
 
 def write_translation_report(
-    translated: Translated,
+    translated: TranslatedSet,
     out: Path,
     *,
     with_samples: bool = True,

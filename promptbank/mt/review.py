@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promptbank.errors import InputError
 from translate.errors import ReviewError
-from translate.pipeline.outcome import Override
+from translate.pipeline.translated import Override
 from translate.review.items import ReviewItem, is_written, validated
 from translate.review.lines import parse_items
 from translate.review.table import read_answers

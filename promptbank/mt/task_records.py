@@ -26,9 +26,7 @@ from tasks import (
     render_intent_slots,
     scan_template,
 )
-from translate import ClassLabel, Frame, Label, Record, Span
-from translate import IntentSlots as MtIntentSlots
-from translate import Slot as MtSlot
+from translate import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span
 
 __all__ = ["SourceRow", "read_rows", "translated_row"]
 
@@ -208,7 +206,7 @@ def _slots(answer: str, text: str, card: TaskCard) -> tuple[tuple[Span, ...], La
     parsed = parse_intent_slots(answer, card.slot_types)
     slots = locate(parsed.slots, text)
     spans = sorted(Span(s.start, s.end, s.type) for s in slots if s.start is not None and s.end is not None)
-    label = MtIntentSlots(parsed.intent, tuple(MtSlot(s.type, s.value, _index(s, spans)) for s in slots))
+    label = IntentLabel(parsed.intent, tuple(SlotLabel(s.type, s.value, _index(s, spans)) for s in slots))
     missing = any(slot.start is None for slot in slots)
     return tuple(spans), label, ("src_slot_not_in_text",) if missing else ()
 
@@ -224,7 +222,7 @@ def _answer(row: SourceRow, records: Sequence[Record], label_text: str, card: Ta
         return label_text
     if card.answer_format == SLOTS_FORMAT:
         label = next(record.label for record in records if record.id == row.example.id)
-        if not isinstance(label, MtIntentSlots):
+        if not isinstance(label, IntentLabel):
             raise InputError(f"row {row.example.id!r} lost its intent; this is a fault of promptbank")
         slots = tuple(Slot(slot.type, slot.value) for slot in label.slots)
         return render_intent_slots(IntentSlots(label.intent, slots), card.slot_types)

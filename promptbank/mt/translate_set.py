@@ -23,15 +23,15 @@ from translate.checks import Flag, Status
 from translate.inventory.file import dump_inventory, load_inventory
 from translate.inventory.inventory import Inventory
 from translate.pipeline.memory import Step
-from translate.pipeline.outcome import Outcome, provenance
 from translate.pipeline.pipeline import Setup, translate_records
+from translate.pipeline.translated import TranslatedRecord, provenance
 from translate.review.items import review_items
 from translate.review.lines import dump_items
 from translate.review.table import write_items
 
 __all__ = [
     "Source",
-    "Translated",
+    "TranslatedSet",
     "left_behind",
     "locked",
     "refuse_names",
@@ -77,13 +77,13 @@ class TranslatedFile:
 
     source: Source
     card: TaskCard
-    outcomes: Sequence[Sequence[Outcome]]
+    outcomes: Sequence[Sequence[TranslatedRecord]]
     emitted: Sequence[bool]
     text: str
 
 
 @dataclass(frozen=True)
-class Translated:
+class TranslatedSet:
     """What became of a set.
 
     Attributes:
@@ -97,7 +97,7 @@ class Translated:
     made_cards: Sequence[TaskCard]
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[TranslatedRecord]:
         """All outcomes in order."""
         return [outcome for file in self.files for row in file.outcomes for outcome in row]
 
@@ -124,7 +124,7 @@ def translate_sources(
     known: Sequence[TaskCard] = (),
     only: Collection[str] = WRITTEN,
     on_step: Callable[[Step], None] | None = None,
-) -> Translated:
+) -> TranslatedSet:
     """Translate files together, so that no text that stands in several goes through the engine twice.
 
     Args:
@@ -148,10 +148,10 @@ def translate_sources(
         for source in sources
     ]
     made = [card for card in cards.values() if card not in known]
-    return Translated(files, setup, made)
+    return TranslatedSet(files, setup, made)
 
 
-def write_translated(translated: Translated, out: Path) -> list[Path]:
+def write_translated(translated: TranslatedSet, out: Path) -> list[Path]:
     """Write the translated files, ``provenance.jsonl``, ``review.csv`` and what `mt review apply` needs to read it;
     cards and labels where they are new.
 
@@ -240,7 +240,9 @@ def locked(out: Path) -> Iterator[None]:
         raise InputError(f"{out} cannot be used ({exc.strerror}); choose another --out") from exc
 
 
-def _file(source: Source, card: TaskCard, outcomes: list[list[Outcome]], only: Collection[str]) -> TranslatedFile:
+def _file(
+    source: Source, card: TaskCard, outcomes: list[list[TranslatedRecord]], only: Collection[str]
+) -> TranslatedFile:
     written = [_written(row, found, card, only) for row, found in zip(source.rows, outcomes, strict=True)]
     rows = [row for row, _ in written]
     text = "".join(_lines([row for row in rows if row is not None]))
@@ -248,8 +250,8 @@ def _file(source: Source, card: TaskCard, outcomes: list[list[Outcome]], only: C
 
 
 def _written(
-    row: SourceRow, found: list[Outcome], card: TaskCard, only: Collection[str]
-) -> tuple[Mapping[str, object] | None, list[Outcome]]:
+    row: SourceRow, found: list[TranslatedRecord], card: TaskCard, only: Collection[str]
+) -> tuple[Mapping[str, object] | None, list[TranslatedRecord]]:
     """Return the translated row, None where it is not written, and its outcomes.
 
     A label that could not be read back, such as one with the value "a), date(b", is left to a person.
@@ -267,12 +269,12 @@ def _written(
         ]
 
 
-def _worst(outcomes: Sequence[Outcome]) -> str:
+def _worst(outcomes: Sequence[TranslatedRecord]) -> str:
     order = (*WRITTEN, "drop")
     return max((outcome.status for outcome in outcomes), key=order.index, default="ok")
 
 
-def _provenance(translated: Translated) -> Iterator[dict[str, object]]:
+def _provenance(translated: TranslatedSet) -> Iterator[dict[str, object]]:
     for file in translated.files:
         for row, outcomes, emitted in zip(file.source.rows, file.outcomes, file.emitted, strict=True):
             for outcome in outcomes:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, mt_progress
 from promptbank.cli import progress as cli_progress
 from promptbank.cli.mt_progress import Rounds
-from promptbank.mt.translate_set import Translated, translate_sources
+from promptbank.mt.translate_set import TranslatedSet, translate_sources
 from tasks import builtin_card
 from translate.inventory.file import dump_inventory, shipped_inventory
 from translate.pipeline.memory import Step
@@ -213,7 +213,7 @@ def test_what_a_person_writes_while_a_run_works_is_not_overwritten(
 ) -> None:
     review = reviewed(tmp_path)
 
-    def slowly(*given: object, **named: object) -> Translated:
+    def slowly(*given: object, **named: object) -> TranslatedSet:
         done = translate_sources(*given, **named)  # type: ignore[arg-type]  # as they are
         review.write_text(review.read_text().replace(",,,,", ",drop,,,", 1))
         return done

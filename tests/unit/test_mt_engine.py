@@ -17,9 +17,9 @@ from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.model.backbone import load_backbone
 from promptbank.mt.engines.backbone import BackboneTranslator, open_engine
-from promptbank.mt.engines.choose import choose_engine, fallback_engine, offers
-from promptbank.mt.engines.choose import open_engine as open_offer
-from promptbank.mt.engines.offered import Asked
+from promptbank.mt.engines.provider import EngineRequest
+from promptbank.mt.engines.providers import choose_engine, fallback_engine, offers
+from promptbank.mt.engines.providers import open_engine as open_offer
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.decoding import Decoding
 from promptbank.mt.translator.model import load_translator, misfit, prepared, save_translator, with_backbone_of
@@ -30,7 +30,7 @@ from translate.pipeline.memory import make_segment
 from translate.scoring.scores import score_texts
 
 EN_SV = Languages("en", "sv")
-ASKED = Asked("en", "sv", None, Settings(Path("home"), "sqlite://"))
+ASKED = EngineRequest("en", "sv", None, Settings(Path("home"), "sqlite://"))
 
 
 def stored(path: Path, *, seed: int = 0) -> Path:
@@ -83,7 +83,7 @@ def test_auto_takes_the_translator_that_goes_on_the_chosen_backbone(tmp_path: Pa
     for seed, (name, model) in enumerate(models.items()):
         homed(home, name, model, seed=seed)
         os.utime(home / "mt" / name / "model" / "translator.json", (1, 9 if name == newest else 5))
-    asked = Asked("en", "sv", 1, Settings(home, "sqlite://", backbone=str(models["on-one"])))
+    asked = EngineRequest("en", "sv", 1, Settings(home, "sqlite://", backbone=str(models["on-one"])))
     chosen = choose_engine("auto", asked)
     assert chosen.engine == "on-one"
     assert open_offer(chosen, asked).info().langpairs == ("en-sv",)
@@ -109,7 +109,7 @@ def test_a_translator_that_lacks_facts_is_told_as_damaged(tmp_path: Path) -> Non
     homed(tmp_path, "mine", tmp_path / "one", seed=0)
     path = tmp_path / "mt" / "mine" / "model" / "translator.json"
     path.write_text('{"langpair": "en-sv"}')
-    asked = Asked("en", "sv", 1, Settings(tmp_path, "sqlite://"))
+    asked = EngineRequest("en", "sv", 1, Settings(tmp_path, "sqlite://"))
     (mine,) = [offer for offer in offers(asked) if offer.engine == "mine"]
     assert not mine.available
     assert "it lacks update, backbone, fingerprint" in mine.why

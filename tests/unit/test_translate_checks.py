@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from translate.checks import CHECKS, FLAGS, Draft, Flag, Limits, Policy, agreement, run_checks
+from translate.checks import CHECKS, FLAGS, CheckLimits, Draft, Flag, FlagPolicy, agreement, run_checks
 from translate.errors import PolicyError
-from translate.records.record import ClassLabel, IntentSlots, Record, Slot, Span
+from translate.records.record import ClassLabel, IntentLabel, Record, SlotLabel, Span
 
 GOOD = Draft(
     Record("r", "g", "sentiment-task", "Lloyds profit rose 5% in 2014, says @ann", protected=("Lloyds",)),
@@ -58,11 +58,11 @@ def test_an_entity_is_debris_unless_the_source_has_it(entity: str) -> None:
 def test_an_empty_text_is_dropped_and_nothing_else_is_said_of_it() -> None:
     found = run_checks(replace(GOOD, text=" "))
     assert [flag.name for flag in found] == ["empty"]
-    assert Policy().status(found) == "drop"
+    assert FlagPolicy().status(found) == "drop"
 
 
 NINE = Draft(
-    Record("r", "g", "t", "at nine am", (Span(3, 10, "time"),), IntentSlots("a", (Slot("time", "nine am", 0),))),
+    Record("r", "g", "t", "at nine am", (Span(3, 10, "time"),), IntentLabel("a", (SlotLabel("time", "nine am", 0),))),
     "klockan nio",
     (Span(8, 11, "time"),),
     "en",
@@ -73,7 +73,7 @@ NINE = Draft(
 def test_a_clock_time_left_open_is_told_but_does_no_harm() -> None:
     found = run_checks(NINE)
     assert [flag.name for flag in found] == ["value_open"]
-    assert Policy().status(found) == "ok"
+    assert FlagPolicy().status(found) == "ok"
 
 
 def test_a_wrong_clock_time_is_flagged_in_text_and_slot() -> None:
@@ -86,17 +86,17 @@ def test_a_lost_span_is_named() -> None:
 
 
 def test_what_the_reader_noted_goes_to_review() -> None:
-    label = IntentSlots("a", (Slot("time", "9:00", None),))
+    label = IntentLabel("a", (SlotLabel("time", "9:00", None),))
     noted = Record("r", "g", "t", "now", label=label, notes=("src_label_unparsed", "odd"))
     draft = Draft(noted, "nu", (), "en", "sv")
     assert {"src_label_unparsed", "src_slot_not_in_text", "src_note"} == flags(draft)
     (stray,) = (flag for flag in run_checks(draft) if flag.name == "src_slot_not_in_text")
     assert stray.evidence == "the source text lacks time(9:00)"
-    assert Policy().status(run_checks(draft)) == "review"
+    assert FlagPolicy().status(run_checks(draft)) == "review"
 
 
 def test_engines_are_heard() -> None:
-    low = replace(GOOD, score=-3.0, limits=Limits(low_score=-2.0))
+    low = replace(GOOD, score=-3.0, limits=CheckLimits(low_score=-2.0))
     assert flags(low) == {"low_score"}
     assert flags(replace(GOOD, score=-3.0)) == set()  # not calibrated, not judged
     assert flags(replace(GOOD, back="something else entirely")) == {"back_translation"}
@@ -119,18 +119,18 @@ def test_a_language_that_cannot_be_checked_degrades_with_a_reason() -> None:
 
 def test_a_policy_changes_how_severe_a_flag_is() -> None:
     flagged = (Flag("number_mismatch", "review", "x"), Flag("copy", "warn", "y"))
-    assert Policy().status(()) == "ok"
-    assert Policy().status(flagged) == "review"
-    assert Policy({"number_mismatch": "info"}).status(flagged) == "warn"
-    assert Policy({"copy": "drop"}).status(flagged) == "drop"
+    assert FlagPolicy().status(()) == "ok"
+    assert FlagPolicy().status(flagged) == "review"
+    assert FlagPolicy({"number_mismatch": "info"}).status(flagged) == "warn"
+    assert FlagPolicy({"copy": "drop"}).status(flagged) == "drop"
 
 
 def test_a_policy_with_an_unknown_name_is_refused() -> None:
-    assert Policy({"copy": "drop"}).checked(FLAGS).severities == {"copy": "drop"}
+    assert FlagPolicy({"copy": "drop"}).checked(FLAGS).severities == {"copy": "drop"}
     with pytest.raises(PolicyError, match="'copied'; there are back_translation"):
-        Policy({"copied": "drop"}).checked(FLAGS)
+        FlagPolicy({"copied": "drop"}).checked(FLAGS)
     with pytest.raises(PolicyError, match="'bad'; use info"):
-        Policy({"copy": "bad"}).checked(FLAGS)
+        FlagPolicy({"copy": "bad"}).checked(FLAGS)
 
 
 def test_every_check_says_which_flags_it_raises_and_no_two_share_one() -> None:

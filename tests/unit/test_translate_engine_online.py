@@ -17,11 +17,11 @@ pytest.importorskip("tenacity", reason="the extra online is not installed")
 pytest.importorskip("deep_translator", reason="the extra online is not installed")
 
 from promptbank.config import Settings
-from promptbank.mt.engines.choose import choose_engine, offers, open_engine
-from promptbank.mt.engines.offered import Asked
+from promptbank.mt.engines.provider import EngineRequest
+from promptbank.mt.engines.providers import choose_engine, offers, open_engine
 from translate import EngineError, Segment
 from translate.engines.online import ATTEMPTS, DeepL, Google, LibreTranslate, OnlineEngine, Service
-from translate.engines.request import Address, BusyError, post
+from translate.engines.request import BusyError, ServiceUrl, post
 from translate.pipeline.memory import DictMemory, translate_segments
 
 EN_SV = ("en", "sv")
@@ -229,7 +229,7 @@ def test_a_key_with_other_characters_is_refused_without_showing_it(fake: Fake, k
 
 def test_a_header_that_http_forbids_is_told_once_without_the_key(fake: Fake) -> None:
     with pytest.raises(EngineError, match="check both") as caught:
-        post("deepl", Address.parse(fake.url, "deepl"), "/v2/translate", {}, headers={"Authorization": f"{KEY}\n"})
+        post("deepl", ServiceUrl.parse(fake.url, "deepl"), "/v2/translate", {}, headers={"Authorization": f"{KEY}\n"})
     assert not isinstance(caught.value, BusyError)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
@@ -255,7 +255,7 @@ def test_a_password_in_an_address_is_sent_and_never_shown(fake: Fake) -> None:
         with pytest.raises(EngineError, match=said) as caught:
             online.translate(segments("hello"))
         assert "pass" not in str(caught.value)
-    asked = Asked("en", "sv", None, Settings(home=Path("nowhere"), db="sqlite://"))
+    asked = EngineRequest("en", "sv", None, Settings(home=Path("nowhere"), db="sqlite://"))
     assert choose_engine(f"libretranslate:{url}", asked).engine == f"libretranslate:{fake.url}"
 
 
@@ -335,8 +335,8 @@ def test_a_page_without_a_translation_is_an_error_that_quotes_the_beginning_of_t
 
 
 def test_nothing_leaves_the_machine_unless_a_service_is_named(fake: Fake, tmp_path: Any) -> None:
-    asked = Asked("en", "tlh", None, Settings(home=tmp_path, db="sqlite://"))
-    online = [offer for offer in offers(asked) if offer.way == "online"]
+    asked = EngineRequest("en", "tlh", None, Settings(home=tmp_path, db="sqlite://"))
+    online = [offer for offer in offers(asked) if offer.kind == "online"]
     assert {offer.engine for offer in online} == {"libretranslate", "deepl", "google"}
     assert not any(offer.available for offer in online)
     named = choose_engine(f"libretranslate:{fake.url}", asked)

@@ -12,7 +12,7 @@ from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import Pieces, load_pieces, train_pieces
 from promptbank.mt.marian.schedule import learning_rate_share
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
-from translate.engines.decoding import Decoding, groups, in_groups
+from translate.engines.decoding import DecodingOptions, groups, in_groups
 from translate.errors import EngineError
 from translate.protocols import Hypothesis
 
@@ -121,7 +121,7 @@ def test_texts_come_back_in_their_order_and_blanks_are_never_shown():
         shown.extend(rows)
         return [Hypothesis("".join(row).upper(), -1.0) for row in rows]
 
-    found = in_groups(["bb", " ", "a", "c" * 30, ""], list, Decoding(batch_tokens=16), search)
+    found = in_groups(["bb", " ", "a", "c" * 30, ""], list, DecodingOptions(batch_tokens=16), search)
     assert [one.text for one in found] == ["BB", "", "A", "C" * 30, ""]
     assert len(shown) == 3
 
@@ -133,13 +133,13 @@ def test_a_text_that_is_cut_to_nothing_is_never_shown_to_a_model():
     def search(rows, limit):
         return [Hypothesis("".join(row[1:-1]), -1.0) for row in rows]
 
-    found = in_groups(["\u200b", "a\u200b", "\u200b \u200b"], cut, Decoding(), search)
+    found = in_groups(["\u200b", "a\u200b", "\u200b \u200b"], cut, DecodingOptions(), search)
     assert [(one.text, one.score) for one in found] == [("", None), ("a", -1.0), (" ", -1.0)]
 
 
 def test_a_text_that_is_too_long_is_an_error_and_never_cut():
     with pytest.raises(EngineError, match="31 discrete tokens is too long, at most 30"):
-        in_groups(["a", "c" * 31], list, Decoding(longest_source=30), lambda *_: [])
+        in_groups(["a", "c" * 31], list, DecodingOptions(longest_source=30), lambda *_: [])
 
 
 def test_schedules_by_their_formulas():
@@ -165,7 +165,7 @@ def test_sizes_and_settings_name_all_their_faults():
     with pytest.raises(NmtError, match=r"lr nan must be above 0; clip inf must be above 0"):
         TrainSettings(lr=float("nan"), clip=float("inf"))
     with pytest.raises(EngineError, match="beam 0"):
-        Decoding(beam=0)
+        DecodingOptions(beam=0)
 
 
 def test_what_is_neither_a_folder_nor_a_repository_is_refused_at_once(tmp_path):

@@ -14,21 +14,21 @@ from translate import (
     EngineInfo,
     Frame,
     Hypothesis,
-    IntentSlots,
+    IntentLabel,
     PolicyError,
     Record,
     Segment,
-    Slot,
+    SlotLabel,
     Span,
     source_hash,
 )
-from translate.checks import Policy
+from translate.checks import FlagPolicy
 from translate.engines import CopyEngine, RecordedEngine, load_recorded
 from translate.inventory.file import shipped_inventory
 from translate.inventory.inventory import Decision, Inventory
 from translate.pipeline.memory import DictMemory
-from translate.pipeline.outcome import Outcome, Override, provenance
 from translate.pipeline.pipeline import Setup, translate_records
+from translate.pipeline.translated import Override, TranslatedRecord, provenance
 from translate.records.record import slots_from_spans
 from translate.review.items import review_items
 
@@ -42,7 +42,7 @@ def request(row_id: str, annotated: str, intent: str) -> Record:
         kind, _, value = part.partition(" : ") if n % 2 else ("", "", part)
         spans += [Span(len(text), len(text) + len(value), kind)] if kind else []
         text += value
-    label = IntentSlots(intent, slots_from_spans(text, spans))
+    label = IntentLabel(intent, slots_from_spans(text, spans))
     return Record(row_id, f"g{row_id}", "intent_and_slot", text, tuple(spans), label)
 
 
@@ -87,11 +87,11 @@ class Spy:
         return self._engine.translate(segments)
 
 
-def shown(outcome: Outcome) -> str:
+def shown(outcome: TranslatedRecord) -> str:
     """A row in the article's format, as a task's renderer would write it."""
     target = outcome.target
     assert target is not None
-    if isinstance(target.label, IntentSlots):
+    if isinstance(target.label, IntentLabel):
         slots = ", ".join(f"{slot.type}({slot.value})" for slot in target.label.slots) or "None"
         return f"{target.text}\nIntent: {target.label.intent}\nSlots: {slots}"
     return f"{target.framed} {outcome.label_text}"
@@ -112,7 +112,7 @@ def test_the_articles_rows_come_out_right() -> None:
 def test_every_slot_value_is_a_stretch_of_the_target_text() -> None:
     for outcome in translate_records(ARTICLE, recorded(), DictMemory(), SETUP):
         assert outcome.target is not None
-        slots = outcome.target.label.slots if isinstance(outcome.target.label, IntentSlots) else ()
+        slots = outcome.target.label.slots if isinstance(outcome.target.label, IntentLabel) else ()
         assert all(slot.value and slot.value in outcome.target.text for slot in slots)
 
 
@@ -190,13 +190,13 @@ def test_a_lost_name_is_translated_once_more_with_a_placeholder() -> None:
         HEADLINE.text: "Storbritanniens Lloyd betalar",
         "Britain's X0 to pay first dividend since rescue": "X0 betalar första utdelningen sedan räddningen",
     }
-    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Lloyds betalar första utdelningen sedan räddningen", "masked")
 
 
 def test_a_name_lost_even_so_is_flagged() -> None:
     known = {HEADLINE.text: "Banken betalar", "Britain's X0 to pay first dividend since rescue": "Banken betalar"}
-    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([HEADLINE], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert (outcome.mode, outcome.status) == ("plain", "review")
     assert "entity_lost" in {flag.name for flag in outcome.flags}
 
@@ -213,7 +213,7 @@ def test_a_spoilt_value_is_held_out_and_written_as_the_target_language_writes_it
         DEAL.text: "Shell köper BG för $69,7 miljontals i maj",
         "X0 buys BG for X1 in May": "X0 köper BG för X1 i maj",
     }
-    spy = Spy(replace(recorded(**known), again=True))
+    spy = Spy(replace(recorded(**known), rewrites=True))
     (outcome,) = translate_records([DEAL], spy, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell köper BG för 69,7 miljarder dollar i maj", "values")
     assert outcome.status == "ok"
@@ -225,13 +225,13 @@ def test_another_way_that_the_checks_doubt_no_less_is_not_taken() -> None:
         DEAL.text: "Shell köper BG för 70 dollar i maj",
         "X0 buys BG for X1 in May": "X0 köper X1 i maj för 7 euro",
     }
-    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert (outcome.text, outcome.mode, outcome.status) == ("Shell köper BG för 70 dollar i maj", "plain", "review")
 
 
 def test_a_placeholder_that_got_lost_leaves_the_first_translation() -> None:
     known = {DEAL.text: "Shell köper BG för 70 dollar i maj", "X0 buys BG for X1 in May": "X0 köper BG i maj"}
-    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert (outcome.mode, outcome.status) == ("plain", "review")
 
 
@@ -245,7 +245,7 @@ SAID_OF_CUTS = {
 
 
 def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_keep_their_capitals() -> None:
-    engine = replace(recorded(**SAID_OF_CUTS), again=True)
+    engine = replace(recorded(**SAID_OF_CUTS), rewrites=True)
     outcome, _ = translate_records([CUT, SEEN], engine, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell och Statoil sägs skära ned tusentals jobb", "recased")
     assert [(flag.name, flag.number) for flag in outcome.flags] == [("recased", 8)]  # all but the two names
@@ -253,7 +253,7 @@ def test_a_headline_that_was_copied_goes_in_as_a_sentence_and_names_keep_their_c
 
 
 def test_a_decision_on_one_row_changes_the_translation_of_no_other() -> None:
-    engine = replace(recorded(**SAID_OF_CUTS), again=True)
+    engine = replace(recorded(**SAID_OF_CUTS), rewrites=True)
     before, _ = translate_records([CUT, SEEN], engine, DictMemory(), SETUP)
     for override in (Override(source_hash(SEEN), drop=True), Override(source_hash(SEEN), text="banker skär ned")):
         decided = replace(SETUP, overrides={override.source_hash: override})
@@ -263,7 +263,7 @@ def test_a_decision_on_one_row_changes_the_translation_of_no_other() -> None:
 
 def test_a_value_in_the_sources_spelling_is_respelt_and_nothing_else_changes() -> None:
     row = headline("Tesla recalls 2,700 Model X cars", "Tesla")
-    spy = Spy(replace(recorded(**{row.text: "Tesla återkallar 2,700 Model X-bilar"}), again=True))
+    spy = Spy(replace(recorded(**{row.text: "Tesla återkallar 2,700 Model X-bilar"}), rewrites=True))
     (outcome,) = translate_records([row], spy, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode, outcome.status) == ("Tesla återkallar 2 700 Model X-bilar", "spelt", "ok")
     assert spy.asked == [row.text]
@@ -271,11 +271,11 @@ def test_a_value_in_the_sources_spelling_is_respelt_and_nothing_else_changes() -
 
 def test_a_value_with_its_comma_changed_is_respelt_too_and_a_broken_pound_sign_goes_with_it() -> None:
     known = {DEAL.text: "Shell köper BG för $69,7 billion i maj"}
-    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell köper BG för 69,7 miljarder dollar i maj", "spelt")
     row = headline("Tesco gets a Â£250m infusion", "Tesco")
     known = {row.text: "Tesco får en Â£250 m infusion", "X0 gets a X1 infusion": "X0 får en infusion på X1"}
-    (outcome,) = translate_records([row], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([row], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert outcome.text == "Tesco får en infusion på 250 miljoner pund"
 
 
@@ -284,7 +284,7 @@ def test_a_compound_of_a_written_value_is_no_better() -> None:
         DEAL.text: "Shell köper BG för 70 dollar i maj",
         "X0 buys BG for X1 in May": "X0, ett X1-köp i maj",
     }
-    (outcome,) = translate_records([DEAL], replace(recorded(**known), again=True), DictMemory(), SETUP)
+    (outcome,) = translate_records([DEAL], replace(recorded(**known), rewrites=True), DictMemory(), SETUP)
     assert outcome.mode == "plain"
 
 
@@ -317,7 +317,7 @@ class Patient(Spy):
     """May be asked the same in other ways."""
 
     def info(self) -> EngineInfo:
-        return replace(super().info(), again=True)
+        return replace(super().info(), rewrites=True)
 
 
 def test_spans_that_changed_places_are_told_apart_by_what_they_are_alone() -> None:
@@ -405,7 +405,7 @@ def test_a_run_that_died_in_another_way_goes_on_there_and_ends_the_same() -> Non
     rows = [DEAL, headline(other, "Shell")]
     first = {DEAL.text: "Shell köper BG för $69,7 miljontals i maj", "X0 buys BG for X1 in May": "X1"}
     known = {**first, other: "Försäljningen föll till 6 dollar", masked: "Försäljningen föll till 6 dollar"}
-    engine, memory = replace(recorded(**known), again=True), DictMemory()
+    engine, memory = replace(recorded(**known), rewrites=True), DictMemory()
     fallback = replace(recorded(**(known | {other: "Försäljningen föll till 5 miljoner dollar"})), name="other")
     setup = replace(SETUP, fallback=fallback)
     with pytest.raises(KeyboardInterrupt):
@@ -470,7 +470,7 @@ def test_a_language_without_an_inventory_keeps_ids_and_says_so() -> None:
 
 
 def test_a_policy_decides_the_status() -> None:
-    lenient = replace(SETUP, policy=Policy({"copy": "info", "language": "info", "left_words": "info"}))
+    lenient = replace(SETUP, policy=FlagPolicy({"copy": "info", "language": "info", "left_words": "info"}))
     (outcome,) = translate_records(ARTICLE[1:2], CopyEngine("en", "sv"), DictMemory(), lenient)
     assert outcome.status == "review"  # sunday is no Swedish date
     (outcome,) = translate_records([replace(HEADLINE, frame=None)], CopyEngine("en", "sv"), DictMemory(), lenient)
@@ -480,7 +480,7 @@ def test_a_policy_decides_the_status() -> None:
 def test_a_policy_with_an_unknown_flag_is_refused_before_anything_is_sent() -> None:
     spy = Spy(recorded())
     with pytest.raises(PolicyError, match="'copied'"):
-        translate_records(ARTICLE, spy, DictMemory(), replace(SETUP, policy=Policy({"copied": "drop"})))
+        translate_records(ARTICLE, spy, DictMemory(), replace(SETUP, policy=FlagPolicy({"copied": "drop"})))
     assert spy.asked == []
 
 
@@ -543,17 +543,17 @@ def test_a_translation_that_does_not_lead_home_is_flagged() -> None:
 
 
 def test_a_person_s_word_does_not_mend_a_label_that_the_source_s_text_lacks() -> None:
-    label = IntentSlots("alarm_set", (Slot("date", "today", None),))
+    label = IntentLabel("alarm_set", (SlotLabel("date", "today", None),))
     stray = Record("r", "g", "intent_and_slot", "set an alarm", label=label, notes=("src_slot_not_in_text",))
 
-    def decided(override: Override) -> Outcome:
+    def decided(override: Override) -> TranslatedRecord:
         setup = replace(SETUP, overrides={source_hash(stray): override})
         (outcome,) = translate_records([stray], recorded(), DictMemory(), setup)
         return outcome
 
     kept = decided(Override(source_hash(stray), text="ställ ett larm"))
     assert (kept.mode, kept.status, [flag.name for flag in kept.flags]) == ("human", "review", ["src_slot_not_in_text"])
-    assert [item.row_id for item in review_items([kept], Policy())] == ["r"]
+    assert [item.row_id for item in review_items([kept], FlagPolicy())] == ["r"]
     dropped = decided(Override(source_hash(stray), drop=True))
     assert (dropped.status, dropped.flags) == ("drop", ())
 
@@ -565,6 +565,6 @@ def test_a_doubted_row_is_also_sent_without_marks() -> None:
         "sunday": "söndag",
     }
     engine = RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in texts.items()})
-    object.__setattr__(engine, "info", lambda: replace(RecordedEngine.info(engine), again=True))
+    object.__setattr__(engine, "info", lambda: replace(RecordedEngine.info(engine), rewrites=True))
     (outcome,) = translate_records(ARTICLE[1:2], engine, DictMemory(), SETUP)
     assert (outcome.mode, outcome.text, outcome.status) == ("plain", "larma på söndag", "ok")

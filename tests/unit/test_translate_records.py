@@ -2,7 +2,7 @@
 
 import pytest
 
-from translate import ClassLabel, Frame, IntentSlots, Record, RecordError, Slot, Span, source_hash, tidy
+from translate import ClassLabel, Frame, IntentLabel, Record, RecordError, SlotLabel, Span, source_hash, tidy
 from translate.records.protect import find_protected, is_kept, mask, read_names, unmask
 from translate.records.record import slots_from_spans
 
@@ -11,7 +11,7 @@ SPANS = (Span(11, 18, "time"), Span(22, 28, "date"))
 
 
 def alarm(**changed: object) -> Record:
-    label = IntentSlots("alarm_set", slots_from_spans(TEXT, SPANS))
+    label = IntentLabel("alarm_set", slots_from_spans(TEXT, SPANS))
     fields = {"id": "r1", "group": "g1", "taskname": "intent_and_slot", "text": TEXT, "spans": SPANS, "label": label}
     return Record(**{**fields, **changed})
 
@@ -30,10 +30,10 @@ def test_slots_of_spans_are_the_stretches_themselves() -> None:
         ({"spans": (Span(22, 99, "date"),), "label": None}, "outside a text of 28 characters"),
         ({"spans": (Span(0, 9, "a"), Span(8, 12, "b")), "label": None}, "a and b overlap"),
         (
-            {"label": IntentSlots("alarm_set", (Slot("time", "nine", 0),))},
+            {"label": IntentLabel("alarm_set", (SlotLabel("time", "nine", 0),))},
             r"time\(nine\) is not its span time\(nine am\)",
         ),
-        ({"label": IntentSlots("alarm_set", (Slot("time", "nine am", 2),))}, "names span 2; there are 2"),
+        ({"label": IntentLabel("alarm_set", (SlotLabel("time", "nine am", 2),))}, "names span 2; there are 2"),
     ],
 )
 def test_a_record_that_contradicts_itself_cannot_be_made(changed: dict[str, object], says: str) -> None:
@@ -42,7 +42,7 @@ def test_a_record_that_contradicts_itself_cannot_be_made(changed: dict[str, obje
 
 
 def test_a_slot_that_stands_nowhere_in_the_text_keeps_its_value() -> None:
-    label = IntentSlots("alarm_set", (Slot("time", "9:00", None),))
+    label = IntentLabel("alarm_set", (SlotLabel("time", "9:00", None),))
     assert alarm(spans=(), label=label).label == label
 
 
@@ -59,10 +59,10 @@ def test_a_frame_names_the_placeholders_it_lacks() -> None:
 def test_tidying_composes_letters_and_spaces_and_moves_spans_along() -> None:
     text = "  re\u0301sume\u0301   at\u00a0nine  am "
     nine = Span(text.index("nine"), len(text) - 1, "time")
-    made = tidy(alarm(text=text, spans=(nine,), label=IntentSlots("x", slots_from_spans(text, (nine,)))))
+    made = tidy(alarm(text=text, spans=(nine,), label=IntentLabel("x", slots_from_spans(text, (nine,)))))
     assert made.text == "résumé at nine am"
     assert made.spans[0].of(made.text) == "nine am"
-    assert made.label == IntentSlots("x", (Slot("time", "nine am", 0),))
+    assert made.label == IntentLabel("x", (SlotLabel("time", "nine am", 0),))
 
 
 def test_a_source_is_known_by_what_it_says_not_by_its_id() -> None:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tests.unit.test_translate_pipeline import ARTICLE, SETUP, Spy, recorded, request, shown
 from translate import Hypothesis, ReviewError, Span, source_hash
-from translate.checks import Policy
+from translate.checks import FlagPolicy
 from translate.engines import CopyEngine, RecordedEngine
 from translate.pipeline.memory import DictMemory
-from translate.pipeline.outcome import Override
 from translate.pipeline.pipeline import translate_records
+from translate.pipeline.translated import Override
 from translate.review.items import (
     Answer,
     ReviewItem,
@@ -25,7 +25,7 @@ from translate.review.lines import dump_overrides, parse_overrides
 from translate.review.table import COLUMNS, read_answers, write_items
 
 COPIED = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
-ITEMS = review_items(COPIED, Policy())
+ITEMS = review_items(COPIED, FlagPolicy())
 ALARM = source_hash(ARTICLE[1])
 
 
@@ -36,9 +36,9 @@ def item(row_id: str, severity: str = "review", flags: int = 1, agreement: float
 
 def test_only_rows_for_review_are_shown_each_source_once() -> None:
     good = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
-    assert review_items(good, Policy()) == []
+    assert review_items(good, FlagPolicy()) == []
     twin = replace(COPIED[1], source=replace(COPIED[1].source, id="twin"))
-    assert len(review_items([*COPIED, twin], Policy())) == len(ITEMS) == 4
+    assert len(review_items([*COPIED, twin], FlagPolicy())) == len(ITEMS) == 4
 
 
 def test_the_worst_come_first_and_the_least_agreed_on_among_equals() -> None:
@@ -47,7 +47,7 @@ def test_the_worst_come_first_and_the_least_agreed_on_among_equals() -> None:
         return replace(COPIED[1], source=source, others=others)
 
     same, unlike = (COPIED[1].text,), ("zzzz",)
-    items = review_items([outcome("a", ()), outcome("b", same), outcome("c", unlike)], Policy())
+    items = review_items([outcome("a", ()), outcome("b", same), outcome("c", unlike)], FlagPolicy())
     assert [i.row_id for i in items] == ["c", "b", "a"]
     assert items[0].severity == "review"
 
@@ -75,7 +75,7 @@ def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
     engine = recorded(**{"from [monday] to [friday]": "till [fredag] från [måndag]"})
     (made,) = translate_records([source], engine, DictMemory(), SETUP)
     assert shown(made).endswith("Slots: date(måndag), date(fredag)")
-    (shown_item,) = review_items([made], Policy(), statuses=("ok",))
+    (shown_item,) = review_items([made], FlagPolicy(), statuses=("ok",))
     edit = "fram till [date : fredag] från [date : måndag]"
     for answer in (Answer(shown_item.source_hash, "ok"), Answer(shown_item.source_hash, "edit", edit)):
         setup = replace(SETUP, overrides=validated([shown_item], [answer]))
@@ -146,8 +146,8 @@ def test_dropped_rows_are_shown_and_what_a_person_dropped_is_not() -> None:
     texts = ("set an alarm for [sunday]", "set an alarm for sunday", "sunday")
     nothing = RecordedEngine("test", "en", "sv", dict.fromkeys(texts, Hypothesis("")))
     (empty,) = translate_records(ARTICLE[1:2], nothing, DictMemory(), SETUP)
-    assert [one.severity for one in review_items([empty], Policy())] == ["drop"]
-    assert review_items([replace(empty, mode="human")], Policy()) == []
+    assert [one.severity for one in review_items([empty], FlagPolicy())] == ["drop"]
+    assert review_items([replace(empty, mode="human")], FlagPolicy()) == []
 
 
 def test_a_csv_goes_out_and_its_decisions_come_back() -> None:
@@ -235,4 +235,4 @@ def test_a_text_beside_drop_is_not_thrown_away() -> None:
 
 def test_a_decision_that_could_not_be_done_is_shown_again() -> None:
     undone = replace(COPIED[1], mode="human", status="review", flags=COPIED[1].flags)
-    assert [one.source_hash for one in review_items([undone], Policy())] == [ALARM]
+    assert [one.source_hash for one in review_items([undone], FlagPolicy())] == [ALARM]

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.test_translate_pipeline import ARTICLE, SETUP, recorded
-from translate import ClassLabel, IntentSlots, Label, Record, Slot, Span
-from translate.checks import Flag, Policy, Status
+from translate import ClassLabel, IntentLabel, Label, Record, SlotLabel, Span
+from translate.checks import Flag, FlagPolicy, Status
 from translate.engines import CopyEngine
 from translate.pipeline.memory import DictMemory
-from translate.pipeline.outcome import Outcome
 from translate.pipeline.pipeline import translate_records
+from translate.pipeline.translated import TranslatedRecord
 from translate.records.record import slots_from_spans
-from translate.scoring.summary import Summary, shared_texts, summarise
 from translate.scoring import text_figures
+from translate.scoring.summary import Summary, shared_texts, summarise
 from translate.scoring.text_figures import Share
 
 
@@ -29,19 +29,21 @@ def outcome(
     flags: Sequence[Flag] = (),
     target: Record | None = None,
     label_text: str = "",
-) -> Outcome:
+) -> TranslatedRecord:
     record = source if isinstance(source, Record) else Record(row_id, row_id, "mood", source)
     made = (target or replace(record, text=text, spans=(), label=_bare(record.label))) if text else None
-    return Outcome(record, made, text, (), label_text, status, tuple(flags), "plain", "engine", "key")
+    return TranslatedRecord(record, made, text, (), label_text, status, tuple(flags), "plain", "engine", "key")
 
 
 def _bare(label: Label) -> Label:
     """The label without slots, which need not be in the text then."""
-    return IntentSlots(label.intent) if isinstance(label, IntentSlots) else label
+    return IntentLabel(label.intent) if isinstance(label, IntentLabel) else label
 
 
-def figures(*outcomes: Outcome, policy: Policy | None = None, emitted: Sequence[bool] | None = None) -> Summary:
-    return summarise(outcomes, policy or Policy(), src="en", tgt="sv", emitted=emitted)
+def figures(
+    *outcomes: TranslatedRecord, policy: FlagPolicy | None = None, emitted: Sequence[bool] | None = None
+) -> Summary:
+    return summarise(outcomes, policy or FlagPolicy(), src="en", tgt="sv", emitted=emitted)
 
 
 def labelled(row_id: str, label: str, taskname: str = "mood") -> Record:
@@ -56,7 +58,7 @@ def test_rows_are_counted_by_status_mode_and_flag_under_the_policy() -> None:
         outcome("3", "c", "y", "warn", flags=[Flag("copy", "review", "c")]),
         outcome("4", "d", "", "drop", flags=[Flag("empty", "drop", "d")]),
         replace(outcome("5", "e", "z"), mode="human", engine_id=""),
-        policy=Policy({"copy": "warn"}),
+        policy=FlagPolicy({"copy": "warn"}),
     )
     assert found.by_status == {"ok": 2, "warn": 1, "review": 1, "drop": 1}
     assert {mode: count for mode, count in found.by_mode.items() if count} == {"plain": 4, "human": 1}
@@ -80,10 +82,10 @@ def test_intents_and_slot_types_count_rows_not_slots() -> None:
     def request(row_id: str, intent: str, *types: str) -> Record:
         text = " ".join("abcd"[: len(types)])
         spans = tuple(Span(2 * n, 2 * n + 1, kind) for n, kind in enumerate(types))
-        label = IntentSlots(intent, slots_from_spans(text, spans))
+        label = IntentLabel(intent, slots_from_spans(text, spans))
         return Record(row_id, row_id, "assistant", text or "x", spans, label)
 
-    lost = IntentSlots("alarm", (Slot("date", "sunday", None),))
+    lost = IntentLabel("alarm", (SlotLabel("date", "sunday", None),))
     found = figures(
         outcome("1", request("1", "alarm", "time", "time"), "a b"),
         outcome("2", request("2", "alarm", "time", "date"), "", "drop"),
@@ -118,9 +120,9 @@ def test_a_label_that_changed_its_meaning_is_told(fault: str) -> None:
 
 
 def test_renamed_intents_are_intact_as_long_as_no_two_become_one() -> None:
-    def row(row_id: str, intent: str, renamed: str) -> Outcome:
-        source = Record(row_id, row_id, "assistant", "text", label=IntentSlots(intent))
-        return outcome(row_id, source, "x", target=replace(source, label=IntentSlots(renamed)))
+    def row(row_id: str, intent: str, renamed: str) -> TranslatedRecord:
+        source = Record(row_id, row_id, "assistant", "text", label=IntentLabel(intent))
+        return outcome(row_id, source, "x", target=replace(source, label=IntentLabel(renamed)))
 
     assert figures(row("1", "alarm", "larm"), row("2", "coffee", "kaffe")).labels["assistant"].intact
     assert not figures(row("1", "alarm", "larm"), row("2", "coffee", "larm")).labels["assistant"].intact
@@ -162,7 +164,7 @@ def test_values_agree_with_the_flags_of_the_checks() -> None:
 
 
 def test_a_language_without_values_degrades_to_digits_and_says_so() -> None:
-    found = summarise([outcome("1", "at 9 on friday", "ás 9 o venres")], Policy(), src="en", tgt="gl")
+    found = summarise([outcome("1", "at 9 on friday", "ás 9 o venres")], FlagPolicy(), src="en", tgt="gl")
     assert found.values == {"number": Share(1, 1)}
     assert "no value module for gl" in found.values_note
 
@@ -205,7 +207,7 @@ def test_language_is_named_on_translations_of_more_than_five_words() -> None:
     [("sv", "kort text", "no translation has 6 words"), ("xx", "a b c d e f g", "does not know")],
 )
 def test_a_language_that_cannot_be_named_is_none_with_the_reason(tgt: str, text: str, says: str) -> None:
-    found = summarise([outcome("1", "a", text)], Policy(), src="en", tgt=tgt)
+    found = summarise([outcome("1", "a", text)], FlagPolicy(), src="en", tgt=tgt)
     assert found.language is None
     assert says in found.language_note
 

@@ -12,7 +12,7 @@ from promptbank.mt.compare_engines import engines_beside, engines_scored
 from promptbank.mt.references import read_references
 from promptbank.mt.reporting import pick_samples, summary_of, translation_report, write_translation_report
 from promptbank.mt.task_records import read_rows
-from promptbank.mt.translate_set import Source, Translated, translate_sources
+from promptbank.mt.translate_set import Source, TranslatedSet, translate_sources
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
@@ -67,7 +67,7 @@ def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
 
 def run(
     engine: Engine = ENGINE, only: tuple[str, ...] = ("ok", "warn", "review"), others: tuple[Engine, ...] = ()
-) -> Translated:
+) -> TranslatedSet:
     sources = [source("moods.jsonl", MOODS, SENTIMENT), source("alarms.jsonl", ALARMS, SLOTS)]
     setup = Setup(shipped_inventory("en", "sv"), others=others)
     return translate_sources(sources, engine, DictMemory(), setup, known=builtin_cards(), only=only)
@@ -157,7 +157,7 @@ def references_of(path: Path, *rows: dict[str, str]) -> Path:
     return path
 
 
-def cards_of(done: Translated) -> dict[str, TaskCard]:
+def cards_of(done: TranslatedSet) -> dict[str, TaskCard]:
     return {file.card.taskname: file.card for file in done.files}
 
 

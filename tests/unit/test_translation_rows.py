@@ -12,10 +12,10 @@ from promptbank.errors import InputError
 from promptbank.mt.cards import target_card, undecided_words
 from promptbank.mt.task_records import read_rows, translated_row
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
-from translate import ClassLabel, IntentSlots, Record, Slot, Span
+from translate import ClassLabel, IntentLabel, Record, SlotLabel, Span
 from translate.inventory.file import shipped_inventory
 from translate.inventory.inventory import Decision, Inventory
-from translate.pipeline.outcome import assemble, label_text
+from translate.pipeline.translated import assemble, label_text
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 SWEDISH = shipped_inventory("en", "sv")
@@ -59,14 +59,14 @@ def test_an_intent_label_becomes_spans_in_the_order_of_the_text_and_slots_in_tha
     }
     (record,) = one(row, SLOTS)
     assert record.spans == (Span(14, 21, "time"), Span(25, 31, "date"))
-    assert record.label == IntentSlots("alarm_set", (Slot("date", "friday", 1), Slot("time", "nine am", 0)))
+    assert record.label == IntentLabel("alarm_set", (SlotLabel("date", "friday", 1), SlotLabel("time", "nine am", 0)))
 
 
 def test_a_slot_that_is_not_in_the_text_is_noted_and_not_lost() -> None:
     row = {"utterance": "wake me up", "label": "\nIntent: alarm_set\nSlots: date(friday)"}
     (record,) = one(row, SLOTS)
     assert record.notes == ("src_slot_not_in_text",)
-    assert record.label == IntentSlots("alarm_set", (Slot("date", "friday", None),))
+    assert record.label == IntentLabel("alarm_set", (SlotLabel("date", "friday", None),))
 
 
 def test_a_phrase_with_braces_of_its_own_is_taken_off_and_put_back() -> None:

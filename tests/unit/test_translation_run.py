@@ -12,17 +12,17 @@ import pytest
 from promptbank.config import Settings
 from promptbank.errors import InputError
 from promptbank.mt.cards import undecided_words
-from promptbank.mt.engines.choose import choose_engine, offers, open_engine
-from promptbank.mt.engines.providers import Asked
+from promptbank.mt.engines.provider import EngineRequest
+from promptbank.mt.engines.providers import choose_engine, offers, open_engine
 from promptbank.mt.labels import proposed
 from promptbank.mt.memory import BankMemory, apply_overrides, kept_overrides
 from promptbank.mt.review import decided_pair, read_decisions, unapplied
 from promptbank.mt.task_records import read_rows
-from promptbank.mt.translate_set import Source, Translated, locked, refuse_names, translate_sources, write_translated
+from promptbank.mt.translate_set import Source, TranslatedSet, locked, refuse_names, translate_sources, write_translated
 from store import open_store
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
 from translate import EngineError, EngineInfo, Hypothesis, Segment
-from translate.checks import Policy
+from translate.checks import FlagPolicy
 from translate.inventory.file import shipped_inventory
 from translate.inventory.inventory import Decision, Inventory
 from translate.pipeline.alignment import RememberedAligner
@@ -76,7 +76,7 @@ def source(name: str, rows: list[dict[str, str]], card: TaskCard = SENTIMENT) ->
     return Source(name, card, read_rows(lines, card, name=name))
 
 
-def run(*sources: Source, engine: WordEngine | None = None, **setup: object) -> Translated:
+def run(*sources: Source, engine: WordEngine | None = None, **setup: object) -> TranslatedSet:
     made = Setup(shipped_inventory("en", "sv"), **setup)  # type: ignore[arg-type]
     return translate_sources(sources, engine or WordEngine(), DictMemory(), made, known=builtin_cards())
 
@@ -105,7 +105,7 @@ def test_a_label_that_could_not_be_read_back_is_left_to_a_person_and_the_run_goe
     (file,) = done.files
     assert file.emitted == [False, True]
     assert "holds '), time('" in file.outcomes[0][0].flags[-1].evidence
-    assert "bad" in {item.row_id for item in review_items(done.outcomes, Policy())}
+    assert "bad" in {item.row_id for item in review_items(done.outcomes, FlagPolicy())}
 
 
 def test_a_blank_slot_value_is_a_fault_of_its_line() -> None:
@@ -224,7 +224,7 @@ def test_a_phrase_that_is_also_a_label_is_decided_as_both() -> None:
 
 def test_decisions_hold_for_the_languages_they_were_made_in() -> None:
     rows = [{"sentence": "the profit rose sharply at the group this year", "label": "positive"}]
-    (item,) = review_items(run(source("f.jsonl", rows), engine=WordEngine({})).outcomes, Policy(), ("en", "gl"))
+    (item,) = review_items(run(source("f.jsonl", rows), engine=WordEngine({})).outcomes, FlagPolicy(), ("en", "gl"))
     assert decided_pair([item], None, None) == ("en", "gl")
     with pytest.raises(InputError, match="--tgt is 'sv', but the review file is of en-gl"):
         decided_pair([item], "en", "sv")
@@ -260,7 +260,7 @@ def test_one_folder_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_without_an_engine_the_error_names_the_ways_to_get_one(tmp_path: Path) -> None:
-    asked = Asked("en", "tlh", None, Settings(home=tmp_path, db="sqlite://"))
+    asked = EngineRequest("en", "tlh", None, Settings(home=tmp_path, db="sqlite://"))
     with pytest.raises(EngineError) as caught:
         choose_engine("auto", asked)
     assert all(way in str(caught.value) for way in ("mt train", "CTranslate2", "Apertium", "recorded:FILE"))
@@ -270,7 +270,7 @@ def test_without_an_engine_the_error_names_the_ways_to_get_one(tmp_path: Path) -
 def test_an_engine_of_another_pair_is_refused(tmp_path: Path) -> None:
     known = tmp_path / "known.jsonl"
     known.write_text('{"source": "a", "target": "b"}\n')
-    asked = Asked("en", "sv", None, Settings(home=tmp_path, db="sqlite://"))
+    asked = EngineRequest("en", "sv", None, Settings(home=tmp_path, db="sqlite://"))
     offer = choose_engine(f"recorded:{known}", asked)
     assert open_engine(offer, asked).info().langpairs == ("en-sv",)
     with pytest.raises(EngineError, match="no engine here"):
@@ -282,7 +282,7 @@ def test_a_damaged_translator_of_the_home_stops_no_other_engine(tmp_path: Path) 
     (tmp_path / "mt" / "half" / "model" / "translator.json").write_text('{"langpair": "en-')
     (tmp_path / "mt" / "other" / "model").mkdir(parents=True)
     (tmp_path / "mt" / "other" / "model" / "tokenizer_config.json").write_text("{")
-    asked = Asked("en", "sv", None, Settings(home=tmp_path, db="sqlite://"))
+    asked = EngineRequest("en", "sv", None, Settings(home=tmp_path, db="sqlite://"))
     assert choose_engine("copy", asked).engine == "copy"
     assert choose_engine("auto", asked).engine == "en-sv"
     damaged = [offer for offer in offers(asked) if offer.why.startswith("damaged: ")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from translate.checks.base import STATUSES, Check, Draft, Flag, Limits, Policy, Severity, Status
+from translate.checks.base import STATUSES, Check, CheckLimits, Draft, Flag, FlagPolicy, Severity, Status
 from translate.checks.engines import AgreementCheck, BackCheck, ScoreCheck, agreement
 from translate.checks.structure import (
     EntityCheck,
@@ -31,10 +31,10 @@ __all__ = [
     "FLAGS",
     "STATUSES",
     "Check",
+    "CheckLimits",
     "Draft",
     "Flag",
-    "Limits",
-    "Policy",
+    "FlagPolicy",
     "Severity",
     "Status",
     "agreement",

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from translate.errors import PolicyError
 from translate.records.record import Record, Span
 
-__all__ = ["STATUSES", "Check", "Draft", "Flag", "Limits", "Policy", "Severity", "Status"]
+__all__ = ["STATUSES", "Check", "CheckLimits", "Draft", "Flag", "FlagPolicy", "Severity", "Status"]
 
 Severity = Literal["info", "warn", "review", "drop"]
 Status = Literal["ok", "warn", "review", "drop"]
@@ -35,7 +35,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Limits:
+class CheckLimits:
     """Where the checks begin to speak; defaults are measured on human en-sv translations.
 
     Attributes:
@@ -75,7 +75,7 @@ class Draft:
         spans: for each source span, where it was found, or None.
         src: language of the source.
         tgt: language of the translation.
-        mode: how the text went through the engine, see ``translate.pipeline.outcome.Mode``.
+        mode: how the text went through the engine, see ``translate.pipeline.translated.Mode``.
         searched: how spans were found that no mark showed, or none told apart, with how sure that is (0 to 100).
         mark_fault: why the engine's marks were refused, if they were.
         score: the engine's mean log-probability a token, if it gives one.
@@ -97,7 +97,7 @@ class Draft:
     others: tuple[str, ...] = ()
     back: str | None = None
     undecided: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: CheckLimits = field(default_factory=CheckLimits)
 
 
 class Check(Protocol):
@@ -112,7 +112,7 @@ class Check(Protocol):
 
 
 @dataclass(frozen=True)
-class Policy:
+class FlagPolicy:
     """From flags to a status.
 
     Attributes:
@@ -121,9 +121,9 @@ class Policy:
     """
 
     severities: Mapping[str, Severity] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
+    limits: CheckLimits = field(default_factory=CheckLimits)
 
-    def checked(self, known: frozenset[str]) -> Policy:
+    def checked(self, known: frozenset[str]) -> FlagPolicy:
         """Return the policy, if it names known flags and severities only.
 
         Raises:

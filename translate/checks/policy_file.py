@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from translate.checks import FLAGS, Limits, Policy, Severity
+from translate.checks import FLAGS, CheckLimits, FlagPolicy, Severity
 from translate.errors import PolicyError
 
 __all__ = ["load_policy"]
@@ -21,7 +21,7 @@ class _File(BaseModel):
     limits: dict[str, Annotated[float, Field(allow_inf_nan=False)] | None] = {}
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path) -> FlagPolicy:
     """Load a policy: a table ``[severities]`` of flags, a table ``[limits]`` of figures; both may be absent.
 
     Raises:
@@ -47,10 +47,10 @@ def load_policy(path: Path) -> Policy:
     named = {table: set(rows) for table, rows in plain.items() if isinstance(rows, dict)}
     for kind, table, known in (
         ("flag", "severities", FLAGS),
-        ("limit", "limits", {one.name for one in fields(Limits)}),
+        ("limit", "limits", {one.name for one in fields(CheckLimits)}),
     ):
         if unknown := sorted(named.get(table, set()) - known):
             faults.append(f"names the {kind} {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     if faults:
         raise PolicyError(f"the policy {path}: {'; '.join(faults)}")
-    return Policy(read.severities, Limits(**read.limits))  # type: ignore[arg-type]  # checked above
+    return FlagPolicy(read.severities, CheckLimits(**read.limits))  # type: ignore[arg-type]  # checked above

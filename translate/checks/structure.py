@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from translate.checks.base import Draft, Flag, Severity
 from translate.records.protect import find_protected, is_kept
-from translate.records.record import IntentSlots
+from translate.records.record import IntentLabel
 from translate.values import compare_texts
 from translate.values.mention import Kind
 
@@ -147,7 +147,7 @@ class SourceCheck:
         """Pass the reader's notes on, and flag slot values that stand nowhere in the source."""
         severity: Severity = "review"
         label = draft.source.label
-        stray = [s for s in label.slots if s.span is None] if isinstance(label, IntentSlots) else []
+        stray = [s for s in label.slots if s.span is None] if isinstance(label, IntentLabel) else []
         if stray:
             said = ", ".join(f"{s.type}({s.value})" for s in stray)
             yield Flag("src_slot_not_in_text", severity, f"the source text lacks {said}", len(stray))

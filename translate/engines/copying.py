@@ -20,7 +20,7 @@ class CopyEngine:
 
     def info(self) -> EngineInfo:
         """Say what this engine is."""
-        return EngineInfo("copy", (f"{self.src}-{self.tgt}",), self.markers, offline=True, again=False)
+        return EngineInfo("copy", (f"{self.src}-{self.tgt}",), self.markers, offline=True, rewrites=False)
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Return each text as it is."""

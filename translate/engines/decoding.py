@@ -12,7 +12,7 @@ from typing import TypeVar
 from translate.errors import EngineError
 from translate.protocols import Hypothesis
 
-__all__ = ["Decoding", "Group", "groups", "in_groups", "model_sha256"]
+__all__ = ["DecodingOptions", "Group", "groups", "in_groups", "model_sha256"]
 
 BUCKET = 16
 
@@ -20,7 +20,7 @@ Token = TypeVar("Token")
 
 
 @dataclass(frozen=True)
-class Decoding:
+class DecodingOptions:
     """Options of the search; they are part of an engine's id.
 
     Attributes:
@@ -78,7 +78,7 @@ def groups(lengths: Sequence[int], tokens: int) -> list[Group]:
 def in_groups(
     texts: Sequence[str],
     cut: Callable[[str], list[Token]],
-    decoding: Decoding,
+    decoding: DecodingOptions,
     search: Callable[[list[list[Token]], int], list[Hypothesis]],
     *,
     batch_tokens: int = 2_000,

@@ -49,7 +49,7 @@ class OnlineEngine:
         self._service, self._left, self._budget = service, characters, characters
         at_once = min(TEXTS, service.at_once)  # one request, so that what came back is kept when the next one fails
         self._info = EngineInfo(
-            service.name, ("-".join(langpair),), "bracket", offline=False, at_once=at_once, again=False
+            service.name, ("-".join(langpair),), "bracket", offline=False, at_once=at_once, rewrites=False
         )
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(BusyError),

@@ -32,7 +32,7 @@ class RecordedEngine:
     tgt: str
     known: Mapping[str, Hypothesis]
     markers: Markers = "bracket"
-    again: bool = False
+    rewrites: bool = False
 
     def info(self) -> EngineInfo:
         """Say what this engine is; its id changes with any recorded translation."""
@@ -43,7 +43,7 @@ class RecordedEngine:
             (f"{self.src}-{self.tgt}",),
             self.markers,
             offline=True,
-            again=self.again,
+            rewrites=self.rewrites,
         )
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:

@@ -15,7 +15,7 @@ from translate.errors import EngineError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Address", "BusyError", "checked_key", "missing", "post"]
+__all__ = ["BusyError", "ServiceUrl", "checked_key", "missing", "post"]
 
 SECONDS = 60.0
 """Longest wait for an answer."""
@@ -38,7 +38,7 @@ class BusyError(EngineError):
 
 
 @dataclass(frozen=True)
-class Address:
+class ServiceUrl:
     """Where a service is.
 
     Attributes:
@@ -52,7 +52,7 @@ class Address:
     shown: str
 
     @classmethod
-    def parse(cls, url: str, service: str) -> Address:
+    def parse(cls, url: str, service: str) -> ServiceUrl:
         """Read an address.
 
         Args:
@@ -99,7 +99,7 @@ def checked_key(key: str, variable: str) -> str:
 
 def post(
     name: str,
-    address: Address,
+    address: ServiceUrl,
     path: str,
     body: Mapping[str, Any],
     *,
@@ -153,7 +153,7 @@ def missing(package: str) -> EngineError:
     return EngineError(f"{package} is not installed; get it with `pip install promptbank[online]`")
 
 
-def _redirected(response: httpx.Response, address: Address, path: str) -> str:
+def _redirected(response: httpx.Response, address: ServiceUrl, path: str) -> str:
     """Return the address that a service redirects to, without the path that is asked below it."""
     parts = urlsplit(urljoin(f"{address.shown}{path}", response.headers["location"]))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".removesuffix(path)

@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from translate.engines.request import Address, BusyError, checked_key, missing, post
+from translate.engines.request import BusyError, ServiceUrl, checked_key, missing, post
 from translate.errors import EngineError
 from translate.langcodes import base_code, lookup, wider_codes
 
@@ -43,7 +43,7 @@ class LibreTranslate:
     at_once = TEXTS
 
     def __init__(self, langpair: tuple[str, str], url: str, key: str = "") -> None:
-        self._address = Address.parse(url, "libretranslate")
+        self._address = ServiceUrl.parse(url, "libretranslate")
         self._langpair, self._key = langpair, checked_key(key, "LIBRETRANSLATE_API_KEY")
         self.name = f"libretranslate:{self._address.shown}"
 
@@ -80,7 +80,7 @@ class DeepL:
         if not self._key:
             raise EngineError("deepl needs a key: set DEEPL_AUTH_KEY")
         own = "https://api-free.deepl.com" if self._key.endswith(":fx") else "https://api.deepl.com"
-        self._address = Address.parse(url or own, "deepl")
+        self._address = ServiceUrl.parse(url or own, "deepl")
         src, tgt = langpair
         self._source = lookup(self.SOURCES, src) or base_code(src).upper()
         self._target = lookup(self.TARGETS, tgt) or base_code(tgt).upper()
@@ -120,7 +120,7 @@ class Google:
             raise EngineError(f"google does not translate {'-'.join(langpair)}: both are {src!r} to it")
         self._translator: Any = GoogleTranslator(source=src, target=tgt)
         if url:
-            self._translator._base_url = Address.parse(url, "google").url
+            self._translator._base_url = ServiceUrl.parse(url, "google").url
         self.name = f"google:deep-translator-{importlib.metadata.version('deep-translator')}"
 
     def translate(self, texts: Sequence[str]) -> list[str]:

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from translate.checks import FLAGS, Draft, Policy, run_checks
+from translate.checks import FLAGS, Draft, FlagPolicy, run_checks
 from translate.checks.structure import LabelCheck, SourceCheck
 from translate.errors import EngineError
 from translate.inventory.inventory import Inventory
-from translate.pipeline.attempts import ATTEMPTS, Doubt, common_words
+from translate.pipeline.candidates import Candidate, CandidateGenerator
 from translate.pipeline.memory import Step, make_segment
-from translate.pipeline.outcome import Outcome, Override, assemble, label_text, override_spans, undecided
 from translate.pipeline.projection import Proposal, Sentence, project
-from translate.pipeline.trials import Trial, Trials
+from translate.pipeline.rewrites import REWRITES, FlaggedRecord, common_words
+from translate.pipeline.translated import Override, TranslatedRecord, assemble, label_text, override_spans, undecided
 from translate.protocols import Aligner, Engine, Memory
 from translate.records.record import Record, Span, source_hash, tidy, tidy_text
 
@@ -45,7 +45,7 @@ class Setup:
     """
 
     inventory: Inventory
-    policy: Policy = field(default_factory=Policy)
+    policy: FlagPolicy = field(default_factory=FlagPolicy)
     names: tuple[str, ...] = ()
     aligner: Aligner | None = None
     fallback: Engine | None = None
@@ -66,7 +66,7 @@ def translate_records(
     setup: Setup,
     *,
     on_step: Callable[[Step], None] | None = None,
-) -> list[Outcome]:
+) -> list[TranslatedRecord]:
     """Translate records, one outcome for each, in order.
 
     Args:
@@ -84,6 +84,9 @@ def translate_records(
     return _Run(engine, memory, setup, on_step).outcomes([_prepared(record, setup) for record in records])
 
 
+Way = Callable[[Sequence[FlaggedRecord]], Sequence[Candidate | None]]
+
+
 class _Run:
     """One run: the rounds share the memory and the setup."""
 
@@ -96,15 +99,15 @@ class _Run:
         if setup.back:
             _needs(setup.back, self._tgt, self._src)
 
-        def asking(one: Engine) -> Trials:
-            return Trials(one, memory, setup.inventory, setup.characters, on_step)
+        def asking(one: Engine) -> CandidateGenerator:
+            return CandidateGenerator(one, memory, setup.inventory, setup.characters, on_step)
 
         self._engine = asking(engine)
         self._fallback = asking(setup.fallback) if setup.fallback else None
         self._way_back = asking(setup.back) if setup.back else None
         self._others = [asking(other) for other in setup.others]
 
-    def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
+    def outcomes(self, records: Sequence[Record]) -> list[TranslatedRecord]:
         """Translate what no person has decided, and put all outcomes in order."""
         overrides = [self._setup.overrides.get(source_hash(record)) for record in records]
         common = common_words(record.text for record in records)  # of all, so that a decision changes no other row
@@ -114,7 +117,7 @@ class _Run:
             for record, override in zip(records, overrides, strict=True)
         ]
 
-    def _chosen(self, records: Sequence[Record], common: frozenset[str]) -> list[Outcome]:
+    def _chosen(self, records: Sequence[Record], common: frozenset[str]) -> list[TranslatedRecord]:
         """Translate once, and what the checks doubt once more in each other way; keep what they doubt least."""
         found = self._judged(self._engine, self._engine.made(records))
         for ask, way in self._other_ways():
@@ -125,30 +128,32 @@ class _Run:
                 found[i] = min(found[i], other, key=self._doubts)  # the earlier one of two alike
         return found
 
-    def _doubt(self, outcome: Outcome, common: frozenset[str]) -> Doubt:
+    def _doubt(self, outcome: TranslatedRecord, common: frozenset[str]) -> FlaggedRecord:
         flags = frozenset(flag.name for flag in outcome.flags)
-        return Doubt(outcome.source, self._src, self._tgt, flags, common)
+        return FlaggedRecord(outcome.source, self._src, self._tgt, flags, common)
 
-    def _other_ways(self) -> Iterator[tuple[Trials, Callable[[Sequence[Doubt]], Sequence[Trial | None]]]]:
-        if self._engine.info.again:
-            yield from ((self._engine, partial(self._engine.again, attempt)) for attempt in ATTEMPTS.values())
+    def _other_ways(
+        self,
+    ) -> Iterator[tuple[CandidateGenerator, Way]]:
+        if self._engine.info.rewrites:
+            yield from ((self._engine, partial(self._engine.again, attempt)) for attempt in REWRITES.values())
         if self._fallback:
             made = self._fallback.made
             yield self._fallback, lambda doubts: made([doubt.record for doubt in doubts])
-            if self._fallback.info.again:
-                yield from ((self._fallback, partial(self._fallback.again, one)) for one in ATTEMPTS.values())
+            if self._fallback.info.rewrites:
+                yield from ((self._fallback, partial(self._fallback.again, one)) for one in REWRITES.values())
 
-    def _mendable(self, outcome: Outcome) -> bool:
+    def _mendable(self, outcome: TranslatedRecord) -> bool:
         """Say whether the checks doubt something that another translation may do better."""
         flags = tuple(flag for flag in outcome.flags if flag.name not in OF_THE_SOURCE)
         return self._setup.policy.status(flags) != "ok"
 
-    def _doubts(self, outcome: Outcome) -> tuple[int, ...]:
+    def _doubts(self, outcome: TranslatedRecord) -> tuple[int, ...]:
         """Return whether there is no row to write, then how many flags there are of each severity, the worst first."""
         counts = Counter(self._setup.policy.severity(flag) for flag in outcome.flags)
         return (outcome.target is None, *(counts[severity] for severity in ("drop", "review", "warn")))
 
-    def _back(self, trials: Sequence[Trial]) -> list[str | None]:
+    def _back(self, trials: Sequence[Candidate]) -> list[str | None]:
         """Return each translation translated back; None where there is nothing or nobody to do it."""
         ask = self._way_back
         if ask is None:
@@ -157,7 +162,7 @@ class _Run:
         found = ask.segments(segments)
         return [found[s.key].text if s.text else None for s in segments]
 
-    def _projected(self, ask: Trials, trials: Sequence[Trial]) -> dict[int, list[Proposal | None]]:
+    def _projected(self, ask: CandidateGenerator, trials: Sequence[Candidate]) -> dict[int, list[Proposal | None]]:
         """Search the spans of the trials that came back without marks; trials by their position."""
         searched = [i for i, trial in enumerate(trials) if trial.record.spans and trial.stretches is None]
         alone = ask.alone(trials[i].record for i in searched)
@@ -170,7 +175,7 @@ class _Run:
             found_spans[i] = project(sentence, ask.wanted(trials[i].record, alone))
         return found_spans
 
-    def _judged(self, ask: Trials, trials: Sequence[Trial]) -> list[Outcome]:
+    def _judged(self, ask: CandidateGenerator, trials: Sequence[Candidate]) -> list[TranslatedRecord]:
         projected = self._projected(ask, trials)
         others = [other.texts(("plain", t.record.text) for t in trials) for other in self._others]
         backs = self._back(trials)
@@ -196,10 +201,10 @@ class _Run:
             made.append(self._outcome(draft, trial, ask.info.engine_id))
         return made
 
-    def _outcome(self, draft: Draft, trial: Trial, engine_id: str) -> Outcome:
+    def _outcome(self, draft: Draft, trial: Candidate, engine_id: str) -> TranslatedRecord:
         flags = run_checks(draft)
         record, inventory = draft.source, self._setup.inventory
-        return Outcome(
+        return TranslatedRecord(
             source=record,
             target=assemble(record, draft.text, draft.spans, inventory),
             text=draft.text,
@@ -214,13 +219,13 @@ class _Run:
             others=draft.others,
         )
 
-    def _overridden(self, record: Record, override: Override) -> Outcome:
+    def _overridden(self, record: Record, override: Override) -> TranslatedRecord:
         """Return what a person decided; no check has a say in it but that of the source, which no translation mends."""
         inventory = self._setup.inventory
         spans = override_spans(record, override)
         draft = Draft(record, override.text, spans, self._src, self._tgt)
         flags = () if override.drop else tuple(SourceCheck()(draft))
-        return Outcome(
+        return TranslatedRecord(
             source=record,
             target=None if override.drop else assemble(record, override.text, spans, inventory),
             text=override.text,
@@ -234,7 +239,7 @@ class _Run:
         )
 
 
-def _searched(trial: Trial, proposals: Sequence[Proposal | None]) -> tuple[tuple[str, float], ...]:
+def _searched(trial: Candidate, proposals: Sequence[Proposal | None]) -> tuple[tuple[str, float], ...]:
     """Return how spans were found that no mark showed, or none said whose they were."""
     if not trial.sure:
         return (("order", 0.0),)

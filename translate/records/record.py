@@ -19,10 +19,10 @@ from translate.errors import RecordError
 __all__ = [
     "ClassLabel",
     "Frame",
-    "IntentSlots",
+    "IntentLabel",
     "Label",
     "Record",
-    "Slot",
+    "SlotLabel",
     "Span",
     "placeholders",
     "slots_from_spans",
@@ -66,7 +66,7 @@ class ClassLabel:
 
 
 @dataclass(frozen=True)
-class Slot:
+class SlotLabel:
     """One slot of an intent label; ``span`` is an index into the record's spans, None when the text lacks it."""
 
     type: str
@@ -75,14 +75,14 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class IntentSlots:
+class IntentLabel:
     """An intent with its slots, in the label's order."""
 
     intent: str
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[SlotLabel, ...] = ()
 
 
-Label = ClassLabel | IntentSlots | None
+Label = ClassLabel | IntentLabel | None
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,9 @@ class Record:
         return self.frame.render(self.text) if self.frame else self.text
 
 
-def slots_from_spans(text: str, spans: Sequence[Span]) -> tuple[Slot, ...]:
+def slots_from_spans(text: str, spans: Sequence[Span]) -> tuple[SlotLabel, ...]:
     """Return one slot for each span, in their order."""
-    return tuple(Slot(span.type, span.of(text), index) for index, span in enumerate(spans))
+    return tuple(SlotLabel(span.type, span.of(text), index) for index, span in enumerate(spans))
 
 
 def source_hash(record: Record) -> str:
@@ -182,7 +182,7 @@ def tidy(record: Record) -> Record:
     text, moved = _tidied(record.text, cuts)
     spans = tuple(_trimmed(text, Span(moved[s.start], moved[s.end], s.type)) for s in record.spans)
     label = record.label
-    if isinstance(label, IntentSlots):
+    if isinstance(label, IntentLabel):
         new = (s if s.span is None else replace(s, value=spans[s.span].of(text)) for s in label.slots)
         label = replace(label, slots=tuple(new))
     return replace(record, text=text, spans=spans, label=label)
@@ -222,7 +222,7 @@ def _span_fault(text: str, spans: Sequence[Span]) -> str | None:
 
 
 def _slot_fault(record: Record) -> str | None:
-    for slot in record.label.slots if isinstance(record.label, IntentSlots) else ():
+    for slot in record.label.slots if isinstance(record.label, IntentLabel) else ():
         if slot.span is None:
             continue
         if not 0 <= slot.span < len(record.spans):
@@ -234,6 +234,6 @@ def _slot_fault(record: Record) -> str | None:
 
 
 def _plain(label: Label) -> object:
-    if isinstance(label, IntentSlots):
+    if isinstance(label, IntentLabel):
         return [label.intent, [[s.type, s.value, s.span] for s in label.slots]]
     return label.id if label else None

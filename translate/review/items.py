@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from translate.checks import Policy, agreement
+from translate.checks import FlagPolicy, agreement
 from translate.errors import ReviewError
-from translate.pipeline.outcome import Outcome, Override
-from translate.records.record import ClassLabel, IntentSlots, Label, Span, source_hash
+from translate.pipeline.translated import Override, TranslatedRecord
+from translate.records.record import ClassLabel, IntentLabel, Label, Span, source_hash
 
 __all__ = [
     "Answer",
@@ -92,8 +92,8 @@ class Answer:
 
 
 def review_items(
-    outcomes: Iterable[Outcome],
-    policy: Policy,
+    outcomes: Iterable[TranslatedRecord],
+    policy: FlagPolicy,
     langpair: tuple[str, str] = ("", ""),
     statuses: Collection[str] = ("review", "drop"),
 ) -> list[ReviewItem]:
@@ -196,7 +196,7 @@ def parse_annotated(annotated: str, types: Collection[str]) -> tuple[str, tuple[
     return text, tuple(spans)
 
 
-def _item(outcome: Outcome, policy: Policy) -> ReviewItem:
+def _item(outcome: TranslatedRecord, policy: FlagPolicy) -> ReviewItem:
     flags = sorted(outcome.flags, key=lambda flag: _RANK[policy.severity(flag)])
     return ReviewItem(
         source_hash=source_hash(outcome.source),
@@ -215,7 +215,7 @@ def _item(outcome: Outcome, policy: Policy) -> ReviewItem:
 
 
 def _said(label: Label) -> str:
-    if isinstance(label, IntentSlots):
+    if isinstance(label, IntentLabel):
         return f"{label.intent}: {', '.join(f'{s.type}({s.value})' for s in label.slots) or 'no slots'}"
     return label.id if isinstance(label, ClassLabel) else ""
 

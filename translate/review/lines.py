@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from translate.errors import ReviewError
-from translate.pipeline.outcome import Override
+from translate.pipeline.translated import Override
 from translate.records.record import Span
 from translate.review.items import ReviewItem
 

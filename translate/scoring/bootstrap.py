@@ -18,7 +18,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest, Result
 
 from translate.errors import EngineError, TranslateError
-from translate.pipeline.outcome import Outcome
+from translate.pipeline.translated import TranslatedRecord
 from translate.scoring.scores import score_texts
 from translate.scoring.text_figures import Share, plain
 
@@ -154,7 +154,7 @@ class EngineScore:
 
 
 def score_against_references(
-    outcomes: Sequence[Outcome], references: Mapping[ReferenceKey, Reference]
+    outcomes: Sequence[TranslatedRecord], references: Mapping[ReferenceKey, Reference]
 ) -> ReferenceScores:
     """Score a run against human translations of some of its records.
 
@@ -244,7 +244,7 @@ def _p(result: Result, *, same: bool, is_baseline: bool) -> float | None:
     return 1.0 if same else float(result.p_value)
 
 
-def _slot_values(outcome: Outcome) -> dict[str, list[str]]:
+def _slot_values(outcome: TranslatedRecord) -> dict[str, list[str]]:
     """Return what stands in the translation for the source's spans, by the source's type."""
     found: dict[str, list[str]] = {}
     for source, span in zip(outcome.source.spans, outcome.spans, strict=False):

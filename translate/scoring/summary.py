@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from translate.checks import STATUSES, Policy, Severity
-from translate.pipeline.outcome import Mode, Outcome
-from translate.records.record import ClassLabel, IntentSlots, Record
+from translate.checks import STATUSES, FlagPolicy, Severity
+from translate.pipeline.translated import Mode, TranslatedRecord
+from translate.records.record import ClassLabel, IntentLabel, Record
 from translate.scoring.text_figures import (
     Lengths,
     Share,
@@ -126,8 +126,8 @@ class Summary:
 
 
 def summarise(
-    outcomes: Sequence[Outcome],
-    policy: Policy,
+    outcomes: Sequence[TranslatedRecord],
+    policy: FlagPolicy,
     *,
     src: str,
     tgt: str,
@@ -177,7 +177,7 @@ def summarise(
     )
 
 
-def shared_texts(files: Iterable[tuple[str, Iterable[Outcome]]]) -> Shared:
+def shared_texts(files: Iterable[tuple[str, Iterable[TranslatedRecord]]]) -> Shared:
     """Count the texts that stand in more than one file: what a model saw in training, it may know in the test.
 
     Args:
@@ -193,7 +193,7 @@ def shared_texts(files: Iterable[tuple[str, Iterable[Outcome]]]) -> Shared:
     return Shared(*(share_of(len(names) > 1 for names in found.values()) for found in (sources, targets)))
 
 
-def _flags(outcomes: Iterable[Outcome], policy: Policy) -> dict[str, FlagCount]:
+def _flags(outcomes: Iterable[TranslatedRecord], policy: FlagPolicy) -> dict[str, FlagCount]:
     rows, worst = Counter[str](), dict[str, int]()
     for outcome in outcomes:
         rows.update({flag.name for flag in outcome.flags})
@@ -204,25 +204,25 @@ def _flags(outcomes: Iterable[Outcome], policy: Policy) -> dict[str, FlagCount]:
 
 def _label_id(record: Record) -> str:
     label = record.label
-    return label.intent if isinstance(label, IntentSlots) else label.id if label else ""
+    return label.intent if isinstance(label, IntentLabel) else label.id if label else ""
 
 
 def _intents(record: Record) -> list[str]:
-    return [record.label.intent] if isinstance(record.label, IntentSlots) else []
+    return [record.label.intent] if isinstance(record.label, IntentLabel) else []
 
 
 def _slot_types(record: Record) -> set[str]:
-    slots = record.label.slots if isinstance(record.label, IntentSlots) else ()
+    slots = record.label.slots if isinstance(record.label, IntentLabel) else ()
     return {span.type for span in record.spans} | {slot.type for slot in slots}
 
 
-def _labels(rows: Sequence[tuple[Outcome, bool]]) -> dict[str, LabelBalance]:
+def _labels(rows: Sequence[tuple[TranslatedRecord, bool]]) -> dict[str, LabelBalance]:
     labelled = [(o, is_written) for o, is_written in rows if o.source.label is not None]
     tasks = sorted({o.source.taskname for o, _ in labelled})
     return {task: _balance([row for row in labelled if row[0].source.taskname == task]) for task in tasks}
 
 
-def _balance(rows: Sequence[tuple[Outcome, bool]]) -> LabelBalance:
+def _balance(rows: Sequence[tuple[TranslatedRecord, bool]]) -> LabelBalance:
     """Compare the labels of one task's rows."""
     before = Counter(_label_id(o.source) for o, _ in rows)
     pairs = [(o, o.target) for o, is_written in rows if is_written and o.target is not None]

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from translate.checks import Draft, Limits
+from translate.checks import CheckLimits, Draft
 from translate.checks.structure import FAMILIES
 from translate.checks.text import LanguageCheck
-from translate.pipeline.outcome import Outcome
+from translate.pipeline.translated import TranslatedRecord
 from translate.records.protect import find_protected, is_kept, words_left
 from translate.values import compare_texts
 
@@ -119,7 +119,7 @@ def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Share
     return {key: Share(count[key], of[key]) for key in sorted(of)}
 
 
-def kept_values(outcomes: Iterable[Outcome], src: str, tgt: str) -> tuple[dict[str, Share], str]:
+def kept_values(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[dict[str, Share], str]:
     """Compare values: number, money, percent, time, date.
 
     Returns:
@@ -139,7 +139,7 @@ def kept_values(outcomes: Iterable[Outcome], src: str, tgt: str) -> tuple[dict[s
     return count_shares(found), note
 
 
-def kept_strings(outcomes: Iterable[Outcome]) -> Share:
+def kept_strings(outcomes: Iterable[TranslatedRecord]) -> Share:
     """Count the protected strings of the sources that stand in the translations, each once a row."""
     return share_of(
         is_kept(string, outcome.text)
@@ -148,7 +148,7 @@ def kept_strings(outcomes: Iterable[Outcome]) -> Share:
     )
 
 
-def left_words(outcomes: Iterable[Outcome]) -> Share:
+def left_words(outcomes: Iterable[TranslatedRecord]) -> Share:
     """Count the words of 4 letters and more of the sources, outside protected strings, that stand in the translations.
 
     Case is ignored. Names count, so it never is 0: human Swedish leaves 0.07 (MASSIVE dev) and 0.08 (FLORES dev), six
@@ -157,7 +157,7 @@ def left_words(outcomes: Iterable[Outcome]) -> Share:
     return share_of(left for outcome in outcomes for _, left in _left(outcome))
 
 
-def left_lower(outcomes: Iterable[Outcome]) -> Share:
+def left_lower(outcomes: Iterable[TranslatedRecord]) -> Share:
     """Count the words of `left_words` that begin in lower case, so are no names.
 
     Human Swedish leaves 0.019 (FLORES dev).
@@ -165,13 +165,13 @@ def left_lower(outcomes: Iterable[Outcome]) -> Share:
     return share_of(left for outcome in outcomes for word, left in _left(outcome) if word[0].islower())
 
 
-def right_language(outcomes: Iterable[Outcome], src: str, tgt: str) -> tuple[Share | None, str]:
+def right_language(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[Share | None, str]:
     """Count the translations over 5 words that look more like the target language than like the source's.
 
     Returns:
         The share, and an empty text; or None, and why it cannot be said.
     """
-    check, limits = LanguageCheck(), Limits(lang_words=LANGUAGE_WORDS)
+    check, limits = LanguageCheck(), CheckLimits(lang_words=LANGUAGE_WORDS)
     right = []
     for outcome in outcomes:
         if len(outcome.text.split()) < LANGUAGE_WORDS:
@@ -183,7 +183,7 @@ def right_language(outcomes: Iterable[Outcome], src: str, tgt: str) -> tuple[Sha
     return (share_of(right), "") if right else (None, f"no translation has {LANGUAGE_WORDS} words or more")
 
 
-def measure_lengths(outcomes: Sequence[Outcome]) -> Lengths | None:
+def measure_lengths(outcomes: Sequence[TranslatedRecord]) -> Lengths | None:
     """Measure sources and translations; None without any text."""
     sources, targets = [o.source.text for o in outcomes], [o.text for o in outcomes]
     if not any(sources):
@@ -201,7 +201,7 @@ def measure_lengths(outcomes: Sequence[Outcome]) -> Lengths | None:
     )
 
 
-def _left(outcome: Outcome) -> list[tuple[str, bool]]:
+def _left(outcome: TranslatedRecord) -> list[tuple[str, bool]]:
     return words_left(outcome.source.text, outcome.text, outcome.source.protected)
 
 

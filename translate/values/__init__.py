@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from translate.langcodes import lookup
 from translate.values import en, sv
-from translate.values.compare import Comparison, agree, compare
+from translate.values.compare import ValueComparison, agree, compare
 from translate.values.dayparts import compare_parts, read_parts
 from translate.values.digits import digits_grammar
-from translate.values.grammar import Grammar
+from translate.values.grammar import ValueGrammar
 from translate.values.lists import share_units
 from translate.values.mention import Mention, Reading
 
 __all__ = [
     "GRAMMARS",
-    "Comparison",
-    "Grammar",
     "Mention",
     "Reading",
+    "ValueComparison",
+    "ValueGrammar",
     "agree",
     "compare",
     "compare_texts",
@@ -28,7 +28,7 @@ __all__ = [
     "written_value",
 ]
 
-GRAMMARS: dict[str, Grammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
+GRAMMARS: dict[str, ValueGrammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
 
 
 def read_values(text: str, lang: str) -> tuple[Mention, ...]:
@@ -36,7 +36,7 @@ def read_values(text: str, lang: str) -> tuple[Mention, ...]:
     return (lookup(GRAMMARS, lang) or digits_grammar(lang)).read(text)
 
 
-def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> Comparison:
+def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> ValueComparison:
     """Compare the values of a text and its translation.
 
     Args:
@@ -65,7 +65,7 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     return compare(grammar.read(source), grammar.read(target), note=note)
 
 
-def _with_units(text: str, grammar: Grammar) -> tuple[Mention, ...]:
+def _with_units(text: str, grammar: ValueGrammar) -> tuple[Mention, ...]:
     return share_units(text, grammar.read(text), range_word=grammar.range_word, list_words=grammar.list_words)
 
 

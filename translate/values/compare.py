@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from translate.values.mention import UNITED, Kind, Mention, Reading
 
-__all__ = ["Comparison", "agree", "compare"]
+__all__ = ["ValueComparison", "agree", "compare"]
 
 CONFLICTING = frozenset({"money", "month", "week", "weekend", "year", "ordinal"})
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ValueComparison:
     """What became of the values of a source text.
 
     Attributes:
@@ -74,7 +74,7 @@ def agree(a: Mention, b: Mention, *, lenient: bool = False) -> bool:
 
 def compare(
     source: Sequence[Mention], target: Sequence[Mention], *, lenient: bool = False, note: str = ""
-) -> Comparison:
+) -> ValueComparison:
     """Match the mentions of a source text with those of its translation.
 
     Weak mentions ("one", "second") match but need no partner, unless each side has one of a kind that cannot be
@@ -95,7 +95,7 @@ def compare(
     missing = [m for i, m in enumerate(source) if i not in partner]
     matched = set(partner.values())
     added = [m for j, m in enumerate(target) if j not in matched]
-    return Comparison(pairs, _counting(missing, added), _counting(added, missing), note)
+    return ValueComparison(pairs, _counting(missing, added), _counting(added, missing), note)
 
 
 def _counting(these: Sequence[Mention], those: Sequence[Mention]) -> tuple[Mention, ...]:

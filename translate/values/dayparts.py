@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from translate.values.compare import Comparison
-from translate.values.grammar import Grammar
+from translate.values.compare import ValueComparison
+from translate.values.grammar import ValueGrammar
 from translate.values.mention import DAY_PARTS, Mention, Reading
 
 __all__ = ["compare_parts", "read_parts"]
 
 
-def read_parts(text: str, grammar: Grammar, values: Sequence[Mention]) -> tuple[Mention, ...]:
+def read_parts(text: str, grammar: ValueGrammar, values: Sequence[Mention]) -> tuple[Mention, ...]:
     """Return the parts of the day that a text names, from left to right; greetings name none.
 
     Args:
@@ -32,7 +32,7 @@ def read_parts(text: str, grammar: Grammar, values: Sequence[Mention]) -> tuple[
     return tuple(sorted(found, key=lambda one: one.start))
 
 
-def compare_parts(found: Comparison, source: Sequence[Mention], target: Sequence[Mention]) -> Comparison:
+def compare_parts(found: ValueComparison, source: Sequence[Mention], target: Sequence[Mention]) -> ValueComparison:
     """Return a comparison with the parts of the day in it.
 
     Two texts differ where each names one and none is shared: translations often leave a part away, or name one more.

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from translate.values.grammar import Grammar, phrase_rule
+from translate.values.grammar import ValueGrammar, phrase_rule
 from translate.values.mention import Reading
 
 __all__ = ["digits_grammar"]
 
 
-def digits_grammar(lang: str) -> Grammar:
+def digits_grammar(lang: str) -> ValueGrammar:
     """Return the grammar of digits alone.
 
     >>> [str(m) for m in digits_grammar("gl").read("1.200 ou 3,5")]
     ["1.2|1200 ('1.200')", "3.5 ('3,5')"]
     """
-    return Grammar(
+    return ValueGrammar(
         lang, (phrase_rule(r"(?P<minus>[-\u2212\u2013])?(?P<digits>\d+(?:[.,:\u00a0\u202f]\d+)*)", _either),)
     )
 

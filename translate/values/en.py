@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import Grammar, numbered, paired_digits, phrase_rule, words_of
+from translate.values.grammar import ValueGrammar, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 
 __all__ = ["GRAMMAR"]
@@ -185,7 +185,7 @@ SPELLS: dict[str, tuple[Kind, tuple[int, ...]]] = {
 SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far in WAYS.items() if far != (0,)}
 SPELLS |= {"from (?:now|today)": ("day", (0,))}
 
-GRAMMAR = Grammar(
+GRAMMAR = ValueGrammar(
     "en",
     (
         *YEARS,

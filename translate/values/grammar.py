@@ -1,7 +1,7 @@
 """A value grammar: the rules by which one language says values, and the scan that applies them.
 
 Rules are tried wherever a word or number begins; the longest mention wins and the scan goes on behind it. A language is
-a module with one ``Grammar``; what languages share is in ``translate.values.amounts``.
+a module with one ``ValueGrammar``; what languages share is in ``translate.values.amounts``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from translate.values.mention import Mention, Reading, clock_readings, number
 
-__all__ = ["Grammar", "Rule", "numbered", "paired_digits", "phrase_rule", "words_of"]
+__all__ = ["Rule", "ValueGrammar", "numbered", "paired_digits", "phrase_rule", "words_of"]
 
 Rule = Callable[[str, int], Mention | None]
 
@@ -24,7 +24,7 @@ _STRANGE = re.compile(r"(?![0-9])\d|[\u0130\u0131]")
 
 
 @dataclass(frozen=True)
-class Grammar:
+class ValueGrammar:
     """How one language says values.
 
     Attributes:

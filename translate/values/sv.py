@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import Grammar, numbered, paired_digits, phrase_rule, words_of
+from translate.values.grammar import ValueGrammar, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 from translate.values.sv_write import write
 
@@ -237,7 +237,7 @@ SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far 
 NO_GREETING = r"(?<!\bgod )(?<!\bgod)"
 NOT_TOMORROW = r"(?<!\bi )(?<!\bi)(?<!över)"
 
-GRAMMAR = Grammar(
+GRAMMAR = ValueGrammar(
     "sv",
     (
         *YEARS,

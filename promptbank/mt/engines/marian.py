@@ -11,7 +11,7 @@ from dataclasses import replace
 from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import PIECE_FILES, load_pieces
-from translate.engines.decoding import Decoding, in_groups, model_sha256
+from translate.engines.decoding import DecodingOptions, in_groups, model_sha256
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
@@ -34,7 +34,7 @@ class MarianEngine:
     """
 
     def __init__(
-        self, ref: str, langpair: tuple[str, str], *, decoding: Decoding | None = None, code: str | None = None
+        self, ref: str, langpair: tuple[str, str], *, decoding: DecodingOptions | None = None, code: str | None = None
     ) -> None:
         from promptbank.mt.marian.model import load_marian
 
@@ -43,7 +43,7 @@ class MarianEngine:
             self._pieces, self._model = load_pieces(folder), load_marian(folder)
         except NmtError as exc:
             raise EngineError(str(exc)) from exc
-        wanted, positions = decoding or Decoding(), int(self._model.config.max_position_embeddings)
+        wanted, positions = decoding or DecodingOptions(), int(self._model.config.max_position_embeddings)
         self._decoding = replace(wanted, longest_source=min(wanted.longest_source, positions - 1))
         self._start = [self._pieces.vocabulary[piece] for piece in self._pieces.start(code)]
         digest = model_sha256(folder / name for name in MODEL_FILES)

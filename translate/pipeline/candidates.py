@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from translate.inventory.inventory import Inventory
-from translate.pipeline.attempts import Attempt, Doubt, Respelt
 from translate.pipeline.memory import Step, make_segment, translate_segments
-from translate.pipeline.outcome import Mode
 from translate.pipeline.projection import Wanted, order_marked
+from translate.pipeline.rewrites import FlaggedRecord, RewrittenSource, SourceRewrite
+from translate.pipeline.translated import Mode
 from translate.protocols import Engine, Hypothesis, Memory, Segment
 from translate.records.markers import MOST_MARKED, Marked, mark, read_marked, readable
 from translate.records.record import Record
 
-__all__ = ["Trial", "Trials"]
+__all__ = ["Candidate", "CandidateGenerator"]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """One way of a record through an engine: what went in, how, and what is known of what came out.
 
     Attributes:
@@ -44,7 +44,7 @@ class Trial:
     fault: str = ""
 
 
-class Trials:
+class CandidateGenerator:
     """Sends records through one engine.
 
     Args:
@@ -68,14 +68,14 @@ class Trials:
         self._characters, self._on_step = characters, on_step
         self._src, self._tgt = inventory.src, inventory.tgt
 
-    def made(self, records: Sequence[Record]) -> list[Trial]:
+    def made(self, records: Sequence[Record]) -> list[Candidate]:
         """Send everything marked, what came back spoilt plain, and alone the values of spans that look alike."""
         trials = self._sent([self._first_trial(record) for record in records])
         spoilt = [i for i, trial in enumerate(trials) if trial.fault]
         plain = self._sent([self._trial(trials[i].record, trials[i].record.text, "plain") for i in spoilt])
         for i, trial in zip(spoilt, plain, strict=True):
             trials[i] = replace(trial, fault=trials[i].fault)
-        if not self.info.again:
+        if not self.info.rewrites:
             return trials
         alone = self.alone(trial.record for trial in trials if not trial.sure)
         return [trial if trial.sure else self._told_apart(trial, alone) for trial in trials]
@@ -86,7 +86,7 @@ class Trials:
         found = self.texts(("plain", value) for value in values)
         return {value: found[self.key("plain", value)].text.strip(" .") for value in values}
 
-    def again(self, attempt: Attempt, doubts: Sequence[Doubt]) -> list[Trial | None]:
+    def again(self, attempt: SourceRewrite, doubts: Sequence[FlaggedRecord]) -> list[Candidate | None]:
         """Send records another way; None for one that this way does not send, or whose answer is spoilt."""
         ways = [attempt.respelt(doubt) for doubt in doubts]
         known = self.texts((attempt.asks, way.text) for way in ways if way)
@@ -118,21 +118,21 @@ class Trials:
             wanted.append(Wanted(span.start, span.end, span.type, value, forms))
         return wanted
 
-    def _first_trial(self, record: Record) -> Trial:
+    def _first_trial(self, record: Record) -> Candidate:
         markers = self.info.markers
         few = 0 < len(record.spans) <= MOST_MARKED
         if few and markers != "none" and readable(record.text, markers):
             return self._trial(record, mark(record.text, record.spans, markers), markers)
         return self._trial(record, record.text, "plain")
 
-    def _trial(self, record: Record, sent: str, mode: Mode) -> Trial:
-        return Trial(record, sent, mode, self.key(mode, sent))
+    def _trial(self, record: Record, sent: str, mode: Mode) -> Candidate:
+        return Candidate(record, sent, mode, self.key(mode, sent))
 
-    def _sent(self, trials: Sequence[Trial]) -> list[Trial]:
+    def _sent(self, trials: Sequence[Candidate]) -> list[Candidate]:
         found = self.texts((trial.mode, trial.sent) for trial in trials)
         return [self._read(trial, found[trial.key]) for trial in trials]
 
-    def _read(self, trial: Trial, hypothesis: Hypothesis) -> Trial:
+    def _read(self, trial: Candidate, hypothesis: Hypothesis) -> Candidate:
         """Take a hypothesis apart as its mode wants it."""
         text = " ".join(hypothesis.text.split())
         known = replace(trial, text=text, score=hypothesis.score)
@@ -144,17 +144,17 @@ class Trials:
         return self._ordered(known, marked, {})
 
     def _read_again(
-        self, attempt: Attempt, record: Record, way: Respelt, known: Mapping[str, Hypothesis]
-    ) -> Trial | None:
+        self, attempt: SourceRewrite, record: Record, way: RewrittenSource, known: Mapping[str, Hypothesis]
+    ) -> Candidate | None:
         trial = self._trial(record, way.text, attempt.asks)
         hypothesis = known[trial.key]
         text = way.read(" ".join(hypothesis.text.split()))
         return replace(trial, mode=attempt.mode, text=text, score=hypothesis.score) if text else None
 
-    def _told_apart(self, trial: Trial, alone: Mapping[str, str]) -> Trial:
+    def _told_apart(self, trial: Candidate, alone: Mapping[str, str]) -> Candidate:
         marked = Marked(trial.text, tuple((None, start, end) for start, end in sorted(trial.stretches or ())))
         return self._ordered(trial, marked, alone)
 
-    def _ordered(self, trial: Trial, marked: Marked, alone: Mapping[str, str]) -> Trial:
+    def _ordered(self, trial: Candidate, marked: Marked, alone: Mapping[str, str]) -> Candidate:
         ordered = order_marked(marked, self.wanted(trial.record, alone), self._src, self._tgt)
         return replace(trial, text=marked.text, stretches=ordered.stretches, sure=ordered.sure)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from translate.checks.structure import FAMILIES
-from translate.pipeline.outcome import Mode
+from translate.pipeline.translated import Mode
 from translate.records.protect import Protected, find_protected, mask, title_cased, unmask
 from translate.records.record import Record
 from translate.values import Mention, read_values, written_value
 
-__all__ = ["ATTEMPTS", "Attempt", "Doubt", "Respelt", "common_words"]
+__all__ = ["REWRITES", "FlaggedRecord", "RewrittenSource", "SourceRewrite", "common_words"]
 
 LEFT = frozenset({"copy", "language", "left_words"})
 BROKEN = "\u00c2"  # what stands before a "£" whose UTF-8 was read as Latin-1, as in FiQA
@@ -26,7 +26,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
-class Doubt:
+class FlaggedRecord:
     """A record whose translation the checks doubt.
 
     Attributes:
@@ -45,14 +45,14 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Respelt:
+class RewrittenSource:
     """A text as it is sent, and how to read what comes back: the translation, or None if the answer is spoilt."""
 
     text: str
     read: Callable[[str], str | None]
 
 
-class Attempt(Protocol):
+class SourceRewrite(Protocol):
     """One way to send a text."""
 
     @property
@@ -63,7 +63,7 @@ class Attempt(Protocol):
     def asks(self) -> Mode:
         """The mode under which the memory keeps what it sends."""
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Return what to send; None where this way has nothing to mend."""
 
 
@@ -77,9 +77,9 @@ class Unmarked:
     mode: Mode = "plain"
     asks: Mode = "plain"
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Send the text as it is, if it has spans."""
-        return Respelt(doubt.record.text, lambda text: text or None) if doubt.record.spans else None
+        return RewrittenSource(doubt.record.text, lambda text: text or None) if doubt.record.spans else None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class MaskedStrings:
     mode: Mode = "masked"
     asks: Mode = "masked"
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Hold the protected strings out."""
         if "entity_lost" not in doubt.flags:
             return None
@@ -107,7 +107,7 @@ class SpeltValues:
     mode: Mode = "spelt"
     asks: Mode = "plain"
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Send the text as it is."""
         written = [(one.string, said) for one, said in _values(doubt) if one.string != said]
         held = [(form, said) for string, said in written for form in dict.fromkeys((string, _comma(string)))]
@@ -119,7 +119,7 @@ class SpeltValues:
                 new = said.join(pieces)
             return new if new != text else None
 
-        return Respelt(doubt.record.text, read) if held and doubt.flags & FAMILIES.keys() else None
+        return RewrittenSource(doubt.record.text, read) if held and doubt.flags & FAMILIES.keys() else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class WrittenValues:
     mode: Mode = "values"
     asks: Mode = "values"
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Hold protected strings and values out."""
         values = _values(doubt)
         if not values or not doubt.flags & FAMILIES.keys():
@@ -151,12 +151,12 @@ class SentenceCase:
     mode: Mode = "recased"
     asks: Mode = "recased"
 
-    def respelt(self, doubt: Doubt) -> Respelt | None:
+    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
         """Put common words in lower case, and hold protected strings and values out."""
         text = doubt.record.text
         if not doubt.flags & LEFT or not title_cased(text):
             return None
-        held = _held_out(text, [*_strings(doubt), *_values(doubt)]) or Respelt(text, lambda said: said)
+        held = _held_out(text, [*_strings(doubt), *_values(doubt)]) or RewrittenSource(text, lambda said: said)
 
         def lowered(found: re.Match[str]) -> str:
             return found[0].lower() if found[0].casefold() in doubt.common else found[0]
@@ -166,10 +166,10 @@ class SentenceCase:
             return back and back[:1].upper() + back[1:]
 
         sent = _WORD.sub(lowered, held.text)
-        return Respelt(sent, read) if sent != held.text else None
+        return RewrittenSource(sent, read) if sent != held.text else None
 
 
-ATTEMPTS: dict[str, Attempt] = {
+REWRITES: dict[str, SourceRewrite] = {
     "unmarked.v1": Unmarked(),
     "masked.v1": MaskedStrings(),
     "spelt.v1": SpeltValues(),
@@ -198,11 +198,11 @@ def common_words(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for word, count in lower.items() if count >= upper[word])
 
 
-def _strings(doubt: Doubt) -> list[tuple[Protected, str]]:
+def _strings(doubt: FlaggedRecord) -> list[tuple[Protected, str]]:
     return [(one, one.string) for one in find_protected(doubt.record.text, doubt.record.protected)]
 
 
-def _values(doubt: Doubt) -> list[tuple[Protected, str]]:
+def _values(doubt: FlaggedRecord) -> list[tuple[Protected, str]]:
     """Return the values outside protected strings that the target language can write, each with what it writes."""
     text, strings = doubt.record.text, _strings(doubt)
 
@@ -224,7 +224,7 @@ def _comma(value: str) -> str:
     return re.sub(r"(?<=\d)\.(?=\d)", ",", value)
 
 
-def _held_out(text: str, held: Sequence[tuple[Protected, str]]) -> Respelt | None:
+def _held_out(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenSource | None:
     """Return a text with placeholders; an answer that makes a compound of a phrase ("49 %-restvärde") is spoilt."""
     if not held:
         return None
@@ -238,4 +238,4 @@ def _held_out(text: str, held: Sequence[tuple[Protected, str]]) -> Respelt | Non
         joined = back and any(re.search(rf"{re.escape(phrase)}(?:-\w|:\w)", back) for phrase in phrases)
         return None if joined else back
 
-    return Respelt(sent, read)
+    return RewrittenSource(sent, read)

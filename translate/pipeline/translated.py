@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from translate.checks import Flag, Status
 from translate.inventory.inventory import INTENT, SLOT_TYPE, Inventory
-from translate.records.record import ClassLabel, Frame, IntentSlots, Label, Record, Slot, Span, source_hash
+from translate.records.record import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span, source_hash
 
-__all__ = ["Mode", "Outcome", "Override", "assemble", "provenance", "undecided"]
+__all__ = ["Mode", "Override", "TranslatedRecord", "assemble", "provenance", "undecided"]
 
 Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
 
@@ -36,7 +36,7 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TranslatedRecord:
     """What became of one record.
 
     Attributes:
@@ -104,7 +104,7 @@ def undecided(record: Record, inventory: Inventory) -> tuple[str, ...]:
     wanted = []
     if isinstance(record.label, ClassLabel):
         wanted.append((f"label {record.label.id}", inventory.label(record.taskname, record.label.id)))
-    if isinstance(record.label, IntentSlots):
+    if isinstance(record.label, IntentLabel):
         wanted.append((f"intent {record.label.intent}", inventory.id_of(INTENT, record.label.intent)))
         wanted += [(f"slot type {slot.type}", inventory.id_of(SLOT_TYPE, slot.type)) for slot in record.label.slots]
     if record.frame:
@@ -128,7 +128,7 @@ def override_spans(source: Record, override: Override) -> tuple[Span | None, ...
     return tuple(left[span.type].pop(0) if left[span.type] else None for span in source.spans)
 
 
-def provenance(outcome: Outcome) -> dict[str, Any]:
+def provenance(outcome: TranslatedRecord) -> dict[str, Any]:
     """Return where a translated row comes from, as plain data without any time in it."""
     return {
         "row_id": outcome.source.id,
@@ -145,18 +145,18 @@ def provenance(outcome: Outcome) -> dict[str, Any]:
 
 
 def _label(label: Label, text: str, spans: Sequence[Span], place_of: dict[int, int], inventory: Inventory) -> Label:
-    if not isinstance(label, IntentSlots):
+    if not isinstance(label, IntentLabel):
         return label
     slots = []
     for slot in label.slots:
         kind = inventory.id_of(SLOT_TYPE, slot.type).text
         if slot.span is None:
             value = (inventory.value_forms(slot.type, slot.value) or (slot.value,))[0]
-            slots.append(Slot(kind, value, None))
+            slots.append(SlotLabel(kind, value, None))
         else:
             place = place_of[slot.span]
-            slots.append(Slot(kind, spans[place].of(text), place))
-    return IntentSlots(inventory.id_of(INTENT, label.intent).text, tuple(slots))
+            slots.append(SlotLabel(kind, spans[place].of(text), place))
+    return IntentLabel(inventory.id_of(INTENT, label.intent).text, tuple(slots))
 
 
 def _frame(frame: Frame | None, inventory: Inventory) -> Frame | None:
