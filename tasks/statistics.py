@@ -1,7 +1,7 @@
-"""Is a difference more than luck? Means with their spread, bootstrap intervals, and tests of paired outcomes.
+"""Means with their spread, confidence intervals, and a paired bootstrap test: is a difference more than luck?
 
-Pure Python, so that a report needs nothing else. Outcomes are kept by example id: two methods are compared on the very
-same rows, and a row that only one of them answered is an error, never skipped.
+Outcomes are kept by example id: two methods are compared on the very same examples, and an example that only one of
+them answered is an error, never skipped. scipy and numpy are imported when they are first needed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MeanSd:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval that holds it at a level of confidence."""
+    """A mean and its confidence interval."""
 
     mean: float
     low: float
@@ -49,11 +49,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How two methods differ on the same rows.
+    """How two methods differ on the same examples.
 
     Attributes:
-        rows: compared.
-        groups: that were drawn as wholes; as many as rows where each row stands alone.
+        examples: number compared.
+        groups: number of groups that were resampled; as many as examples where each is a group of its own.
         a: mean outcome of the first.
         b: mean outcome of the second.
         difference: a - b.
@@ -63,7 +63,7 @@ class PairedDifference:
         p: two-sided: how often luck alone gives a difference as far from zero. Never below 2 / (resamples + 1).
     """
 
-    rows: int
+    examples: int
     groups: int
     a: float
     b: float
@@ -95,7 +95,7 @@ def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interva
 
     For a handful of values, such as the scores of folds, where a bootstrap is too narrow: its 95 % interval of ten
     values holds the mean in 89 % of all cases, this one in 95 % where the values are normal. Folds share most of their
-    training rows, so their scores are less independent than this takes them to be.
+    training examples, so their scores are less independent than this takes them to be.
 
     Args:
         values: at least two.
@@ -105,10 +105,12 @@ def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interva
         DataError: too few values, or one that is no finite number.
         TaskError: the level is out of range.
     """
+    from scipy.special import stdtrit  # scipy.stats takes ten times as long to import
+
     _check_numbers(values, least=2)
     _check_level(level)
     mean = statistics.fmean(values)
-    half = _t_quantile(level, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * statistics.stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half, level)
 
 
@@ -120,24 +122,13 @@ def grouped_interval(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Interval:
-    """Return the mean over rows and its percentile bootstrap interval, groups of rows drawn as wholes.
+    """Return the mean over examples and its percentile bootstrap interval, whole groups of examples drawn.
 
     With n groups it is too narrow by about a factor sqrt((n - 1) / n): trust it from some tens of groups on.
-
-    Args:
-        outcomes: by example id: 1 for right and 0 for wrong, say.
-        groups: group by example id; None means that each row stands alone.
-        level: of confidence, between 0 and 1.
-        resamples: drawn; 10,000 of 1,100 groups take 2 to 5 seconds on one core.
-        seed: equal seeds give equal intervals.
-
-    Raises:
-        DataError: see `paired_bootstrap`.
-        TaskError: level or resamples are out of range.
+    Arguments and errors are those of `paired_bootstrap`, for one method.
     """
-    found = paired_bootstrap(
-        outcomes, dict.fromkeys(outcomes, 0.0), groups=groups, level=level, resamples=resamples, seed=seed
-    )
+    nothing = dict.fromkeys(outcomes, 0.0)
+    found = paired_bootstrap(outcomes, nothing, groups=groups, level=level, resamples=resamples, seed=seed)
     return Interval(found.difference, found.low, found.high, level)
 
 
@@ -150,9 +141,9 @@ def paired_bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> PairedDifference:
-    """Compare two methods on the same rows by resampling groups of rows.
+    """Compare two methods on the same examples by resampling groups of examples.
 
-    Rows of one group (one headline with two targets) are no independent evidence, so a group is drawn as a whole
+    Examples of one group (one headline with two targets) are no independent evidence, so a group is drawn as a whole
     (Field and Welsh 2007, "Bootstrapping clustered data"). The p inverts the percentile interval: it is twice the
     share of resamples on the far side of zero, one resample added (Davison and Hinkley 1997, section 4.2), so p and
     interval agree about zero.
@@ -160,25 +151,29 @@ def paired_bootstrap(
     Args:
         a: outcome by example id: 1 for right and 0 for wrong, or a share of seeds that were right.
         b: outcomes of the same examples.
-        groups: group by example id; None means that each row stands alone. Ids beside the outcomes' do no harm.
+        groups: group by example id, ids without an outcome ignored; None makes each example a group.
         level: of confidence, between 0 and 1.
-        resamples: drawn; 10,000 of 1,100 groups take 2 to 5 seconds on one core.
+        resamples: number of resamples; 10,000 of 1,100 groups take 2 to 5 seconds on one core.
         seed: equal seeds give equal results.
 
     Raises:
-        DataError: other rows in ``a`` than in ``b``, a row without a group, fewer than two groups, or an outcome that
-            is no finite number.
+        DataError: no examples, other ids in ``a`` than in ``b``, an example without a group, fewer than two groups, or
+            an outcome that is no finite number.
         TaskError: level or resamples are out of range.
     """
+    import numpy as np
+
     ids = _paired(a, b)
-    _check_settings(level, resamples)
+    _check_level(level)
+    if resamples < 100:
+        raise TaskError(f"resamples is {resamples}; at least 100 are needed, 10,000 for a stable interval")
     sums, sizes = _by_group(a, b, ids, groups)
-    drawn = sorted(_drawn(sums, sizes, resamples, seed))
+    drawn = list(_drawn(sums, sizes, resamples, seed))
     below, above = sum(d <= NO_DIFFERENCE for d in drawn), sum(d >= -NO_DIFFERENCE for d in drawn)
-    low, high = _ends(drawn, level)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
     means = [statistics.fmean([side[i] for i in ids]) for side in (a, b)]
     return PairedDifference(
-        rows=len(ids),
+        examples=len(ids),
         groups=len(sizes),
         a=means[0],
         b=means[1],
@@ -196,17 +191,16 @@ def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> list[str]:
     if alone:
         raise DataError(
             f"{len(alone)} example(s) have an outcome in one of the two only, first {alone[0]!r} in "
-            f"{'a' if alone[0] in a else 'b'}; compare methods on the same rows"
+            f"{'a' if alone[0] in a else 'b'}; compare methods on the same examples"
         )
-    _check_numbers([*a.values()], least=1)
-    _check_numbers([*b.values()], least=1)
+    _check_numbers([*a.values(), *b.values()], least=1)
     return sorted(a)
 
 
 def _by_group(
     a: Mapping[str, float], b: Mapping[str, float], ids: Sequence[str], groups: Mapping[str, str] | None
 ) -> tuple[list[float], list[int]]:
-    """Sums of differences, and numbers of rows, group by group."""
+    """Return the sum of differences and the number of examples of each group."""
     sums: dict[str, float] = {}
     sizes: dict[str, int] = {}
     for i in ids:
@@ -216,53 +210,16 @@ def _by_group(
         sums[group] = sums.get(group, 0.0) + a[i] - b[i]
         sizes[group] = sizes.get(group, 0) + 1
     if len(sizes) < 2:
-        raise DataError(f"{len(ids)} row(s) in one group cannot be resampled; at least 2 groups are needed")
+        raise DataError(f"{len(ids)} example(s) in one group cannot be resampled; at least 2 groups are needed")
     return list(sums.values()), list(sizes.values())
 
 
 def _drawn(sums: Sequence[float], sizes: Sequence[int], resamples: int, seed: int) -> Iterator[float]:
-    """Mean difference of each resample: its sum over its rows, whose number varies with the groups."""
+    """Yield the mean difference of each resample: its sum over its examples, whose number varies with the groups."""
     rng, places = random.Random(seed), range(len(sums))  # noqa: S311 - statistics, no secret
     for _ in range(resamples):
         drawn = rng.choices(places, k=len(places))
         yield sum(map(sums.__getitem__, drawn)) / sum(map(sizes.__getitem__, drawn))
-
-
-def _t_quantile(level: float, freedom: int) -> float:
-    """Return the t that |T| stays below with probability ``level``, by bisection."""
-    low, high = 0.0, 1.0
-    while _t_within(high, freedom) < level:
-        low, high = high, 2 * high
-    for _ in range(60):  # to the last bits of a double
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_within(middle, freedom) < level else (low, middle)
-    return (low + high) / 2
-
-
-def _t_within(t: float, freedom: int) -> float:
-    """Return P(|T| < t) of Student's t with whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    odd, cosine = freedom % 2, math.cos(angle)
-    term = total = cosine if odd else 1.0
-    for k in range(1 + odd, freedom - 2, 2):
-        term *= cosine * cosine * k / (k + 1)
-        total += term
-    if freedom == 1:
-        return 2 * angle / math.pi
-    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-
-
-def _ends(ordered: Sequence[float], level: float) -> tuple[float, float]:
-    """Both ends of the middle part, between neighbours by linear interpolation (as ``numpy.quantile``)."""
-    tail = (1 - level) / 2
-    return _quantile(ordered, tail), _quantile(ordered, 1 - tail)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    left = math.floor(place)
-    right = min(left + 1, len(ordered) - 1)
-    return ordered[left] + (place - left) * (ordered[right] - ordered[left])
 
 
 def _check_numbers(values: Sequence[float], *, least: int) -> None:
@@ -276,9 +233,3 @@ def _check_numbers(values: Sequence[float], *, least: int) -> None:
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise TaskError(f"level is {level}; a share between 0 and 1 is needed, such as 0.95")
-
-
-def _check_settings(level: float, resamples: int) -> None:
-    _check_level(level)
-    if resamples < 100:
-        raise TaskError(f"resamples is {resamples}; at least 100 are needed, 10,000 for a stable interval")

@@ -115,9 +115,8 @@ def sweep(
 ) -> None:
     """Try settings: number and placement of virtual tokens, encoder, start, learning rate.
 
-    Drawn by the seed, kept with their scores in a journal file of Optuna; runs of a rung train in shared batches, the
-    best third goes on to three times the rows. A setting of which the loss is not finite fails alone. A killed command
-    goes on when it is given again.
+    Settings are drawn by the seed. Those of a rung train in shared batches; the best third goes on to three times the
+    rows. A setting whose loss is not finite fails alone. A killed command goes on when it is given again.
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """

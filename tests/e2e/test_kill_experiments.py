@@ -17,7 +17,6 @@ from tests.stores import ROOT
 from tests.tiny import save_tiny
 from tests.worlds import SENTENCES
 
-pytest.importorskip("optuna", reason="the extra experiments is not installed")
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 pytest.importorskip("sklearn", reason="the extra experiments is not installed")
 

@@ -86,7 +86,6 @@ def test_a_curve_compares_starts(promptbank: Promptbank) -> None:
 
 
 def test_a_sweep_keeps_a_fold_out(promptbank: Promptbank) -> None:
-    pytest.importorskip("optuna", reason="the extra experiments is not installed")
     result = promptbank("sweep", *TASK, "--settings", "3", "--rungs", "1", "--keep-out", "0", *SMALL, "--json")
     assert result.exit_code == 0, result.output
     assert "fold 0 of 10 is kept out" in result.stderr

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from promptbank.cli import compare as compare_command
 from promptbank.errors import ConfigError, TrainingError
 from promptbank.lab.experiments import compare as comparing
-from promptbank.lab.experiments import meter as meters
+from promptbank.lab.experiments import learning_cost as meters
 from promptbank.lab.experiments.compare import Compared, Comparison, run_compare
 from promptbank.lab.experiments.learning_cost import Cost, Meter, cost_of
 from promptbank.lab.experiments.method_reports import compare_report

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("optuna", reason="the extra experiments is not installed")
-
 from promptbank.errors import ConfigError, InputError, TrainingError
 from promptbank.lab.experiments.reports import sweep_report
-from promptbank.lab.experiments.sweep import SPACE, SweepPlan, run_sweep
-from promptbank.lab.experiments.sweep_journal import Study, draw_settings
+from promptbank.lab.experiments.sweep import SPACE, SweepPlan, draw_settings, run_sweep
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import Silent
 from tasks import SplitError, TaskError
@@ -72,30 +69,6 @@ def test_a_small_space_is_drawn_whole() -> None:
     assert sorted(map(tuple, (s.values() for s in drawn))) == [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
 
 
-def trials_of(journal: Path) -> list[Any]:
-    import optuna
-
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
-    return optuna.load_study(study_name="sweep", storage=storage).trials
-
-
-def test_the_journal_has_every_setting_once_wherever_a_command_was_killed(tmp_path: Path) -> None:
-    drawn = draw_settings(SPACE, WANTED, 5, seed=0)
-    for n in range(6):
-        Study(tmp_path / "journal", SPACE, drawn[:n])  # killed before the next one was added
-    assert [trial.params for trial in trials_of(tmp_path / "journal")] == drawn
-
-
-def test_a_setting_that_fails_is_told_and_later_rungs_leave_it_alone(tmp_path: Path) -> None:
-    study = Study(tmp_path / "journal", SPACE, draw_settings(SPACE, WANTED, 2, seed=0))
-    for _ in range(2):  # the second time as after a kill
-        study.tell(0, {0: 0.5, 1: None}, last=False)
-        study.tell(1, {0: 0.75}, last=True)
-    first, second = trials_of(tmp_path / "journal")
-    assert (first.value, first.intermediate_values, first.state.name) == (0.75, {0: 0.5, 1: 0.75}, "COMPLETE")
-    assert second.state.name == "FAIL"
-
-
 def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the loss be no number where one of these encoders learns."""
     from promptbank.training import run
@@ -142,12 +115,3 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: P
     with pytest.raises(TaskError, match="around"):
         run_sweep(replace(bench, card=one), PLAN)
     assert not (tmp_path / "runs").exists()
-
-
-def test_the_journal_keeps_the_scores(tmp_path: Path) -> None:
-    result = sweep(tmp_path)
-    told = trials_of(next(tmp_path.glob("runs/*/study.journal")))
-    first, last = result["rungs"]
-    assert [trial.params for trial in told] == [s["setting"] for s in sorted(first, key=lambda s: s["number"])]
-    final = {trial.number: trial.value for trial in told if trial.value is not None}
-    assert final == {s["number"]: s["accuracy"] for s in last}

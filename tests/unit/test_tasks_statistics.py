@@ -88,6 +88,35 @@ def test_the_interval_of_a_few_values_is_that_of_scipy(values: list[float], leve
     assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.parametrize(("n", "t"), [(2, 12.706), (3, 4.303), (5, 2.776), (10, 2.262), (31, 2.042)])
+def test_the_interval_of_a_few_values_has_the_t_of_the_printed_table(n: int, t: float) -> None:
+    values = [float(v) for v in range(n)]
+    found = student_interval(values)
+    half = t * statistics.stdev(values) / math.sqrt(n)
+    assert (found.mean - found.low, found.high - found.mean) == pytest.approx((half, half), rel=1e-3)
+
+
+def student_within(t: float, freedom: int) -> float:
+    """P(|T| < t) for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd, cosine = freedom % 2, math.cos(angle)
+    term = total = cosine if odd else 1.0
+    for k in range(1 + odd, freedom - 2, 2):
+        term *= cosine * cosine * k / (k + 1)
+        total += term
+    if freedom == 1:
+        return 2 * angle / math.pi
+    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+
+
+@given(st.integers(2, 60), st.floats(0.01, 0.999))
+def test_the_interval_has_the_t_that_the_finite_series_gives_its_level(n: int, level: float) -> None:
+    values = [float(v) for v in range(n)]
+    found = student_interval(values, level=level)
+    t = (found.high - found.mean) / (statistics.stdev(values) / math.sqrt(n))
+    assert student_within(t, n - 1) == pytest.approx(level, abs=1e-9)
+
+
 @pytest.mark.parametrize("folds", [3, 10])
 def test_the_interval_of_a_few_folds_covers_the_mean_as_often_as_it_says(folds: int) -> None:
     rng = random.Random(1)
@@ -110,7 +139,7 @@ def test_interval_and_p_of_a_difference_are_those_of_all_possible_resamples_of_g
         rows = [row for group in picked for row in group]
         resampled.append(sum(difference[row] for row in rows) / len(rows))
     found = paired_bootstrap(a, b, groups=groups, resamples=20_000)
-    assert (found.rows, found.groups) == (9, 6)
+    assert (found.examples, found.groups) == (9, 6)
     assert (found.a, found.b, found.difference) == pytest.approx((6 / 9, 4 / 9, 2 / 9))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.03)
     assert found.p == pytest.approx(2 * float(np.mean(np.array(resampled) <= 1e-9)), abs=0.02)

@@ -1,16 +1,17 @@
 """A sweep over virtual tokens, their placement, encoder, start and learning rate, by successive halving.
 
-Settings are drawn by seed; a journal file of Optuna in the experiment's folder has them and their scores. All of a rung
-train in shared batches on inner folds; the best third goes on to three times the rows (Jamieson and Talwalkar 2016; Li
-et al. 2018). A setting's score is its accuracy over the test parts of the inner folds, all rows together, so that
-differences are seen on all rows and not on one small dev set; the epoch is chosen on dev alone, as always. A setting
-with a training whose loss is not finite has failed: it has no score and goes no further, and the others do.
+Settings are drawn by seed, so a killed sweep draws the same again. All settings of a rung train in shared batches on
+inner folds; the best third goes on to three times the examples (Jamieson and Talwalkar 2016; Li et al. 2018). A
+setting's score is its accuracy over the test parts of the inner folds together, so that differences are seen on all
+examples and not on one small dev set; the epoch is chosen on dev alone, as always. A setting with a training whose loss
+is not finite has failed: it has no score and goes no further, and the others do.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +19,13 @@ from typing import Any
 
 from promptbank.errors import TrainingError
 from promptbank.lab.experiments.ledger import Ledger, open_ledger
-from promptbank.lab.experiments.sweep_journal import Study, draw_settings
 from promptbank.lab.experiments.trials import Bench, Trial, run_trials, said
 from promptbank.training.config import TrainConfig
 from tasks import Example, Split, TaskCard, crossval_split
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
-__all__ = ["SPACE", "SweepPlan", "run_sweep"]
+__all__ = ["SPACE", "SweepPlan", "draw_settings", "run_sweep"]
 
 SWEEP_SALT = "promptbank.sweep.v1"
 KEEP = 3
@@ -95,9 +95,7 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         drawn = ledger.cell(
             "settings", lambda: {"settings": draw_settings(space, wanted, plan.settings, seed=plan.seed)}
         )
-        study = Study(ledger.folder / "study.journal", space, drawn["settings"])
-        train = partial(_rung, ledger, bench, plan)
-        rungs = _halve(drawn["settings"], plan, train, study)
+        rungs = _halve(drawn["settings"], plan, partial(_rung, ledger, bench, plan))
         return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
 
 
@@ -109,8 +107,32 @@ def _check(bench: Bench, plan: SweepPlan) -> None:
         place_virtual_tokens(bench.card, bench.card.total_virtual_tokens, placement)
 
 
+def draw_settings(
+    space: Mapping[str, Sequence[Any]], wanted: Sequence[Mapping[str, Any]], count: int, *, seed: int
+) -> list[dict[str, Any]]:
+    """Return ``count`` different settings, or all where there are fewer: the wanted ones first, the others at random.
+
+    Args:
+        space: allowed values of each setting.
+        wanted: with values of the space.
+        count: of settings.
+        seed: of the draw; fewer settings are the beginning of more.
+    """
+    rng, drawn = random.Random(seed), _distinct(wanted)[:count]  # noqa: S311 - a draw that repeats, no secret
+    most = min(count, math.prod(len(values) for values in space.values()))
+    while len(drawn) < most:
+        drawn = _distinct([*drawn, {name: rng.choice(list(values)) for name, values in space.items()}])
+    return drawn
+
+
+def _distinct(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(setting) for n, setting in enumerate(settings) if setting not in settings[:n]]
+
+
 def _halve(
-    settings: Sequence[Mapping[str, Any]], plan: SweepPlan, train: Any, study: Study
+    settings: Sequence[Mapping[str, Any]],
+    plan: SweepPlan,
+    train: Callable[[int, Mapping[int, Mapping[str, Any]]], list[dict[str, Any]]],
 ) -> list[list[dict[str, Any]]]:
     """Return each rung's settings with their scores, the best first and those that failed last."""
     rungs: list[list[dict[str, Any]]] = []
@@ -120,7 +142,6 @@ def _halve(
         sound = sorted((s for s in scores if "failed" not in s), key=lambda s: (-s["accuracy"], s["loss"], s["number"]))
         failed = [s for s in scores if "failed" in s]
         rungs.append([*sound, *failed])
-        study.tell(rung, {s["number"]: s.get("accuracy") for s in scores}, last=rung == plan.rungs - 1)
         if not sound:
             raise TrainingError(f"all {len(failed)} settings of rung {rung + 1} failed, first: {failed[0]['failed']}")
         kept = sound[: math.ceil(len(scores) / KEEP)]
