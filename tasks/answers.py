@@ -1,7 +1,6 @@
-"""Answer formats: what the open answers of a card are, by the name that its ``answer_format`` gives.
+"""Answer formats: how the open answers of a card are written, by the name that its ``answer_format`` gives.
 
-A format reads answers and scores them, and says which part of one a classifier can learn; the inference engine has a
-grammar of the same name.
+To add one, write a class here and a grammar of the same name in ``promptbank/engine/grammar.py``.
 """
 
 from __future__ import annotations
@@ -20,43 +19,48 @@ __all__ = ["ANSWER_FORMATS", "AnswerFormat", "IntentSlotsFormat", "check_answer"
 
 
 class AnswerFormat(Protocol):
-    """One way to write structure as text."""
+    """One way to write structure as text.
 
-    def check(self, card: TaskCard, answer: str) -> None:
-        """Raise `DataError` when an answer is not of this format."""
+    Attributes:
+        keys: the keys of a card that name what its answers may hold; a card of this format has all of them.
+    """
+
+    keys: tuple[str, ...]
+
+    def read(self, card: TaskCard, answer: str) -> IntentSlots:
+        """Return the class that an answer names and its parts; a classifier can learn the class alone.
+
+        Raises:
+            DataError: the answer is not of this format.
+        """
+
+    def write(self, card: TaskCard, parts: IntentSlots) -> str:
+        """Return the answer that `read` reads as these parts; raise `DataError` where there is none."""
 
     def scores(
         self, card: TaskCard, texts: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
     ) -> dict[str, float]:
         """Return the scores of predicted answers about the given texts, by name."""
 
-    def class_of(self, card: TaskCard, answer: str) -> str:
-        """Return what of an answer is one of few, so that a classifier can learn it; raise as `check` does."""
-
-    def answer_of(self, name: str) -> str:
-        """Return the answer that says no more than a class."""
-
 
 class IntentSlotsFormat:
     """Intents and slots as in `tasks.slots`, with the card's slot types."""
 
-    def check(self, card: TaskCard, answer: str) -> None:
-        """Raise `DataError` when an answer cannot be read."""
-        parse_intent_slots(answer, card.slot_types)
+    keys: tuple[str, ...] = ("intents", "slot_types")
+
+    def read(self, card: TaskCard, answer: str) -> IntentSlots:
+        """Parse an answer."""
+        return parse_intent_slots(answer, card.slot_types)
+
+    def write(self, card: TaskCard, parts: IntentSlots) -> str:
+        """Render an answer."""
+        return render_intent_slots(parts, card.slot_types)
 
     def scores(
         self, card: TaskCard, texts: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
     ) -> dict[str, float]:
         """Return the fields of `IntentSlotReport`."""
         return intent_slot_report(texts, gold, predicted, card.slot_types).as_dict()
-
-    def class_of(self, card: TaskCard, answer: str) -> str:
-        """Return the intent."""
-        return parse_intent_slots(answer, card.slot_types).intent
-
-    def answer_of(self, name: str) -> str:
-        """Return an intent without slots."""
-        return render_intent_slots(IntentSlots(name))
 
 
 ANSWER_FORMATS: dict[str, AnswerFormat] = {"intent_slots.v1": IntentSlotsFormat()}
@@ -71,6 +75,6 @@ def check_answer(card: TaskCard, answer: str) -> None:
     if card.answer_format is None:
         return
     try:
-        ANSWER_FORMATS[card.answer_format].check(card, answer)
+        ANSWER_FORMATS[card.answer_format].read(card, answer)
     except DataError as exc:
         raise DataError(f"the answer is no {card.answer_format}: {exc}") from exc

@@ -1,8 +1,8 @@
 """Task cards: what a task is, as one JSON line.
 
 The keys are NeMo's, spelt as in NeMo, plus ``lang, label_space, phrases, description`` and, for open answers with a
-structure, ``answer_format, intents, slot_types``. A card is checked as a whole;
-every fault is reported at once, with its position, and a card that exists is sound.
+structure, ``answer_format, intents, slot_types``. A card is checked as a whole: every fault is reported at once, with
+its position, and a card that exists is sound.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 
 from tasks.card_rules import RULES, folded
 from tasks.errors import CardError, Fault, UnknownLabelError
@@ -24,6 +24,9 @@ __all__ = ["TaskCard", "parse_card"]
 
 LATER_KEYS = ("answer_format", "intents", "slot_types")
 """Left out where absent: cards are stored under their hash, and those stored before these keys keep theirs."""
+
+
+Names = Annotated[tuple[str, ...], Strict(False)]  # made of a JSON array
 
 
 class TaskCard(BaseModel):
@@ -52,16 +55,16 @@ class TaskCard(BaseModel):
     lang: str = "en"
     prompt_template: str
     total_virtual_tokens: int
-    virtual_token_splits: tuple[int, ...]
+    virtual_token_splits: Annotated[tuple[int, ...], Strict(False)]
     truncate_field: str | None = None
     answer_only_loss: bool = True
     answer_field: str = "label"
-    label_space: dict[str, tuple[str, ...]] | None = None
+    label_space: dict[str, Names] | None = None
     phrases: dict[str, str] = {}
     description: str = ""
     answer_format: str | None = None
-    intents: tuple[str, ...] | None = None
-    slot_types: tuple[str, ...] | None = None
+    intents: Names | None = None
+    slot_types: Names | None = None
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -86,7 +89,7 @@ class TaskCard(BaseModel):
 
     @cached_property
     def template_sha256(self) -> str:
-        """Hash of what decides the rendered ids: template, splits, fields and label forms."""
+        """Hash of what decides the rendered token ids: template, splits, fields and label forms."""
         keys = ("prompt_template", "virtual_token_splits", "truncate_field", "answer_field", "label_space")
         return _sha256(json.dumps({k: self.plain()[k] for k in keys}, sort_keys=True, ensure_ascii=False))
 
@@ -95,7 +98,7 @@ class TaskCard(BaseModel):
         """Hash of the whole card."""
         return _sha256(self.canonical_json())
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """Return the card as plain JSON values; keys of `LATER_KEYS` only where they are given."""
         plain = self.model_dump(mode="json")
         return {key: value for key, value in plain.items() if value is not None or key not in LATER_KEYS}
@@ -146,14 +149,14 @@ def parse_card(raw: Mapping[str, object], *, source: str = "") -> TaskCard:
     if not isinstance(raw, Mapping):
         raise CardError(source, [Fault("card", None, f"a card is a JSON object, not {type(raw).__name__}")])
     faults = [_unknown_key(key) for key in raw if key not in TaskCard.model_fields]
-    known = {key: _tuples(key, value) for key, value in raw.items() if key in TaskCard.model_fields}
+    known = {key: _mapping(key, value) for key, value in raw.items() if key in TaskCard.model_fields}
     try:
         card, sound = TaskCard.model_validate(known), set(TaskCard.model_fields)
     except ValidationError as exc:
         faults += [_type_fault(list(e["loc"]), e["msg"], e["input"]) for e in exc.errors()]
         sound = set(TaskCard.model_fields) - {str(e["loc"][0]) for e in exc.errors()}
         # judged by the rules that need sound keys only, and never handed out
-        card = TaskCard.model_construct(**{key: value for key, value in known.items() if key in sound})  # type: ignore[arg-type]  # only checked keys are left
+        card = TaskCard.model_construct(None, **{key: known[key] for key in sound & known.keys()})
     for needed, rule in RULES:
         faults += rule(card) if needed <= sound else ()
     if faults:
@@ -161,23 +164,17 @@ def parse_card(raw: Mapping[str, object], *, source: str = "") -> TaskCard:
     return card
 
 
+def _mapping(key: str, value: object) -> object:
+    """Turn the [id, forms] pairs of canonical JSON into a mapping, if no id occurs twice."""
+    if key != "label_space" or not isinstance(value, list):
+        return value
+    pairs = all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value)
+    return dict(value) if pairs and len({pair[0] for pair in value}) == len(value) else value
+
+
 def _type_fault(loc: list[int | str], message: str, value: object) -> Fault:
     given = "" if isinstance(value, dict) and message == "Field required" else f" (not {value!r:.60})"
     return Fault(".".join(map(str, loc)), None, f"{message}{given}")
-
-
-def _tuples(key: str, value: object) -> object:
-    """Turn JSON's lists into the tuples that a frozen card holds."""
-    if key in ("virtual_token_splits", "intents", "slot_types") and isinstance(value, list):
-        return tuple(value)
-    if key != "label_space":
-        return value
-    if isinstance(value, list) and all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) for p in value):
-        labels = dict(value)
-        value = labels if len(labels) == len(value) else value
-    if not isinstance(value, Mapping):
-        return value
-    return {label: tuple(forms) if isinstance(forms, list) else forms for label, forms in value.items()}
 
 
 def _unknown_key(key: str) -> Fault:

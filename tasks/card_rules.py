@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.answers import ANSWER_FORMATS
 from tasks.errors import Fault
+from tasks.records import unstorable
 from tasks.slots import is_identifier
 from tasks.spec import is_lang, is_taskname
 from tasks.template import Field, VirtualBlock, places, scan_template
@@ -29,29 +30,28 @@ def _lang_faults(card: TaskCard) -> Iterator[Fault]:
 
 def _template_faults(card: TaskCard) -> Iterator[Fault]:
     yield from scan_template(card.prompt_template)[1]
-
-
-def _blocks(card: TaskCard) -> list[int]:
-    return [s.index for s in card.segments if isinstance(s, VirtualBlock)]
-
-
-def _marker_faults(card: TaskCard) -> Iterator[Fault]:
-    found = _blocks(card)
-    if not found:
+    blocks = {s.index: at for s, at in places(card.prompt_template).items() if isinstance(s, VirtualBlock)}
+    if not blocks:
         yield Fault("prompt_template", None, "has no <|VIRTUAL_PROMPT_0|> marker, so nothing could be learnt")
-    for index in sorted({i for i in found if found.count(i) > 1}):
-        second = places(card.prompt_template, VirtualBlock(index))[1]
-        yield Fault("prompt_template", second, f"marker {index} stands {found.count(index)} times; once is allowed")
-    wanted = range(len(set(found)))
-    for index in sorted(set(found) - set(wanted)):
-        says = f"marker {index}, but the markers must be numbered {list(wanted)}"
-        yield Fault("prompt_template", places(card.prompt_template, VirtualBlock(index))[0], says)
+    for index, at in sorted(blocks.items()):
+        if len(at) > 1:
+            yield Fault("prompt_template", at[1], f"marker {index} stands {len(at)} times; once is allowed")
+        if index >= len(blocks):
+            says = f"marker {index}, but the markers must be numbered {_numbers(len(blocks))}"
+            yield Fault("prompt_template", at[0], says)
+
+
+def _numbers(count: int) -> str:
+    """Return the numbers below a count, shortened where there are many."""
+    return str([*range(count)]) if count <= 10 else f"0 to {count - 1}"
 
 
 def _split_faults(card: TaskCard) -> Iterator[Fault]:
-    if len(card.virtual_token_splits) != len(_blocks(card)):
-        says = f"{len(card.virtual_token_splits)} split(s) for {len(_blocks(card))} marker(s); give one for each marker"
-        yield Fault("virtual_token_splits", None, says)
+    splits, markers = len(card.virtual_token_splits), sum(isinstance(s, VirtualBlock) for s in card.segments)
+    if splits != markers:
+        yield Fault(
+            "virtual_token_splits", None, f"{splits} split(s) for {markers} marker(s); give one for each marker"
+        )
 
 
 def _size_faults(card: TaskCard) -> Iterator[Fault]:
@@ -69,7 +69,7 @@ def _total_faults(card: TaskCard) -> Iterator[Fault]:
 
 def _answer_faults(card: TaskCard) -> Iterator[Fault]:
     answer = Field(card.answer_field)
-    found = places(card.prompt_template, answer)
+    found = places(card.prompt_template).get(answer, [])
     shown = f"{{{card.answer_field}}}"
     if not found:
         yield Fault("prompt_template", None, f"does not hold the answer field {shown}")
@@ -104,35 +104,35 @@ def _label_faults(card: TaskCard) -> Iterator[Fault]:
 
 
 def _format_faults(card: TaskCard) -> Iterator[Fault]:
-    if card.answer_format is None:
-        for key in ("intents", "slot_types"):
-            if getattr(card, key) is not None:
-                yield Fault(key, None, f"is for cards with an answer_format ({', '.join(ANSWER_FORMATS)})")
+    name, known = card.answer_format, ", ".join(ANSWER_FORMATS)
+    if name is not None and name not in ANSWER_FORMATS:
+        yield Fault("answer_format", None, f"unknown {name!r}; known: {known}")
         return
-    if card.answer_format not in ANSWER_FORMATS:
-        yield Fault("answer_format", None, f"unknown {card.answer_format!r}; known: {', '.join(ANSWER_FORMATS)}")
-    if card.label_space is not None:
+    if name is not None and card.label_space is not None:
         yield Fault("answer_format", None, "is for open answers; leave out this key or label_space")
-    for key in ("intents", "slot_types"):
-        if not getattr(card, key):
-            yield Fault(key, None, f"answer_format {card.answer_format!r} needs it: name at least one")
+    needed = ANSWER_FORMATS[name].keys if name is not None else ()
+    for key in dict.fromkeys(key for each in ANSWER_FORMATS.values() for key in each.keys):
+        if key in needed and not getattr(card, key):
+            yield Fault(key, None, f"answer_format {name!r} needs it: name at least one")
+        elif key not in needed and getattr(card, key) is not None:
+            yield Fault(key, None, f"is for cards with an answer_format that has it ({known})")
 
 
-def _names_faults(card: TaskCard, key: str) -> Iterator[Fault]:
-    names: tuple[str, ...] = getattr(card, key) or ()
-    for index, name in enumerate(names):
-        if not is_identifier(name):
-            yield Fault(f"{key}.{index}", None, f"{name!r} is no identifier (letters, digits and '_', no digit first)")
-        elif name in names[:index]:
-            yield Fault(f"{key}.{index}", None, f"{name!r} stands above already")
+def _identifier_faults(key: str) -> Rule:
+    """Make the rule that the names under a key are identifiers, each once."""
 
+    def faults(card: TaskCard) -> Iterator[Fault]:
+        names: tuple[str, ...] = getattr(card, key) or ()
+        seen: set[str] = set()
+        for index, name in enumerate(names):
+            if not is_identifier(name):
+                says = f"{name!r} is no identifier (letters, digits and '_', no digit first)"
+                yield Fault(f"{key}.{index}", None, says)
+            elif name in seen:
+                yield Fault(f"{key}.{index}", None, f"{name!r} stands above already")
+            seen.add(name)
 
-def _intent_faults(card: TaskCard) -> Iterator[Fault]:
-    yield from _names_faults(card, "intents")
-
-
-def _slot_type_faults(card: TaskCard) -> Iterator[Fault]:
-    yield from _names_faults(card, "slot_types")
+    return faults
 
 
 def _text_field_faults(card: TaskCard) -> Iterator[Fault]:
@@ -142,10 +142,10 @@ def _text_field_faults(card: TaskCard) -> Iterator[Fault]:
 
 
 def _text_faults(card: TaskCard) -> Iterator[Fault]:
-    """Text that neither a database nor a hash can take: NUL and lone surrogates, wherever they stand."""
+    """Find text that neither a database nor a hash can take: NUL and lone surrogates, wherever they stand."""
     for key, value in card.__dict__.items():
         for text in _texts(value) if key in type(card).model_fields else ():
-            wrong = next((n for n, c in enumerate(text) if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+            wrong = unstorable(text)
             if wrong is not None:
                 yield Fault(key, wrong, f"{text[wrong]!a} is no text that can be stored; remove it")
 
@@ -155,7 +155,7 @@ def _texts(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, Mapping):
         yield from (text for pair in value.items() for part in pair for text in _texts(part))
-    elif isinstance(value, tuple):
+    elif isinstance(value, (tuple, list)):
         yield from (text for part in value for text in _texts(part))
 
 
@@ -164,7 +164,6 @@ RULES: tuple[tuple[set[str], Rule], ...] = (  # the keys that a rule looks at mu
     ({"taskname"}, _name_faults),
     ({"lang"}, _lang_faults),
     ({"prompt_template"}, _template_faults),
-    ({"prompt_template"}, _marker_faults),
     ({"prompt_template", "virtual_token_splits"}, _split_faults),
     ({"virtual_token_splits"}, _size_faults),
     ({"virtual_token_splits", "total_virtual_tokens"}, _total_faults),
@@ -172,8 +171,8 @@ RULES: tuple[tuple[set[str], Rule], ...] = (  # the keys that a rule looks at mu
     ({"prompt_template", "answer_field", "truncate_field"}, _field_faults),
     ({"label_space"}, _label_faults),
     ({"answer_format", "intents", "slot_types", "label_space"}, _format_faults),
-    ({"intents"}, _intent_faults),
-    ({"slot_types"}, _slot_type_faults),
+    ({"intents"}, _identifier_faults("intents")),
+    ({"slot_types"}, _identifier_faults("slot_types")),
     ({"prompt_template", "answer_field", "truncate_field", "answer_format"}, _text_field_faults),
     (set(), _text_faults),
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 __all__ = ["StreamScores", "stream_scores"]
 
@@ -26,7 +25,7 @@ class StreamScores:
     backward_transfer: float
     forgetting: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float]:
         """Return plain JSON values."""
         return asdict(self)
 

@@ -4,7 +4,7 @@ The tree::
 
     TaskError
     ├── CardError           a card is faulty; carries every fault with its place
-    ├── UnknownCardError    no built-in card of that name, language or variant (carries near names)
+    ├── UnknownCardError    no card of that name, language or variant; names near ones
     ├── SpecError           a reference is not ``taskname[:lang][@version]``
     ├── DataError           records are faulty; every message names file, line and field
     │   └── UnknownLabelError   an answer is no form of any label

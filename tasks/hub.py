@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import DataError
-from tasks.examples import InputRecord, check_record
+from tasks.records import InputRecord, check_record
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
 
 __all__ = ["dataset_parts", "dataset_records"]
 
@@ -44,15 +47,25 @@ def dataset_parts(spec: str) -> dict[str, Iterator[InputRecord | DataError]]:
     return {str(name): _records(part, f"{spec}[{name}]") for name, part in parts.items()}
 
 
-def _records(dataset: Any, name: str) -> Iterator[InputRecord | DataError]:
-    for number, row in enumerate(_rows(dataset), start=1):
+def _records(dataset: Dataset, name: str) -> Iterator[InputRecord | DataError]:
+    for number, record in enumerate(_named(dataset), start=1):
         try:
-            yield check_record(row, f"{name}:{number}", line=number)
+            yield check_record(record, f"{name}:{number}", line=number)
         except DataError as exc:
             yield exc
 
 
-def _load(spec: str, part: str | None) -> Any:  # a datasets.Dataset or a dict of them; their types are not checked
+def _named(dataset: Dataset) -> Iterator[dict[str, object]]:
+    """Yield what the dataset holds, class labels by their names; an empty cell is an absent field."""
+    import datasets
+
+    columns = {n: f.names for n, f in dataset.features.items() if isinstance(f, datasets.ClassLabel)}
+    for values in dataset:
+        names = {n: None if values[n] in (None, -1) else known[values[n]] for n, known in columns.items()}
+        yield {name: value for name, value in {**values, **names}.items() if value is not None}
+
+
+def _load(spec: str, part: str | None) -> Dataset | DatasetDict:
     import datasets
 
     folder = Path(spec)
@@ -71,7 +84,7 @@ def _load(spec: str, part: str | None) -> Any:  # a datasets.Dataset or a dict o
         raise DataError(f"{spec!r} cannot be loaded as a dataset{wanted}: {why}") from exc
 
 
-def _part(loaded: dict[str, Any], part: str) -> Any:
+def _part(loaded: DatasetDict, part: str) -> Dataset:
     if part not in loaded:
         raise ValueError(f"it has {', '.join(map(repr, loaded))}")
     return loaded[part]
@@ -96,13 +109,3 @@ def _reach_hub(spec: str) -> None:
             f"{spec!r} is no file or folder here, and the hub cannot be reached ({type(exc).__name__}); "
             "give a JSONL file or a datasets folder"
         ) from exc
-
-
-def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
-    """Yield rows with the names of class labels for their numbers; an empty cell is an absent field."""
-    import datasets
-
-    columns = {n: f.names for n, f in dataset.features.items() if isinstance(f, datasets.ClassLabel)}
-    for row in dataset:
-        names = {n: None if row[n] in (None, -1) else known[row[n]] for n, known in columns.items()}
-        yield {name: value for name, value in {**row, **names}.items() if value is not None}

@@ -42,14 +42,8 @@ def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard
     if total < len(splits):
         fault = Fault("total_virtual_tokens", None, f"{total}; the placement {placement!r} needs {len(splits)} or more")
         raise CardError(f"{card.taskname}:{card.lang}", [fault])
-    return parse_card(
-        {
-            **card.plain(),
-            "prompt_template": template,
-            "total_virtual_tokens": total,
-            "virtual_token_splits": splits,
-        }
-    )
+    changed = {"prompt_template": template, "total_virtual_tokens": total, "virtual_token_splits": splits}
+    return parse_card(card.plain() | changed)
 
 
 def _before(body: str, answer: str, total: int) -> tuple[str, list[int]]:

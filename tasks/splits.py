@@ -1,7 +1,7 @@
-"""Folds and splits: functions of a row's group alone.
+"""Folds and splits: functions of an example's group alone.
 
-A hash with a fixed salt assigns every group, so rows of one group never straddle a split, dropping a row moves no
-other, file order does not matter, and a translation that keeps its source's groups has its source's folds.
+A hash with a fixed salt assigns every group, so examples of one group are always in the same part, dropping an example
+moves no other, file order does not matter, and a translation that keeps its source's groups has its source's folds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ __all__ = [
     "DEV_SALT",
     "FOLD_SALT",
     "Split",
-    "check_parts",
     "crossval_split",
     "fold_of",
     "fold_split",
@@ -63,7 +62,7 @@ def split_dev(examples: Sequence[Example], fraction: float) -> tuple[list[Exampl
         SplitError: a part would be empty.
     """
     train, dev = _divided(examples, fraction)
-    check_parts(train=train, dev=dev)
+    _check_parts(train=train, dev=dev)
     return train, dev
 
 
@@ -89,51 +88,46 @@ def crossval_split(
     if not 0 <= fold < folds:
         raise SplitError(f"fold {fold} of {folds}; folds are numbered 0 to {folds - 1}")
     split = fold_split(examples, folds, fold, dev_fraction, salt)
-    check_parts(**vars(split))
+    _check_parts(**vars(split))
     return split
 
 
 def fold_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, salt: str = FOLD_SALT) -> Split:
-    """Take one fold as test, and divide the rest into train and dev; a part may be empty (see `check_parts`)."""
+    """Take one fold as test, and divide the rest into train and dev; unlike `crossval_split` a part may be empty."""
     test = tuple(e for e in examples if fold_of(e.group, folds, salt) == fold)
     train, dev = _divided([e for e in examples if fold_of(e.group, folds, salt) != fold], dev_fraction)
     return Split(tuple(train), tuple(dev), test)
 
 
 def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction: float) -> Split:
-    """Keep test rows that were set apart by others, and divide the known rows into train and dev.
+    """Keep test examples that were set apart by others, and divide the known ones into train and dev.
 
     Args:
-        known: rows to learn from.
-        test: rows to score.
+        known: examples to learn from.
+        test: examples to score.
         dev_fraction: share of the known groups kept for dev.
 
     Raises:
         SplitError: a group is in both, or a part would be empty.
     """
     train, dev = split_dev(known, dev_fraction)
-    check_parts(test=test)
-    shared = {e.group for e in known} & {e.group for e in test}
+    _check_parts(test=test)
+    groups = {e.group for e in known}
+    shared = [e for e in test if e.group in groups]
     if shared:
-        rows = [e for e in test if e.group in shared]
         raise SplitError(
-            f"{len(rows)} of {len(test)} test rows are of a group that train has too, first {rows[0].group!r} "
-            f"({rows[0].source}); take them out of one of the files, or give all rows together, of which a fold by "
-            "groups is the test part"
+            f"{len(shared)} of {len(test)} test examples are of a group that train has too, first {shared[0].group!r} "
+            f"({shared[0].source}); take them out of one of the files, or give all examples together, of which a fold "
+            "by groups is the test part"
         )
     return Split(tuple(train), tuple(dev), tuple(test))
 
 
-def check_parts(**parts: Sequence[Example]) -> None:
-    """Make sure that every named part has rows.
-
-    Raises:
-        SplitError: one has none.
-    """
+def _check_parts(**parts: Sequence[Example]) -> None:
     empty = [name for name, part in parts.items() if not part]
     if empty:
         sizes = ", ".join(f"{name} {len(part)}" for name, part in parts.items())
-        raise SplitError(f"no row left for {' and '.join(empty)} ({sizes}); give more rows or another share")
+        raise SplitError(f"no example left for {' and '.join(empty)} ({sizes}); give more examples or another share")
 
 
 def label_shares(examples: Sequence[Example]) -> dict[str, float]:

@@ -128,7 +128,7 @@ def _classes(card: TaskCard, answers: Sequence[str]) -> list[str]:
     found = []
     for answer in answers:
         try:
-            found.append(ANSWER_FORMATS[card.answer_format or ""].class_of(card, answer))
+            found.append(ANSWER_FORMATS[card.answer_format or ""].read(card, answer).intent)
         except DataError:
             found.append("")
     return found

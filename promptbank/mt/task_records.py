@@ -10,6 +10,7 @@ from typing import Any
 
 from promptbank.errors import InputError
 from tasks import (
+    ANSWER_FORMATS,
     DataError,
     Example,
     Field,
@@ -21,16 +22,12 @@ from tasks import (
     example_from,
     gather_examples,
     locate,
-    parse_intent_slots,
     raise_faults,
-    render_intent_slots,
     scan_template,
 )
 from translate import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span
 
 __all__ = ["SourceRow", "read_rows", "translated_row"]
-
-SLOTS_FORMAT = "intent_slots.v1"
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class _Said:
         notes: tuple[str, ...] = ()
         if e.answer is not None and not card.is_open:
             label = ClassLabel(e.answer)
-        elif e.answer is not None and card.answer_format == SLOTS_FORMAT:
+        elif e.answer is not None and card.answer_format is not None:
             text, frame = self.text, None
             spans, label, notes = _slots(e.answer, text, card)
         return Record(e.id, e.group, e.taskname, text, spans, label, frame, self._names(frame), notes)
@@ -203,7 +200,7 @@ def _group(place: str, name: str, data: Mapping[str, Any]) -> str:
 
 
 def _slots(answer: str, text: str, card: TaskCard) -> tuple[tuple[Span, ...], Label, tuple[str, ...]]:
-    parsed = parse_intent_slots(answer, card.slot_types)
+    parsed = ANSWER_FORMATS[card.answer_format or ""].read(card, answer)
     slots = locate(parsed.slots, text)
     spans = sorted(Span(s.start, s.end, s.type) for s in slots if s.start is not None and s.end is not None)
     label = IntentLabel(parsed.intent, tuple(SlotLabel(s.type, s.value, _index(s, spans)) for s in slots))
@@ -220,12 +217,12 @@ def _index(slot: Slot, spans: Sequence[Span]) -> int | None:
 def _answer(row: SourceRow, records: Sequence[Record], label_text: str, card: TaskCard) -> str:
     if not card.is_open:
         return label_text
-    if card.answer_format == SLOTS_FORMAT:
+    if card.answer_format is not None:
         label = next(record.label for record in records if record.id == row.example.id)
         if not isinstance(label, IntentLabel):
             raise InputError(f"row {row.example.id!r} lost its intent; this is a fault of promptbank")
         slots = tuple(Slot(slot.type, slot.value) for slot in label.slots)
-        return render_intent_slots(IntentSlots(label.intent, slots), card.slot_types)
+        return ANSWER_FORMATS[card.answer_format].write(card, IntentSlots(label.intent, slots))
     return records[-1].text
 
 

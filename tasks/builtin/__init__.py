@@ -10,7 +10,7 @@ from typing import Literal
 
 from tasks.card import TaskCard, parse_card
 from tasks.errors import CardError, DataError, Fault, UnknownCardError
-from tasks.examples import read_jsonl
+from tasks.records import read_jsonl
 
 __all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_cards", "sample_path", "variant_names"]
 
@@ -62,12 +62,10 @@ def builtin_cards(variant: str | None = None) -> list[TaskCard]:
     """
     if variant is None:
         return [card for path in sorted(_folder("builtin").glob("*.jsonl")) for card in read_cards(path)]
-    path = _folder("builtin/variants") / f"{variant}.jsonl"
-    if variant not in variant_names():
-        raise UnknownCardError(
-            f"no card file and no built-in variant {variant!r}; variants: {', '.join(variant_names())}"
-        )
-    return read_cards(path)
+    known = variant_names()
+    if variant not in known:
+        raise UnknownCardError(f"no card file and no built-in variant {variant!r}; variants: {', '.join(known)}")
+    return read_cards(_folder("builtin/variants") / f"{variant}.jsonl")
 
 
 def builtin_card(taskname: str, lang: str | None = None, variant: str | None = None) -> TaskCard:

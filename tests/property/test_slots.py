@@ -12,12 +12,12 @@ from tasks import (
     IntentSlots,
     Slot,
     intent_slot_report,
-    is_identifier,
     locate,
-    parse_annotation,
     parse_intent_slots,
     render_intent_slots,
 )
+from tasks.converters.annotated import parse_annotation
+from tasks.slots import is_identifier
 
 NAMES = st.from_regex(r"[^\W\d]\w{0,8}", fullmatch=True)
 # letters that make borders, and any text; white space alone is no value

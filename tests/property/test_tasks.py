@@ -12,7 +12,6 @@ from tasks import (
     Example,
     Field,
     InputRecord,
-    Segment,
     SplitError,
     Text,
     VirtualBlock,
@@ -28,6 +27,7 @@ from tasks import (
     scan_template,
     split_dev,
 )
+from tasks.template import Segment
 
 
 def examples(groups: list[str]) -> list[Example]:
@@ -76,7 +76,7 @@ def _oracle(group: str, k: int) -> int:
 
 
 def test_an_empty_part_and_a_wrong_fold_are_errors() -> None:
-    with pytest.raises(SplitError, match="no row left for"):
+    with pytest.raises(SplitError, match="no example left for"):
         split_dev(examples(["one", "one"]), 0.5)
     with pytest.raises(SplitError, match="numbered 0 to 4"):
         crossval_split(MANY, 5, 5, 0.1)
@@ -85,9 +85,9 @@ def test_an_empty_part_and_a_wrong_fold_are_errors() -> None:
 def test_test_rows_set_apart_by_others_share_no_group_with_what_is_learnt_from() -> None:
     known, apart = [e for e in MANY if fold_of(e.group, 5)], [e for e in MANY if not fold_of(e.group, 5)]
     assert given_split(known, apart, 0.1) == crossval_split(MANY, 5, 0, 0.1)
-    with pytest.raises(SplitError, match=rf"1 of {len(apart) + 1} test rows .* first '{known[0].group}'"):
+    with pytest.raises(SplitError, match=rf"1 of {len(apart) + 1} test examples .* first '{known[0].group}'"):
         given_split(known, [*apart, known[0]], 0.1)
-    with pytest.raises(SplitError, match="no row left for test"):
+    with pytest.raises(SplitError, match="no example left for test"):
         given_split(known, [], 0.1)
 
 

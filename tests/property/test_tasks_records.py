@@ -20,12 +20,12 @@ from tasks import (
     crossval_split,
     data_sha256,
     example_from,
-    in_dev,
     parse_card,
     parse_spec,
     read_jsonl,
     split_dev,
 )
+from tasks.splits import in_dev
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.one_of(TEXT, st.integers(-(10**30), 10**30), st.booleans(), st.none(), st.lists(TEXT, max_size=2))
@@ -71,12 +71,12 @@ def made_or_error(record: InputRecord, **options: bool) -> Example | DataError:
         return exc
 
 
-@given(data=OBJECTS, text=VALUES, need_answer=st.booleans(), strict=st.booleans())
+@given(data=OBJECTS, text=VALUES, need_answer=st.booleans())
 def test_any_object_is_an_example_or_a_data_error_with_its_place(
-    data: dict[str, object], text: object, need_answer: bool, strict: bool
+    data: dict[str, object], text: object, need_answer: bool
 ) -> None:
     record = InputRecord(1, {"text": text, "note": "n", "label": "good", **data}, "f:1")
-    outcome = made_or_error(record, need_answer=need_answer, strict=strict)
+    outcome = made_or_error(record, need_answer=need_answer)
     if isinstance(outcome, DataError):
         assert str(outcome).startswith("f:1: ")
     else:

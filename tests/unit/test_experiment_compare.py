@@ -256,7 +256,7 @@ def test_methods_are_scored_on_rows_that_others_set_apart_and_by_what_the_answer
     assert "test 6" in result.stderr
     refused = command_line(*asked, "--test-data", "train.jsonl")
     assert refused.exit_code == 1
-    assert "24 of 24 test rows are of a group that train has too" in " ".join(refused.stderr.split())
+    assert "24 of 24 test examples are of a group that train has too" in " ".join(refused.stderr.split())
 
 
 def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:

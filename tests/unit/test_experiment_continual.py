@@ -338,7 +338,7 @@ def test_faults_of_a_stream_file_are_told(fresh_store: Store, tmp_path: Path, te
 @pytest.mark.parametrize(
     ("test", "more", "says"),
     [
-        ("topics.jsonl", "", r"topic-task:en: 20 of 20 test rows are of a group that train has too"),
+        ("topics.jsonl", "", r"topic-task:en: 20 of 20 test examples are of a group that train has too"),
         ("more.jsonl", "train_rows = 99", r"train_rows is 99, and there are \d\d; ask for at most so many"),
         ("more.jsonl", "test_rows = 21", r"test_rows is 21, and there are 20"),
     ],

@@ -109,7 +109,7 @@ def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: P
     for init in ("nearest", "from:tone:en"):
         with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a sweep"):
             run_sweep(replace(bench, config=CONFIG.model_copy(update={"init": init})), PLAN)
-    with pytest.raises(SplitError, match="no row left for"):
+    with pytest.raises(SplitError, match="no example left for"):
         run_sweep(replace(bench, examples=examples_of(2)), PLAN)
     one = card_of(total_virtual_tokens=1, virtual_token_splits=[1])
     with pytest.raises(TaskError, match="around"):

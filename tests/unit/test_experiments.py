@@ -313,7 +313,7 @@ def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
     bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
     other, plan = Other(card_of(), bench.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
-        with pytest.raises(SplitError, match="no row left for"):
+        with pytest.raises(SplitError, match="no example left for"):
             run_curve(replace(bench, examples=bench.examples[:2]), plan, starts=store, other=other)
         with pytest.raises(SplitError, match=r"a share of 50\.0"):
             run_curve(bench, replace(plan, fractions=(0.5, 50.0)), starts=store, other=other)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import CONVERTERS, DataError, Slot, builtin_card, parse_annotation, parse_intent_slots, read_examples
+from tasks import CONVERTERS, DataError, Slot, builtin_card, parse_intent_slots, read_examples
+from tasks.converters.annotated import parse_annotation
 
 ASSISTANT = [
     {"answerid": "7", "scenario": "alarm", "intent": "alarm_query", "annotation": "alarms", "text": "alarms"},
@@ -98,7 +99,7 @@ def test_assistant_rows_become_records_of_the_article(written: Callable[[Rows], 
         (" Alarms", "\nIntent: alarm_query\nSlots: None"),
     ]
     assert {tuple(r) for r in converted.records} == {("taskname", "utterance", "label", "id", "group")}
-    assert converted.notes == ("3 rows in 2 groups",)
+    assert converted.notes == ("3 records in 2 groups",)
 
 
 def test_assistant_ids_differ_though_answer_ids_do_not_and_depend_on_the_row_alone(
@@ -141,12 +142,14 @@ def test_all_faulty_rows_are_told_at_once_with_their_lines(written: Callable[[Ro
     path = written(rows)
     with pytest.raises(DataError) as caught:
         CONVERTERS["assistant"]([path])
-    for number, says in enumerate(("never closed", "answerid, intent, annotation", "no identifier", "intent"), start=1):
+    for number, says in enumerate(("never closed", "intent, annotation, answerid", "no identifier", "intent"), start=1):
         assert any(f"{path}:{number}: " in part and says in part for part in str(caught.value).split("; "))
 
 
 def test_converted_records_are_read_back_under_the_card(written: Callable[[Rows], Path]) -> None:
     records = CONVERTERS["massive-en"]([written(MASSIVE)]).records
-    examples = read_examples([written(records)], builtin_card("intent_and_slot"), strict=True)
+    card = builtin_card("intent_and_slot")
+    examples = read_examples([written(records)], card)
+    assert all(set(r) == {*card.fields, card.answer_field, "taskname", "id", "group"} for r in records)
     assert [(e.id, e.group, e.answer) for e in examples] == [(r["id"], r["group"], r["label"]) for r in records]
     assert parse_intent_slots(examples[0].answer or "").intent == "alarm_set"

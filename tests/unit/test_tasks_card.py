@@ -106,6 +106,19 @@ def test_every_kind_of_fault_is_found(changes: dict[str, object], where: str, sa
     assert any(w == where and says in message for w, _, message in faults(**changes))
 
 
+def test_many_misnumbered_markers_are_told_without_a_list_of_all_right_numbers() -> None:
+    found = faults(prompt_template="{text}" + "".join(f"<|VIRTUAL_PROMPT_{2 * n}|>" for n in range(20)) + "{label}")
+    assert [m for w, _, m in found if w == "prompt_template"] == [
+        f"marker {2 * n}, but the markers must be numbered 0 to 19" for n in range(10, 20)
+    ]
+    assert next(p for w, p, _ in found if w == "prompt_template") == len("{text}" + 10 * "<|VIRTUAL_PROMPT_0|>") + 5
+
+
+def test_faults_of_keys_are_found_beside_keys_of_a_wrong_type() -> None:
+    found = faults(total_virtual_tokens="4", label_space=[["a", ["x"]], ["b", ["X"]]], virtual_token_splits=[0])
+    assert [w for w, _, _ in found] == ["total_virtual_tokens", "virtual_token_splits", "label_space.b"]
+
+
 def test_all_faults_are_told_at_once() -> None:
     found = faults(prompt_template="{text <|VIRTUAL_PROMPT_2|> {label} x", total_virtual_tokens=9, lang="x", extra=1)
     assert {where for where, _, _ in found} == {"extra", "lang", "prompt_template", "total_virtual_tokens"}

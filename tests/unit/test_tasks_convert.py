@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks import DataError, builtin_card, convert_fiqa, read_examples
+from tasks import DataError, builtin_card, read_examples
+from tasks.converters.fiqa import convert_fiqa
 
 
 def info(target: object, score: object) -> dict[str, object]:
@@ -48,7 +49,7 @@ def test_every_target_is_a_record_in_the_order_of_the_files(tmp_path: Path) -> N
 
 
 def test_dropped_neutral_rows_are_counted_over_all_files(tmp_path: Path) -> None:
-    assert "2 neutral rows dropped (score 0)" in convert_fiqa(write(tmp_path, a=HEADLINES, b=POSTS)).notes
+    assert "2 neutral targets dropped (score 0)" in convert_fiqa(write(tmp_path, a=HEADLINES, b=POSTS)).notes
     only = convert_fiqa(write(tmp_path, c={"1": item("x", info("y", "0.5"))}))
     assert not any("neutral" in note for note in only.notes)
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import CONVERTERS, DataError, example_from, read_cards
-from tasks.derived import convert_clock_questions, convert_headline_or_post, convert_scenarios
-from tasks.examples import InputRecord
+from tasks import CONVERTERS, DataError, InputRecord, example_from, read_cards
+from tasks.converters.fiqa import convert_headline_or_post
 from tests.stores import ROOT
 
 ASSISTANT = [
@@ -25,7 +24,7 @@ def assistant(tmp_path: Path) -> list[Path]:
 
 
 def test_scenarios_are_labels_and_equal_texts_one_group(assistant: list[Path]) -> None:
-    records = convert_scenarios(assistant).records
+    records = CONVERTERS["assistant-scenario"](assistant).records
     assert [r["label"] for r in records] == [row["scenario"] for row in ASSISTANT]
     assert [r["id"].rpartition("-")[0] for r in records] == [f"assistant-{row['answerid']}" for row in ASSISTANT]
     assert len({r["id"] for r in records}) == len(ASSISTANT)
@@ -33,10 +32,10 @@ def test_scenarios_are_labels_and_equal_texts_one_group(assistant: list[Path]) -
 
 
 def test_all_clock_questions_are_kept_and_three_others_for_each(assistant: list[Path]) -> None:
-    found = convert_clock_questions(assistant)
+    found = CONVERTERS["assistant-clock"](assistant)
     assert [r["label"] for r in found.records].count("yes") == 2
     assert [r["label"] for r in found.records].count("no") == 6
-    assert found.notes == ("8 rows, 2 of them yes", "3 rows left out")
+    assert found.notes == ("8 records, 2 of them yes", "3 left out")
 
 
 def test_a_sentence_is_a_headline_or_a_post_by_its_file(tmp_path: Path) -> None:
@@ -54,7 +53,7 @@ def test_a_sentence_is_a_headline_or_a_post_by_its_file(tmp_path: Path) -> None:
 def test_a_row_of_another_format_is_told(tmp_path: Path, row: dict[str, object]) -> None:
     (tmp_path / "x.jsonl").write_text(json.dumps(row))
     with pytest.raises(DataError, match=r"x\.jsonl:1"):
-        convert_scenarios([tmp_path / "x.jsonl"])
+        CONVERTERS["assistant-scenario"]([tmp_path / "x.jsonl"])
 
 
 def test_the_cards_of_the_stream_take_the_records(assistant: list[Path]) -> None:

@@ -16,13 +16,13 @@ from tasks import (
     InputRecord,
     builtin_card,
     check_record,
-    convert_fiqa,
     data_sha256,
     example_from,
     parse_card,
     read_examples,
     read_jsonl,
 )
+from tasks.converters.fiqa import convert_fiqa
 from tests.examples import load_dataset_examples
 from tests.stores import ROOT
 
@@ -127,9 +127,10 @@ def test_all_faults_of_a_record_are_told_at_once() -> None:
     assert "unknown label" not in str(caught.value)
 
 
-def test_strict_refuses_what_the_card_does_not_use() -> None:
-    with pytest.raises(DataError, match="'colour' is not used"):
-        example_from(InputRecord(1, GOOD | {"colour": "x"}, "f:1"), CARD, need_answer=True, strict=True)
+def test_keys_that_the_card_does_not_use_change_nothing() -> None:
+    more = GOOD | {"colour": "x", "score": [1.5, None]}
+    plain, longer = (example_from(InputRecord(1, data, "f:1"), CARD, need_answer=True) for data in (GOOD, more))
+    assert longer == plain
 
 
 def test_at_inference_the_answer_is_not_even_looked_at() -> None:
@@ -256,7 +257,7 @@ def test_fiqa_gives_the_rows_of_the_article() -> None:
         pytest.skip("FiQA is not part of promptbank; put it into ../shared/data/fiqa to run this")
     converted = convert_fiqa(sorted(folder.glob("*.json")))
     assert len(converted.records) == 1159
-    assert "14 neutral rows dropped (score 0)" in converted.notes
+    assert "14 neutral targets dropped (score 0)" in converted.notes
     assert len({record["id"] for record in converted.records}) == 1159
     assert all(record["sentence"].endswith(f" Sentiment for {record['target']}") for record in converted.records)
 

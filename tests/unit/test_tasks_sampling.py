@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import Split, SplitError
-from tasks.sampling import balanced_rows, few_per_label, fewer_rows, first_rows, first_share
+from tasks.sampling import balanced_examples, few_per_label, first_examples, first_share, smaller_split
 from tests.worlds import examples_of
 
 EXAMPLES = examples_of(40)
@@ -41,7 +41,7 @@ def test_seeds_draw_different_rows() -> None:
 
 
 def test_too_few_rows_are_an_error_that_names_the_label() -> None:
-    with pytest.raises(SplitError, match="label 'negative' has 20 rows, and 21 are wanted"):
+    with pytest.raises(SplitError, match="label 'negative' has 20 examples, and 21 are wanted"):
         few_per_label(EXAMPLES, 21, seed=0)
     assert len(few_per_label(EXAMPLES, 99, seed=0, allow_short=True)) == 40
 
@@ -62,22 +62,22 @@ def test_a_balanced_sample_has_the_shares_of_all_rows_and_is_in_a_larger_one(
     labels: list[str], rows: int, more: int, seed: int
 ) -> None:
     examples = [replace(e, answer=label) for e, label in zip(EXAMPLES, labels, strict=False)]
-    drawn = balanced_rows(examples, rows, seed=seed)
+    drawn = balanced_examples(examples, rows, seed=seed)
     assert len(drawn) == min(rows, len(examples))
     for label in set(labels):
         due = len(drawn) * labels.count(label) / len(labels)
         assert abs(sum(e.answer == label for e in drawn) - due) <= 1.5  # half a row of its own, and those of two others
-    assert balanced_rows(list(reversed(examples)), rows + more, seed=seed)[: len(drawn)] == drawn
+    assert balanced_examples(list(reversed(examples)), rows + more, seed=seed)[: len(drawn)] == drawn
 
 
 def test_a_balanced_sample_of_answers_that_all_differ_is_the_first_rows() -> None:
     examples = [replace(e, answer=e.id) for e in EXAMPLES]
-    assert balanced_rows(examples, 7, seed=3) == first_rows(examples, 7, seed=3)
+    assert balanced_examples(examples, 7, seed=3) == first_examples(examples, 7, seed=3)
 
 
 def test_dev_rows_shrink_with_the_training_rows_and_test_rows_stay() -> None:
     split = Split(tuple(EXAMPLES[:20]), tuple(EXAMPLES[20:25]), tuple(EXAMPLES[25:]))
-    fewer = fewer_rows(split, 9, seed=3)
-    assert fewer.train == tuple(first_rows(EXAMPLES[:20], 9, seed=3))
-    assert fewer.dev == tuple(balanced_rows(EXAMPLES[20:25], 3, seed=3))  # 5 * 9 / 20 is 2.25
+    fewer = smaller_split(split, 9, seed=3)
+    assert fewer.train == tuple(first_examples(EXAMPLES[:20], 9, seed=3))
+    assert fewer.dev == tuple(balanced_examples(EXAMPLES[20:25], 3, seed=3))  # 5 * 9 / 20 is 2.25
     assert fewer.test == split.test

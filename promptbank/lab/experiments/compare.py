@@ -29,7 +29,7 @@ from promptbank.training.progress import Listener
 from promptbank.training.prompts import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
-from tasks.sampling import DEV_SAMPLE, fewer_rows
+from tasks.sampling import DEV_SAMPLE, smaller_split
 from tasks.statistics import mean_sd
 
 __all__ = ["BESIDE", "Compared", "Comparison", "run_compare"]
@@ -237,7 +237,7 @@ class _Bench:
 
     def _drawn(self, split: Split, seed: int) -> Split:
         rows = self.comparison.rows
-        return split if rows is None else fewer_rows(split, rows, seed=seed)
+        return split if rows is None else smaller_split(split, rows, seed=seed)
 
 
 def _note(fit: Fit, split: Split, scored: Evaluated) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from promptbank.lab.methods.classic import tfidf_settings
 from promptbank.training.config import FROM, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
-from tasks.sampling import DEV_SAMPLE, balanced_rows, first_share
+from tasks.sampling import DEV_SAMPLE, balanced_examples, first_share
 
 __all__ = ["CurvePlan", "Other", "run_curve"]
 
@@ -225,7 +225,7 @@ def _classical_said(fraction: float, cells: Sequence[Mapping[str, Any]]) -> Iter
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
     """A share of the training rows, and the same share of the dev rows, by label, but for a least number."""
     split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
-    dev = balanced_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
+    dev = balanced_examples(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 
 

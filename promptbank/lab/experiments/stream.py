@@ -17,7 +17,7 @@ from promptbank.lab.methods.tuning import TuningMethod
 from promptbank.training.config import FROM, NEAREST, TrainConfig, checked_config
 from store import Store
 from tasks import Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
-from tasks.sampling import fewer_rows, first_rows
+from tasks.sampling import first_examples, smaller_split
 
 __all__ = ["Stage", "Stream", "read_stream"]
 
@@ -171,10 +171,10 @@ def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> 
         except SplitError as exc:
             raise ConfigError(f"{entry.task}: {exc}") from exc
     _check_enough(entry, whole)
-    split = fewer_rows(whole, entry.train_rows or len(whole.train), seed=config.seed)
+    split = smaller_split(whole, entry.train_rows or len(whole.train), seed=config.seed)
     if entry.test_rows is None:
         return split
-    return replace(split, test=tuple(first_rows(whole.test, entry.test_rows, seed=config.seed)))
+    return replace(split, test=tuple(first_examples(whole.test, entry.test_rows, seed=config.seed)))
 
 
 def _check_enough(entry: _Entry, split: Split) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from promptbank.errors import InputError, PromptBankError, TrainingError
-from tasks import ANSWER_FORMATS, Example, TaskCard
+from tasks import ANSWER_FORMATS, Example, IntentSlots, TaskCard
 
 __all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings", "tfidf_version"]
 
@@ -121,7 +121,7 @@ class TfidfLogistic:
         found = map(str, self.pipeline.predict([_text(self.card, e) for e in examples]))
         if self.card.answer_format is None:
             return list(found)
-        return [ANSWER_FORMATS[self.card.answer_format].answer_of(name) for name in found]
+        return [ANSWER_FORMATS[self.card.answer_format].write(self.card, IntentSlots(name)) for name in found]
 
 
 CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
@@ -153,7 +153,7 @@ def _pipeline() -> _Pipeline:
 def _classes(card: TaskCard, answers: list[str]) -> list[str]:
     """Return what is to be learnt of each answer."""
     if card.answer_format is not None:
-        return [ANSWER_FORMATS[card.answer_format].class_of(card, answer) for answer in answers]
+        return [ANSWER_FORMATS[card.answer_format].read(card, answer).intent for answer in answers]
     label_ids(card)
     return answers
 

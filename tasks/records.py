@@ -1,0 +1,127 @@
+"""Records: JSON lines as they were read, before any card checks them.
+
+Reading streams, so a file of any size passes through. A line that is no record yields its error in its place, with
+file and line; nothing is skipped but blank lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tasks.errors import DataError
+
+__all__ = ["InputRecord", "check_record", "parse_json", "raise_faults", "read_jsonl", "unstorable"]
+
+MAX_FAULTS = 20
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """One JSON object and where it came from ("file.jsonl:12")."""
+
+    line: int
+    data: Mapping[str, Any]
+    source: str
+
+
+def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[InputRecord | DataError]:
+    """Read JSON lines one at a time; a line that is no usable record yields its error in its place.
+
+    Args:
+        source: a path, or a binary stream.
+        name: how errors call it; the path if absent.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    if not isinstance(source, (str, Path)):
+        yield from _lines(source, name or "input")
+        return
+    try:
+        stream = Path(source).open("rb")  # noqa: SIM115 - closed below; opening alone is guarded
+    except OSError as exc:
+        raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
+    with stream:
+        yield from _lines(stream, name or str(source))
+
+
+def _lines(stream: Iterable[bytes], name: str) -> Iterator[InputRecord | DataError]:
+    for number, raw in enumerate(stream, start=1):
+        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        if line.strip():
+            yield _parsed(line, f"{name}:{number}", number)
+
+
+def _parsed(line: bytes, source: str, number: int) -> InputRecord | DataError:
+    try:
+        return check_record(parse_json(line), source, line=number)
+    except DataError as exc:
+        text = str(exc)
+        return exc if text.startswith(source) else DataError(f"{source}: {text}")
+
+
+def parse_json(text: bytes) -> object:
+    """Parse strict JSON: UTF-8, every key of an object once, finite numbers.
+
+    Raises:
+        DataError: it is no such JSON; the message says where and why.
+    """
+    try:
+        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as exc:
+        raise DataError(f"byte {exc.start + 1} is no UTF-8") from exc
+    except json.JSONDecodeError as exc:
+        raise DataError(f"broken JSON at column {exc.colno}: {exc.msg}") from exc
+    except RecursionError as exc:
+        raise DataError("nested too deeply") from exc
+    except ValueError as exc:  # Python refuses whole numbers of more than 4,300 digits
+        raise DataError(f"a number cannot be read: {exc}") from exc
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        twice = sorted(key for key, count in counts.items() if count > 1)
+        raise DataError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
+    return unique
+
+
+def _no_constant(constant: str) -> None:
+    raise DataError(f"{constant} is no JSON value")
+
+
+def check_record(data: object, source: str, *, line: int = 1) -> InputRecord:
+    """Check that parsed JSON is an object whose strings are text that can be stored and encoded.
+
+    Raises:
+        DataError: it is no object, or a string holds NUL or a lone surrogate.
+    """
+    if not isinstance(data, dict):
+        raise DataError(f"{source}: a record is a JSON object, not {type(data).__name__}")
+    for key, value in data.items():
+        wrong = unstorable(value) if isinstance(value, str) else None
+        if wrong is not None:
+            what = "a NUL character" if value[wrong] == "\0" else "a lone surrogate"
+            raise DataError(f"{source}: field {key!r} holds {what} at {wrong} ({value[wrong]!a}); remove it")
+    return InputRecord(line, data, source)
+
+
+def unstorable(text: str) -> int | None:
+    """Return the place of the first character that neither a database nor UTF-8 takes: NUL or a lone surrogate."""
+    found = _UNSTORABLE.search(text)
+    return found and found.start()
+
+
+def raise_faults(faults: Sequence[str], kind: type[Exception] = DataError) -> None:
+    """Raise one error of a kind for all faults, if there are any; it tells the first `MAX_FAULTS`."""
+    if faults:
+        more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
+        raise kind("; ".join(faults[:MAX_FAULTS]) + more)
