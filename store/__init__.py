@@ -25,8 +25,10 @@ from store.errors import (
 from store.migrate import migrate, schema_state
 from store.overrides import OverrideStore
 from store.records import (
+    ROWS_V1,
     AliasMove,
     Evaluation,
+    Layout,
     NewEvaluation,
     NewRow,
     Row,
@@ -35,16 +37,19 @@ from store.records import (
     SchemaState,
     Scope,
     StoredCard,
+    rows_layout,
 )
 from store.segments import SegmentStore, StoredEngine, StoredSegment
 
 __all__ = [
+    "ROWS_V1",
     "AliasMove",
     "DiskFullError",
     "Evaluation",
     "InsertOnlyError",
     "InvalidRecordError",
     "InvalidRowError",
+    "Layout",
     "NewEvaluation",
     "NewRow",
     "NoEarlierVersionError",
@@ -71,5 +76,6 @@ __all__ = [
     "UnknownVersionError",
     "migrate",
     "open_store",
+    "rows_layout",
     "schema_state",
 ]

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from store.database import Database, bump
 from store.errors import NoEarlierVersionError, UnknownAliasError
-from store.records import AliasMove, Scope
+from store.records import AliasMove, Scope, field_names
 from store.schema import SCOPE, alias, alias_history
 from store.scopes import existing_versions, find_row, findable, in_scope, lock_key, unknown_scope, unknown_version
 from store.sealing import refuse, storable, text_faults
 
-MOVE, ROLLBACK, RETIRE = "move", "rollback", "retire"
+MOVED, ROLLED_BACK, RETIRED = "move", "rollback", "retire"
+MOVE = field_names(AliasMove)
 
 
 class AliasRepository:
@@ -45,7 +46,7 @@ class AliasRepository:
             if find_row(connection, scope, version) is None:
                 raise unknown_version(connection, scope, version)
             if _pointed(connection, scope, alias) != version:
-                _point(connection, scope, alias, to=version, kind=MOVE, reason=reason)
+                _point(connection, scope, alias, to=version, kind=MOVED, reason=reason)
 
     def get(self, scope: Scope, alias: str = "live") -> int | None:
         """Return the version that an alias points at; None when it was never set or is retired."""
@@ -70,7 +71,7 @@ class AliasRepository:
                     f"alias {alias!r} of {scope} has no version before {current} to go back to; "
                     f"see `promptbank bank list` for the versions that are there"
                 )
-            _point(connection, scope, alias, to=earlier, kind=ROLLBACK, reason=f"rollback from version {current}")
+            _point(connection, scope, alias, to=earlier, kind=ROLLED_BACK, reason=f"rollback from version {current}")
             return current, earlier
 
     def retire(self, scope: Scope, alias: str = "live", *, reason: str = "retired") -> None:
@@ -82,7 +83,7 @@ class AliasRepository:
         refuse(f"the retirement of alias {alias!r}", [*text_faults({"the reason": reason})])
         with self._database.write(lock_key(scope)) as connection:
             aliased_version(connection, scope, alias)
-            _point(connection, scope, alias, to=None, kind=RETIRE, reason=reason)
+            _point(connection, scope, alias, to=None, kind=RETIRED, reason=reason)
 
     def history(self, scope: Scope, alias: str = "live") -> list[AliasMove]:
         """Return every move of an alias, oldest first; empty when it was never set."""
@@ -117,7 +118,7 @@ def undo_stack(moves: Iterable[AliasMove]) -> list[int]:
     """
     stack: list[int] = []
     for move in moves:
-        if move.kind == ROLLBACK:
+        if move.kind == ROLLED_BACK:
             del stack[-1:]
         elif move.to_version is not None and stack[-1:] != [move.to_version]:
             stack.append(move.to_version)
@@ -158,7 +159,4 @@ def _history(connection: Connection, scope: Scope, name: str) -> list[AliasMove]
         return []
     wanted = select(alias_history).where(in_scope(alias_history, scope), alias_history.c.name == name)
     found = connection.execute(wanted.order_by(alias_history.c.move_id)).mappings()
-    return [AliasMove(**{key: row[key] for key in _MOVE_COLUMNS}) for row in found]
-
-
-_MOVE_COLUMNS = ("kind", "from_version", "to_version", "reason", "moved_at")
+    return [AliasMove(**{key: row[key] for key in MOVE}) for row in found]

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, func, insert, select
 
 from store.database import Database, bump
-from store.records import StoredCard
+from store.records import StoredCard, field_names
 from store.schema import card
 from store.sealing import json_faults, refuse, storable, text_faults
 
@@ -53,7 +53,7 @@ class CardRepository:
     def list(self) -> Cards:
         """Return the newest card of each task and language, sorted by both."""
         newest = select(func.max(card.c.card_id)).group_by(card.c.taskname, card.c.lang)
-        columns = (card.c[name] for name in ("taskname", "lang", "card_json", "card_sha256", "created_at"))
+        columns = (card.c[name] for name in field_names(StoredCard))
         wanted = select(*columns).where(card.c.card_id.in_(newest))
         with self._database.read() as connection:
             found = [StoredCard(**row) for row in connection.execute(wanted).mappings()]

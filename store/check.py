@@ -10,7 +10,7 @@ from itertools import groupby
 from sqlalchemy import Connection, select
 
 from store import triggers
-from store.aliases import undo_stack
+from store.aliases import MOVE, undo_stack
 from store.database import Database
 from store.errors import NotFoundError, TamperedRowError
 from store.migrate import state_of
@@ -97,6 +97,6 @@ def _histories(connection: Connection) -> dict[AliasKey, list[AliasMove]]:
     histories: dict[AliasKey, list[AliasMove]] = {}
     for row in connection.execute(select(alias_history).order_by(alias_history.c.move_id)).mappings():
         key = (row["taskname"], row["lang"], row["fingerprint"], row["name"])
-        move = AliasMove(**{name: row[name] for name in ("kind", "from_version", "to_version", "reason", "moved_at")})
+        move = AliasMove(**{name: row[name] for name in MOVE})
         histories.setdefault(key, []).append(move)
     return histories

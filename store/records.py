@@ -1,10 +1,25 @@
-"""The plain frozen records that pass the store's border.
+"""The frozen records that callers pass to the store and get back.
 
-Callers see these and nothing of SQLAlchemy. Times are aware and in UTC; byte fields hold little-endian float32.
+They hold plain values only, nothing of SQLAlchemy. Times are aware and in UTC; bytes of numbers are little-endian.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import TypeAlias
+
+ROWS_V1 = "rows.v1"
+Layout: TypeAlias = tuple[tuple[str, str, tuple[int, ...]], ...]
+"""Name, dtype and shape of each tensor in a row's bytes, in their order."""
+
+
+def rows_layout(virtual_tokens: int, hidden_size: int) -> Layout:
+    """Return the layout of kind `rows.v1`: one float32 matrix (V, H)."""
+    return (("virtual_tokens", "float32", (virtual_tokens, hidden_size)),)
+
+
+def field_names(record: type, *without: str) -> tuple[str, ...]:
+    """Return the names of a record's fields, in order, but for some."""
+    return tuple(f.name for f in fields(record) if f.name not in without)
 
 
 @dataclass(frozen=True, order=True)
@@ -27,13 +42,15 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRow:
-    """A finished prompt-table row before the store gives it a version.
+    """A finished prompt row before the store gives it a version.
 
     It holds all that serving needs, so that a deleted card changes nothing. Letters: V virtual tokens, H hidden size.
 
     Attributes:
         scope: task, language and backbone.
-        data: the (V, H) matrix as float32 little-endian, row by row: V * H * 4 bytes.
+        kind: the kind of prompt, a name with a version, such as "rows.v1".
+        layout: the tensors in `data`.
+        data: their bytes, one after the other, each in C order; of "rows.v1" the (V, H) float32 matrix.
         virtual_tokens: V.
         hidden_size: H.
         sha256: lower-case hex of the sha256 of `data`.
@@ -53,6 +70,8 @@ class NewRow:
     """
 
     scope: Scope
+    kind: str
+    layout: Layout
     data: bytes = field(repr=False)
     virtual_tokens: int
     hidden_size: int
@@ -89,7 +108,7 @@ class Row(NewRow):
 
 @dataclass(frozen=True, kw_only=True)
 class RowInfo:
-    """What a list shows of a row: everything short, no bytes.
+    """What a list shows of a row: its short columns, without its bytes.
 
     Attributes:
         aliases: names of the aliases that point here now, sorted.
@@ -98,6 +117,7 @@ class RowInfo:
     row_id: int
     scope: Scope
     version: int
+    kind: str
     sha256: str
     created_at: datetime
     backbone_name: str

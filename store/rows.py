@@ -1,6 +1,7 @@
 """The prompt table: frozen rows, written once and verified whenever they are read."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,21 +13,12 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert
 from store.aliases import aliased_version
 from store.database import Database, bump, insert_one
 from store.errors import InvalidRowError, TamperedRowError, UnknownRowError
-from store.records import NewRow, Row, RowInfo, Scope
-from store.schema import SCOPE, alias, prompt_row
+from store.records import ROWS_V1, Layout, NewRow, Row, RowInfo, Scope, field_names, rows_layout
+from store.schema import SCOPE, SEALS, alias, prompt_row
 from store.scopes import find_row, in_scope, lock_key, unknown_version
-from store.sealing import PLAIN, refuse, row_faults, seal, storable
+from store.sealing import NEWEST_SEAL, PLAIN, refuse, row_faults, seal, storable
 
-INFO = (
-    "row_id",
-    "version",
-    "sha256",
-    "created_at",
-    "backbone_name",
-    "virtual_tokens",
-    "hidden_size",
-    "template_sha256",
-)
+INFO = field_names(RowInfo, "scope", "aliases")
 RowInfos: TypeAlias = list[RowInfo]  # inside the class, `list` is the method
 SAME_RECORD = ("sha256", "card_json", "training_json")
 
@@ -70,10 +62,10 @@ class RowRepository:
         """
         with self._database.read() as connection:
             chosen = aliased_version(connection, scope, alias) if version is None else version
-            found = find_row(connection, scope, chosen)
-            if found is None:
+            row_id = find_row(connection, scope, chosen)
+            if row_id is None:
                 raise unknown_version(connection, scope, chosen)
-            return load_row(connection, found)
+            return load_row(connection, row_id)
 
     def versions(self, scope: Scope) -> RowInfos:
         """Return what is frozen in one scope, oldest first; empty when nothing is."""
@@ -129,18 +121,18 @@ def load_row(connection: Connection, row_id: int) -> Row:
 
 
 def _insert(connection: Connection, new: NewRow, created_at: datetime) -> Row:
-    versions = select(func.coalesce(func.max(prompt_row.c.version), 0)).where(in_scope(prompt_row, new.scope))
-    values = _values(new) | {"version": connection.execute(versions).scalar_one() + 1}
-    stamp = {"record_sha256": seal(values), "created_at": created_at}
-    row_id = insert_one(connection, insert(prompt_row).values(**values, **stamp))
+    last = select(func.coalesce(func.max(prompt_row.c.version), 0)).where(in_scope(prompt_row, new.scope))
+    values = _values(new) | {"version": connection.execute(last).scalar_one() + 1}
+    sealed = {"seal_version": NEWEST_SEAL, "record_sha256": seal({name: values[name] for name in SEALS[NEWEST_SEAL]})}
+    row_id = insert_one(connection, insert(prompt_row).values(**values, **sealed, created_at=created_at))
     bump(connection)
     return load_row(connection, row_id)
 
 
 def _values(new: NewRow) -> dict[str, object]:
     rows, columns = new.probe_shape
-    plain = {name: getattr(new, name) for name in PLAIN}
-    return plain | asdict(new.scope) | {"probe_rows": rows, "probe_columns": columns}
+    plain = {name: getattr(new, name) for name in PLAIN} | asdict(new.scope)
+    return plain | {"layout": json.dumps(new.layout), "probe_rows": rows, "probe_columns": columns}
 
 
 def _verify(found: RowMapping) -> None:
@@ -151,18 +143,30 @@ def _verify(found: RowMapping) -> None:
             f"the bytes of {name} were changed after they were frozen: sha256 {actual}, frozen as {found['sha256']}; "
             f"restore the bank from a copy, or import the row again"
         )
-    unsealed = {key: value for key, value in found.items() if key not in {"row_id", "record_sha256", "created_at"}}
-    if seal(unsealed) != found["record_sha256"]:
+    if not _sealed(found):
         raise TamperedRowError(
             f"something beside the bytes of {name} was changed after it was frozen (card, settings, probes or shape); "
             f"restore the bank from a copy, or import the row again"
         )
 
 
+def _sealed(found: RowMapping) -> bool:
+    version = found["seal_version"]
+    if version not in SEALS or seal({name: found[name] for name in SEALS[version]}) != found["record_sha256"]:
+        return False
+    derived = (ROWS_V1, json.dumps(rows_layout(found["virtual_tokens"], found["hidden_size"])))
+    return version > 1 or (found["kind"], found["layout"]) == derived  # which seal 1 does not cover
+
+
+def _layout(text: str) -> Layout:
+    return tuple((name, dtype, tuple(shape)) for name, dtype, shape in json.loads(text))
+
+
 def _row(found: RowMapping) -> Row:
     return Row(
         **{name: found[name] for name in PLAIN},
         scope=_scope(found),
+        layout=_layout(found["layout"]),
         probe_shape=(found["probe_rows"], found["probe_columns"]),
         version=found["version"],
         created_at=found["created_at"],

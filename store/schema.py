@@ -7,6 +7,7 @@
 may think again.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -79,13 +80,25 @@ prompt_row = Table(
     Column("probe_logits", LargeBinary, nullable=False),
     Column("probe_rows", Integer, nullable=False),
     Column("probe_columns", Integer, nullable=False),
-    Column("record_sha256", Text, nullable=False),  # over all of the above but row_id; see sealing.py
+    Column("record_sha256", Text, nullable=False),  # over the columns that SEALS lists
     Column("created_at", UtcDateTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("layout", Text, nullable=False),
+    Column("seal_version", Integer, nullable=False),
     PrimaryKeyConstraint("row_id", name="pk_prompt_row"),
     UniqueConstraint(*SCOPE, "version", name="uq_prompt_row_version"),
     CheckConstraint("version >= 1", name="ck_prompt_row_version"),
-    CheckConstraint("length(data) = 4 * virtual_tokens * hidden_size", name="ck_prompt_row_shape"),
+    CheckConstraint("kind <> 'rows.v1' OR length(data) = 4 * virtual_tokens * hidden_size", name="ck_prompt_row_shape"),
 )
+
+_SEAL_1 = (
+    *(*SCOPE, "version", "data", "virtual_tokens", "hidden_size", "sha256", "tokenizer_sha256", "backbone_name"),
+    *("card_json", "template_sha256", "policy_json", "training_json", "seed", "data_sha256", "parent_version"),
+    *("packages_json", "probes_json", "probe_logits", "probe_rows", "probe_columns"),
+)
+SEALS: Mapping[int, tuple[str, ...]] = {1: _SEAL_1, 2: (*_SEAL_1, "kind", "layout")}
+"""The columns of `prompt_row` that `record_sha256` covers, by `seal_version`. New rows get the newest; a published
+entry never changes. A column that is added needs a new entry, or it is not sealed."""
 
 alias = Table(
     "alias",

@@ -1,28 +1,32 @@
-"""What makes a row trustworthy: the checks before it is stored, and the hashes that are compared when it is read.
+"""Checks of records before they are stored, and the hashes by which a changed row is found when it is read.
 
-`sha256` covers the (V, H) bytes and is the row's public name. `record_sha256` covers everything else too (card, policy,
-version, probes, ...), because a changed label word changes the answers just as a changed number does.
+`sha256` covers a row's bytes and is its public name. `record_sha256`, the seal, covers the other columns too (card,
+policy, version, probes, ...), because a changed label word changes the answers just as a changed number does.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from math import prod
 
 from store.errors import InvalidRecordError
-from store.records import NewRow
+from store.records import ROWS_V1, NewRow, field_names, rows_layout
+from store.schema import SEALS
 
+DTYPE_BYTES = {"float32": 4, "float16": 2}
 FLOAT_BYTES = 4
+NEWEST_SEAL = max(SEALS)
 LARGEST = 2**31 - 1  # of a version, a shape or a step
 LARGEST_SEED = 2**63 - 1
-REQUIRED = ("tokenizer_sha256", "backbone_name", "template_sha256", "data_sha256")
-PLAIN = tuple(f.name for f in fields(NewRow) if f.name not in {"scope", "probe_shape"})
+REQUIRED = ("kind", "tokenizer_sha256", "backbone_name", "template_sha256", "data_sha256")
+PLAIN = field_names(NewRow, "scope", "layout", "probe_shape")
+"""The fields of a row that are columns as they are."""
 
 
 def row_faults(new: NewRow) -> list[str]:
     """Return every reason why a row cannot be stored; empty when it can."""
     return [
-        *_matrix_faults(new),
+        *_tensor_faults(new),
         *_probe_faults(new),
         *_number_faults(new),
         *text_faults({name: getattr(new.scope, name) for name in ("taskname", "lang", "fingerprint")}, required=True),
@@ -62,10 +66,10 @@ def refuse(what: str, faults: list[str], kind: type[InvalidRecordError] = Invali
 
 
 def seal(values: Mapping[str, object]) -> str:
-    """Return the hash over a whole record, as kept in `record_sha256`.
+    """Return the hash over a row's sealed columns that is kept in `record_sha256`.
 
     Args:
-        values: column name -> value, without row_id and the two hashes' own bookkeeping.
+        values: column name -> value, of the columns that an entry of `SEALS` lists.
 
     Returns:
         Hex sha256 over (name, type, length, bytes) of each value in name order, so no two records share a spelling.
@@ -78,15 +82,20 @@ def seal(values: Mapping[str, object]) -> str:
     return digest.hexdigest()
 
 
-def _matrix_faults(new: NewRow) -> Iterator[str]:
-    expected = new.virtual_tokens * new.hidden_size * FLOAT_BYTES
+def _tensor_faults(new: NewRow) -> Iterator[str]:
     if new.virtual_tokens < 1 or new.hidden_size < 1:
         yield f"the shape ({new.virtual_tokens}, {new.hidden_size}) must be positive"
-    if len(new.data) != expected:
-        yield (
-            f"data has {len(new.data)} bytes, but a float32 matrix of shape "
-            f"({new.virtual_tokens}, {new.hidden_size}) has {expected}"
-        )
+    if new.kind == ROWS_V1 and new.layout != rows_layout(new.virtual_tokens, new.hidden_size):
+        yield f"the layout {new.layout} is not that of {ROWS_V1} with V={new.virtual_tokens}, H={new.hidden_size}"
+    unknown = sorted({dtype for _, dtype, _ in new.layout} - DTYPE_BYTES.keys())
+    expected = sum(DTYPE_BYTES.get(dtype, 0) * prod(shape) for _, dtype, shape in new.layout)
+    if unknown:
+        yield f"the dtype {' and '.join(unknown)} cannot be stored; give {' or '.join(DTYPE_BYTES)}"
+    elif len(new.data) != expected:
+        told = " and ".join(f"{dtype} {name} of shape {shape}" for name, dtype, shape in new.layout) or "no tensor"
+        yield f"data has {len(new.data)} bytes, but {told} has {expected}"
+    if len({name for name, _, _ in new.layout}) < len(new.layout):
+        yield f"two tensors of the layout {new.layout} have one name"
     found = hashlib.sha256(new.data).hexdigest()
     if found != new.sha256:
         yield f"sha256 is {new.sha256!r}, but the data's is {found}"

@@ -7,18 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Executable, create_engine, text
+from sqlalchemy import Executable, create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
 from store import NewRow, Row, Scope, Store, migrate, open_store, triggers
 from store.address import read_address
 from store.database import Database
 from store.migrate import state_of
-from store.schema import metadata
+from store.schema import SEALS, metadata, prompt_row
+from store.sealing import seal
 from tests.postgres import NoPostgresqlError, Server, running_server
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +113,8 @@ def new_row(scope: Scope = SCOPE, *, fill: int = 0, shape: tuple[int, int] = (2,
     data = changes.pop("data", bytes([fill]) * (virtual_tokens * hidden_size * 4))
     values: dict[str, Any] = {
         "scope": scope,
+        "kind": "rows.v1",
+        "layout": (("virtual_tokens", "float32", shape),),
         "data": data,
         "virtual_tokens": virtual_tokens,
         "hidden_size": hidden_size,
@@ -129,6 +134,14 @@ def new_row(scope: Scope = SCOPE, *, fill: int = 0, shape: tuple[int, int] = (2,
         "probe_shape": (1, 3),
     }
     return NewRow(**(values | changes))
+
+
+def row_before_kinds(new: NewRow, version: int) -> Executable:
+    """Return what inserts a row as a program before migration 0003 did, with neither kind nor layout."""
+    rows, columns = new.probe_shape
+    own = {"version": version, "probe_rows": rows, "probe_columns": columns} | asdict(new.scope)
+    values = own | {name: getattr(new, name) for name in SEALS[1] if name not in own}
+    return insert(prompt_row).values(**values, record_sha256=seal(values), created_at=datetime.now(UTC))
 
 
 def content(row: NewRow) -> dict[str, object]:

@@ -20,7 +20,7 @@ from safetensors.torch import save
 
 from promptbank.bank.select import LIVE, stored_rules
 from promptbank.errors import InputError
-from store import Row, Scope, Store
+from store import ROWS_V1, Row, Scope, Store, rows_layout
 
 __all__ = ["export_row", "import_row"]
 
@@ -65,7 +65,10 @@ def read_row(path: Path) -> Row:
 
 def _row(plain: dict[str, Any], data: torch.Tensor, logits: torch.Tensor, path: Path) -> Row:
     try:
+        if "kind" not in plain:  # written by release 0.1.0, which had one kind only
+            plain |= {"kind": ROWS_V1, "layout": rows_layout(plain["virtual_tokens"], plain["hidden_size"])}
         plain |= {
+            "layout": tuple((name, dtype, tuple(shape)) for name, dtype, shape in plain["layout"]),
             "scope": Scope(**plain["scope"]),
             "created_at": datetime.fromisoformat(plain["created_at"]),
             "probe_shape": tuple(plain["probe_shape"]),

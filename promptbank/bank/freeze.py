@@ -22,7 +22,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.run import Trained
-from store import NewEvaluation, NewRow, Row, RowInfo, Store
+from store import ROWS_V1, NewEvaluation, NewRow, Row, RowInfo, Store, rows_layout
 from tasks import Example
 
 __all__ = ["Measured", "freeze_and_measure", "new_row", "record_evaluation"]
@@ -95,6 +95,8 @@ def new_row(
     }
     return NewRow(
         scope=scope_of(card.taskname, card.lang, backbone),
+        kind=ROWS_V1,
+        layout=rows_layout(*trained.table.shape),
         data=table,
         virtual_tokens=trained.table.shape[0],
         hidden_size=trained.table.shape[1],

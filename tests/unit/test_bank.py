@@ -1,7 +1,9 @@
 """The bank: a task is learnt, frozen and served from its bytes; another task changes none of them."""
 
 import json
+import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +23,12 @@ from promptbank.errors import (
     TrainingError,
     UnknownTaskError,
 )
-from promptbank.model.backbone import Backbone
+from promptbank.model.backbone import Backbone, load_backbone
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import Silent, StepReport
 from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
 from tasks import DataError, InputRecord, TaskError, parse_spec
-from tests.stores import behind_triggers
+from tests.stores import ROOT, behind_triggers
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, SPLIT, card_of, examples_of
 
@@ -400,3 +402,40 @@ def test_virtual_tokens_out_of_reach_of_local_layers_are_reported(
     examples = [replace(e, fields={"sentence": "is"}) for e in examples_of(4)]
     learnt = learn_task(fresh_store, backbone, card_of(BEFORE), examples, examples, CONFIG, home=tmp_path)
     assert any("local layers" in warning for warning in learnt.warnings) is warned
+
+
+RELEASE = ROOT / "tests/fixtures/release_0_1_0"
+
+
+@pytest.fixture
+def old_bank(tmp_path: Path) -> Iterator[Store]:
+    """The bank that release 0.1.0 wrote; see `tests/unit/test_store_release_0_1_0.py`."""
+    with open_store(str(shutil.copy(RELEASE / "bank.db", tmp_path / "old.db"))) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def old_backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    folder = tmp_path_factory.mktemp("release")
+    return load_backbone(str(shutil.copytree(RELEASE / "backbone", folder / "backbone")), home=folder)
+
+
+def test_rows_of_release_0_1_0_answer_as_they_did(old_bank: Store, old_backbone: Backbone) -> None:
+    expected = json.loads((RELEASE / "expected.json").read_text(encoding="utf-8"))
+    asked = [
+        {"taskname": a["taskname"], "lang": a["lang"], "sentence": expected["sentence"]} for a in expected["answers"]
+    ]
+    for said, answer in zip(expected["answers"], ask(Desk(old_bank, old_backbone), *asked), strict=True):
+        found = answer.as_dict()
+        for name in ("probabilities", "margin"):
+            assert found.pop(name, {}) == pytest.approx(said.pop(name, {}), abs=1e-4)
+        assert found == said
+
+
+def test_a_row_that_release_0_1_0_exported_is_the_one_it_had(old_bank: Store, tmp_path: Path) -> None:
+    row = read_row(RELEASE / "row.safetensors")
+    kept = old_bank.rows.get(row.scope, row.version)
+    assert replace(row, row_id=kept.row_id) == kept
+    assert import_row(old_bank, RELEASE / "row.safetensors", live=False).version == kept.version
+    export_row(kept, tmp_path / "again.safetensors")
+    assert replace(read_row(tmp_path / "again.safetensors"), row_id=kept.row_id) == kept

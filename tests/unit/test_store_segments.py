@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from store import InvalidRecordError, SchemaError, Store, StoredSegment, migrate, open_store, schema_state
 from store.address import read_address
 from store.database import Database
 from store.migrate import MIGRATION_LOCK, migrations_config
-from tests.stores import SCOPE, filled, start_script
+from store.schema import SEALS, prompt_row
+from tests.stores import SCOPE, new_row, outside, row_before_kinds, start_script
 
 ENGINE = "marian:" + "e" * 64
 BATCH = 40  # segments in a batch of the child processes below
@@ -252,8 +253,8 @@ def old_url(empty_url: str) -> str:
             command.upgrade(migrations_config(connection), "0001")
         with database.read() as connection:
             assert not {"segment", "override"} & set(inspect(connection).get_table_names())
+    outside(empty_url, *(row_before_kinds(new_row(fill=version), version) for version in (1, 2)))
     with old_store(empty_url) as store:
-        filled(store, 2)
         store.aliases.move(SCOPE, 1, reason="r")
         store.cards.add("mood", "en", '{"a": 1}', "s1")
         store.runs.start("r1", "train", "{}", "d")
@@ -267,7 +268,9 @@ def old_store(url: str) -> Store:
 
 
 def said_of(store: Store) -> tuple[object, ...]:
-    rows = [store.rows.get(SCOPE, info.version) for info in store.rows.list()]
+    columns = (prompt_row.c[name] for name in (*SEALS[1], "row_id", "record_sha256", "created_at"))
+    with store._database.read() as connection:
+        rows = connection.execute(select(*columns).order_by(prompt_row.c.row_id)).all()
     run = (store.runs.get("r1"), store.runs.metrics("r1"))
     return rows, store.aliases.history(SCOPE), store.cards.list(), run, store.revision()
 
@@ -279,6 +282,7 @@ def test_a_bank_of_the_first_schema_keeps_all_it_holds_and_takes_segments(old_ur
     assert migrate(old_url)[0] == "0001"
     with open_store(old_url) as store:
         assert said_of(store) == before
+        assert [store.rows.get(SCOPE, version).data for version in (1, 2)] == [bytes([1]) * 24, bytes([2]) * 24]
         assert store.check() == []
         assert store.segments.remember(ENGINE, [segment("a")]) == 1
         assert store.overrides.apply("en", "sv", {"h": "{}"}) == 1
