@@ -12,7 +12,12 @@ subclasses named here, to exit codes and statuses in one table (``promptbank.pro
     ├── BackboneMismatchError   a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError        nothing is frozen under this name (carries near names)
     ├── AmbiguousLanguageError  several languages are frozen and the request names none
-    └── BackboneError           in ``promptbank.model.backbone.errors``: a backbone cannot be found, fetched or used
+    └── BackboneError           a backbone cannot be found, fetched or used
+        ├── UnknownBackboneError    no built-in name, folder, file or hub repository is meant (carries near names)
+        ├── UnusableBackboneError   it is there and cannot serve: not causal, no end token, no safetensors weights, ...
+        ├── FetchError              it could not be downloaded, or what came is not what was published
+        │   └── HubUnreachableError the model hub does not answer, refuses, or is switched off
+        └── BackboneStorageError    the cache folder cannot be written (rights, a file in the way, a full disk)
 """
 
 
@@ -50,3 +55,27 @@ class UnknownTaskError(PromptBankError):
 
 class AmbiguousLanguageError(PromptBankError):
     """A request names a task that is frozen in several languages, and no language."""
+
+
+class BackboneError(PromptBankError):
+    """A backbone cannot be found, fetched or used."""
+
+
+class UnknownBackboneError(BackboneError):
+    """A reference names no backbone."""
+
+
+class UnusableBackboneError(BackboneError):
+    """A model is there, but promptbank cannot use it as a frozen GPT."""
+
+
+class FetchError(BackboneError):
+    """A download failed or delivered something else than was published."""
+
+
+class HubUnreachableError(FetchError):
+    """The model hub cannot be reached, or may not be (offline)."""
+
+
+class BackboneStorageError(BackboneError):
+    """The cache of converted backbones cannot be written."""

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["sha256_of", "write_atomically"]
+from promptbank.errors import ConfigError
+
+__all__ = ["sha256_of", "write_atomically", "write_text", "writing"]
 
 
 @contextmanager
@@ -36,3 +38,30 @@ def sha256_of(path: Path) -> str:
     """Return the hex sha256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write a file that the user named into one helpful line.
+
+    Raises:
+        ConfigError: it is a folder, lies in none, or cannot be written.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it with --out")
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigError(
+            f"{path} cannot be written ({exc.strerror}); choose another --out, in a folder that is there"
+        ) from exc
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file that the user named, whole or not at all.
+
+    Raises:
+        ConfigError: see `writing`.
+    """
+    with writing(path), write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

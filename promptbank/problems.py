@@ -1,7 +1,7 @@
 """The one table from errors to HTTP statuses, problem types and exit codes.
 
-The first class that an error is an instance of decides, so the special ones stand before their bases. A test walks all
-public exceptions of all rooms and finds each of them here.
+The first class that an error is an instance of decides, so special classes stand before their bases. A test walks all
+public exceptions of all rooms and finds each of them here. Importing it imports no torch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from promptbank.errors import (
     AmbiguousLanguageError,
+    BackboneError,
     BackboneMismatchError,
     BodyTooLargeError,
     ConfigError,
@@ -19,7 +20,6 @@ from promptbank.errors import (
     TrainingError,
     UnknownTaskError,
 )
-from promptbank.model.backbone.errors import BackboneError
 from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
 from tasks import TaskError
 from translate.errors import TranslateError

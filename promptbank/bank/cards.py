@@ -27,9 +27,19 @@ from tasks import (
     read_jsonl,
     sample_path,
     split_dev,
+    variant_names,
 )
 
-__all__ = ["Found", "TrainSplit", "add_cards", "chosen_card", "examples_of", "known_cards", "splits_or_samples"]
+__all__ = [
+    "Found",
+    "TrainSplit",
+    "add_cards",
+    "cards_by_origin",
+    "chosen_card",
+    "examples_of",
+    "known_cards",
+    "splits_or_samples",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,14 @@ def known_cards(store: Store) -> list[TaskCard]:
     """Return the built-in cards and the bank's own, which win where both have a task."""
     stored = [parse_card(json.loads(s.card_json), source=f"{s.taskname}:{s.lang}") for s in store.cards.list()]
     return [*builtin_cards(), *stored]
+
+
+def cards_by_origin(store: Store) -> list[tuple[TaskCard, str]]:
+    """Return every card with where it is from: "built-in", "variant NAME" or "bank"."""
+    builtin = builtin_cards()
+    found = [(card, "built-in") for card in builtin]
+    found += [(card, f"variant {name}") for name in variant_names() for card in builtin_cards(name)]
+    return found + [(card, "bank") for card in known_cards(store)[len(builtin) :]]
 
 
 def chosen_card(store: Store, task: str | None, lang: str | None, card: str | None) -> TaskCard:

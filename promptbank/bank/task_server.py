@@ -1,4 +1,4 @@
-"""The desk: answers records by task name, for the CLI and the service alike.
+"""The server: answers records by task name, for the CLI and the service alike.
 
 Rows are read once and kept; the store's revision number, one small query a request, tells when something was added or
 moved, so new rows are served without a restart and every replica sees them.
@@ -17,7 +17,7 @@ from promptbank.model.forward import LanguageModel
 from store import Store, StoreError, StoreUnavailableError
 from tasks import DataError, InputRecord, TaskError, TaskRef, example_from, parse_spec
 
-__all__ = ["Desk", "Question"]
+__all__ = ["Question", "TaskServer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Question:
     lang: str | None = None
 
 
-class Desk:
+class TaskServer:
     """Answers questions with one backbone and one store, one call at a time.
 
     Args:
@@ -95,8 +95,8 @@ class _Rows:
     Without that, each record of a request would wait for the same connection to time out.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, server: TaskServer) -> None:
+        self._server = server
         self._fresh = False
         self._unreached: StoreUnavailableError | None = None
 
@@ -105,9 +105,9 @@ class _Rows:
             raise self._unreached
         try:
             if not self._fresh:
-                self._desk.refresh()
+                self._server.refresh()
                 self._fresh = True
-            return self._desk.kept(ref, lang)
+            return self._server.kept(ref, lang)
         except StoreUnavailableError as exc:
             self._unreached = exc
             raise

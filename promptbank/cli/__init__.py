@@ -1,6 +1,6 @@
-"""The command line: one file a noun, thin commands over `promptbank.bank`.
+"""The command line, one file a noun: options, one call of a use case, one way of printing.
 
-Importing it imports no torch, so ``--help`` is quick; commands import what they need when they run.
+Importing it imports no torch, so ``--help`` is quick; a command imports its use case when it runs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ def build_app() -> typer.Typer:
         compare,
         config,
         db,
+        evaluate,
         experiments,
-        learn,
         mt,
         predict,
         serve,
         tasks,
+        train,
         translate,
     )
 
@@ -41,17 +42,10 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (learn, predict, serve, translate, experiments, baseline, compare):
-        module.register(app)
-    for name, group in (
-        ("tasks", tasks),
-        ("bank", bank),
-        ("backbone", backbone),
-        ("mt", mt),
-        ("db", db),
-        ("config", config),
-    ):
-        app.add_typer(group.app, name=name)
+    for verb in (train, evaluate, predict, serve, translate, experiments, baseline, compare):
+        app.add_typer(verb.app)
+    for noun in (tasks, bank, backbone, mt, db, config):
+        app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 
 

@@ -1,4 +1,4 @@
-"""``promptbank bank``."""
+"""``promptbank bank``: what is in the bank."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import CHECK_SAID_NO, Common, Json, command
-from promptbank.cli.output import print_json, print_table, say
+from promptbank.bank.session import Bank
+from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.output import print_done, print_facts, print_json, print_table, say
 
 app = typer.Typer(help="The frozen rows.", no_args_is_help=True)
 
 Spec = Annotated[str, typer.Argument(help="taskname[:lang][@version]")]
+COLUMNS = ("taskname", "lang", "version", "aliases", "backbone", "virtual_tokens", "sha256", "created_at")
 
 
-@command(app, "list")
+@app.command("list", cls=Command)
 def list_(
-    common: Common,
+    ctx: Context,
     everything: Annotated[bool, typer.Option("--all", help="All versions, not only the live ones.")] = False,
     json: Json = False,
 ) -> None:
@@ -25,25 +27,27 @@ def list_(
 
     Example: promptbank bank list
     """
-    from promptbank.cli import holdings
+    from promptbank.bank.rows import list_rows, row_facts
 
-    holdings.list_rows(common.settings, everything=everything, as_json=json)
+    with Bank(ctx.settings) as bank:
+        print_table(map(row_facts, list_rows(bank, everything=everything)), COLUMNS, as_json=json)
 
 
-@command(app, "show")
-def show(common: Common, spec: Spec, json: Json = False) -> None:
+@app.command("show", cls=Command)
+def show(ctx: Context, spec: Spec, json: Json = False) -> None:
     """Print all that is known of a row: template, training, evaluations, moves of its alias.
 
     Example: promptbank bank show sentiment-task
     """
-    from promptbank.cli import holdings
+    from promptbank.bank.rows import describe_row
 
-    holdings.show_row(common.settings, spec, as_json=json)
+    with Bank(ctx.settings) as bank:
+        print_facts(describe_row(bank, spec), as_json=json)
 
 
-@command(app, "verify")
+@app.command("verify", cls=Command)
 def verify(
-    common: Common,
+    ctx: Context,
     logits: Annotated[
         bool, typer.Option("--logits", help="Also compute the probe logits again and compare bits.")
     ] = False,
@@ -53,38 +57,39 @@ def verify(
 
     Example: promptbank bank verify
     """
-    from promptbank.cli import holdings
+    from promptbank.bank import rows
+    from promptbank.cli.progress import counting
 
-    found = holdings.verify(common.settings, logits=logits)
+    with Bank(ctx.settings, say) as bank, counting() as show:
+        found = rows.verify(bank, logits=logits, on_row=lambda done, total: show(done, total, "rows checked"))
     if json:
         print_json({"rows": found.rows, "skipped": found.skipped, "faults": list(found.faults)})
     for fault in found.faults:
         say(f"fault: {fault}")
-    say(
-        f"{found.rows} rows checked, {len(found.faults)} faults"
-        + (f", {found.skipped} skipped" if found.skipped else "")
-    )
+    skipped = f", {found.skipped} skipped" if found.skipped else ""
+    say(f"{found.rows} rows checked, {len(found.faults)} faults{skipped}")
     if found.faults:
         raise typer.Exit(CHECK_SAID_NO)
 
 
-@command(app, "rollback")
-def rollback(common: Common, spec: Spec, json: Json = False) -> None:
+@app.command("rollback", cls=Command)
+def rollback(ctx: Context, spec: Spec, json: Json = False) -> None:
     """Move a task's live alias to the version before, or to the named one.
 
     Example: promptbank bank rollback sentiment-task
     """
-    from promptbank.cli import holdings
+    from promptbank.bank import rows
 
-    scope, before, after = holdings.rollback(common.settings, spec)
-    if json:
-        print_json({"taskname": scope.taskname, "lang": scope.lang, "from": before, "to": after})
-    say(f"{scope.taskname}:{scope.lang} went back from version {before or 'none'} to {after}")
+    with Bank(ctx.settings) as bank:
+        scope, before, after = rows.rollback(bank, spec)
+    facts = {"taskname": scope.taskname, "lang": scope.lang, "from": before, "to": after}
+    told = f"{scope.taskname}:{scope.lang} went back from version {before or 'none'} to {after}"
+    print_done(told, facts, as_json=json)
 
 
-@command(app, "export")
+@app.command("export", cls=Command)
 def export(
-    common: Common,
+    ctx: Context,
     spec: Spec,
     out: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     json: Json = False,
@@ -93,28 +98,27 @@ def export(
 
     Example: promptbank bank export sentiment-task --out sentiment-task.safetensors
     """
-    from promptbank.cli import holdings
+    from promptbank.bank.rows import export_task
 
-    row, path = holdings.export(common.settings, spec, out)
+    with Bank(ctx.settings) as bank:
+        row, path = export_task(bank, spec, out)
     size = path.stat().st_size
-    if json:
-        print_json({"path": str(path), "bytes": size, "version": row.version, "sha256": row.sha256})
-    say(f"{row.scope.taskname}:{row.scope.lang}@{row.version} written to {path}, {size} bytes")
+    facts = {"path": str(path), "bytes": size, "version": row.version, "sha256": row.sha256}
+    told = f"{row.scope.taskname}:{row.scope.lang}@{row.version} written to {path}, {size} bytes"
+    print_done(told, facts, as_json=json)
 
 
-@command(app, "import")
+@app.command("import", cls=Command)
 def import_(
-    common: Common, path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")], json: Json = False
+    ctx: Context, path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")], json: Json = False
 ) -> None:
     """Add an exported row under the next version and make it live; one that is there already is not added again.
 
     Example: promptbank bank import sentiment-task.safetensors
     """
-    from promptbank.cli import holdings
+    from promptbank.bank.exchange import import_row
 
-    row = holdings.import_(common.settings, path)
-    if json:
-        print_table(
-            [{"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version}], (), as_json=True
-        )
-    say(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is in the bank and live")
+    with Bank(ctx.settings) as bank:
+        row = import_row(bank.store, path)
+    facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version}
+    print_done(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is in the bank and live", facts, as_json=json)

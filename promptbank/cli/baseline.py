@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, Lang, Out, command
+from promptbank.cli.command import Command, Context, Data, Json, Lang, Out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "baseline")(baseline)
+app = typer.Typer()
 
 
+@app.command("baseline", cls=Command)
 def baseline(
-    common: Common,
+    ctx: Context,
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
     lang: Lang = None,
     data: Data = None,
@@ -55,7 +54,7 @@ def baseline(
     from promptbank.lab.experiments.baseline import BaselineSettings
 
     asked = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
-    _run(common.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), out, as_json=json)
+    _run(ctx.settings, (task, lang, card), data, asked, tuple(calibrate or ("none", "diag")), out, as_json=json)
 
 
 def _run(

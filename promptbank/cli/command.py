@@ -1,116 +1,198 @@
-"""How every command is made: the shared options, one line for an expected error, exit codes.
+"""What every command shares: options, resolved settings, one line for an expected error, and exit codes.
+
+Typer cannot share options between commands, so this does it as Click does: a command class that adds its parameters.
+A command is ``@app.command("list", cls=Command)`` on a function that takes a `Context`.
 
 Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong usage, 3 a check said no.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
+from typer.core import TyperCommand
 
-from promptbank.cli.training import TRAINING, TrainingOptions
 from promptbank.config import Origin, Settings, load_settings
+from promptbank.errors import ConfigError
 
-__all__ = ["CHECK_SAID_NO", "Common", "Data", "Json", "Lang", "Out", "command"]
+__all__ = [
+    "CHECK_SAID_NO",
+    "Card",
+    "Command",
+    "Context",
+    "Data",
+    "Json",
+    "Lang",
+    "Out",
+    "Task",
+    "TrainingCommand",
+    "TrainingContext",
+    "with_run_file",
+]
 
 CHECK_SAID_NO = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
 Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
+Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
-
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_SHARED: dict[str, Any] = {
-    # a text: as a path, "" would be the working folder
-    "home": Annotated[str | None, typer.Option(metavar="<path>", help="Folder of the bank. [env: PROMPTBANK_HOME]")],
-    "db": Annotated[str | None, typer.Option(help="Database URL, SQLite or PostgreSQL. [env: PROMPTBANK_DB]")],
-    "backbone": Annotated[
-        str | None, typer.Option(help="Built-in name, path, GGUF or hub id. [env: PROMPTBANK_BACKBONE]")
-    ],
-    "threads": Annotated[int | None, typer.Option(help="Threads of torch. [env: PROMPTBANK_THREADS]")],
-    "debug": Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")],
-}
+Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
 
 
-@dataclass(frozen=True)
-class Common:
-    """The shared options of a call, resolved.
+class Context(typer.Context):
+    """The context of a running command.
 
     Attributes:
-        settings: what they and the environment give.
-        origins: where each value came from.
+        settings: what options, environment and ``config.toml`` give.
+        origins: where each setting came from.
     """
 
     settings: Settings
     origins: list[Origin]
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register ``function(common, ...)`` as a command that also takes the shared options.
+class TrainingContext(Context):
+    """The context of a command that trains.
 
-    A parameter ``training`` of type `TrainingOptions` stands for the training options.
+    Attributes:
+        training: training options by name; None where an option was not given.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(function, eval_str=True)
-        mine = list(own.parameters.values())[1:]
-        trains = any(p.name == "training" for p in mine)
-        added = _SHARED if not trains else {**TRAINING, **_SHARED}
-        parameters = [p.replace(kind=_KEYWORD) for p in mine if p.name != "training"]
-        parameters += [
-            inspect.Parameter(key, _KEYWORD, default=False if key == "debug" else None, annotation=kind)
-            for key, kind in added.items()
-        ]
+    training: Mapping[str, object]
 
-        @functools.wraps(function)
-        def run(**given: Any) -> None:
-            flags = {key: given.pop(key) for key in _SHARED}
-            if trains:
-                given["training"] = TrainingOptions({key: given.pop(key) for key in TRAINING})
-            with _expected_errors(debug=bool(flags.pop("debug"))):
-                function(Common(*load_settings(flags, os.environ)), **given)
+    def training_settings(self) -> dict[str, object]:
+        """Return the training settings that are given: options win over the run file.
 
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name)(run)
-        return function
-
-    return register
+        Raises:
+            ConfigError: the run file cannot be read.
+        """
+        return with_run_file(self.training)
 
 
-class _expected_errors:  # noqa: N801 - reads as a context manager
+def with_run_file(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that are given, and beneath them the settings of the file that ``run_file`` names."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {**_run_file(given.pop("run_file", None)), **given}
+
+
+def _shared(
+    # a text: as a path, "" would be the working folder
+    home: Annotated[
+        str | None, typer.Option(metavar="<path>", help="Folder of the bank. [env: PROMPTBANK_HOME]")
+    ] = None,
+    db: Annotated[str | None, typer.Option(help="Database URL, SQLite or PostgreSQL. [env: PROMPTBANK_DB]")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Built-in name, path, GGUF or hub id. [env: PROMPTBANK_BACKBONE]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch. [env: PROMPTBANK_THREADS]")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
+) -> None:
+    """Declare the options of every command."""
+
+
+def _training(
+    run_file: Annotated[Path | None, typer.Option("--run-file", help="TOML file of settings; options win.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")] = None,
+    init: Annotated[str | None, typer.Option(help="text, labels, vocabulary, nearest or from:taskname[:lang].")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most passes over the rows. Default: 10, more if rows are few.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all, 4 or more.")
+    ] = None,
+    dev_fraction: Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")] = None,
+    restarts: Annotated[int | None, typer.Option(help="Times to begin again when all answers are the same.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    calibrate: Annotated[
+        bool | None, typer.Option("--calibrate/--no-calibrate", help="Take off what is answered when nothing is asked.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+) -> None:
+    """Declare the options of every command that trains."""
+
+
+class Command(TyperCommand):
+    """A command that takes the shared options and tells an expected error in one line."""
+
+    context_class = Context
+    declared: ClassVar[Sequence[Callable[..., None]]] = (_shared,)
+
+    def __init__(self, name: str | None, **given: Any) -> None:
+        super().__init__(name, **given)
+        for function in self.declared:  # Typer makes the options of a function, here of one that nobody calls
+            app = typer.Typer(add_completion=False)
+            app.command()(function)
+            self.params = [*self.params, *typer.main.get_command(app).params]
+
+    def invoke(self, ctx: object) -> object:
+        """Resolve the settings and run the command."""
+        assert isinstance(ctx, Context)  # noqa: S101 - context_class makes it so
+        flags = {name: ctx.params.pop(name) for name in _names(_shared)}
+        with _expected_errors(debug=bool(flags.pop("debug"))):
+            ctx.settings, ctx.origins = load_settings(flags, os.environ)
+            return super().invoke(ctx)
+
+
+class TrainingCommand(Command):
+    """A command that takes the training options too; its function takes a `TrainingContext`."""
+
+    context_class = TrainingContext
+    declared = (_training, _shared)
+
+    def invoke(self, ctx: object) -> object:
+        """Set the training options aside and run the command."""
+        assert isinstance(ctx, TrainingContext)  # noqa: S101 - context_class makes it so
+        ctx.training = {name: ctx.params.pop(name) for name in _names(_training)}
+        return super().invoke(ctx)
+
+
+def _names(declared: Callable[..., None]) -> list[str]:
+    return list(inspect.signature(declared).parameters)
+
+
+@contextmanager
+def _expected_errors(*, debug: bool) -> Iterator[None]:
     """Turn an expected error into one line on stderr and exit code 1."""
-
-    def __init__(self, *, debug: bool) -> None:
-        self._debug = debug
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or self._debug or isinstance(error, (typer.Exit, typer.BadParameter)):
-            return
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except BaseException as error:
+        if debug:
+            raise
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0)
+            raise typer.Exit(0) from error
         if isinstance(error, KeyboardInterrupt):
             typer.echo("interrupted; the same command goes on from where it was", err=True)
-            raise typer.Exit(130)
-        if _is_expected(error):
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from error
+            raise typer.Exit(130) from error
+        if not _is_expected(error):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _is_expected(error: BaseException) -> bool:
-    from promptbank.problems import EXPECTED  # imports torch, which a plain --help should not
+    from promptbank.problems import EXPECTED  # imports every room; a command that works needs only some
 
     return isinstance(error, EXPECTED)
+
+
+def _run_file(path: object) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"the run file {path} cannot be read: {exc}") from exc

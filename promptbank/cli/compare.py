@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, Lang, Out, command
+from promptbank.cli.command import Command, Context, Data, Json, Lang, Out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +37,12 @@ SCORES = ("method", "score", "sd")
 COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "compare")(compare)
+app = typer.Typer()
 
 
+@app.command("compare", cls=Command)
 def compare(
-    common: Common,
+    ctx: Context,
     task: Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")],
     lang: Lang = None,
     data: Data = None,
@@ -96,7 +95,7 @@ def compare(
     named += [Named(then, then_data)] if then is not None else []
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
-    _run(common.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
+    _run(ctx.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
 
 
 def _rates(given: Sequence[str]) -> dict[str, float]:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from promptbank.cli.output import print_json, print_table, say, write_text, writing
+from promptbank.cli.output import print_json, print_table, say
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
-from promptbank.files import sha256_of
+from promptbank.files import sha256_of, write_text, writing
 from promptbank.mt.languages import Languages
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve

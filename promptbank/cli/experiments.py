@@ -7,23 +7,17 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, Lang, Out, command
-from promptbank.cli.training import TrainingOptions
+from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task, TrainingCommand, TrainingContext
 
-Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
-Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
 Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for name, function in (("crossval", crossval), ("curve", curve), ("sweep", sweep), ("continual", continual)):
-        command(app, name)(function)
+app = typer.Typer()
 
 
+@app.command("crossval", cls=TrainingCommand)
 def crossval(
-    common: Common,
-    training: TrainingOptions,
+    ctx: TrainingContext,
     task: Task,
     lang: Lang = None,
     data: Data = None,
@@ -51,15 +45,18 @@ def crossval(
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
     from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
     chosen = experimenting.Chosen(task, lang, card, data)
     arms = experimenting.ArmsAsked(other or [], provenance)
-    experimenting.crossval(common.settings, chosen, training.config(), folds, arms, out, as_json=json)
+    experimenting.crossval(
+        ctx.settings, chosen, checked_config(ctx.training_settings()), folds, arms, out, as_json=json
+    )
 
 
+@app.command("curve", cls=TrainingCommand)
 def curve(
-    common: Common,
-    training: TrainingOptions,
+    ctx: TrainingContext,
     task: Task,
     lang: Lang = None,
     data: Data = None,
@@ -89,17 +86,20 @@ def curve(
     Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
     """
     from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
-    if start and training.given["init"]:
+    if start and ctx.training["init"]:
         raise typer.BadParameter("--init beside --start: name every start with --start")
     chosen = experimenting.Chosen(task, lang, card, data)
     plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
-    experimenting.curve(common.settings, chosen, training.config(), plan, other or [], out, as_json=json)
+    experimenting.curve(
+        ctx.settings, chosen, checked_config(ctx.training_settings()), plan, other or [], out, as_json=json
+    )
 
 
+@app.command("sweep", cls=TrainingCommand)
 def sweep(
-    common: Common,
-    training: TrainingOptions,
+    ctx: TrainingContext,
     task: Task,
     lang: Lang = None,
     data: Data = None,
@@ -121,15 +121,17 @@ def sweep(
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """
     from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
     chosen = experimenting.Chosen(task, lang, card, data)
-    config = training.config()
+    config = checked_config(ctx.training_settings())
     plan = experimenting.SweepPlan(settings=settings, folds=folds, rungs=rungs, seed=config.seed)
-    experimenting.sweep(common.settings, chosen, config, plan, keep_out, out, as_json=json)
+    experimenting.sweep(ctx.settings, chosen, config, plan, keep_out, out, as_json=json)
 
 
+@app.command("continual", cls=Command)
 def continual(
-    common: Common,
+    ctx: Context,
     stream: Annotated[Path, typer.Argument(help="TOML file of the tasks in their order.")],
     contrast: Annotated[bool, typer.Option(help="Fine-tune a copy of the backbone on the same stream too.")] = True,
     out: Out = None,
@@ -144,4 +146,4 @@ def continual(
     """
     from promptbank.cli import experimenting
 
-    experimenting.continual(common.settings, stream, out, contrast=contrast, as_json=json)
+    experimenting.continual(ctx.settings, stream, out, contrast=contrast, as_json=json)

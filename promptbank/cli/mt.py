@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from promptbank.cli import mt_sets
-from promptbank.cli.command import Common, Json, command
+from promptbank.cli.command import Command, Context, Json
 
 app = typer.Typer(help="Translation: engines and models, labels, review.", no_args_is_help=True)
 corpus = typer.Typer(help="The pairs of sentences they learn from.", no_args_is_help=True)
@@ -25,9 +25,9 @@ HeldOut = Annotated[
 Sets = Annotated[list[Path] | None, typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")]
 
 
-@command(corpus, "build")
+@corpus.command("build", cls=Command)
 def build(
-    common: Common,
+    ctx: Context,
     data: Files,
     held_out: HeldOut = None,
     langpair: Pair = "en-sv",
@@ -65,12 +65,12 @@ def build(
         "values": values, "aligned": aligned,
     }  # fmt: skip
     asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, augment, seed)
-    corpora.build(common.settings, asked, name, as_json=json)
+    corpora.build(ctx.settings, asked, name, as_json=json)
 
 
-@command(corpus, "filter")
+@corpus.command("filter", cls=Command)
 def filter_(
-    _common: Common,
+    _ctx: Context,
     data: Files,
     held_out: HeldOut = None,
     langpair: Pair = "en-sv",
@@ -88,9 +88,9 @@ def filter_(
     corpora.sift(asked, out, dropped, as_json=json)
 
 
-@command(corpus, "stats")
+@corpus.command("stats", cls=Command)
 def stats(
-    common: Common,
+    ctx: Context,
     name: Annotated[str, typer.Argument(help="Name below <home>/mt, or a folder.")] = "en-sv",
     json: Json = False,
 ) -> None:
@@ -100,12 +100,12 @@ def stats(
     """
     from promptbank.cli import corpora
 
-    corpora.corpus_stats(common.settings, name, as_json=json)
+    corpora.corpus_stats(ctx.settings, name, as_json=json)
 
 
-@command(app, "train")
+@app.command("train", cls=Command)
 def train(
-    common: Common,
+    ctx: Context,
     arch: Annotated[
         str, typer.Option(help="backbone: the GPT that prompts use; marian: a small model from scratch.")
     ] = "backbone",
@@ -163,12 +163,12 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     asked = translators.TrainAsked(arch, method, rank, corpus, out, start, snapshot, sets or [], given)
-    translators.train(common.settings, asked)
+    translators.train(ctx.settings, asked)
 
 
-@command(app, "pack")
+@app.command("pack", cls=Command)
 def pack(
-    common: Common,
+    ctx: Context,
     engine: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder that `mt train` made.")] = "en-sv-full",
     out: Annotated[Path | None, typer.Option(help="Folder to make; <home>/mt/<engine>-packed/model if absent.")] = None,
     megabytes: Annotated[float, typer.Option(help="Most of all files together, in millions of bytes.")] = 20.0,
@@ -190,4 +190,4 @@ def pack(
     """
     from promptbank.cli import translators
 
-    translators.pack(common.settings, engine, out, round(1e6 * megabytes), coding, rank, corpus, as_json=json)
+    translators.pack(ctx.settings, engine, out, round(1e6 * megabytes), coding, rank, corpus, as_json=json)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promptbank.cli.output import write_text
 from promptbank.cli.progress import counting
+from promptbank.files import write_text
 from translate.pipeline.memory import Step
 
 __all__ = ["Rounds", "progress"]

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import CHECK_SAID_NO, Common, Json, command
-from promptbank.cli.output import print_json, print_table, say, write_text
+from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.output import print_json, print_table, say
 from promptbank.cli.translate import Beam, EngineName, Src, Tgt
+from promptbank.files import write_text
 
 __all__ = ["register"]
 
@@ -22,14 +23,14 @@ LabelFile = Annotated[Path, typer.Argument(help="labels.<lang>.toml")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "engines")(engines)
-    command(app, "score")(score)
-    command(app, "status")(status)
+    app.command("engines", cls=Command)(engines)
+    app.command("score", cls=Command)(score)
+    app.command("status", cls=Command)(status)
     app.add_typer(labels, name="labels")
     app.add_typer(review, name="review")
 
 
-def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
+def engines(ctx: Context, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
     """List the engines that this machine has for a pair; the first available one is what --engine auto takes.
 
     Example: promptbank mt engines --src en --tgt sv
@@ -37,7 +38,7 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
     from promptbank.mt.engines.provider import EngineRequest
     from promptbank.mt.engines.providers import offers
 
-    found = offers(EngineRequest(src, tgt, None, common.settings))
+    found = offers(EngineRequest(src, tgt, None, ctx.settings))
     auto = next((offer for offer in found if offer.available), None)
     rows = [
         {
@@ -53,7 +54,7 @@ def engines(common: Common, src: Src = "en", tgt: Tgt = "sv", json: Json = False
 
 
 def score(
-    common: Common,
+    ctx: Context,
     sets: Annotated[list[Path], typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")],
     src: Src = "en",
     tgt: Tgt = "sv",
@@ -75,12 +76,12 @@ def score(
     from promptbank.cli.translating import TranslateAsked
 
     asked = TranslateAsked(src, tgt, "", beam)
-    scoring.score(common.settings, asked, engine or ["auto"], sets, rows, out, as_json=json)
+    scoring.score(ctx.settings, asked, engine or ["auto"], sets, rows, out, as_json=json)
 
 
-@command(labels, "init")
+@labels.command("init", cls=Command)
 def init(
-    common: Common,
+    ctx: Context,
     src: Src = "en",
     tgt: Tgt = "sv",
     task: Annotated[list[str] | None, typer.Option("--task", help="taskname; repeatable. Default: all cards.")] = None,
@@ -101,18 +102,18 @@ def init(
 
     path = out or Path(f"labels.{tgt}.toml")
     known = load_inventory(path) if path.is_file() else shipped_inventory(src, tgt)
-    with opened_store(common.settings) as store:
+    with opened_store(ctx.settings) as store:
         every = [card for card in known_cards(store) if card.lang == src]
         cards = [chosen_card(store, name, src, None) for name in task] if task else every
         asked = TranslateAsked(src, tgt, engine, beam)
-        made = proposed(cards, known, the_engine(common.settings, asked), BankMemory(store))
+        made = proposed(cards, known, the_engine(ctx.settings, asked), BankMemory(store))
     write_text(path, dump_inventory(made))
     waiting = sum(d.status == "auto" for section in made.decisions.values() for d in section.values())
     say(f'{path}: {waiting} entries wait for status = "approved"')
 
 
-@command(labels, "check")
-def check(_common: Common, file: LabelFile, json: Json = False) -> None:
+@labels.command("check", cls=Command)
+def check(_ctx: Context, file: LabelFile, json: Json = False) -> None:
     """Check a file of decisions: collisions, placeholders, ids; exit code 3 when something is wrong.
 
     Example: promptbank mt labels check labels.sv.toml
@@ -137,9 +138,9 @@ def check(_common: Common, file: LabelFile, json: Json = False) -> None:
     print_table(rows, ("section", "entries", "auto"), as_json=json)
 
 
-@command(review, "apply")
+@review.command("apply", cls=Command)
 def apply(
-    common: Common,
+    ctx: Context,
     file: Annotated[Path, typer.Argument(help="review.csv of a translated folder, with decisions in it.")],
     src: Annotated[str | None, typer.Option(help="Source language, where the file does not say it.")] = None,
     tgt: Annotated[str | None, typer.Option(help="Target language, where the file does not say it.")] = None,
@@ -157,7 +158,7 @@ def apply(
 
     decided, items = read_decisions(file)
     pair = decided_pair(items, src, tgt)
-    with opened_store(common.settings) as store:
+    with opened_store(ctx.settings) as store:
         apply_overrides(store, *pair, decided)
     counts = {"applied": len(decided), "dropped": sum(override.drop for override in decided.values())}
     if json:
@@ -169,7 +170,7 @@ def apply(
 
 
 def status(
-    common: Common,
+    ctx: Context,
     out: Annotated[Path | None, typer.Argument(help="Folder of a translation that is under way.")] = None,
     json: Json = False,
 ) -> None:
@@ -187,6 +188,6 @@ def status(
         except (OSError, ValueError) as exc:
             raise InputError(f"{out} has no readable {STATUS}; no translation was begun there") from exc
         return
-    with opened_store(common.settings) as store:
+    with opened_store(ctx.settings) as store:
         rows = [vars(one) for one in store.segments.engines()]
     print_table(rows, tuple(rows[0]) if rows else (), as_json=json)

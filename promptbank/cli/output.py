@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from promptbank.errors import ConfigError
-
-__all__ = ["print_json", "print_table", "rounded", "say", "write_text", "writing"]
+__all__ = ["print_done", "print_facts", "print_json", "print_lines", "print_table", "rounded", "say"]
 
 PIPED_WIDTH = 200
 """Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
@@ -26,61 +20,71 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write a file that the user named into one helpful line.
-
-    Raises:
-        ConfigError: it is a folder, lies in none, or cannot be written.
-    """
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; name a file in it with --out")
-    try:
-        yield
-    except OSError as exc:
-        raise ConfigError(
-            f"{path} cannot be written ({exc.strerror}); choose another --out, in a folder that is there"
-        ) from exc
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it.
-
-    Raises:
-        ConfigError: see `writing`.
-    """
-    with writing(path):
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-
-
 def print_json(item: object) -> None:
     """Print one JSON object on one line of stdout."""
     typer.echo(json.dumps(item, ensure_ascii=False, default=str))
 
 
-def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, as_json: bool) -> None:
-    """Print rows: one JSON object a line, or a table with these columns."""
+def print_done(text: str, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Say what was done, on stderr; print its facts if JSON is asked for."""
+    if as_json:
+        print_json(facts)
+    say(text)
+
+
+def print_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Print one thing: one JSON object, or a table of keys and values."""
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(
+            ({"key": key, "value": _plain(value)} for key, value in facts.items()), ("key", "value"), as_json=False
+        )
+
+
+def print_table(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | None = None, *, as_json: bool) -> None:
+    """Print rows: one JSON object a line, or a table with these columns; all keys of all rows if none are named."""
     if as_json:
         for row in rows:
             print_json(dict(row))
-        return
+    elif found := list(rows):
+        _print_table(found, columns or list(dict.fromkeys(key for row in found for key in row)))
+    else:
+        say("nothing yet")
+
+
+def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    if not table.row_count:
-        say("nothing yet")
-        return
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     Console(highlight=False, markup=False, width=width).print(table)
+
+
+def print_lines(records: Iterable[Mapping[str, object]], out: Path | None) -> None:
+    """Write records as JSON lines into a file, or onto stdout if there is none."""
+    from promptbank.files import write_text
+
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
 
 
 def rounded(value: float | None) -> float | None:
     """Return a score to four decimals, as tables and lines of JSON show it."""
     return None if value is None else round(value, 4)
+
+
+def _plain(value: object) -> object:
+    """Write a nested value of a fact as JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list, bool)) else value
 
 
 def _cell(value: object) -> str:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from promptbank.cli.mt_progress import progress
-from promptbank.cli.output import print_table, say, write_text
+from promptbank.cli.output import print_table, say
 from promptbank.cli.session import opened_store
 from promptbank.cli.translating import TranslateAsked, the_engine
 from promptbank.cli.translators import read_sets
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
+from promptbank.files import write_text
 from promptbank.mt.memory import BankMemory
 from promptbank.mt.report_parts import engine_table
 from promptbank.mt.translator.curve import EvalSet

@@ -1,21 +1,22 @@
-"""``promptbank serve``."""
+"""``promptbank serve``: answer records over HTTP."""
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Common, command
+from promptbank.bank.session import Bank
+from promptbank.cli.command import Command, Context
+from promptbank.cli.output import say
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "serve")(serve)
-
-
+@app.command("serve", cls=Command)
 def serve(
-    common: Common,
+    ctx: Context,
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:
@@ -23,6 +24,8 @@ def serve(
 
     Example: promptbank serve --port 8000
     """
-    from promptbank.cli import serving
+    from promptbank.service import server
 
-    serving.serve(common.settings, host, port)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    with Bank(ctx.settings, say) as bank:
+        server.serve(bank, host, port)

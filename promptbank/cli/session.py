@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from promptbank.bank.task_server import Desk
 from promptbank.cli.output import say
 from promptbank.config import Settings, make_home
 from promptbank.model.backbone import Backbone, open_backbone
 from store import Store, open_store
 
-__all__ = ["opened_bank", "opened_desk", "opened_store", "the_backbone"]
+__all__ = ["opened_bank", "opened_store", "the_backbone"]
 
 
 @contextmanager
@@ -33,10 +32,3 @@ def opened_bank(settings: Settings) -> Iterator[tuple[Store, Backbone]]:
     """Open store and backbone; the store first, since it fails faster."""
     with opened_store(settings) as store:
         yield store, the_backbone(settings)
-
-
-@contextmanager
-def opened_desk(settings: Settings) -> Iterator[Desk]:
-    """Open a desk that is ready to answer."""
-    with opened_bank(settings) as (store, backbone):
-        yield Desk(store, backbone, batch_tokens=settings.batch_tokens)

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Common, Data, Json, command
-
-__all__ = ["register"]
+from promptbank.cli.command import Command, Context, Data, Json
 
 Src = Annotated[str, typer.Option("--src", help="Source language.")]
 Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
@@ -59,13 +57,12 @@ Report = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "translate")(translate)
+app = typer.Typer()
 
 
+@app.command("translate", cls=Command)
 def translate(
-    common: Common,
+    ctx: Context,
     src: Src = "en",
     tgt: Tgt = "sv",
     task: TaskName = None,
@@ -121,6 +118,6 @@ def translate(
         as_json=json,
     )
     if lines is not None:
-        translating.translate_lines(common.settings, asked, lines)
+        translating.translate_lines(ctx.settings, asked, lines)
     else:
-        translating.translate_sets(common.settings, asked)
+        translating.translate_sets(ctx.settings, asked)

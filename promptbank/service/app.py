@@ -1,6 +1,6 @@
 """The HTTP service: clients pick a task by name.
 
-Stateless but for the desk's rows, so any number of these processes stand behind any balancer on one PostgreSQL. One
+Stateless but for the server's rows, so any number of these processes stand behind any balancer on one PostgreSQL. One
 batch runs at a time: torch already uses all threads it is given. Those that wait for their turn wait in the event loop,
 where they keep no thread from the health of the process. Queues and quotas will stand before it.
 """
@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from promptbank import __version__
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
-from promptbank.bank.task_server import Desk, Question
+from promptbank.bank.task_server import Question, TaskServer
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of
@@ -29,7 +29,7 @@ from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel,
 from store import RowInfo, StoreError
 from tasks import TaskCard, TaskError, TaskRef, parse_card, parse_spec
 
-__all__ = ["Limits", "create_app"]
+__all__ = ["RequestLimits", "create_app"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Limits of one request.
+class RequestLimits:
+    """RequestLimits of one request.
 
     Attributes:
         records: most records.
@@ -68,16 +68,16 @@ class Limits:
     body: int = 1_048_576
 
 
-def create_app(desk: Desk, limits: Limits | None = None) -> FastAPI:
-    """Build the application around a desk that is ready to answer."""
+def create_app(server: TaskServer, limits: RequestLimits | None = None) -> FastAPI:
+    """Build the application around a server that is ready to answer."""
     app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION)
     for kind in EXPECTED:
         app.add_exception_handler(kind, _problem_response)
     app.add_exception_handler(HTTPException, _http_response)
     app.add_exception_handler(Exception, _bug_response)
-    _add_predictions(app, _Counter(desk, limits or Limits()))
-    _add_tasks(app, desk)
-    _add_health(app, desk)
+    _add_predictions(app, _Counter(server, limits or RequestLimits()))
+    _add_tasks(app, server)
+    _add_health(app, server)
     return app
 
 
@@ -113,16 +113,16 @@ _TURN: RunVar[CapacityLimiter] = RunVar("turn")
 
 
 class _Counter:
-    """Takes a request's body, has the desk answer, and shapes the response."""
+    """Takes a request's body, has the server answer, and shapes the response."""
 
-    def __init__(self, desk: Desk, limits: Limits) -> None:
-        self._desk, self._limits = desk, limits
+    def __init__(self, server: TaskServer, limits: RequestLimits) -> None:
+        self._server, self._limits = server, limits
 
     async def serve(self, request: Request, task: str | None, lang: str | None) -> JSONResponse:
         body = await read_body(request, self._limits.body)
         read = read_records(body, request.headers.get("content-type", ""), self._limits.records)
         questions = [Question(record, task, lang) for record in read.records]
-        answers = await to_thread.run_sync(self._desk.answer, questions, limiter=_turn())
+        answers = await to_thread.run_sync(self._server.answer, questions, limiter=_turn())
         if not read.single:
             return JSONResponse([_plain(answer) for answer in answers])
         if isinstance(answers[0], Prediction):
@@ -169,11 +169,11 @@ def _add_predictions(app: FastAPI, counter: _Counter) -> None:
         return await counter.serve(request, taskname, lang)
 
 
-def _add_tasks(app: FastAPI, desk: Desk) -> None:
+def _add_tasks(app: FastAPI, server: TaskServer) -> None:
     @app.get("/v1/tasks", summary="Tasks that can be asked", tags=["tasks"])
     def tasks() -> list[TaskModel | ProblemModel]:
         """Return all live tasks of the backbone that is loaded; one that cannot be served is a problem in its place."""
-        return [_task_or_problem(desk, info) for info in frozen_tasks(desk.store, desk.backbone.fingerprint)]
+        return [_task_or_problem(server, info) for info in frozen_tasks(server.store, server.backbone.fingerprint)]
 
     @app.get(
         "/v1/tasks/{taskname}",
@@ -183,20 +183,20 @@ def _add_tasks(app: FastAPI, desk: Desk) -> None:
     )
     def task(taskname: str) -> list[TaskModel]:
         """Return the live rows of one taskname; `taskname[:lang][@version]` asks for less, or for another version."""
-        return [_task(desk, info) for info in _servable(desk, parse_spec(taskname))]
+        return [_task(server, info) for info in _servable(server, parse_spec(taskname))]
 
     @app.get(
         "/v1/tasks/{taskname}/versions", summary="Versions of one task", responses={404: _PROBLEMS[404]}, tags=["tasks"]
     )
     def versions(taskname: str) -> list[VersionModel]:
         """Return every version with its aliases, oldest first."""
-        return [_version(info) for info in _of(desk, parse_spec(taskname))]
+        return [_version(info) for info in _of(server, parse_spec(taskname))]
 
 
-def _of(desk: Desk, ref: TaskRef) -> list[RowInfo]:
-    infos = desk.store.rows.list(taskname=ref.taskname, lang=ref.lang, fingerprint=desk.backbone.fingerprint)
+def _of(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
+    infos = server.store.rows.list(taskname=ref.taskname, lang=ref.lang, fingerprint=server.backbone.fingerprint)
     if not infos:
-        select_row(desk.store, ref, desk.backbone)  # raises what is wrong, with near names
+        select_row(server.store, ref, server.backbone)  # raises what is wrong, with near names
         raise UnknownTaskError(f"nothing is frozen as {ref}")
     found = [info for info in infos if ref.version in (None, info.version)]
     if not found:
@@ -205,22 +205,22 @@ def _of(desk: Desk, ref: TaskRef) -> list[RowInfo]:
     return sorted(found, key=lambda info: (info.scope.lang, info.version))
 
 
-def _servable(desk: Desk, ref: TaskRef) -> list[RowInfo]:
-    found = [info for info in _of(desk, ref) if ref.version is not None or LIVE in info.aliases]
+def _servable(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
+    found = [info for info in _of(server, ref) if ref.version is not None or LIVE in info.aliases]
     if not found:
         raise UnknownTaskError(f"task {ref.taskname!r} has no live version; name one as {ref.taskname}@VERSION")
     return found
 
 
-def _task_or_problem(desk: Desk, info: RowInfo) -> TaskModel | ProblemModel:
+def _task_or_problem(server: TaskServer, info: RowInfo) -> TaskModel | ProblemModel:
     try:
-        return _task(desk, info)
+        return _task(server, info)
     except (StoreError, TaskError) as exc:
         return ProblemModel.model_validate(problem_of(exc).as_dict())
 
 
-def _task(desk: Desk, info: RowInfo) -> TaskModel:
-    card = _card(desk, info)
+def _task(server: TaskServer, info: RowInfo) -> TaskModel:
+    card = _card(server, info)
     return TaskModel(
         taskname=info.scope.taskname,
         lang=info.scope.lang,
@@ -234,8 +234,8 @@ def _task(desk: Desk, info: RowInfo) -> TaskModel:
     )
 
 
-def _card(desk: Desk, info: RowInfo) -> TaskCard:
-    return parse_card(json.loads(desk.store.rows.get(info.scope, info.version).card_json))
+def _card(server: TaskServer, info: RowInfo) -> TaskCard:
+    return parse_card(json.loads(server.store.rows.get(info.scope, info.version).card_json))
 
 
 def _version(info: RowInfo) -> VersionModel:
@@ -249,7 +249,7 @@ def _version(info: RowInfo) -> VersionModel:
     )
 
 
-def _add_health(app: FastAPI, desk: Desk) -> None:
+def _add_health(app: FastAPI, server: TaskServer) -> None:
     @app.get("/livez", summary="Is the process alive?", tags=["health"])
     async def livez() -> dict[str, str]:
         """Answer as long as the process can."""
@@ -258,7 +258,7 @@ def _add_health(app: FastAPI, desk: Desk) -> None:
     @app.get("/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemModel}}, tags=["health"])
     def readyz() -> ReadyModel:
         """Ask the bank for its revision; 503 when it cannot be reached."""
-        revision = desk.store.revision()
+        revision = server.store.revision()
         return ReadyModel(
-            status="ready", backbone=desk.backbone.name, fingerprint=desk.backbone.fingerprint, revision=revision
+            status="ready", backbone=server.backbone.name, fingerprint=server.backbone.fingerprint, revision=revision
         )

@@ -80,6 +80,21 @@ def test_checking_a_card_loads_no_torch_even_when_it_is_faulty(tmp_path: Path) -
     assert "torch" not in imported_by(code, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["bank", "list"], ["bank", "list", "--all", "--json"], ["tasks", "list"]], ids=" ".join
+)
+def test_listing_what_there_is_loads_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = "from typer.testing import CliRunner; from promptbank.cli import build_app; "
+    code += f"assert CliRunner().invoke(build_app(), {arguments}).exit_code == 0"
+    assert not imported_by(code, tmp_path) & {"torch", "transformers"}
+    assert (tmp_path / ".promptbank" / "bank.db").is_file()
+
+
+@pytest.mark.parametrize("module", ["promptbank.problems", "promptbank.errors", "promptbank.bank.session"])
+def test_errors_and_an_open_bank_load_no_torch(module: str, tmp_path: Path) -> None:
+    assert not imported_by(f"import {module}", tmp_path) & {"torch", "transformers"}
+
+
 def all_errors() -> list[type[Exception]]:
     for name in modules():
         importlib.import_module(name)

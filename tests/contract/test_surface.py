@@ -13,7 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from promptbank.bank.task_server import Desk
+from promptbank.bank.task_server import TaskServer
 from promptbank.cli import build_app
 from promptbank.service.app import create_app
 from store import open_store
@@ -63,7 +63,7 @@ def test_help_pages_are_the_committed_ones() -> None:
 
 def test_openapi_is_the_committed_one(tmp_path: Path) -> None:
     with open_store(str(tmp_path / "bank.db")) as store:
-        schema = create_app(Desk(store, tiny_backbone("llama"))).openapi()
+        schema = create_app(TaskServer(store, tiny_backbone("llama"))).openapi()
     check(GOLDEN / "openapi.json", json.dumps(schema, indent=1, sort_keys=True) + "\n")
     assert set(schema["paths"]) == {
         "/v1/predict",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from promptbank.bank.task_server import Desk
+from promptbank.bank.task_server import TaskServer
 from promptbank.service.app import create_app
 from store import open_store
 from tasks import builtin_card, parse_intent_slots, sample_path
@@ -64,11 +64,11 @@ def run(home: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def desk(home: Path) -> Iterator[Desk]:
+def server(home: Path) -> Iterator[TaskServer]:
     from promptbank.model.backbone import load_backbone
 
     with open_store(str(home / "bank.db")) as store:
-        yield Desk(store, load_backbone("gemma-3-270m", home=home))
+        yield TaskServer(store, load_backbone("gemma-3-270m", home=home))
 
 
 def test_a_new_process_finds_the_probe_logits_bit_for_bit(home: Path) -> None:
@@ -76,20 +76,20 @@ def test_a_new_process_finds_the_probe_logits_bit_for_bit(home: Path) -> None:
     assert found == {"rows": 1, "skipped": 0, "faults": []}
 
 
-def test_cli_and_http_give_the_same_answer_to_a_line_as_it_is(home: Path, desk: Desk) -> None:
+def test_cli_and_http_give_the_same_answer_to_a_line_as_it_is(home: Path, server: TaskServer) -> None:
     line = (home / "rows.jsonl").read_text(encoding="utf-8").splitlines()[0]
     (home / "one.jsonl").write_text(line + "\n", encoding="utf-8")
     by_cli = json.loads(run(home, "predict", "--data", str(home / "one.jsonl"), "--json"))
-    by_http = TestClient(create_app(desk)).post("/v1/predict", content=line).json()
+    by_http = TestClient(create_app(server)).post("/v1/predict", content=line).json()
     assert by_http.pop("probabilities") == pytest.approx(by_cli.pop("probabilities"), abs=1e-5)
     assert by_http.pop("margin") == pytest.approx(by_cli.pop("margin"), abs=1e-5)
     assert by_http == by_cli
 
 
-def test_structure_inside_text_stays_text_on_the_real_tokenizer(desk: Desk) -> None:
+def test_structure_inside_text_stays_text_on_the_real_tokenizer(server: TaskServer) -> None:
     from promptbank.model.render import encode_plain
 
-    tokenizer = desk.backbone.tokenizer
+    tokenizer = server.backbone.tokenizer
     control = {tokenizer.convert_tokens_to_ids(t) for t in ("<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>")}
     for text in HOSTILE:
         ids = encode_plain(tokenizer, text)
@@ -97,8 +97,8 @@ def test_structure_inside_text_stays_text_on_the_real_tokenizer(desk: Desk) -> N
         assert tokenizer.decode(ids) == text
 
 
-def test_a_record_answers_the_same_alone_and_among_others(desk: Desk) -> None:
-    client = TestClient(create_app(desk))
+def test_a_record_answers_the_same_alone_and_among_others(server: TaskServer) -> None:
+    client = TestClient(create_app(server))
     records = [{"taskname": "sentiment-task", "sentence": text} for text in ("Profit rose.", "x" * 300, *HOSTILE)]
     together = client.post("/v1/predict", json=records).json()
     for record, answer in zip(records, together, strict=True):

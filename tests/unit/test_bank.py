@@ -13,7 +13,7 @@ import torch
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import LIVE, find_row, find_scope, select_row, served_task
-from promptbank.bank.task_server import Desk, Question
+from promptbank.bank.task_server import Question, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import (
@@ -51,8 +51,8 @@ def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: i
     )
 
 
-def ask(desk: Desk, *records: dict, **keys) -> list:
-    return desk.answer([Question(InputRecord(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
+def ask(server: TaskServer, *records: dict, **keys) -> list:
+    return server.answer([Question(InputRecord(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
 
 
 def test_what_is_served_is_what_was_measured(fresh_store: Store, tmp_path: Path) -> None:
@@ -82,13 +82,13 @@ def test_after_freezing_no_encoder_weight_is_left(fresh_store: Store, tmp_path: 
 def test_learning_other_tasks_leaves_the_first_row_alias_and_answers_alone(fresh_store: Store, tmp_path: Path) -> None:
     backbone = tiny_backbone("gemma3")
     first = learn(fresh_store, tmp_path, backbone).row
-    desk = Desk(fresh_store, backbone)
-    before = ask(desk, {"taskname": "mood", "sentence": "fine"})[0]
+    server = TaskServer(fresh_store, backbone)
+    before = ask(server, {"taskname": "mood", "sentence": "fine"})[0]
     learn(fresh_store, tmp_path, backbone, taskname="tone", template=BEFORE)
     learn(fresh_store, tmp_path, backbone, taskname="gist", template=SPLIT, splits=(2, 3), label_space=None)
     after = fresh_store.rows.get(first.scope)
     assert (after.data, after.version) == (first.data, 1)
-    assert ask(Desk(fresh_store, backbone), {"taskname": "mood", "sentence": "fine"})[0] == before
+    assert ask(TaskServer(fresh_store, backbone), {"taskname": "mood", "sentence": "fine"})[0] == before
     assert len(fresh_store.aliases.history(first.scope, LIVE)) == 1
     assert verify_bank(fresh_store).faults == ()
     assert verify_logits(fresh_store, backbone) == type(verify_bank(fresh_store))(3, 0, ())
@@ -102,11 +102,11 @@ def test_tasks_of_all_kinds_answer_in_one_call_in_order(fresh_store: Store, tmp_
     records = [
         {"taskname": t, "sentence": s} for s in ("good", "a long sentence of text") for t in ("gist", "mood", "tone")
     ]
-    desk = Desk(fresh_store, backbone)
-    together = ask(desk, *records)
+    server = TaskServer(fresh_store, backbone)
+    together = ask(server, *records)
     assert [p.taskname for p in together] == ["gist", "mood", "tone"] * 2
     for record, prediction in zip(records, together, strict=True):
-        alone = ask(desk, record)[0]
+        alone = ask(server, record)[0]
         assert alone.label == prediction.label
         assert alone.text == prediction.text
         if alone.probabilities:
@@ -118,7 +118,7 @@ def test_errors_stand_in_their_places_and_nothing_is_left_out(fresh_store: Store
     backbone = tiny_backbone("llama")
     learn(fresh_store, tmp_path, backbone)
     answers = ask(
-        Desk(fresh_store, backbone),
+        TaskServer(fresh_store, backbone),
         {"taskname": "mod", "sentence": "x"},
         {"taskname": "mood", "sentence": "x", "label": "no such label"},
         {"taskname": "mood", "text": "x"},
@@ -134,30 +134,30 @@ def test_errors_stand_in_their_places_and_nothing_is_left_out(fresh_store: Store
 
 def test_the_language_is_the_records_then_the_requests_then_the_only_one(fresh_store: Store, tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
-    desk = Desk(fresh_store, backbone)
+    server = TaskServer(fresh_store, backbone)
     learn(fresh_store, tmp_path, backbone)
     record = {"taskname": "mood", "sentence": "x"}
-    assert ask(desk, record)[0].lang == "en"
+    assert ask(server, record)[0].lang == "en"
     learn(fresh_store, tmp_path, backbone, lang="sv")
-    assert isinstance(ask(desk, record)[0], AmbiguousLanguageError)
-    assert ask(desk, record, lang="sv")[0].lang == "sv"
-    assert ask(desk, record | {"lang": "en"}, lang="sv")[0].lang == "en"
-    assert ask(desk, record, task="mood:sv")[0].lang == "sv"
-    assert isinstance(ask(desk, record | {"lang": "en"}, task="mood:sv")[0], DataError)
+    assert isinstance(ask(server, record)[0], AmbiguousLanguageError)
+    assert ask(server, record, lang="sv")[0].lang == "sv"
+    assert ask(server, record | {"lang": "en"}, lang="sv")[0].lang == "en"
+    assert ask(server, record, task="mood:sv")[0].lang == "sv"
+    assert isinstance(ask(server, record | {"lang": "en"}, task="mood:sv")[0], DataError)
 
 
 def test_new_rows_and_rollbacks_are_served_without_a_restart(fresh_store: Store, tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
-    desk = Desk(fresh_store, backbone)
+    server = TaskServer(fresh_store, backbone)
     record = {"taskname": "mood", "sentence": "x"}
-    assert isinstance(ask(desk, record)[0], UnknownTaskError)
+    assert isinstance(ask(server, record)[0], UnknownTaskError)
     scope = learn(fresh_store, tmp_path, backbone).row.scope
-    assert ask(desk, record)[0].version == 1
+    assert ask(server, record)[0].version == 1
     learn(fresh_store, tmp_path, backbone, seed=1)
-    assert ask(desk, record)[0].version == 2
+    assert ask(server, record)[0].version == 2
     fresh_store.aliases.rollback(scope, LIVE)
-    assert ask(desk, record)[0].version == 1
-    assert ask(desk, record, task="mood@2")[0].version == 2
+    assert ask(server, record)[0].version == 1
+    assert ask(server, record, task="mood@2")[0].version == 2
 
 
 def test_another_backbones_row_is_refused(fresh_store: Store, tmp_path: Path) -> None:
@@ -321,8 +321,8 @@ def test_a_damaged_row_is_had_back_by_importing_it_again_and_once(tmp_path: Path
         assert find_scope(store, parse_spec("mood")) == row.scope
         assert [import_row(store, path).version for _ in range(2)] == [3, 3]
         assert store.rows.get(row.scope).data == row.data
-        desk = Desk(store, tiny_backbone("llama"))
-        assert ask(desk, {"taskname": "mood", "sentence": "x"})[0].version == 3
+        server = TaskServer(store, tiny_backbone("llama"))
+        assert ask(server, {"taskname": "mood", "sentence": "x"})[0].version == 3
         assert len([*verify_bank(store).faults, *verify_logits(store, tiny_backbone("llama")).faults]) == 1
         assert store.rows.get(first.scope, 1) == first
 
@@ -344,7 +344,7 @@ def test_a_row_that_this_version_cannot_serve_harms_no_other(fresh_store: Store,
         made = fresh_store.rows.freeze(replace(row, **{part: newer}))
         assert "from_the_future" in verify_logits(fresh_store, tiny_backbone("llama")).faults[-1]
         asked = [{"taskname": f"mood@{version}", "sentence": "x"} for version in (1, made.version)]
-        good, bad = ask(Desk(fresh_store, tiny_backbone("llama")), *asked)
+        good, bad = ask(TaskServer(fresh_store, tiny_backbone("llama")), *asked)
         assert isinstance(good, Prediction)
         assert "from_the_future" in str(bad)
 
@@ -353,7 +353,7 @@ def test_a_request_asks_once_whether_the_bank_moved_and_waits_once_for_one_out_o
     fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(fresh_store, tmp_path)
-    desk, asked, revision = Desk(fresh_store, tiny_backbone("llama")), list[int](), type(fresh_store).revision
+    server, asked, revision = TaskServer(fresh_store, tiny_backbone("llama")), list[int](), type(fresh_store).revision
     records = [{"taskname": "mood", "sentence": text} for text in ("x", "y", "z")]
 
     def counted(store: Store) -> int:
@@ -363,28 +363,28 @@ def test_a_request_asks_once_whether_the_bank_moved_and_waits_once_for_one_out_o
         return revision(store)
 
     monkeypatch.setattr(type(fresh_store), "revision", counted)
-    assert all(isinstance(answer, Prediction) for answer in ask(desk, *records))
+    assert all(isinstance(answer, Prediction) for answer in ask(server, *records))
     assert len(asked) == 1
-    answers = ask(desk, *records, {"sentence": "x"})
+    answers = ask(server, *records, {"sentence": "x"})
     assert [type(answer) for answer in answers] == [*[StoreUnavailableError] * 3, InputError]
     assert len(asked) == 2
 
 
 def test_a_language_that_decides_nothing_keeps_no_second_copy_of_a_row(fresh_store: Store, tmp_path: Path) -> None:
     learn(fresh_store, tmp_path)
-    desk = Desk(fresh_store, tiny_backbone("llama"))
-    assert desk.task(parse_spec("mood:en"), "sv") is desk.task(parse_spec("mood:en"), "da")
+    server = TaskServer(fresh_store, tiny_backbone("llama"))
+    assert server.task(parse_spec("mood:en"), "sv") is server.task(parse_spec("mood:en"), "da")
 
 
 def test_a_tampered_row_is_never_served(fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learn(fresh_store, tmp_path)
-    desk = Desk(fresh_store, tiny_backbone("llama"))
+    server = TaskServer(fresh_store, tiny_backbone("llama"))
 
     def tampered(*_args: object, **_keys: object) -> None:
         raise TamperedRowError("row 1 is not what was frozen")
 
     monkeypatch.setattr(type(fresh_store.rows), "get", tampered)
-    assert isinstance(ask(desk, {"taskname": "mood", "sentence": "x"})[0], TamperedRowError)
+    assert isinstance(ask(server, {"taskname": "mood", "sentence": "x"})[0], TamperedRowError)
 
 
 @pytest.mark.parametrize(("spare", "warned"), [(-1, True), (0, False), (1, False)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.bank.task_server import Desk
+from promptbank.bank.task_server import TaskServer
 from tests.conftest import Promptbank
 from tests.stores import ROOT
 
@@ -148,7 +148,7 @@ def test_a_bug_of_ours_is_not_dressed_up_as_an_expected_error(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(Desk, "answer", broken)
+    monkeypatch.setattr(TaskServer, "answer", broken)
     result = learnt("predict", "--data", "data.jsonl")
     assert isinstance(result.exception, ZeroDivisionError)
     assert "error:" not in result.stderr
@@ -160,7 +160,7 @@ def test_an_interrupt_says_that_the_command_can_be_given_again(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Desk, "answer", interrupted)
+    monkeypatch.setattr(TaskServer, "answer", interrupted)
     result = learnt("predict", "--data", "data.jsonl")
     assert result.exit_code == 130
     assert "interrupted" in result.stderr

@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from promptbank.cli import baseline as command
-from promptbank.cli import progress
+from promptbank.cli import build_app, progress
 from promptbank.engine.calibration import calibrated, prior_of
 from promptbank.errors import ConfigError, InputError
 from promptbank.lab.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
@@ -237,14 +235,11 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(tmp_path: Path, bac
 @pytest.mark.usefixtures("home")
 def test_the_command_prints_a_line_a_method_and_names_the_result_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    command.register(app)
     arguments = ["baseline", "--task", "sentiment-task", "--data", "data.jsonl", "--folds", "2", "--shots", "0"]
     arguments += ["--dev-fraction", "0.4"]
 
     def asked(*more: str):
-        return CliRunner().invoke(app, [*arguments, *more])
+        return CliRunner().invoke(build_app(), [*arguments, *more])
 
     result = asked("--shots", "1", "--seeds", "1", "--calibrate", "diag", "--json")
     assert result.exit_code == 0, result.stderr

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner, Result
 
-from promptbank.cli import compare as compare_command
+from promptbank.cli import build_app
 from promptbank.errors import ConfigError, TrainingError
 from promptbank.lab.experiments import compare as comparing
 from promptbank.lab.experiments import learning_cost as meters
@@ -346,10 +345,7 @@ def test_where_memory_cannot_be_measured_it_is_none(tmp_path: Path, monkeypatch:
 
 
 def command_line(*arguments: str) -> Result:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    compare_command.register(app)
-    return CliRunner().invoke(app, ["compare", *arguments], prog_name="promptbank")
+    return CliRunner().invoke(build_app(), ["compare", *arguments], prog_name="promptbank")
 
 
 def test_costs_are_the_mean_of_seconds_and_the_most_memory() -> None:

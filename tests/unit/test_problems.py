@@ -3,7 +3,6 @@
 import pytest
 
 from promptbank import errors
-from promptbank.model.backbone.errors import BackboneError
 from promptbank.problems import _TABLE, EXPECTED, problem_of
 from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
 from tasks import DataError, SpecError, TaskError, UnknownLabelError
@@ -27,7 +26,7 @@ from translate.errors import TranslateError
         (StoreError, 500),
         (errors.ConfigError, 500),
         (errors.TrainingError, 500),
-        (BackboneError, 500),
+        (errors.BackboneError, 500),
         (TranslateError, 500),
     ],
 )

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
-from promptbank.bank.task_server import Desk
-from promptbank.service.app import Limits, create_app
+from promptbank.bank.task_server import TaskServer
+from promptbank.service.app import RequestLimits, create_app
 from promptbank.training.config import TrainConfig
 from store import Store, StoreUnavailableError, TamperedRowError, open_store
 from tests.conftest import Promptbank
@@ -36,7 +36,7 @@ def learn(store: Store, home: Path, **keys: object) -> None:
 def client(store: Store, tmp_path: Path) -> TestClient:
     learn(store, tmp_path)
     learn(store, tmp_path, taskname="gist", template=BEFORE, label_space=None)
-    return TestClient(create_app(Desk(store, tiny_backbone("llama")), Limits(records=8, body=4000)))
+    return TestClient(create_app(TaskServer(store, tiny_backbone("llama")), RequestLimits(records=8, body=4000)))
 
 
 def test_a_single_record_answers_with_its_own_status(client: TestClient) -> None:
@@ -110,7 +110,7 @@ def test_over_a_limit_is_413(client: TestClient) -> None:
 def test_text_over_the_window_is_cut_and_says_so_or_is_refused(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
     learn(store, tmp_path, taskname="strict", truncate_field=None)
-    client = TestClient(create_app(Desk(store, tiny_backbone("llama"))))
+    client = TestClient(create_app(TaskServer(store, tiny_backbone("llama"))))
     long = {"sentence": "q" * 2000}
     assert 1700 < client.post("/v1/predict", json=long | {"taskname": "mood"}).json()["truncated"] < 2000
     refused = client.post("/v1/predict", json=long | {"taskname": "strict"})
@@ -119,7 +119,7 @@ def test_text_over_the_window_is_cut_and_says_so_or_is_refused(store: Store, tmp
 
 def test_another_backbones_row_is_a_conflict(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
-    client = TestClient(create_app(Desk(store, tiny_backbone("llama", seed=1))))
+    client = TestClient(create_app(TaskServer(store, tiny_backbone("llama", seed=1))))
     assert client.post("/v1/predict", json=RECORD).status_code == 409
     assert client.get("/v1/tasks").json() == []
 
@@ -127,7 +127,7 @@ def test_another_backbones_row_is_a_conflict(store: Store, tmp_path: Path) -> No
 def test_the_language_must_be_named_where_there_are_several(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
     learn(store, tmp_path, lang="sv")
-    client = TestClient(create_app(Desk(store, tiny_backbone("llama"))))
+    client = TestClient(create_app(TaskServer(store, tiny_backbone("llama"))))
     assert client.post("/v1/predict", json=RECORD).status_code == 422
     assert client.post("/v1/predict?lang=sv", json=RECORD).json()["lang"] == "sv"
     assert client.post("/v1/predict?lang=sv", json=RECORD | {"lang": "en"}).json()["lang"] == "en"
@@ -178,10 +178,10 @@ def test_a_damaged_row_is_told_beside_the_sound_ones(client: TestClient, store: 
 
 def test_a_bug_is_a_problem_that_tells_no_insides(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
-    desk = Desk(store, tiny_backbone("llama"))
+    server = TaskServer(store, tiny_backbone("llama"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(desk, "answer", lambda _questions: 1 / 0)
-        answer = TestClient(create_app(desk), raise_server_exceptions=False).post("/v1/predict", json=RECORD)
+        patch.setattr(server, "answer", lambda _questions: 1 / 0)
+        answer = TestClient(create_app(server), raise_server_exceptions=False).post("/v1/predict", json=RECORD)
     assert (answer.status_code, answer.json()["type"]) == (500, "bug")
     assert "division" not in answer.text
 
@@ -236,5 +236,5 @@ def test_a_line_posted_as_it_is_gets_the_answer_of_the_command_line(learnt: Prom
     line = Path("data.jsonl").read_text().splitlines()[3]
     by_cli = json.loads(learnt("predict", "--data", "-", "--json", stdin=line).stdout)
     with open_store(str(home / "bank.db")) as store:
-        desk = Desk(store, load_backbone(str(home.parent / "tiny"), home=home))
-        assert TestClient(create_app(desk)).post("/v1/predict", content=line).json() == by_cli
+        server = TaskServer(store, load_backbone(str(home.parent / "tiny"), home=home))
+        assert TestClient(create_app(server)).post("/v1/predict", content=line).json() == by_cli

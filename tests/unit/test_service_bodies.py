@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import scope_of
-from promptbank.bank.task_server import Desk, Question
+from promptbank.bank.task_server import Question, TaskServer
 from promptbank.errors import BodyTooLargeError, InputError
-from promptbank.service.app import Limits, create_app
+from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.body import read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
 from promptbank.training.config import TrainConfig
@@ -46,7 +46,7 @@ def learn(store: Store, home: Path, *, seed: int = 0, **keys: object) -> None:
 @pytest.fixture
 def client(store: Store, tmp_path: Path) -> TestClient:
     learn(store, tmp_path)
-    return TestClient(create_app(Desk(store, tiny_backbone("llama")), Limits(records=8, body=20_000)))
+    return TestClient(create_app(TaskServer(store, tiny_backbone("llama")), RequestLimits(records=8, body=20_000)))
 
 
 @pytest.mark.parametrize(
@@ -185,19 +185,19 @@ def test_requests_at_the_same_time_get_the_answers_they_get_alone(client: TestCl
 
 def test_a_process_is_alive_and_ready_however_many_requests_wait_for_their_turn(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
-    desk, go, running = Desk(store, tiny_backbone("llama")), threading.Event(), list[int]()
-    answer = desk.answer
+    server, go, running = TaskServer(store, tiny_backbone("llama")), threading.Event(), list[int]()
+    answer = server.answer
 
     def slow(questions: Sequence[Question]) -> object:
         running.append(threading.get_ident())
         assert go.wait(60)
         return answer(questions)
 
-    desk.answer = slow  # type: ignore[method-assign]
+    server.answer = slow  # type: ignore[method-assign]
 
     async def crowd() -> list[int]:
         statuses: list[int] = []
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(desk)), base_url="http://x") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(server)), base_url="http://x") as client:
 
             async def ask() -> None:
                 statuses.append((await client.post("/v1/predict", json=RECORD, timeout=None)).status_code)
@@ -227,7 +227,7 @@ def test_cli_and_http_tell_the_same_errors(learnt: Promptbank, home: Path) -> No
     ]
     by_cli = learnt("predict", "--data", "-", "--json", stdin="\n".join(bad)).stdout.splitlines()
     with open_store(str(home / "bank.db")) as store:
-        client = TestClient(create_app(Desk(store, load_backbone(str(home.parent / "tiny"), home=home))))
+        client = TestClient(create_app(TaskServer(store, load_backbone(str(home.parent / "tiny"), home=home))))
         by_http = client.post("/v1/predict", content="\n".join(bad), headers={"content-type": "application/jsonl"})
     told = [json.loads(line) for line in by_cli]
     assert [problem["status"] for problem in told] == [404, 404, 404, 422]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from promptbank.cli.training import TrainingOptions
+from promptbank.cli.command import with_run_file
 from promptbank.errors import ConfigError
 from promptbank.training.config import Extent, TrainConfig, checked_config
 
@@ -27,7 +27,7 @@ def test_every_setting_is_described() -> None:
 def test_options_win_over_the_run_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("epochs = 3\nlr = 0.1\n")
-    config = TrainingOptions({"run_file": path, "epochs": 5, "lr": None}).config()
+    config = checked_config(with_run_file({"run_file": path, "epochs": 5, "lr": None}))
     assert (config.epochs, config.lr) == (5, 0.1)
 
 
@@ -35,14 +35,14 @@ def test_all_faults_of_the_settings_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('epochs = 0\nencoder = "gru.v1"\nlearning_rate = 1\n')
     with pytest.raises(ConfigError) as caught:
-        TrainingOptions({"run_file": path, "init": "from:"}).config()
+        checked_config(with_run_file({"run_file": path, "init": "from:"}))
     for part in ("epochs", "gru.v1", "lstm.v1", "learning_rate", "from:taskname"):
         assert part in str(caught.value)
 
 
 def test_a_run_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.toml cannot be read"):
-        TrainingOptions({"run_file": tmp_path / "missing.toml"}).config()
+        checked_config(with_run_file({"run_file": tmp_path / "missing.toml"}))
 
 
 @pytest.mark.parametrize("given", [0, 1001, 2.5, "many"])

@@ -1,7 +1,6 @@
 """The backbone: loading, converting, freezing and identifying the one GPT that all tasks share."""
 
-from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE, BuiltIn
-from promptbank.model.backbone.errors import (
+from promptbank.errors import (
     BackboneError,
     BackboneStorageError,
     FetchError,
@@ -9,6 +8,7 @@ from promptbank.model.backbone.errors import (
     UnknownBackboneError,
     UnusableBackboneError,
 )
+from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE, BuiltIn
 from promptbank.model.backbone.frozen import Backbone, freeze
 from promptbank.model.backbone.identity import Identity, identify
 from promptbank.model.backbone.loading import (

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from promptbank.model.backbone.errors import BackboneStorageError
+from promptbank.errors import BackboneStorageError
 from promptbank.model.backbone.fetch import Progress
 from promptbank.model.backbone.identity import MANIFEST_FILE, identify
 

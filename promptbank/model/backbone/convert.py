@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from promptbank.model.backbone.errors import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 from promptbank.model.backbone.quiet import quiet_transformers
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from promptbank.errors import FetchError
 from promptbank.files import sha256_of
-from promptbank.model.backbone.errors import FetchError
 
 if TYPE_CHECKING:
     from promptbank.model.backbone.catalog import BuiltIn

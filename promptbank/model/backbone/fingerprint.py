@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promptbank.model.backbone.errors import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 from promptbank.model.backbone.folder import architecture, read_config, weight_files
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from promptbank.model.backbone.errors import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from promptbank.model.backbone.errors import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptbank.model.backbone.catalog import CATALOG
-from promptbank.model.backbone.errors import (
+from promptbank.errors import (
     BackboneError,
     FetchError,
     HubUnreachableError,
     UnknownBackboneError,
     UnusableBackboneError,
 )
+from promptbank.model.backbone.catalog import CATALOG
 from promptbank.model.backbone.folder import INDEX, WEIGHTS, check_folder
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from promptbank.errors import UnusableBackboneError
 from promptbank.model.backbone import fingerprint as weights
 from promptbank.model.backbone import tokenizer_hash
-from promptbank.model.backbone.errors import UnusableBackboneError
 from promptbank.model.backbone.folder import check_folder
 from promptbank.model.backbone.quiet import quiet_transformers
 

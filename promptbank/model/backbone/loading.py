@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from promptbank.config import Settings
+from promptbank.errors import UnusableBackboneError
 from promptbank.files import sha256_of
 from promptbank.model.backbone.cache import BackboneCache, Manifest, size_of
 from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE, BuiltIn
 from promptbank.model.backbone.convert import convert_gguf
-from promptbank.model.backbone.errors import UnusableBackboneError
 from promptbank.model.backbone.fetch import Progress, fetch_gguf
 from promptbank.model.backbone.folder import check_folder
 from promptbank.model.backbone.frozen import Backbone, freeze
@@ -112,7 +112,7 @@ def load_backbone(
         progress: told about slow stages.
 
     Raises:
-        BackboneError: it cannot be found, fetched, stored or used; see ``promptbank.model.backbone.errors``.
+        BackboneError: it cannot be found, fetched, stored or used; see ``promptbank.errors``.
     """
     pulled = pull_backbone(ref, home=home, notice=notice, progress=progress)
     identity = identify(pulled.path)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptbank.errors import UnknownBackboneError
 from promptbank.model.backbone.catalog import CATALOG, BuiltIn
-from promptbank.model.backbone.errors import UnknownBackboneError
 
 if TYPE_CHECKING:
     from promptbank.model.backbone.cache import BackboneCache

@@ -189,12 +189,12 @@ def _open_marian(ref: str, request: EngineRequest) -> Engine:
 
 
 def _open_task(name: str, request: EngineRequest) -> Engine:
-    from promptbank.bank.task_server import Desk
+    from promptbank.bank.task_server import TaskServer
     from promptbank.model.backbone import open_backbone
     from promptbank.mt.engines.prompt import PromptTranslator
     from store import open_store
 
     settings = request.settings
     backbone = open_backbone(settings, request.say)
-    desk = Desk(open_store(settings.db), backbone, batch_tokens=settings.batch_tokens)
-    return PromptTranslator(desk, name, request.pair)
+    server = TaskServer(open_store(settings.db), backbone, batch_tokens=settings.batch_tokens)
+    return PromptTranslator(server, name, request.pair)

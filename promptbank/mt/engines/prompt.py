@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from promptbank.bank.task_server import Desk, Question
+from promptbank.bank.task_server import Question, TaskServer
 from promptbank.engine.predictor import Prediction
 from tasks import InputRecord, parse_spec
 from translate import EngineError, EngineInfo, Hypothesis, Segment
@@ -21,7 +21,7 @@ class PromptTranslator:
     """Translates with a frozen task; satisfies ``translate.Engine``.
 
     Args:
-        desk: answers records by task.
+        server: answers records by task.
         task: ``taskname[:lang][@version]``.
         langpair: what the task translates, such as ("en", "sv").
 
@@ -30,14 +30,14 @@ class PromptTranslator:
         EngineError: the task does not answer one text with another.
     """
 
-    def __init__(self, desk: Desk, task: str, langpair: tuple[str, str]) -> None:
-        self._desk, self._task, self._langpair = desk, task, langpair
-        served = desk.task(parse_spec(task))
+    def __init__(self, server: TaskServer, task: str, langpair: tuple[str, str]) -> None:
+        self._server, self._task, self._langpair = server, task, langpair
+        served = server.task(parse_spec(task))
         card = served.renderer.card
         if not card.is_open or card.answer_format is not None or len(card.fields) != 1:
             raise EngineError(f"the task {task!r} is no translator: it must answer its one text field with free text")
         self._field = card.text_field
-        said = f"{served.sha256} {card.template_sha256} {desk.backbone.fingerprint}"
+        said = f"{served.sha256} {card.template_sha256} {server.backbone.fingerprint}"
         digest = hashlib.sha256(said.encode()).hexdigest()
         self._info = EngineInfo(f"task:{task}:{digest}", ("-".join(langpair),), "trained", offline=True)
 
@@ -52,7 +52,7 @@ class PromptTranslator:
             EngineError: a text does not fit the backbone's window.
         """
         records = [InputRecord(n, {self._field: s.text}, f"segment {n}") for n, s in enumerate(segments, start=1)]
-        answers = self._desk.answer([Question(record, task=self._task) for record in records])
+        answers = self._server.answer([Question(record, task=self._task) for record in records])
         return [self._hypothesis(segment, answer) for segment, answer in zip(segments, answers, strict=True)]
 
     def _hypothesis(self, segment: Segment, answer: Prediction | Exception) -> Hypothesis:

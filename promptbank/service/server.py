@@ -1,32 +1,35 @@
-"""What ``promptbank serve`` does, once its options are read."""
+"""Serve an open bank over HTTP until stopped."""
 
 from __future__ import annotations
 
-import logging
 import socket
 
 import uvicorn
 
 from promptbank.bank.select import frozen_tasks
-from promptbank.cli.output import say
-from promptbank.cli.session import opened_desk
-from promptbank.config import Settings
+from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
-from promptbank.service.app import Limits, create_app
+from promptbank.service.app import RequestLimits, create_app
+
+__all__ = ["serve"]
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    listener = _listen(host, port)
-    with opened_desk(settings) as desk, listener:
-        app = create_app(desk, Limits(settings.max_records, settings.max_body))
-        names = sorted({i.scope.taskname for i in frozen_tasks(desk.store, desk.backbone.fingerprint)})
-        say(f"serving {', '.join(names) or 'no task yet'} on http://{host}:{listener.getsockname()[1]} (docs at /docs)")
+def serve(bank: Bank, host: str, port: int) -> None:
+    """Serve until stopped; port 0 takes a free one.
+
+    Raises:
+        ConfigError: nothing can listen there.
+    """
+    with _listening(host, port) as listener:
+        limits = RequestLimits(bank.settings.max_records, bank.settings.max_body)
+        app = create_app(bank.server, limits)
+        names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        bank.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     """Bind before the backbone is loaded: a taken port should not cost half a minute to find out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,0 +1,67 @@
+"""Score a frozen task on labelled rows, from its stored bytes, and keep the score with the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptbank.bank.cards import examples_of
+from promptbank.bank.freeze import record_evaluation
+from promptbank.bank.select import select_row, served_task
+from promptbank.bank.session import Bank
+from promptbank.engine.predictor import Predictor
+from store import Row
+from tasks import parse_spec
+
+__all__ = ["TaskScore", "evaluate"]
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """The score of a row on a set.
+
+    Attributes:
+        row: what was scored.
+        metrics: see `promptbank.engine.evaluate.Evaluated`.
+        data_sha256: of the examples, gold answers included.
+    """
+
+    row: Row
+    metrics: dict[str, Any]
+    data_sha256: str
+
+
+def evaluate(
+    bank: Bank,
+    task: str,
+    data: Sequence[str] | None = None,
+    *,
+    lang: str | None = None,
+    constrained: bool = True,
+    on_rows: Callable[[int, int], None] = lambda _done, _total: None,
+) -> TaskScore:
+    """Score a frozen task in float32.
+
+    Args:
+        bank: the bank.
+        task: ``taskname[:lang][@version]``; the live version if none is named.
+        data: JSONL files, datasets folders or hub ids; the test part of the shipped sample if absent.
+        lang: language, where the task names none.
+        constrained: hold open answers to the card's answer format.
+        on_rows: called with rows done and rows in all.
+
+    Raises:
+        PromptBankError: see `select_row`; no rows.
+        TaskError: every fault of the rows.
+    """
+    row = select_row(bank.store, parse_spec(task), bank.backbone, lang=lang)
+    served = served_task(row, row.version, bank.backbone)
+    found = examples_of(served.renderer.card, data, part="test")
+    bank.say(found.note)
+    predictor = Predictor(bank.lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
+    total = len(found.examples)
+    result = record_evaluation(
+        bank.store, predictor, row, served, found.examples, split="test", on_rows=lambda done: on_rows(done, total)
+    )
+    return TaskScore(row, result.metrics, result.data_sha256)

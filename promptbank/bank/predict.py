@@ -1,0 +1,50 @@
+"""Answer records with frozen tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+
+from promptbank.bank.session import Bank
+from promptbank.bank.task_server import Question
+from promptbank.engine.predictor import Prediction
+from promptbank.errors import PromptBankError
+from store import StoreError
+from tasks import DataError, InputRecord, TaskError, check_record
+
+__all__ = ["answers", "predict"]
+
+CHUNK_RECORDS = 256
+"""Records answered together: enough to batch by length, and answers appear as the input is read."""
+
+
+def predict(
+    bank: Bank, records: Iterable[Mapping[str, object]], *, task: str | None = None, lang: str | None = None
+) -> list[Prediction]:
+    """Answer records, in order.
+
+    Args:
+        bank: the bank.
+        records: with the fields of the task's template, and a "taskname" where ``task`` is absent.
+        task: ``taskname[:lang][@version]``.
+        lang: language of records that name none.
+
+    Raises:
+        PromptBankError: the first record that cannot be answered; also as StoreError or TaskError.
+    """
+    checked = (check_record(dict(record), f"record {n}") for n, record in enumerate(records, start=1))
+    found = []
+    for answer in answers(bank, checked, task=task, lang=lang):
+        if not isinstance(answer, Prediction):
+            raise answer
+        found.append(answer)
+    return found
+
+
+def answers(
+    bank: Bank, records: Iterable[InputRecord | DataError], *, task: str | None, lang: str | None
+) -> Iterator[Prediction | PromptBankError | TaskError | StoreError]:
+    """Yield an answer for each record as the input is read; one that cannot be answered yields its error."""
+    unread = iter(records)
+    while chunk := [Question(record, task, lang) for record in islice(unread, CHUNK_RECORDS)]:
+        yield from bank.server.answer(chunk)

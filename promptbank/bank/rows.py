@@ -1,0 +1,139 @@
+"""List, describe, check and roll back the rows of a bank; take them in and out as files.
+
+Listing imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptbank.bank.session import Bank
+from promptbank.errors import InputError
+from promptbank.files import writing
+
+if TYPE_CHECKING:
+    from promptbank.bank.verify import Verified
+    from store import Row, RowInfo, Scope
+
+__all__ = ["describe_row", "export_task", "list_rows", "rollback", "row_facts", "verify"]
+
+LIVE = "live"
+
+
+def list_rows(bank: Bank, *, everything: bool = False) -> list[RowInfo]:
+    """Return the live rows of all backbones, or all rows."""
+    return [info for info in bank.store.rows.list() if everything or LIVE in info.aliases]
+
+
+def row_facts(info: RowInfo) -> dict[str, object]:
+    """Return what a list says of a row, as plain JSON values."""
+    return {
+        "taskname": info.scope.taskname,
+        "lang": info.scope.lang,
+        "version": info.version,
+        "aliases": list(info.aliases),
+        "backbone": info.backbone_name,
+        "virtual_tokens": info.virtual_tokens,
+        "sha256": info.sha256,
+        "created_at": info.created_at.isoformat(timespec="seconds"),
+    }
+
+
+def describe_row(bank: Bank, spec: str) -> dict[str, object]:
+    """Return all that is known of a row, its evaluations and moves of its alias included, as plain JSON values.
+
+    Raises:
+        PromptBankError: see `find_row`.
+    """
+    row, store = _found(bank, spec), bank.store
+    info = next(i for i in store.rows.versions(row.scope) if i.version == row.version)
+    return row_facts(info) | {
+        "fingerprint": row.scope.fingerprint,
+        "tokenizer_sha256": row.tokenizer_sha256,
+        "template_sha256": row.template_sha256,
+        "hidden_size": row.hidden_size,
+        "bytes": len(row.data),
+        "seed": row.seed,
+        "data_sha256": row.data_sha256,
+        "parent_version": row.parent_version,
+        "card": json.loads(row.card_json),
+        "policy": json.loads(row.policy_json),
+        "training": json.loads(row.training_json),
+        "packages": json.loads(row.packages_json),
+        "evaluations": [
+            {"split": e.split, "dtype": e.dtype, "data_sha256": e.data_sha256, "metrics": json.loads(e.metrics_json)}
+            for e in store.evaluations.of(row.row_id)
+        ],
+        "history": [
+            {"from": m.from_version, "to": m.to_version, "reason": m.reason, "moved_at": m.moved_at}
+            for m in store.aliases.history(row.scope, LIVE)
+        ],
+    }
+
+
+def verify(
+    bank: Bank, *, logits: bool = False, on_row: Callable[[int, int], None] = lambda _done, _total: None
+) -> Verified:
+    """Check every row and alias, and with ``logits`` what the backbone answers to each row's probes.
+
+    Args:
+        bank: the bank.
+        logits: compute the stored probe logits again and compare bits.
+        on_row: called with rows done and rows in all.
+    """
+    from promptbank.bank.verify import Verified, verify_bank, verify_logits
+
+    sound = verify_bank(bank.store)
+    if not logits:
+        return sound
+    found = verify_logits(bank.store, bank.backbone, on_row)
+    return Verified(found.rows, found.skipped, (*sound.faults, *found.faults))
+
+
+def rollback(bank: Bank, spec: str) -> tuple[Scope, int | None, int]:
+    """Move ``live`` back, to the version that the spec names or to the one before.
+
+    Returns:
+        The scope, the version that was live, if any, and the one that is now.
+
+    Raises:
+        InputError: the named version is live already.
+    """
+    from promptbank.bank.select import find_scope
+    from tasks import parse_spec
+
+    ref, aliases = parse_spec(spec), bank.store.aliases
+    scope = find_scope(bank.store, ref, bank.settings.backbone)
+    if ref.version is None:
+        return scope, *aliases.rollback(scope, LIVE)
+    before = aliases.get(scope, LIVE)
+    if before == ref.version:
+        raise InputError(f"version {before} of {scope.taskname}:{scope.lang} is live already; name an earlier one")
+    aliases.move(scope, ref.version, LIVE, reason=f"rollback to version {ref.version}")
+    return scope, before, ref.version
+
+
+def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Path]:
+    """Write a row to a safetensors file, named after it unless told.
+
+    Raises:
+        PromptBankError: see `find_row`.
+        ConfigError: the file cannot be written.
+    """
+    from promptbank.bank.exchange import export_row
+
+    row = _found(bank, spec)
+    path = out or Path(f"{row.scope.taskname}.{row.scope.lang}.v{row.version}.safetensors")
+    with writing(path):
+        export_row(row, path)
+    return row, path
+
+
+def _found(bank: Bank, spec: str) -> Row:
+    from promptbank.bank.select import find_row
+    from tasks import parse_spec
+
+    return find_row(bank.store, parse_spec(spec), bank.settings.backbone)

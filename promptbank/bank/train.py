@@ -1,0 +1,58 @@
+"""Learn tasks by name: find cards and rows, train, freeze, measure, make live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from promptbank.bank.cards import add_cards, chosen_card, splits_or_samples
+from promptbank.bank.learn import Learnt, Lesson, learn_tasks
+from promptbank.bank.session import Bank
+from promptbank.training.config import checked_config
+from promptbank.training.progress import Listener
+
+__all__ = ["train"]
+
+
+def train(
+    bank: Bank,
+    *tasks: str,
+    data: Sequence[str] | None = None,
+    lang: str | None = None,
+    card: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: Listener | None = None,
+) -> list[Learnt]:
+    """Learn one task, or several in shared batches, and make each one live.
+
+    A training that was killed goes on when it is asked for again.
+
+    Args:
+        bank: the bank.
+        tasks: ``taskname[:lang]`` each; may be left out with a card file that holds one task.
+        data: JSONL files, datasets folders or hub ids; the shipped sample if absent. For several tasks each record
+            names its own.
+        lang: language of tasks that name none.
+        card: a card file, which is added to the bank, or a built-in variant.
+        settings: by the names of `TrainConfig`; the defaults stand for the others.
+        progress: hears of steps and epochs.
+
+    Returns:
+        What was learnt, in the order of the tasks.
+
+    Raises:
+        ConfigError: faults of the settings, all at once.
+        TaskError: no such card, or faults of the rows, all at once.
+        InputError: no task is named, or there are no rows.
+        TrainingError: see `learn_tasks`.
+    """
+    config = checked_config(settings or {})
+    cards = [chosen_card(bank.store, task, lang, card) for task in tasks or (None,)]
+    if card is not None and Path(card).is_file():
+        add_cards(bank.store, cards)
+    lessons = []
+    for chosen, split in zip(cards, splits_or_samples(cards, data, config.dev_fraction), strict=True):
+        name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
+        bank.say(f"{name}: {split.note}" if name else split.note)
+        lessons.append(Lesson(chosen, split.train, split.dev, config, name=name))
+    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, listener=progress, lm=bank.lm)

@@ -1,0 +1,61 @@
+"""``promptbank train``: learn tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promptbank.bank.session import Bank
+from promptbank.cli.command import Card, Data, Json, Lang, TrainingCommand, TrainingContext
+from promptbank.cli.output import print_done, say
+
+if TYPE_CHECKING:
+    from promptbank.bank.learn import Learnt
+
+app = typer.Typer()
+
+SHOWN = ("accuracy", "macro_f1", "intent_accuracy", "slot_f1", "exact_match")
+
+
+@app.command("train", cls=TrainingCommand)
+def train(
+    ctx: TrainingContext,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="taskname[:lang] of a card; repeatable, learnt together.")
+    ] = None,
+    lang: Lang = None,
+    data: Data = None,
+    card: Card = None,
+    json: Json = False,
+) -> None:
+    """Learn a task: train its prompt, freeze the best epoch, measure it, make it live.
+
+    A killed training goes on when the same command is given again. Without --data the card's shipped sample is
+    used. With several tasks the rows of each file are those that name the task.
+
+    Example: promptbank train --task sentiment-task
+    """
+    from promptbank.bank import train as use_case
+    from promptbank.cli.progress import TrainingProgress
+
+    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
+        learnt = use_case.train(
+            bank, *(task or ()), data=data, lang=lang, card=card, settings=ctx.training_settings(), progress=progress
+        )
+    for one in learnt:
+        _print(one, as_json=json)
+
+
+def _print(learnt: Learnt, *, as_json: bool) -> None:
+    row, scope = learnt.row, learnt.row.scope
+    for note in learnt.notes:
+        say(note)
+    for warning in learnt.warnings:
+        say(f"warning: {warning}")
+    scores = ", ".join(f"{key} {learnt.metrics[key]:.3f}" for key in SHOWN if key in learnt.metrics)
+    name = f"{scope.taskname}:{scope.lang}@{row.version}"
+    told = f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} rows, float32, stored row): {scores}"
+    about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}
+    about |= {"run": learnt.run_id, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics}
+    print_done(told, about, as_json=as_json)
