@@ -1,4 +1,4 @@
-"""What all plots share: paper, colours, words, and bytes that are the same each time.
+"""What all plots share: size, colours, wrapped labels, a legend below, and the same bytes for the same input.
 
 matplotlib (extra ``experiments``) is imported when a plot is made, without pyplot, so no window system and no state of
 other code is touched; the reader's own matplotlib settings decide nothing.
@@ -19,21 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS",
-    "DASHES",
-    "LINE",
-    "LISTED",
-    "MARKERS",
-    "QUIET",
-    "WIDTH",
-    "draw",
-    "look",
-    "need_matplotlib",
-    "pale",
-    "upright",
-    "words",
-]
+__all__ = ["COLOURS", "LINE", "LISTED", "QUIET", "WIDTH", "draw", "look", "need_matplotlib", "pale", "upright", "words"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito (2008), told apart by colour-blind readers; their yellow is too pale on white."""
@@ -46,7 +32,7 @@ WIDTH = 8.0
 """Inches; at 150 dots an inch a plot has 1,200 pixels, and text of 11 points is 15 pixels high on a page 800 wide."""
 
 LISTED = "listed"
-"""Label of what stands in the legend; `draw` writes the names there."""
+"""Label that a painter gives to what the legend names; `draw` writes the names themselves."""
 
 LINE = 0.23
 """Height of a line of text, in inches."""
@@ -95,12 +81,12 @@ def draw(
 
     Args:
         paint: draws on the axes of the figure.
-        title: at the top; long ones are broken.
+        title: at the top; long ones are broken, as are the labels.
         x_label: with the unit.
         y_label: with the unit.
         height: of the axes, in inches; the words around them get their own room.
-        below: room for names that lean, in inches.
-        legend: names of what `paint` labelled `LISTED`, in order; one alone needs none, the title names it.
+        below: room for slanted names, in inches.
+        legend: names of what `paint` labelled `LISTED`, in order; none for no legend.
 
     Raises:
         PromptBankError: matplotlib is not installed.
@@ -111,7 +97,8 @@ def draw(
     from matplotlib.figure import Figure
 
     title, x_label, y_label = words(title, 64), words(x_label, 64), upright(y_label, height)
-    columns, room = _legend(legend)
+    names = [words(name, 38, lines=2) for name in legend]
+    columns, room = _legend(names)
     height += LINE * (1.6 * _lines(title) + _lines(x_label)) + below + room + 0.5
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -123,24 +110,18 @@ def draw(
         paint(figure, axes)
         if columns:
             drawn = figure.legend(loc="outside lower center", ncols=columns)
-            for text, name in zip(drawn.get_texts(), legend, strict=True):
-                text.set_text(_shown(name))  # as a label, a name that begins with "_" would be left out
+            for text, name in zip(drawn.get_texts(), names, strict=True):
+                text.set_text(name)  # as a label, a name that begins with "_" would be left out
         return _png(figure)
 
 
 def _legend(names: Sequence[str]) -> tuple[int, float]:
-    """Columns of a legend below the plot, where it hides nothing, and the inches that it takes; none for one name."""
-    if len(names) < 2:
+    """Return the columns of a legend below the plot, where it hides nothing, and its height in inches."""
+    if not names:
         return 0, 0.0
-    longest = max(len(line) for name in names for line in _shown(name).splitlines())
+    longest = max(len(line) for name in names for line in name.splitlines())
     columns = min(len(names), 3 if longest <= 22 else 2)
-    rows = -(-len(names) // columns)
-    return columns, LINE * rows * max(_lines(_shown(name)) for name in names) + 0.2
-
-
-def _shown(name: str) -> str:
-    """Return a name as the legend shows it."""
-    return words(name, 38, lines=2)
+    return columns, LINE * -(-len(names) // columns) * max(map(_lines, names)) + 0.2
 
 
 def upright(text: str, height: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from promptbank.report.errors import ReportError
 from tasks.statistics import Interval, MeanSd
@@ -35,6 +36,8 @@ class Table:
     Raises:
         ReportError: no columns, or a row of another width.
     """
+
+    kind: ClassVar[str] = "table"
 
     title: str
     columns: Sequence[str]
@@ -66,6 +69,8 @@ class Figure:
         ReportError: the name cannot be a file's, the bytes are no PNG, or ``alt`` is empty.
     """
 
+    kind: ClassVar[str] = "figure"
+
     name: str
     title: str
     png: bytes = field(repr=False)
@@ -88,6 +93,8 @@ class Figure:
 @dataclass(frozen=True)
 class Prose:
     """Words under a heading."""
+
+    kind: ClassVar[str] = "prose"
 
     title: str
     text: str

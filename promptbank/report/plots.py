@@ -1,31 +1,29 @@
-"""Four plots: curves, bars, a matrix, and a scatter of methods. Each returns the bytes of a PNG.
+"""Plots of reports: curves, bars and named dots, each returned as the bytes of a PNG.
 
-Means come with their spread (sample standard deviation) and the single values they are of, since a handful of folds or
-seeds is too few to be told by two numbers.
+Means come with their spread (sample standard deviation) and the single values, since a handful of folds or seeds is too
+few to be described by two numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptbank.report.canvas import COLOURS, LINE, LISTED, QUIET, draw, look, pale, words
 from promptbank.report.cells import cell_text
 from promptbank.report.errors import ReportError
-from promptbank.report.matrix import heat_map
-from promptbank.report.scatter import Dot, scatter_plot
 from tasks.statistics import mean_sd
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Dot", "bar_plot", "curve_plot", "heat_map", "scatter_plot"]
+__all__ = ["Dot", "bar_plot", "curve_plot", "scatter_plot"]
 
 NEAREST_TICKS = 0.06
 """Share of an axis that ticks keep between them, so that their numbers do not touch."""
-
 
 LEVELS = ((0, (7, 3)), (0, (1, 1.5)), (0, (7, 2, 1, 2)))
 """Dashes of horizontal lines."""
@@ -68,16 +66,12 @@ def curve_plot(
         for number, points in enumerate(series.values()):
             _curve(axes, number, points)
         for number, level in enumerate((levels or {}).values()):
-            axes.axhline(
-                level,
-                color=QUIET,
-                linestyle=LEVELS[number % len(LEVELS)],
-                linewidth=1.4,
-                label=LISTED,
-                zorder=1,
-            )
+            dashes = LEVELS[number % len(LEVELS)]
+            axes.axhline(level, color=QUIET, linestyle=dashes, linewidth=1.4, label=LISTED, zorder=1)
 
-    return draw(paint, title=title, x_label=x_label, y_label=y_label, height=3.6, legend=[*series, *(levels or {})])
+    names = [*series, *(levels or {})]
+    legend = names if len(names) > 1 else ()
+    return draw(paint, title=title, x_label=x_label, y_label=y_label, height=3.6, legend=legend)
 
 
 def _curve(axes: Axes, number: int, points: Mapping[float, Sequence[float]]) -> None:
@@ -104,9 +98,7 @@ def _log_axis(axes: Axes, places: Sequence[float]) -> None:
     axes.set_xticks([], minor=True)
 
 
-def bar_plot(
-    methods: Mapping[str, Mapping[str, Sequence[float]]], *, title: str, value_label: str, method_label: str = ""
-) -> bytes:
+def bar_plot(methods: Mapping[str, Mapping[str, Sequence[float]]], *, title: str, value_label: str) -> bytes:
     """Draw bars from zero: for each method one for each metric, with its spread, its single values and its number.
 
     Bars lie, so that names of methods can be long. A single whole number is written as one.
@@ -115,7 +107,6 @@ def bar_plot(
         methods: for each method's name and metric the values (one for each fold, say); every method has every metric.
         title: of the plot.
         value_label: what the bars measure, with the unit, and over what the spread is.
-        method_label: what the names are, where that is not plain.
 
     Raises:
         PromptBankError: matplotlib is not installed.
@@ -137,21 +128,16 @@ def bar_plot(
         for number, metric in enumerate(metrics):
             for place, values in enumerate(methods.values()):
                 middle = place + (number - (len(metrics) - 1) / 2) * thick
-                _bar(
-                    axes,
-                    middle,
-                    thick * 0.9,
-                    values[metric],
-                    COLOURS[number % len(COLOURS)],
-                    listed=not place,
-                )
+                colour = COLOURS[number % len(COLOURS)]
+                _bar(axes, middle, thick * 0.9, values[metric], colour, listed=not place)
         axes.axvline(0, color=QUIET, linewidth=1)
         axes.set_yticks(range(len(methods)), names)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(methods) - 0.5, -0.5)
 
     height = 0.3 + max(0.34 * len(metrics), 2.2 * LINE) * len(methods)
-    return draw(paint, title=title, x_label=value_label, y_label=method_label, height=height, legend=metrics)
+    legend = metrics if len(metrics) > 1 else ()  # one alone is named by the axis
+    return draw(paint, title=title, x_label=value_label, y_label="", height=height, legend=legend)
 
 
 def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colour: str, *, listed: bool) -> None:
@@ -166,3 +152,60 @@ def _bar(axes: Axes, middle: float, thick: float, values: Sequence[float], colou
         said, (1, middle), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
         va="center", fontsize=10, annotation_clip=False,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A method in a scatter plot.
+
+    Attributes:
+        name: in the legend.
+        x: such as seconds.
+        y: such as macro-F1.
+        y_sd: spread of ``y``, drawn as a bar; None for one value alone.
+    """
+
+    name: str
+    x: float
+    y: float
+    y_sd: float | None = None
+
+
+def scatter_plot(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str, log_x: bool = False) -> bytes:
+    """Draw methods as dots; a legend names them, so that no name can hide a dot or another name.
+
+    Args:
+        dots: at least one.
+        title: of the plot.
+        x_label: with the unit.
+        y_label: with the unit, and over what the spread is.
+        log_x: x is logarithmic.
+
+    Raises:
+        PromptBankError: matplotlib is not installed.
+        ReportError: no dots, a number that is not finite, or an x of 0 or less on a logarithmic axis.
+    """
+    if not dots:
+        raise ReportError(f"plot {title!r} has no dots; give at least one")
+    for dot in dots:
+        if not all(map(math.isfinite, (dot.x, dot.y, dot.y_sd or 0.0))) or (log_x and dot.x <= 0):
+            raise ReportError(f"{dot.name!r} at {dot.x}, {dot.y} has no place in plot {title!r}; leave it out")
+
+    def paint(_: Figure, axes: Axes) -> None:
+        if log_x:
+            from matplotlib.ticker import EngFormatter
+
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 10k, 1M; the usual one writes powers as formulas
+            axes.xaxis.set_minor_formatter(lambda *_: "")
+        axes.grid()
+        axes.margins(x=0.08, y=0.12)
+        for number, dot in enumerate(dots):
+            colour, marker, _ = look(number)
+            axes.errorbar(
+                dot.x, dot.y, yerr=dot.y_sd, color=colour, marker=marker, markersize=9, linestyle="none",
+                capsize=3, label=LISTED,
+            )  # fmt: skip
+
+    legend = [dot.name for dot in dots]
+    return draw(paint, title=title, x_label=x_label, y_label=y_label, height=4.0, legend=legend)

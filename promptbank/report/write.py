@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from promptbank.report.errors import ReportError
-from promptbank.report.markdown import figure_file, markdown
-from promptbank.report.page import page
 from promptbank.report.parts import Report, check_name
+from promptbank.report.render import figure_file, markdown, page
 
 __all__ = ["write_files", "write_report"]
 

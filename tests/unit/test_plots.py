@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from promptbank.errors import PromptBankError
-from promptbank.report.canvas import COLOURS, look
+from promptbank.report.canvas import COLOURS, MARKERS, look
 from promptbank.report.errors import ReportError
+from promptbank.report.matrix import matrix_plot
 from promptbank.report.parts import Figure
-from promptbank.report.placing import Box, place_labels
-from promptbank.report.plots import Dot, bar_plot, curve_plot, heat_map, scatter_plot
+from promptbank.report.plots import Dot, bar_plot, curve_plot, scatter_plot
 from tasks.errors import DataError
 from tests.stores import ROOT
 
@@ -37,10 +35,7 @@ def bars(name: str = "p-tuned") -> bytes:
 
 
 def matrix(name: str = "a") -> bytes:
-    return heat_map(
-        [[0.8, None], [0.8, 0.7]], rows=[name, "b"], columns=[name, "b"], title=name, row_label="after",
-        column_label="task", value_label="accuracy",
-    )  # fmt: skip
+    return matrix_plot([[0.8, None], [0.8, 0.7]], [name, "b"], title=name)
 
 
 def scatter(name: str = "p-tuned") -> bytes:
@@ -101,10 +96,7 @@ LONG_NAMES = [f"{n} {LONG}" for n in range(7)]
 
 
 def long_matrix(n: int) -> bytes:
-    names = LONG_NAMES[:n]
-    return heat_map(
-        [[0.5] * n] * n, rows=names, columns=names, title=LONG, row_label=LONG, column_label=LONG, value_label=LONG
-    )
+    return matrix_plot([[0.5] * n] * n, LONG_NAMES[:n], title=LONG)
 
 
 CROWDED: dict[str, Callable[[], bytes]] = {
@@ -113,7 +105,7 @@ CROWDED: dict[str, Callable[[], bytes]] = {
     ),
     "bars": lambda: bar_plot(
         {method: {metric: [0.5, 0.6] for metric in LONG_NAMES[:2]} for method in LONG_NAMES},
-        title=LONG, value_label=LONG, method_label=LONG,
+        title=LONG, value_label=LONG,
     ),
     "two bars": lambda: bar_plot({"a": {LONG: [0.5], "m": [0.4]}}, title=LONG, value_label=LONG),
     "matrix": lambda: long_matrix(7),
@@ -193,49 +185,54 @@ def test_bars_begin_at_zero_and_say_their_numbers(monkeypatch: pytest.MonkeyPatc
 
 def test_a_matrix_has_its_numbers_in_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     with drawn(monkeypatch) as found:
-        heat_map(
-            [[150, 9], [None, 0.5]], rows=["a", "b"], columns=["c", "d"], title="t", row_label="r", column_label="c",
-            value_label="v", limits=(0, 200),
-        )  # fmt: skip
+        matrix_plot([[0.9, 0.25], [None, 0.5]], ["a", "b"], title="t")
     axes = found[0].axes[0]
     numbers = {text.get_position(): text.get_text() for text in axes.texts if text.get_text()}
-    assert numbers == {(0, 0): "150", (1, 0): "9", (1, 1): "0.500"}
-    assert axes.images[0].get_clim() == (0, 200)
+    assert numbers == {(0, 0): "0.900", (1, 0): "0.250", (1, 1): "0.500"}
+    assert [[label.get_text() for label in side] for side in (axes.get_xticklabels(), axes.get_yticklabels())] == [
+        ["a", "b"],
+        ["a", "b"],
+    ]
+    assert axes.images[0].get_clim() == (0, 1)  # the same colours in all matrices
     assert axes.yaxis_inverted()
 
 
-def test_names_of_dots_hide_neither_each_other_nor_dots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_dot_has_its_name_in_a_legend_that_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     dots = [Dot(f"method number {n}", 10 + n / 3, 0.8 + 0.004 * n, 0.01) for n in range(6)] + [Dot("far", 90, 0.6)]
     with drawn(monkeypatch) as found:
         scatter_plot(dots, title="t", x_label="x", y_label="y")
-    axes = found[0].axes[0]
-    names = [text.get_window_extent() for text in axes.texts]
-    assert len(names) == 7
+    figure, axes = found[0], found[0].axes[0]
+    (legend,) = figure.legends
+    names = [text.get_window_extent() for text in legend.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == [dot.name for dot in dots]
     for place, name in enumerate(names):
         assert not any(name.overlaps(other) for other in names[:place])
-        assert axes.bbox.containsx(name.x0)
-        assert axes.bbox.containsx(name.x1)
-        for x, y in axes.transData.transform([(dot.x, dot.y) for dot in dots]):
-            assert not name.contains(x, y)
+        assert figure.bbox.containsx(name.x0)
+        assert figure.bbox.containsx(name.x1)
+        assert not name.overlaps(axes.get_tightbbox())
+    assert not axes.texts
 
 
-points = st.tuples(st.floats(0, 1000), st.floats(0, 600))
+def test_a_dot_stands_where_it_was_measured_and_looks_as_in_the_legend(monkeypatch: pytest.MonkeyPatch) -> None:
+    dots = [Dot(f"{n}", 1 + n, 0.5 + 0.02 * n, 0.01 if n % 2 else None) for n in range(9)]
+    with drawn(monkeypatch) as found:
+        scatter_plot(dots, title="t", x_label="x", y_label="y")
+    painted = found[0].axes[0].containers
+    assert [bar[0].get_xydata().tolist() for bar in painted] == [[[dot.x, dot.y]] for dot in dots]
+    looks = [(bar[0].get_color(), bar[0].get_marker()) for bar in painted]
+    lines = found[0].legends[0].findobj(matplotlib.lines.Line2D)
+    listed = [(line.get_color(), line.get_marker()) for line in lines if line.get_marker() in MARKERS]
+    assert looks == listed
+    assert len(set(looks)) == 9
+    for dot, bar in zip(dots, painted, strict=True):
+        spread = [segment[:, 1].tolist() for part in bar[2] for segment in part.get_segments()]
+        assert spread == ([pytest.approx([dot.y - 0.01, dot.y + 0.01])] if dot.y_sd else [])
 
 
-@settings(max_examples=50)
-@given(st.lists(points, min_size=1, max_size=12), st.floats(20, 120))
-def test_labels_stay_in_the_frame_and_near_their_dots(dots: list[tuple[float, float]], width: float) -> None:
-    frame = Box(0, 0, 1000, 600)
-    found = place_labels(dots, [(width, 15)] * len(dots), frame, gap=10)
-    for box, dot in zip(found, dots, strict=True):
-        assert box.overlap(frame) == pytest.approx(width * 15)
-        assert box.distance(*dot) <= 10 * 10
-
-
-def test_a_lonely_dot_has_its_name_to_the_right_and_one_at_the_edge_to_the_left() -> None:
-    frame = Box(0, 0, 100, 100)
-    assert place_labels([(20, 50)], [(30, 10)], frame, gap=5) == [Box(25, 45, 30, 10)]
-    assert place_labels([(90, 50)], [(30, 10)], frame, gap=5) == [Box(55, 45, 30, 10)]
+def test_a_lonely_dot_has_its_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with drawn(monkeypatch) as found:
+        scatter_plot([Dot("_alone", 20, 50)], title="t", x_label="x", y_label="y")
+    assert [text.get_text() for text in found[0].legends[0].get_texts()] == ["_alone"]
 
 
 def test_series_differ_in_more_than_colour() -> None:
@@ -265,23 +262,20 @@ def test_what_cannot_be_drawn_is_refused() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.0]], "names for 2 rows and 2 columns"),
+        ([[1.0]], r"has 1 rows of \[1\] cells, and 2 names"),
+        ([[1.0, 0.5], [1.0]], r"2 rows of \[1, 2\] cells"),
         ([[None, None], [None, None]], "at least one number"),
         ([[float("inf"), 1], [1, 1]], "finite"),
     ],
 )
 def test_matrices_that_cannot_be_drawn_are_refused(values: list[list[float | None]], message: str) -> None:
-    names = {"rows": ["a", "b"], "columns": ["a", "b"]}
     with pytest.raises(ReportError, match=message):
-        heat_map(values, **names, title="t", row_label="r", column_label="c", value_label="v")
+        matrix_plot(values, ["a", "b"], title="t")
 
 
 def test_a_matrix_too_large_to_read_is_refused() -> None:
-    names = [str(n) for n in range(17)]
-    with pytest.raises(ReportError, match="17 by 17; at most 16"):
-        heat_map(
-            [[0.5] * 17] * 17, rows=names, columns=names, title="t", row_label="r", column_label="c", value_label="v"
-        )
+    with pytest.raises(ReportError, match="17 rows; at most 16"):
+        matrix_plot([[0.5] * 17] * 17, [str(n) for n in range(17)], title="t")
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,8 @@ from markdown_it.token import Token
 
 from promptbank.report.cells import about_rows, blocks, cell_text
 from promptbank.report.errors import ReportError
-from promptbank.report.markdown import markdown
-from promptbank.report.page import page
 from promptbank.report.parts import Figure, Prose, Report, Table
+from promptbank.report.render import markdown, page
 from promptbank.report.write import write_report
 from tasks.statistics import Interval, MeanSd
 

@@ -12,9 +12,9 @@ from promptbank.lab.experiments.report_parts import (
     timing_table,
     warning_lines,
 )
-from promptbank.report.matrix import MOST
+from promptbank.report.matrix import MOST_TASKS, matrix_plot
 from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
-from promptbank.report.plots import Dot, curve_plot, heat_map, scatter_plot
+from promptbank.report.plots import Dot, curve_plot, scatter_plot
 from tasks.statistics import mean_sd
 
 __all__ = ["continual_report", "curve_report", "sweep_report"]
@@ -219,19 +219,10 @@ def continual_report(result: Result) -> Report:
 def _heat(key: str, title: str, matrix: Sequence[Sequence[float]], names: Sequence[str], lost: float) -> Figure | Table:
     """Show an accuracy matrix, as a table where a plot could not be read."""
     square = [[*row, *[None] * (len(names) - len(row))] for row in matrix]
-    if len(names) > MOST:
+    if len(names) > MOST_TASKS:
         rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, square, strict=True)]
         return Table(f"Accuracy matrix: {title}", ["after learning", *names], rows)
-    plot = heat_map(
-        square,
-        rows=names,
-        columns=names,
-        title=title,
-        row_label="after learning",
-        column_label="score on",
-        value_label="score",
-        limits=(0.0, 1.0),
-    )
+    plot = matrix_plot(square, names, title=title)
     return Figure(f"matrix-{key}", f"Accuracy matrix: {title}", plot, alt=f"{title}: forgetting {lost:.4f}")
 
 
