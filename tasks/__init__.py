@@ -17,7 +17,7 @@ from tasks.errors import (
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
 from tasks.hub import dataset_parts, dataset_records
 from tasks.metrics import classification_report, collapse_of, exact_match
-from tasks.records import InputRecord, check_record, raise_faults, read_jsonl
+from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl
 from tasks.slot_metrics import intent_slot_report
 from tasks.slots import IntentSlots, Slot, locate, parse_intent_slots, render_intent_slots
 from tasks.spec import TaskRef, is_lang, parse_spec
@@ -80,6 +80,7 @@ __all__ = [
     "locate",
     "parse_card",
     "parse_intent_slots",
+    "parse_json",
     "parse_spec",
     "pick_card",
     "raise_faults",

@@ -8,7 +8,6 @@ claims is refused.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import save
 
 from promptbank.bank.select import LIVE, stored_rules
 from promptbank.errors import InputError
+from promptbank.files import write_file
 from store import ROWS_V1, Row, Scope, Store, rows_layout
 
 __all__ = ["export_row", "import_row"]
@@ -37,9 +37,8 @@ def export_row(row: Row, path: Path) -> None:
         "virtual_tokens": _tensor(row.data, (row.virtual_tokens, row.hidden_size)),
         "probe_logits": _tensor(row.probe_logits, row.probe_shape),
     }
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(save(tensors, metadata={"format": FORMAT, "row": json.dumps(plain, ensure_ascii=False)}))
-    os.replace(temporary, path)
+    metadata = {"format": FORMAT, "row": json.dumps(plain, ensure_ascii=False)}
+    write_file(path, save(tensors, metadata=metadata))
 
 
 def read_row(path: Path) -> Row:

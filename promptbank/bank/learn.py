@@ -25,6 +25,7 @@ from promptbank.bank.recorder import Recorder
 from promptbank.bank.select import LIVE
 from promptbank.bank.start import Start, StartRows, find_start
 from promptbank.errors import TrainingError
+from promptbank.files import read_json, write_file
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
@@ -241,11 +242,10 @@ def _started(store: Store, folder: Path, prepared: Sequence[_Prepared]) -> list[
     """Return the runs' ids: those of the killed command that is gone on with, or new ones."""
     path = folder / "runs.json"
     if path.is_file():
-        run_ids: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        run_ids: list[str] = read_json(path)
     else:
         run_ids = [_free_id(store, one.identity) for one in prepared]
-        path.with_suffix(".tmp").write_text(json.dumps(run_ids), encoding="utf-8")
-        path.with_suffix(".tmp").replace(path)
+        write_file(path, json.dumps(run_ids))
     for one, run_id in zip(prepared, run_ids, strict=True):
         if not _is_done(store, run_id):
             store.runs.start(run_id, "train", json.dumps(one.lesson.config.decisive()), one.data)

@@ -166,7 +166,7 @@ def write_translation_report(
     content |= {"references": plain(scores), "engine_scores": plain(engines), "beside": plain(found)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
-        write_files(out, {"report.json": text.encode()})
+        write_files(out, {"report.json": text})
     except OSError as exc:
         raise ReportError(f"report.json cannot be written to {out} ({exc.strerror}); name another folder") from exc
     return [out / "report.json", *write_report(report, out, "report")]

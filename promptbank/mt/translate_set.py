@@ -170,7 +170,7 @@ def write_translated(translated: TranslatedSet, out: Path) -> list[Path]:
     if translated.made_cards:
         contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
     try:
-        write_files(out, {name: text.encode() for name, text in contents.items()})
+        write_files(out, contents)
         if labels != used.name:
             used.unlink(missing_ok=True)  # of an earlier run with labels of its own
     except OSError as exc:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
+from promptbank.files import write_together
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Report, check_name
 from promptbank.report.render import figure_file, markdown, page
@@ -32,7 +31,7 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
         ReportError: the name cannot be a file's, or the folder cannot be written.
     """
     check_name(name, "report")
-    contents = {f"{name}.md": markdown(report, name).encode(), f"{name}.html": page(report).encode()}
+    contents: dict[str, str | bytes] = {f"{name}.md": markdown(report, name), f"{name}.html": page(report)}
     contents |= {figure_file(name, figure): figure.png for figure in report.figures}
     try:
         write_files(folder, contents)
@@ -43,23 +42,11 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
     return [folder / file for file in contents]
 
 
-def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files by name into a folder that is made if it is not there; all of them are on the disk before any counts.
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> None:
+    """Write files by name into a folder that is made if it is not there; none takes its place before all are written.
 
     Raises:
         OSError: one cannot be written; none has changed then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    places = {folder / f"{file}.tmp{os.getpid()}": folder / file for file in contents}
-    try:
-        for temporary, content in zip(places, contents.values(), strict=True):
-            temporary.write_bytes(content)
-        for path in places.values():
-            if path.is_dir():
-                raise IsADirectoryError(0, f"{path.name} is a folder")
-        for temporary, path in places.items():
-            os.replace(temporary, path)
-    finally:
-        for temporary in places:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    write_together({folder / name: content for name, content in contents.items()})

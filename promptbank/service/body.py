@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import Request
 
 from promptbank.errors import BodyTooLargeError, InputError
-from tasks import DataError, InputRecord, check_record, read_jsonl
+from tasks import DataError, InputRecord, check_record, parse_json, read_jsonl
 
 __all__ = ["Records", "read_body", "read_records"]
 
@@ -57,8 +56,8 @@ def read_records(body: bytes, content_type: str, most: int) -> Records:
             raise InputError("the body holds no records; send one JSON object a line")
         return Records(_limited(lines, most), single=False)
     try:
-        parsed = json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as exc:  # ValueError also for an integer of more than 4,300 digits
+        parsed = parse_json(body)
+    except DataError as exc:
         raise InputError(f"the body is no JSON: {exc}; send one record, a list of records, or JSON lines") from exc
     if isinstance(parsed, dict):
         return Records([_checked(parsed, "the record")], single=True)
@@ -66,17 +65,6 @@ def read_records(body: bytes, content_type: str, most: int) -> Records:
         raise InputError(f"the body must be a record or a list of records, not {json.dumps(parsed)[:60]}")
     items = _limited(parsed, most)
     return Records([_checked(item, f"record {n}") for n, item in enumerate(items, start=1)], single=False)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-    if twice:
-        raise ValueError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
-    return dict(pairs)
-
-
-def _no_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON value")
 
 
 def _checked(item: object, source: str) -> InputRecord | DataError:

@@ -8,7 +8,6 @@ inside and checked) and is removed when the rows are frozen, so no encoder weigh
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from promptbank.errors import TrainingError
+from promptbank.files import write_atomically
 from promptbank.model.encoder import PromptEncoder
 
 __all__ = ["Progress", "load_resume", "optimizer_tensors", "restore_optimizer", "save_resume", "write_tensors"]
@@ -67,11 +67,8 @@ def save_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a whole safetensors file, flushed to the disk, or none of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(dict(tensors), temporary, metadata=metadata)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with write_atomically(path) as temporary:
+        save_file(dict(tensors), temporary, metadata=metadata)
 
 
 def _tensors(run: Resumable) -> dict[str, Tensor]:

@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written_is_identified_all_the_same(folder, monk
     def refuse(*args, **kwargs):
         raise PermissionError(13, "read-only")
 
-    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
     assert identify(folder) == expected
     assert not (folder / IDENTITY_FILE).exists()
 

@@ -425,7 +425,7 @@ def test_rows_of_release_0_1_0_answer_as_they_did(old_bank: Store, old_backbone:
     asked = [
         {"taskname": a["taskname"], "lang": a["lang"], "sentence": expected["sentence"]} for a in expected["answers"]
     ]
-    for said, answer in zip(expected["answers"], ask(Desk(old_bank, old_backbone), *asked), strict=True):
+    for said, answer in zip(expected["answers"], ask(TaskServer(old_bank, old_backbone), *asked), strict=True):
         found = answer.as_dict()
         for name in ("probabilities", "margin"):
             assert found.pop(name, {}) == pytest.approx(said.pop(name, {}), abs=1e-4)

@@ -161,7 +161,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     def fails(*_args: object) -> Callable[[], None]:
         raise OSError("disk full")
 
-    monkeypatch.setattr(ledgers.os, "replace", fails)
+    monkeypatch.setattr("promptbank.files.os.replace", fails)
     with pytest.raises(OSError, match="disk full"):
         ledgers.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}

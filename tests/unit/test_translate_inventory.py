@@ -10,7 +10,6 @@ from translate.inventory.file import (
     dump_inventory,
     load_inventory,
     parse_inventory,
-    save_inventory,
     shipped_inventory,
 )
 from translate.inventory.inventory import Decision, Inventory, Kept, merge
@@ -107,7 +106,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_written_inventory_comes_back(tmp_path: Path) -> None:
     odd = Decision('å "{target}" \\ \x7f\n', ("x'y",), status="approved", by="Åsa")
     made = inventory((("text",), 'on "{target}".', odd), (("slot_type",), "time", Decision(keep=True, phrase="tid")))
-    save_inventory(made, tmp_path / "labels.sv.toml")
+    (tmp_path / "labels.sv.toml").write_text(dump_inventory(made), encoding="utf-8")
     assert load_inventory(tmp_path / "labels.sv.toml").decisions == made.decisions
     assert [path.name for path in tmp_path.iterdir()] == ["labels.sv.toml"]
 

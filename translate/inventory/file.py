@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from translate.errors import InventoryError
 from translate.inventory.inventory import Decision, Inventory, Section
 
-__all__ = ["dump_inventory", "load_inventory", "parse_inventory", "save_inventory", "shipped_inventory"]
+__all__ = ["dump_inventory", "load_inventory", "parse_inventory", "shipped_inventory"]
 
 
 class _Entry(BaseModel):
@@ -85,13 +85,6 @@ def dump_inventory(inventory: Inventory) -> str:
         for key, decision in sorted(entries.items()):
             lines += ["", f"[{'.'.join(map(_key, (*section, key)))}]", *_fields(decision)]
     return "\n".join(lines) + "\n"
-
-
-def save_inventory(inventory: Inventory, path: Path) -> None:
-    """Write an inventory; the old file stays whole until the new one is."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(dump_inventory(inventory), encoding="utf-8")
-    beside.replace(path)
 
 
 def shipped_inventory(src: str, tgt: str) -> Inventory:

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from promptbank.errors import TrainingError
+from promptbank.files import write_file
 
 __all__ = ["Ledger", "machine", "open_ledger", "processor", "short_hash", "write_json"]
 
@@ -131,6 +132,4 @@ def processor() -> str:
 
 def write_json(path: Path, content: object) -> None:
     """Write a whole file or none of it."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_file(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

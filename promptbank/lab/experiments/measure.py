@@ -22,6 +22,7 @@ from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.evaluate import answer_examples, score_answers
 from promptbank.engine.predictor import Prediction, Predictor
 from promptbank.errors import TrainingError
+from promptbank.files import read_json
 from promptbank.lab.experiments.ledger import write_json
 from promptbank.lab.methods.learner import score_of
 from promptbank.model.backbone import load_backbone
@@ -57,7 +58,7 @@ def measure_in_new_process(
     about = {"bank": str(bank), "home": str(home), "backbone": backbone, "threads": torch.get_num_threads()}
     write_json(job, about | {"answer": str(answer), "tests": plain})
     _in_new_process(job)
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(answer)
     job.unlink()
     answer.unlink()
     return found
@@ -73,7 +74,7 @@ def _in_new_process(job: Path) -> None:
 
 def measure(path: Path) -> None:
     """Do a job, in whatever process this is."""
-    job = json.loads(path.read_text(encoding="utf-8"))
+    job = read_json(path)
     torch.set_num_threads(job["threads"])
     backbone = load_backbone(job["backbone"], home=Path(job["home"]))
     predictor = Predictor(LanguageModel(backbone.model))

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from promptbank.errors import BackboneStorageError
+from promptbank.files import read_json
 from promptbank.model.backbone.fetch import Progress
 from promptbank.model.backbone.identity import MANIFEST_FILE, identify
 
@@ -58,7 +59,7 @@ class BackboneCache:
     def manifest(self, name: str) -> Manifest | None:
         """Return what is known of an installed backbone, or None when it is not installed."""
         try:
-            fields = json.loads((self.folder(name) / MANIFEST_FILE).read_text(encoding="utf-8"))
+            fields = read_json(self.folder(name) / MANIFEST_FILE)
             return Manifest(**fields)
         except (OSError, ValueError, TypeError):
             return None  # not there, or written by something else: it is installed again

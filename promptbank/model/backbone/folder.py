@@ -6,10 +6,10 @@ not after a gigabyte has been read. Only safetensors weights are taken: the othe
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from promptbank.errors import UnusableBackboneError
+from promptbank.files import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def weight_files(path: Path) -> list[Path]:
     if (path / WEIGHTS).is_file():
         return [path / WEIGHTS]
     try:
-        index = json.loads((path / INDEX).read_text(encoding="utf-8"))
+        index = read_json(path / INDEX)
         names = sorted(set(index["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise UnusableBackboneError(f"{path / INDEX} does not name the weight files ({exc!r}); fetch it again") from exc
@@ -98,7 +98,7 @@ def _config_faults(path: Path) -> list[str]:
     if not file.is_file():
         return ["it has no config.json"]
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except ValueError as exc:
         return [f"its config.json is not JSON ({exc})"]
     if not isinstance(config, dict):

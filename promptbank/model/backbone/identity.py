@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from promptbank.errors import UnusableBackboneError
+from promptbank.files import read_json, write_file
 from promptbank.model.backbone import fingerprint as weights
 from promptbank.model.backbone import tokenizer_hash
 from promptbank.model.backbone.folder import check_folder
@@ -94,7 +94,7 @@ def _state(path: Path) -> dict[str, list[int]]:
 
 def _recall(path: Path, state: dict[str, list[int]]) -> Identity | None:
     try:
-        kept = json.loads((path / IDENTITY_FILE).read_text(encoding="utf-8"))
+        kept = read_json(path / IDENTITY_FILE)
         if kept["schemes"] != SCHEMES or kept["files"] != state:
             return None
         return Identity(str(kept["fingerprint"]), str(kept["tokenizer_sha256"]))
@@ -104,9 +104,7 @@ def _recall(path: Path, state: dict[str, list[int]]) -> Identity | None:
 
 def _remember(path: Path, state: dict[str, list[int]], identity: Identity) -> None:
     text = json.dumps({"schemes": SCHEMES, **asdict(identity), "files": state}, indent=1)
-    partial = path / f"{IDENTITY_FILE}.{os.getpid()}"
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path / IDENTITY_FILE)
+        write_file(path / IDENTITY_FILE, text)
     except OSError as exc:
         logger.info("cannot remember the identity of %s (%s); it is hashed again next time", path, exc)

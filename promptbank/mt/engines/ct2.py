@@ -7,13 +7,13 @@ Two kinds of directories are told apart by their SentencePiece files: Marian's, 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptbank.files import read_json
 from promptbank.mt.marian.pieces import EOS, Pieces
 from translate.engines.decoding import DecodingOptions, in_groups, model_sha256
 from translate.errors import EngineError
@@ -149,7 +149,7 @@ def _kind(folder: Path) -> _Kind:
     if spm is None:
         raise EngineError(f"{folder} has neither source.spm and target.spm nor sentencepiece.model; put them beside it")
     try:
-        config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        config = read_json(model / "config.json")
         pieces = Pieces(spm[0].read_bytes(), spm[1].read_bytes(), _vocabulary(words))
         # CTranslate2 adds the end itself where the conversion says so; OpenNMT's models were trained without
         ends = spm[0].name == "source.spm" and not config.get("add_source_eos", False)
@@ -162,15 +162,14 @@ def _kind(folder: Path) -> _Kind:
 def _longest(model: Path) -> int | None:
     """Return the longest text of a model's tokenizer settings, as transformers writes them: one less than positions."""
     try:
-        said = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8")).get("model_max_length")
+        said = read_json(model / "tokenizer_config.json").get("model_max_length")
     except (OSError, ValueError, AttributeError):
         return None
     return max(1, said - 1) if isinstance(said, int) else None
 
 
 def _vocabulary(path: Path) -> dict[str, int]:
-    text = path.read_text(encoding="utf-8")
-    words = json.loads(text) if path.suffix == ".json" else text.split("\n")
+    words = read_json(path) if path.suffix == ".json" else path.read_text(encoding="utf-8").split("\n")
     return {word: index for index, word in enumerate(words)}
 
 

@@ -5,7 +5,6 @@ Torch is imported only when an engine is opened, or its backbone must be compare
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from promptbank.errors import TrainingError
+from promptbank.files import read_json
 from promptbank.mt.engines.provider import EngineOffer, EngineProvider, EngineRequest
 from translate import Engine
 from translate.engines.decoding import DecodingOptions
@@ -144,7 +144,7 @@ def _tuned_langpair(folder: Path) -> str:
 
 
 def _marian_langpair(folder: Path) -> str:
-    facts = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "tokenizer_config.json")
     return f"{facts.get('source_lang')}-{facts.get('target_lang')}"
 
 

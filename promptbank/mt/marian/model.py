@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
+from promptbank.files import read_json
 from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.pieces import Pieces
 from promptbank.mt.marian.sizes import MarianSizes
@@ -109,7 +110,7 @@ def load_marian(folder: Path) -> MarianMTModel:
         raise NmtError(f"{folder} has no {WEIGHTS}{hint}")
     try:
         config = MarianConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type != "marian" or json.loads((folder / "config.json").read_text())["model_type"] != "marian":
+        if config.model_type != "marian" or read_json(folder / "config.json")["model_type"] != "marian":
             raise NmtError(f"{folder} holds no Marian; its config.json has another model_type")
         with quiet_transformers():
             model = MarianMTModel.from_pretrained(

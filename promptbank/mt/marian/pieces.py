@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
+from promptbank.files import read_json
 from promptbank.mt.marian.errors import NmtError
 from translate.errors import EngineError
 from translate.records.markers import MARKS
@@ -186,7 +187,7 @@ def load_pieces(folder: Path) -> Pieces:
     if (folder / "target_vocab.json").exists():
         raise NmtError(f"{folder} has a target_vocab.json: only models with one shared vocabulary are supported")
     try:
-        words = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        words = read_json(folder / "vocab.json")
         pieces = Pieces((folder / "source.spm").read_bytes(), (folder / "target.spm").read_bytes(), words)
         _ = pieces.eos, pieces.pad, pieces.vocabulary[UNK], pieces.ids("a"), pieces.ids("a", target=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as exc:

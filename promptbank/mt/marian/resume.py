@@ -7,7 +7,6 @@ are functions of the seed and the step.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from promptbank.files import write_atomically
 from promptbank.mt.marian.errors import NmtError
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
@@ -54,11 +54,8 @@ def save_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: Opti
     tensors = {f"model.{name}": parameter.detach().contiguous() for name, parameter in model.named_parameters()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"identity": identity, "progress": json.dumps(asdict(progress))})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with write_atomically(path) as temporary:
+        save_file(tensors, temporary, metadata={"identity": identity, "progress": json.dumps(asdict(progress))})
 
 
 def load_checkpoint(path: Path, identity: str, model: nn.Module, optimizer: Optimizer) -> Progress:

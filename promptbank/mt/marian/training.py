@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from promptbank.files import read_json, write_file
 from promptbank.mt.marian.batches import Encoded
 from promptbank.mt.marian.curve import Curve, Point
 from promptbank.mt.marian.errors import NmtError
@@ -151,16 +152,14 @@ def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any
 def _claim(path: Path, said: dict[str, Any]) -> str:
     """Write what is trained into the folder, or check that it is what the folder is for; return its identity."""
     if not path.exists():
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_file(path, json.dumps(said, indent=2) + "\n")
     _refuse_another(path, said)
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _refuse_another(path: Path, said: dict[str, Any]) -> None:
     """Refuse a folder that was claimed by another training; what is None is not known yet."""
-    known = json.loads(path.read_text(encoding="utf-8"))
+    known = read_json(path)
     others = [key for key, value in said.items() if value is not None and known.get(key) != value]
     if others:
         raise NmtError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from promptbank.files import write_file
 
 __all__ = ["Curve", "EvalSet", "Evaluation"]
 
@@ -77,6 +78,4 @@ class Curve:
 
     def _write(self, evaluations: Sequence[Evaluation]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(asdict(e)) + "\n" for e in evaluations), encoding="utf-8")
-        os.replace(temporary, self._path)
+        write_file(self._path, "".join(json.dumps(asdict(e)) + "\n" for e in evaluations))

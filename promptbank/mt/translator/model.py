@@ -6,11 +6,9 @@ The update goes on a backbone that is on the machine already, so a low-rank one 
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from torch import Tensor, nn
 
 from promptbank.config import Settings
 from promptbank.errors import BackboneMismatchError, TrainingError
-from promptbank.files import sha256_of
+from promptbank.files import read_json, sha256_of, write_atomically, write_file
 from promptbank.model.backbone import Backbone, BackboneError, Identity, identify, list_backbones, local_folder
 from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
@@ -129,13 +127,12 @@ def save_translator(
         name: p.detach().cpu().to(dtype if p.ndim > 1 else torch.float32).contiguous()
         for name, p in learnt(model).items()
     }
-    with _renamed(_cleared(folder) / WEIGHTS) as temporary:
+    with write_atomically(_cleared(folder) / WEIGHTS) as temporary:
         save_file(tensors, temporary)
     if words is not None:
         (folder / WORDS).write_bytes(words_bytes(words, backbone.vocab_size))
     sha256 = _sha256(folder / WEIGHTS)
-    with _renamed(folder / FACTS) as temporary:
-        temporary.write_text(describe(backbone, update, sha256, languages=languages, facts=facts), encoding="utf-8")
+    write_file(folder / FACTS, describe(backbone, update, sha256, languages=languages, facts=facts))
     return folder
 
 
@@ -168,8 +165,7 @@ def write_translator(folder: Path, weights: bytes, description: str, words: byte
     _cleared(folder)
     for name, content in {WEIGHTS: weights, WORDS: words, FACTS: description.encode()}.items():
         if content:
-            with _renamed(folder / name) as temporary:
-                temporary.write_bytes(content)
+            write_file(folder / name, content)
     return folder
 
 
@@ -262,17 +258,9 @@ def _cleared(folder: Path) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
-    """Give another name to write to, which becomes the path when all is written."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    yield temporary
-    os.replace(temporary, path)
-
-
 def _facts(folder: Path) -> dict[str, Any]:
     try:
-        facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts: dict[str, Any] = read_json(folder / FACTS)
     except (OSError, ValueError) as exc:
         raise TrainingError(f"{folder} holds no translator ({exc}); train one with `promptbank mt train`") from exc
     missing = [name for name in _NEEDED if name not in facts] if isinstance(facts, dict) else list(_NEEDED)

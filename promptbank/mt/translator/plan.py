@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from promptbank.errors import TrainingError
+from promptbank.files import read_json
 from promptbank.model.backbone import Backbone
 from promptbank.mt.translator.curve import EvalSet, Evaluation
 from promptbank.mt.translator.model import FACTS, WEIGHTS, load_translator, prepared, read_update
@@ -128,7 +129,7 @@ def has_ended(plan: MtPlan, identity: str) -> bool:
     if plan.start is not None and plan.start.resolve() == model.resolve():
         raise TrainingError(f"--start {plan.start} would be replaced by what is learnt from it; name another --out")
     try:
-        stored = json.loads((model / FACTS).read_text(encoding="utf-8"))
+        stored = read_json(model / FACTS)
     except (OSError, ValueError):
         return False
     if stored["training"].get("identity") != identity:
