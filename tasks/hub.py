@@ -72,7 +72,11 @@ def _load(spec: str, part: str | None) -> Dataset | DatasetDict:
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(spec)
-            return _part(loaded, part) if isinstance(loaded, dict) and part is not None else loaded
+            if not isinstance(loaded, dict) or part is None:
+                return loaded
+            if part not in loaded:
+                raise ValueError(f"it has {', '.join(map(repr, loaded))}")
+            return loaded[part]
         if not folder.exists():
             _reach_hub(spec)
         return datasets.load_dataset(spec, split=part)
@@ -82,12 +86,6 @@ def _load(spec: str, part: str | None) -> Dataset | DatasetDict:
         why = f"{exc} ({exc.__cause__})" if exc.__cause__ else str(exc)
         wanted = "" if part is None else f" (part {part!r})"
         raise DataError(f"{spec!r} cannot be loaded as a dataset{wanted}: {why}") from exc
-
-
-def _part(loaded: DatasetDict, part: str) -> Dataset:
-    if part not in loaded:
-        raise ValueError(f"it has {', '.join(map(repr, loaded))}")
-    return loaded[part]
 
 
 def _reach_hub(spec: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from tasks.card import TaskCard, parse_card
 from tasks.errors import CardError, Fault
@@ -11,6 +10,9 @@ from tasks.errors import CardError, Fault
 __all__ = ["PLACEMENTS", "place_virtual_tokens", "plain_template"]
 
 _MARKER = re.compile(r"<\|VIRTUAL_PROMPT_\d+\|>")
+
+PLACEMENTS = {"before": (True, False), "after": (False, True), "around": (True, True)}
+"""Whether virtual tokens stand before the text, and whether after it, right before the answer."""
 
 
 def plain_template(card: TaskCard) -> str:
@@ -38,31 +40,13 @@ def place_virtual_tokens(card: TaskCard, total: int, placement: str) -> TaskCard
     answer = f"{{{card.answer_field}}}"
     before = text.removesuffix(answer)
     body = before.rstrip()
-    template, splits = PLACEMENTS[placement](body, before[len(body) :] + answer, total)
+    first, second = PLACEMENTS[placement]
+    # in halves, the larger one before the text, as the article's [10, 6] has it
+    splits = [total - total // 2, total // 2] if first and second else [total]
+    markers = ["<|VIRTUAL_PROMPT_0|>" * first, f"<|VIRTUAL_PROMPT_{len(splits) - 1}|>" * second]
+    template = markers[0] + body + markers[1] + before[len(body) :] + answer
     if total < len(splits):
         fault = Fault("total_virtual_tokens", None, f"{total}; the placement {placement!r} needs {len(splits)} or more")
         raise CardError(f"{card.taskname}:{card.lang}", [fault])
     changed = {"prompt_template": template, "total_virtual_tokens": total, "virtual_token_splits": splits}
     return parse_card(card.plain() | changed)
-
-
-def _before(body: str, answer: str, total: int) -> tuple[str, list[int]]:
-    return f"<|VIRTUAL_PROMPT_0|>{body}{answer}", [total]
-
-
-def _after(body: str, answer: str, total: int) -> tuple[str, list[int]]:
-    return f"{body}<|VIRTUAL_PROMPT_0|>{answer}", [total]
-
-
-def _around(body: str, answer: str, total: int) -> tuple[str, list[int]]:
-    """Split in halves, the larger one before the text, as the article's [10, 6] has it."""
-    half = total // 2
-    return f"<|VIRTUAL_PROMPT_0|>{body}<|VIRTUAL_PROMPT_1|>{answer}", [total - half, half]
-
-
-PLACEMENTS: dict[str, Callable[[str, str, int], tuple[str, list[int]]]] = {
-    "before": _before,
-    "after": _after,
-    "around": _around,
-}
-"""Virtual tokens before the text, after it (right before the answer), or on both sides."""

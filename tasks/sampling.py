@@ -71,16 +71,10 @@ def smaller_split(split: Split, count: int, *, seed: int) -> Split:
 
 
 def few_per_label(examples: Sequence[Example], count: int, *, seed: int, allow_short: bool = False) -> list[Example]:
-    """Return equally many examples of each label, in the order of their keys; open answers count as one label each.
-
-    Args:
-        examples: with answers.
-        count: examples of each label.
-        seed: of the sample.
-        allow_short: take what there is where a label has fewer.
+    """Return equally many examples of each label, in the order of their keys.
 
     Raises:
-        SplitError: a label has fewer examples.
+        SplitError: a label has fewer examples, and ``allow_short`` does not say to take what there is.
     """
     chosen: list[Example] = []
     for label, own in sorted(_by_label(examples).items()):

@@ -19,7 +19,6 @@ __all__ = ["IntentSlots", "Slot", "is_identifier", "locate", "parse_intent_slots
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _NEXT_SLOT = re.compile(rf"\), ({_IDENTIFIER.pattern})\(")
-_SPACE = re.compile(r"\s*")
 _NONE = "None"
 
 
@@ -112,15 +111,10 @@ def parse_intent_slots(text: str, types: Collection[str] | None = None) -> Inten
 
 def _expect(text: str, at: int, word: str) -> int:
     """Step over white space, a word and white space."""
-    start = _skip(text, at)
+    start = len(text) - len(text[at:].lstrip())
     if not text.startswith(word, start):
         raise _malformed(text, start, repr(word))
-    return _skip(text, start + len(word))
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    return len(text) - len(text[start + len(word) :].lstrip())
 
 
 def _slots(text: str, at: int, types: Collection[str] | None) -> Iterator[Slot]:

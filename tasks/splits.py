@@ -100,12 +100,7 @@ def fold_split(examples: Sequence[Example], folds: int, fold: int, dev_fraction:
 
 
 def given_split(known: Sequence[Example], test: Sequence[Example], dev_fraction: float) -> Split:
-    """Keep test examples that were set apart by others, and divide the known ones into train and dev.
-
-    Args:
-        known: examples to learn from.
-        test: examples to score.
-        dev_fraction: share of the known groups kept for dev.
+    """Keep test examples that were set apart by others, and divide the known ones into train and dev by their groups.
 
     Raises:
         SplitError: a group is in both, or a part would be empty.

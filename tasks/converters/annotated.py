@@ -33,31 +33,28 @@ def parse_annotation(annotation: str) -> tuple[str, tuple[Slot, ...]]:
     >>> parse_annotation("wake me at [time : nine am]")
     ('wake me at nine am', (Slot(type='time', value='nine am', start=11, end=18),))
     """
-    text, slots, at = "", [], 0
-    while at < len(annotation):
-        if annotation[at] == "]":
+    text, slots, opened, depth = "", [], 0, 0
+    for at, character in enumerate(annotation):
+        depth += (character == "[") - (character == "]")
+        if depth < 0:
             raise DataError(f"character {at}: ']' without '['")
-        if annotation[at] != "[":
-            text, at = text + annotation[at], at + 1
-            continue
-        end = _closing(annotation, at)
-        name, colon, value = annotation[at + 1 : end].partition(":")
-        name, value = name.strip(), value.strip()
-        if not (colon and name and value):
-            raise DataError(f"character {at}: {annotation[at : end + 1]!r} is no slot; it is written [type : value]")
-        slots.append(Slot(name, value, len(text), len(text) + len(value)))
-        text, at = text + value, end + 1
+        if character == "[" and depth == 1:
+            opened = at
+        elif character == "]" and depth == 0:
+            slots.append(_slot(annotation[opened : at + 1], opened, len(text)))
+            text += slots[-1].value
+        elif depth == 0:
+            text += character
+    if depth:
+        raise DataError(f"character {opened}: '[' is never closed")
     return text, tuple(slots)
 
 
-def _closing(text: str, at: int) -> int:
-    """Return where the bracket that opens at ``at`` is closed."""
-    depth = 0
-    for index in range(at, len(text)):
-        depth += (text[index] == "[") - (text[index] == "]")
-        if depth == 0:
-            return index
-    raise DataError(f"character {at}: '[' is never closed")
+def _slot(bracket: str, at: int, start: int) -> Slot:
+    name, _, value = (part.strip() for part in bracket[1:-1].partition(":"))
+    if not (name and value):
+        raise DataError(f"character {at}: {bracket!r} is no slot; it is written [type : value]")
+    return Slot(name, value, start, start + len(value))
 
 
 def _intent_slots(
