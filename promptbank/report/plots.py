@@ -201,7 +201,7 @@ def scatter_plot(dots: Sequence[Dot], *, title: str, x_label: str, y_label: str,
         axes.grid()
         axes.margins(x=0.08, y=0.12)
         for number, dot in enumerate(dots):
-            colour, marker, _ = look(number)
+            colour, marker = look(number)[:2]
             axes.errorbar(
                 dot.x, dot.y, yerr=dot.y_sd, color=colour, marker=marker, markersize=9, linestyle="none",
                 capsize=3, label=LISTED,
