@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from translate.pipeline.projection import Wanted, order_marked
+from translate.pipeline.projection import SourceSpan, order_marked
 from translate.records.markers import Marked, bracketed, mark, read_marked, readable
 from translate.records.record import Span
 
@@ -71,8 +71,8 @@ def test_a_text_with_brackets_of_its_own_is_not_marked_with_brackets() -> None:
     assert not readable("see", "none")
 
 
-def wanted(*values: str) -> list[Wanted]:
-    return [Wanted(0, 1, f"type{n}", value) for n, value in enumerate(values)]
+def wanted(*values: str) -> list[SourceSpan]:
+    return [SourceSpan(0, 1, f"type{n}", value) for n, value in enumerate(values)]
 
 
 def values_in_order(hypothesis: str, count: int, markers: str, *sources: str) -> list[str]:

@@ -12,7 +12,7 @@ from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import Pieces, load_pieces, train_pieces
 from promptbank.mt.marian.schedule import learning_rate_share
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
-from translate.engines.decoding import DecodingOptions, groups, in_groups
+from translate.engines.decoding import DecodingOptions, length_batches, translate_in_batches
 from translate.errors import EngineError
 from translate.protocols import Hypothesis
 
@@ -105,13 +105,13 @@ def test_epochs_and_seeds_differ():
 
 
 @given(st.lists(st.integers(1, 400), max_size=60), st.integers(1, 500))
-def test_groups_hold_every_row_once_and_a_limit_of_its_own_length(lengths, tokens):
-    found = groups(lengths, tokens)
-    assert sorted(row for group in found for row in group.rows) == list(range(len(lengths)))
-    for group in found:
-        for row in group.rows:
-            assert [group.limit] == [alone.limit for alone in groups([lengths[row]], tokens)]
-            assert group.limit >= 2 * lengths[row]
+def test_batches_hold_every_text_once_and_a_limit_of_its_own_length(lengths, tokens):
+    found = length_batches(lengths, tokens)
+    assert sorted(text for batch, _ in found for text in batch) == list(range(len(lengths)))
+    for batch, limit in found:
+        for text in batch:
+            assert [limit] == [alone for _, alone in length_batches([lengths[text]], tokens)]
+            assert limit >= 2 * lengths[text]
 
 
 def test_texts_come_back_in_their_order_and_blanks_are_never_shown():
@@ -121,7 +121,7 @@ def test_texts_come_back_in_their_order_and_blanks_are_never_shown():
         shown.extend(rows)
         return [Hypothesis("".join(row).upper(), -1.0) for row in rows]
 
-    found = in_groups(["bb", " ", "a", "c" * 30, ""], list, DecodingOptions(batch_tokens=16), search)
+    found = translate_in_batches(["bb", " ", "a", "c" * 30, ""], list, DecodingOptions(batch_tokens=16), search)
     assert [one.text for one in found] == ["BB", "", "A", "C" * 30, ""]
     assert len(shown) == 3
 
@@ -133,13 +133,13 @@ def test_a_text_that_is_cut_to_nothing_is_never_shown_to_a_model():
     def search(rows, limit):
         return [Hypothesis("".join(row[1:-1]), -1.0) for row in rows]
 
-    found = in_groups(["\u200b", "a\u200b", "\u200b \u200b"], cut, DecodingOptions(), search)
+    found = translate_in_batches(["\u200b", "a\u200b", "\u200b \u200b"], cut, DecodingOptions(), search)
     assert [(one.text, one.score) for one in found] == [("", None), ("a", -1.0), (" ", -1.0)]
 
 
 def test_a_text_that_is_too_long_is_an_error_and_never_cut():
     with pytest.raises(EngineError, match="31 discrete tokens is too long, at most 30"):
-        in_groups(["a", "c" * 31], list, DecodingOptions(longest_source=30), lambda *_: [])
+        translate_in_batches(["a", "c" * 31], list, DecodingOptions(longest_source=30), lambda *_: [])
 
 
 def test_schedules_by_their_formulas():

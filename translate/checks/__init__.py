@@ -1,30 +1,20 @@
-"""Checks of a translated record: small classes in a registry, flags with evidence, a policy that makes a status."""
+"""Checks of a translated record: functions in a registry that raise flags, and a policy that makes a status of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from translate.checks.base import STATUSES, Check, CheckLimits, Draft, Flag, FlagPolicy, Severity, Status
-from translate.checks.engines import AgreementCheck, BackCheck, ScoreCheck, agreement
+from translate.checks.base import STATUSES, Check, CheckLimits, Draft, Flag, FlagPolicy, Mode, Severity, Status
+from translate.checks.engines import agreement, back_translation, disagreement, low_score
 from translate.checks.structure import (
-    EntityCheck,
-    LabelCheck,
-    MarkCheck,
-    RecasedCheck,
-    SearchCheck,
-    SlotCheck,
-    SourceCheck,
-    ValueCheck,
+    lost_entities,
+    recased,
+    refused_marks,
+    searched_spans,
+    slots,
+    source_faults,
+    undecided_labels,
+    value_mismatches,
 )
-from translate.checks.text import (
-    CopyCheck,
-    DebrisCheck,
-    EmptyCheck,
-    LanguageCheck,
-    LengthCheck,
-    RepetitionCheck,
-    chrf,
-)
+from translate.checks.text import chrf, copied, debris, empty, language, length, repetition
 
 __all__ = [
     "CHECKS",
@@ -35,6 +25,7 @@ __all__ = [
     "Draft",
     "Flag",
     "FlagPolicy",
+    "Mode",
     "Severity",
     "Status",
     "agreement",
@@ -43,40 +34,33 @@ __all__ = [
 ]
 
 CHECKS: dict[str, Check] = {
-    "source.v1": SourceCheck(),
-    "empty.v1": EmptyCheck(),
-    "debris.v1": DebrisCheck(),
-    "marks.v1": MarkCheck(),
-    "search.v1": SearchCheck(),
-    "slots.v1": SlotCheck(),
-    "entities.v1": EntityCheck(),
-    "values.v1": ValueCheck(),
-    "copy.v1": CopyCheck(),
-    "recased.v1": RecasedCheck(),
-    "length.v1": LengthCheck(),
-    "language.v1": LanguageCheck(),
-    "repetition.v1": RepetitionCheck(),
-    "score.v1": ScoreCheck(),
-    "back.v1": BackCheck(),
-    "agreement.v1": AgreementCheck(),
-    "labels.v1": LabelCheck(),
+    "source.v1": source_faults,
+    "empty.v1": empty,
+    "debris.v1": debris,
+    "marks.v1": refused_marks,
+    "search.v1": searched_spans,
+    "slots.v1": slots,
+    "entities.v1": lost_entities,
+    "values.v1": value_mismatches,
+    "copy.v1": copied,
+    "recased.v1": recased,
+    "length.v1": length,
+    "language.v1": language,
+    "repetition.v1": repetition,
+    "score.v1": low_score,
+    "back.v1": back_translation,
+    "agreement.v1": disagreement,
+    "labels.v1": undecided_labels,
 }
 FLAGS: frozenset[str] = frozenset(name for check in CHECKS.values() for name in check.flags)
 
 
-def run_checks(draft: Draft, names: Iterable[str] = tuple(CHECKS)) -> tuple[Flag, ...]:
-    """Return the flags of one draft, in the registry's order.
-
-    Args:
-        draft: a record with its translation.
-        names: of the checks to run.
-    """
-    return tuple(_run(draft, names))
-
-
-def _run(draft: Draft, names: Iterable[str]) -> Iterator[Flag]:
-    for name in names:
-        found = list(CHECKS[name](draft))
-        yield from found
+def run_checks(draft: Draft) -> tuple[Flag, ...]:
+    """Return the flags of one draft, in the registry's order; of an empty translation nothing more is said."""
+    flags: list[Flag] = []
+    for name, check in CHECKS.items():
+        found = list(check.look(draft))
+        flags += found
         if name == "empty.v1" and found:
-            return  # nothing else can be said of a text that became empty
+            break
+    return tuple(flags)

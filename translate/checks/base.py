@@ -1,17 +1,19 @@
-"""What a check sees and says: a draft of one translated record in, flags with evidence out."""
+"""The parts of checking: a draft goes in, flags with evidence come out, and a policy makes a status of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from translate.errors import PolicyError
 from translate.records.record import Record, Span
 
-__all__ = ["STATUSES", "Check", "CheckLimits", "Draft", "Flag", "FlagPolicy", "Severity", "Status"]
+__all__ = ["STATUSES", "Check", "CheckLimits", "Draft", "Flag", "FlagPolicy", "Mode", "Severity", "Status", "raises"]
 
 Severity = Literal["info", "warn", "review", "drop"]
+Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
+"""How a text was sent to the engine: marked, plain, or rewritten; or that a person translated it."""
 Status = Literal["ok", "warn", "review", "drop"]
 STATUSES: tuple[Status, ...] = ("ok", "warn", "review", "drop")
 _STATUS_OF: dict[Severity, Status] = {"info": "ok", "warn": "warn", "review": "review", "drop": "drop"}
@@ -19,13 +21,13 @@ _STATUS_OF: dict[Severity, Status] = {"info": "ok", "warn": "warn", "review": "r
 
 @dataclass(frozen=True)
 class Flag:
-    """One thing a check noticed.
+    """Something that a check noticed.
 
     Attributes:
         name: such as "time_mismatch".
-        severity: as the check sees it; a policy may say otherwise.
-        evidence: what a reader needs to judge it.
-        number: the measured figure behind it, where there is one.
+        severity: the check's own; a policy may change it.
+        evidence: for a reader to judge it by.
+        number: the figure behind it, where there is one.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class CheckLimits:
-    """Where the checks begin to speak; defaults are measured on human en-sv translations.
+    """Thresholds of the checks; the defaults are measured on human en-sv translations.
 
     Attributes:
         copy_chrf: chrF (0 to 100) of source and target above which the text counts as copied.
@@ -67,7 +69,7 @@ class CheckLimits:
 
 @dataclass(frozen=True)
 class Draft:
-    """One record with its translation, before anything is decided.
+    """One record with a translation, as the checks see it.
 
     Attributes:
         source: the record.
@@ -76,13 +78,13 @@ class Draft:
         src: language of the source.
         tgt: language of the translation.
         mode: how the text went through the engine, see ``translate.pipeline.translated.Mode``.
-        searched: how spans were found that no mark showed, or none told apart, with how sure that is (0 to 100).
+        searched: for spans found without marks, or with marks that look alike: how, and the score (0 to 100).
         mark_fault: why the engine's marks were refused, if they were.
         score: the engine's mean log-probability a token, if it gives one.
         others: the same text by other engines.
         back: the text translated back, if that was done.
         undecided: what the inventory has no approved decision for.
-        limits: where the checks begin to speak.
+        limits: thresholds.
     """
 
     source: Record
@@ -90,7 +92,7 @@ class Draft:
     spans: tuple[Span | None, ...]
     src: str
     tgt: str
-    mode: str = "plain"
+    mode: Mode = "plain"
     searched: tuple[tuple[str, float], ...] = ()
     mark_fault: str = ""
     score: float | None = None
@@ -100,24 +102,29 @@ class Draft:
     limits: CheckLimits = field(default_factory=CheckLimits)
 
 
-class Check(Protocol):
-    """One check: the flags it can raise, and the look at a draft."""
+Look = Callable[[Draft], Iterator[Flag]]
 
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """The names of the flags it can raise."""
 
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Yield a flag for each thing noticed."""
+@dataclass(frozen=True)
+class Check:
+    """One check: the names of the flags it can raise, and the function that looks at a draft."""
+
+    flags: tuple[str, ...]
+    look: Look
+
+
+def raises(*flags: str) -> Callable[[Look], Check]:
+    """Decorate a function as the check that raises some flags."""
+    return lambda look: Check(flags, look)
 
 
 @dataclass(frozen=True)
 class FlagPolicy:
-    """From flags to a status.
+    """How severe each flag is, which decides a record's status.
 
     Attributes:
-        severities: flag name -> severity, where it is to differ from what the check says.
-        limits: for the checks.
+        severities: flag name -> severity, where it is not the check's own.
+        limits: thresholds of the checks.
     """
 
     severities: Mapping[str, Severity] = field(default_factory=dict)

@@ -1,13 +1,13 @@
-"""Checks against what engines say of a translation: its own probability, its way back, other engines."""
+"""Checks by engines: the translation's probability, its back-translation, and what other engines say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from translate.checks.base import Draft, Flag
+from translate.checks.base import Draft, Flag, raises
 from translate.checks.text import chrf
 
-__all__ = ["AgreementCheck", "BackCheck", "ScoreCheck", "agreement"]
+__all__ = ["agreement", "back_translation", "disagreement", "low_score"]
 
 
 def agreement(text: str, others: tuple[str, ...]) -> float | None:
@@ -19,38 +19,25 @@ def agreement(text: str, others: tuple[str, ...]) -> float | None:
     return sum(chrf(text, other) for other in others) / len(others) if others else None
 
 
-class ScoreCheck:
-    """The engine doubts itself."""
-
-    flags = ("low_score",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a mean log-probability under the limit."""
-        if draft.score is not None and draft.limits.low_score is not None and draft.score < draft.limits.low_score:
-            yield Flag(
-                "low_score", "warn", f"{draft.score:.2f} a token, under {draft.limits.low_score:.2f}", draft.score
-            )
+@raises("low_score")
+def low_score(draft: Draft) -> Iterator[Flag]:
+    """Flag a mean log-probability under the limit."""
+    least = draft.limits.low_score
+    if draft.score is not None and least is not None and draft.score < least:
+        yield Flag("low_score", "warn", f"{draft.score:.2f} a token, under {least:.2f}", draft.score)
 
 
-class BackCheck:
-    """The way back does not lead home."""
-
-    flags = ("back_translation",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a back-translation unlike the source."""
-        if draft.back is not None and (alike := chrf(draft.back, draft.source.text)) < draft.limits.back_chrf:
-            yield Flag("back_translation", "warn", f"chrF {alike:.0f}: {draft.back}", alike)
+@raises("back_translation")
+def back_translation(draft: Draft) -> Iterator[Flag]:
+    """Flag a back-translation unlike the source."""
+    if draft.back is not None and (alike := chrf(draft.back, draft.source.text)) < draft.limits.back_chrf:
+        yield Flag("back_translation", "warn", f"chrF {alike:.0f}: {draft.back}", alike)
 
 
-class AgreementCheck:
-    """Other engines say something else."""
-
-    flags = ("disagreement",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a translation unlike those of other engines; one that copied the source has said nothing."""
-        others = tuple(other for other in draft.others if other != draft.source.text)
-        alike = agreement(draft.text, others)
-        if alike is not None and alike < draft.limits.agree_chrf:
-            yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(others)} engine(s)", alike)
+@raises("disagreement")
+def disagreement(draft: Draft) -> Iterator[Flag]:
+    """Flag a translation unlike those of other engines; one that copied the source does not count."""
+    others = tuple(other for other in draft.others if other != draft.source.text)
+    alike = agreement(draft.text, others)
+    if alike is not None and alike < draft.limits.agree_chrf:
+        yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(others)} engine(s)", alike)

@@ -1,4 +1,4 @@
-"""Checks of the text alone: empty, copied, too long, another language, repeated, with pieces of machinery in it."""
+"""Checks of the text alone: empty, copied, too long, in another language, repeated, with marks left in it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functools import cache
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics.chrf import CHRF
 
-from translate.checks.base import Draft, Flag
+from translate.checks.base import Draft, Flag, raises
 from translate.records.protect import title_cased, words_left
 
-__all__ = ["CopyCheck", "DebrisCheck", "EmptyCheck", "LanguageCheck", "LengthCheck", "RepetitionCheck", "chrf"]
+__all__ = ["chrf", "copied", "debris", "empty", "language", "length", "repetition"]
 
 _ENTITY = r"&(?:quot|apos|amp|lt|gt|nbsp|#\d+|#[xX][\da-fA-F]+);"
 _DEBRIS = re.compile(rf"<unk>|\u2047|\ufffd|</?s\d*>|<pad>|(?<!\w)X\d+(?!\w)|[\[\]]|{_ENTITY}")
@@ -28,92 +28,68 @@ def chrf(hypothesis: str, reference: str) -> float:
 _CHRF = CHRF()
 
 
-class EmptyCheck:
-    """A text became nothing."""
-
-    flags = ("empty",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag an empty translation of a text that is not."""
-        if draft.source.text.strip() and not draft.text.strip():
-            yield Flag("empty", "drop", "the translation is empty")
+@raises("empty")
+def empty(draft: Draft) -> Iterator[Flag]:
+    """Flag an empty translation of a text that is not."""
+    if draft.source.text.strip() and not draft.text.strip():
+        yield Flag("empty", "drop", "the translation is empty")
 
 
-class CopyCheck:
-    """The engine gave the source back, whole or in words."""
-
-    flags = ("copy", "left_words")
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a copy by chrF, and untranslated words by their share."""
-        if len(draft.source.text.split()) < draft.limits.copy_words or not draft.text.strip():
-            return
-        alike = chrf(draft.text, draft.source.text)
-        if alike > draft.limits.copy_chrf:
-            yield Flag("copy", "review", f"chrF {alike:.0f} between source and translation", alike)
-        found = words_left(draft.source.text, draft.text, draft.source.protected)
-        if not title_cased(draft.source.text):
-            found = [(word, kept) for word, kept in found if word.islower()]  # the others may be names
-        left = [word for word, kept in found if kept]
-        if len(left) >= 2 and len(left) / len(found) >= draft.limits.left_share:
-            yield Flag("left_words", "warn", f"words of the source: {', '.join(left)}", len(left) / len(found))
+@raises("copy", "left_words")
+def copied(draft: Draft) -> Iterator[Flag]:
+    """Flag a copy of the source by chrF, and untranslated words by their share."""
+    if len(draft.source.text.split()) < draft.limits.copy_words or not draft.text.strip():
+        return
+    alike = chrf(draft.text, draft.source.text)
+    if alike > draft.limits.copy_chrf:
+        yield Flag("copy", "review", f"chrF {alike:.0f} between source and translation", alike)
+    found = words_left(draft.source.text, draft.text, draft.source.protected)
+    if not title_cased(draft.source.text):
+        found = [(word, kept) for word, kept in found if word.islower()]  # the others may be names
+    left = [word for word, kept in found if kept]
+    if len(left) >= 2 and len(left) / len(found) >= draft.limits.left_share:
+        yield Flag("left_words", "warn", f"words of the source: {', '.join(left)}", len(left) / len(found))
 
 
-class LengthCheck:
-    """A translation much longer or shorter than its source."""
-
-    flags = ("length",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a length ratio far from the language pair's."""
-        if not draft.text.strip() or not draft.source.text.strip():
-            return
-        ratio = math.log(len(draft.text) / len(draft.source.text))
-        z = (ratio - draft.limits.length_mean) / draft.limits.length_sd
-        if abs(z) > draft.limits.length_z:
-            said = f"{len(draft.text)} characters for {len(draft.source.text)}, {z:+.1f} standard deviations"
-            yield Flag("length", "review", said, z)
+@raises("length")
+def length(draft: Draft) -> Iterator[Flag]:
+    """Flag a ratio of lengths far from the language pair's."""
+    if not draft.text.strip() or not draft.source.text.strip():
+        return
+    ratio = math.log(len(draft.text) / len(draft.source.text))
+    z = (ratio - draft.limits.length_mean) / draft.limits.length_sd
+    if abs(z) > draft.limits.length_z:
+        said = f"{len(draft.text)} characters for {len(draft.source.text)}, {z:+.1f} standard deviations"
+        yield Flag("length", "review", said, z)
 
 
-class LanguageCheck:
-    """A translation that looks more like the source language than like its own."""
-
-    flags = ("language", "language_unchecked")
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag a translation identified as the source language; say so where the identifier does not know one."""
-        if len(draft.text.split()) < draft.limits.lang_words:
-            return
-        identifier = _identifier(draft.src, draft.tgt)
-        if identifier is None:
-            said = f"the language identifier does not know {draft.src} and {draft.tgt}"
-            yield Flag("language_unchecked", "info", said)
-        elif (found := identifier.classify(draft.text)[0]) != draft.tgt:
-            yield Flag("language", "review", f"looks like {found}, not {draft.tgt}")
+@raises("language", "language_unchecked")
+def language(draft: Draft) -> Iterator[Flag]:
+    """Flag a translation identified as the source language; say so where the identifier does not know one."""
+    if len(draft.text.split()) < draft.limits.lang_words:
+        return
+    identifier = _identifier(draft.src, draft.tgt)
+    if identifier is None:
+        said = f"the language identifier does not know {draft.src} and {draft.tgt}"
+        yield Flag("language_unchecked", "info", said)
+    elif (found := identifier.classify(draft.text)[0]) != draft.tgt:
+        yield Flag("language", "review", f"looks like {found}, not {draft.tgt}")
 
 
-class RepetitionCheck:
-    """An engine that got stuck."""
-
-    flags = ("repetition",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag up to four words said three times in a row, unless the source does the same."""
-        found = _REPEATED.search(draft.text)
-        if found and not _REPEATED.search(draft.source.text):
-            yield Flag("repetition", "review", f"{found[1]!r} is repeated")
+@raises("repetition")
+def repetition(draft: Draft) -> Iterator[Flag]:
+    """Flag up to four words said three times in a row (an engine that got stuck), unless the source does the same."""
+    found = _REPEATED.search(draft.text)
+    if found and not _REPEATED.search(draft.source.text):
+        yield Flag("repetition", "review", f"{found[1]!r} is repeated")
 
 
-class DebrisCheck:
-    """Marks, placeholders, HTML entities and unknown-word signs that the source does not have."""
-
-    flags = ("debris",)
-
-    def __call__(self, draft: Draft) -> Iterator[Flag]:
-        """Flag the pieces left in the text."""
-        left = [one for one in _DEBRIS.findall(draft.text) if one not in draft.source.text]
-        if left:
-            yield Flag("debris", "review", f"left in the text: {' '.join(left)}")
+@raises("debris")
+def debris(draft: Draft) -> Iterator[Flag]:
+    """Flag marks, placeholders, HTML entities and unknown-word signs that the source does not have."""
+    left = [one for one in _DEBRIS.findall(draft.text) if one not in draft.source.text]
+    if left:
+        yield Flag("debris", "review", f"left in the text: {' '.join(left)}")
 
 
 @cache

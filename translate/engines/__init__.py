@@ -1,4 +1,4 @@
-"""Engines: everything that satisfies ``translate.protocols.Engine``."""
+"""Engines that need no machine-learning library; those that do are in ``promptbank.mt.engines``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The engine of Apertium: rule-based translation by the system's program (Debian: ``apertium apertium-en-gl ...``).
 
 One process a batch. Texts are sent in Apertium's stream format, each ended by a NUL that flushes the whole pipe, so
-that no text sees its neighbours: a batch gives the very translations that each text gets alone. (In the program's
-line mode "hello world" became "ola mundial" or "ola mundo" after different neighbours.)
+that no translation depends on its neighbours. (In the program's line mode "hello world" became "ola mundial" or "ola
+mundo" after different neighbours.)
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from translate.engines.decoding import model_sha256
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
-__all__ = ["ApertiumEngine", "ApertiumOutput", "apertium_pairs"]
+__all__ = ["ApertiumEngine", "apertium_pairs"]
 
 SECONDS = 300.0
 """Longest wait for a batch."""
@@ -38,21 +37,8 @@ _END = "[\n].[]"
 
 _SPECIAL = re.compile(r"[\\\[\]{}^$/@<>]")
 _MARK_SIGNS = re.compile(r"[*#]")
-_TOKEN = re.compile(r"\\(?P<escaped>.)|\[(?P<kept>[*#])\]|(?P<mark>[*@#])(?=\w)|(?P<plain>.)", re.DOTALL)
+_TOKEN = re.compile(r"\\(?P<escaped>.)|\[(?P<kept>[*#])\]|[*@#](?=\w)|(?P<plain>.)", re.DOTALL)
 _BREAKS = re.compile(r"[\0\s]+")
-
-
-@dataclass(frozen=True)
-class ApertiumOutput:
-    """A translation with its evidence.
-
-    Attributes:
-        text: without marks.
-        unknown: words that Apertium marked: not in its dictionaries (left as they were), or without a known form.
-    """
-
-    text: str
-    unknown: tuple[str, ...]
 
 
 def apertium_pairs() -> dict[str, str]:
@@ -66,12 +52,7 @@ def apertium_pairs() -> dict[str, str]:
 
 
 class ApertiumEngine:
-    """Translates one direction.
-
-    Square brackets around a span survive it, since they are escaped.
-
-    Args:
-        langpair: source and target language, such as ("en", "gl").
+    """Translates one language pair; square brackets around a span survive, since they are escaped.
 
     Raises:
         EngineError: the program is not installed, or does not know the pair.
@@ -88,24 +69,16 @@ class ApertiumEngine:
         )
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; its id changes with the version of the program and of the pair's data."""
+        """Describe the engine; its id changes with the version of the program and of the pair's data."""
         return self._info
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
-        """Translate segments; there is no score.
-
-        Raises:
-            EngineError: the program fails.
-        """
-        return [Hypothesis(found.text) for found in self.translate_texts([segment.text for segment in segments])]
-
-    def translate_texts(self, texts: Sequence[str]) -> list[ApertiumOutput]:
-        """Translate texts in one process; runs of white space, line ends among them, become one space.
+        """Translate segments in one process, without scores; runs of white space become one space.
 
         Raises:
             EngineError: the program fails, or gives back another number of texts.
         """
-        clean = [_BREAKS.sub(" ", text).strip() for text in texts]
+        clean = [_BREAKS.sub(" ", segment.text).strip() for segment in segments]
         live = [text for text in clean if text]
         sent = "".join(escape(text) + _END + "\0" for text in live)
         answers = _run("-z", "-f", "none", self._direction, stdin=sent).split("\0")[: len(live)] if live else []
@@ -113,7 +86,7 @@ class ApertiumEngine:
             good = sum(answer.endswith(_END) for answer in answers)
             raise EngineError(f"Apertium {self._direction} gave back {good} of {len(live)} texts")
         found = iter(answers)
-        return [unescape(next(found).removesuffix(_END)) if text else ApertiumOutput("", ()) for text in clean]
+        return [Hypothesis(unescape(next(found).removesuffix(_END)) if text else "") for text in clean]
 
 
 def escape(text: str) -> str:
@@ -125,19 +98,15 @@ def escape(text: str) -> str:
     return _MARK_SIGNS.sub(lambda found: f"[{found[0]}]", _SPECIAL.sub(lambda found: "\\" + found[0], text))
 
 
-def unescape(stream: str) -> ApertiumOutput:
-    r"""Return the text of a stream, with its marks taken out and counted.
+def unescape(stream: str) -> str:
+    r"""Return the text of a stream, without Apertium's marks of words that it does not know.
 
     >>> unescape("o *floccinaucini \\[gato\\] [*]")
-    ApertiumOutput(text='o floccinaucini [gato] *', unknown=('floccinaucini',))
+    'o floccinaucini [gato] *'
     """
-    out, marked = "", []
-    for token in _TOKEN.finditer(stream):
-        if token["mark"]:
-            marked.append(len(out))
-        out += token["escaped"] or token["kept"] or token["plain"] or ""
-    unknown = tuple(found[0] for at in marked if (found := re.compile(r"[\w'’-]+").match(out, at)))
-    return ApertiumOutput(_BREAKS.sub(" ", out).strip(), unknown)
+    tokens = _TOKEN.finditer(stream)
+    out = "".join(token["escaped"] or token["kept"] or token["plain"] or "" for token in tokens)
+    return _BREAKS.sub(" ", out).strip()
 
 
 def _langcode(code: str) -> str:

@@ -1,4 +1,4 @@
-"""The engine that gives back what it gets: the floor that every check and every score must tell from a translation."""
+"""The engine that copies its input: the floor that checks and scores must tell from a translation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["CopyEngine"]
 
 @dataclass(frozen=True)
 class CopyEngine:
-    """Copies."""
+    """Copies its input."""
 
     src: str
     tgt: str
     markers: Markers = "bracket"
 
     def info(self) -> EngineInfo:
-        """Say what this engine is."""
+        """Describe the engine."""
         return EngineInfo("copy", (f"{self.src}-{self.tgt}",), self.markers, offline=True, rewrites=False)
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:

@@ -1,4 +1,4 @@
-"""How a model's translations are searched for, the same words for CTranslate2 and transformers."""
+"""Decoding options and batches by length, the same for CTranslate2 and transformers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 from translate.errors import EngineError
 from translate.protocols import Hypothesis
 
-__all__ = ["DecodingOptions", "Group", "groups", "in_groups", "model_sha256"]
+__all__ = ["DecodingOptions", "length_batches", "model_sha256", "translate_in_batches"]
 
 BUCKET = 16
 
@@ -21,14 +21,13 @@ Token = TypeVar("Token")
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """Options of the search; they are part of an engine's id.
+    """Options of the search; all but ``batch_tokens`` are part of an engine's id.
 
     Attributes:
-        beam: hypotheses kept; 1 is greedy.
+        beam: size of the beam; 1 is greedy search.
         length_penalty: exponent of the length that a hypothesis' log-probability is divided by.
-        longest_source: discrete tokens of the longest text that is taken; positions end there, for translations too.
-        batch_tokens: source tokens translated at once, None for what suits the engine; changes no output but its last
-            bits.
+        longest_source: most tokens of a source text, and of a translation.
+        batch_tokens: source tokens translated at once, None for the engine's own choice.
     """
 
     beam: int = 4
@@ -46,36 +45,25 @@ class DecodingOptions:
         return ",".join(f"{key}={value:g}" for key, value in asdict(self).items() if key != "batch_tokens")
 
 
-@dataclass(frozen=True)
-class Group:
-    """Texts of alike length.
+def length_batches(lengths: Sequence[int], tokens: int) -> list[tuple[list[int], int]]:
+    """Sort texts by their length in tokens, longest first, into batches of at most so many padded tokens.
 
-    Attributes:
-        rows: their numbers.
-        limit: longest translation in discrete tokens, a function of each text's own length alone, so that no text's
-            translation depends on its neighbours.
+    Returns:
+        For each batch the texts' numbers, and the most tokens of a translation: a function of a text's own length
+        alone, so that no translation depends on its neighbours.
+
+    >>> length_batches([3, 40, 5], tokens=100)
+    [([1], 116), ([2, 0], 52)]
     """
-
-    rows: tuple[int, ...]
-    limit: int
-
-
-def groups(lengths: Sequence[int], tokens: int) -> list[Group]:
-    """Return the rows by length, longest first, in groups of at most so many padded source tokens.
-
-    >>> groups([3, 40, 5], tokens=100)
-    [Group(rows=(1,), limit=116), Group(rows=(2, 0), limit=52)]
-    """
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    order = sorted(range(len(lengths)), key=lambda text: -lengths[text])
     found = []
-    for bucket, rows in groupby(order, key=lambda row: -(-max(1, lengths[row]) // BUCKET) * BUCKET):
-        alike, at_once = list(rows), max(1, tokens // bucket)
-        limit = 2 * bucket + 20
-        found += [Group(tuple(alike[at : at + at_once]), limit) for at in range(0, len(alike), at_once)]
+    for bucket, texts in groupby(order, key=lambda text: -(-max(1, lengths[text]) // BUCKET) * BUCKET):
+        similar, at_once = list(texts), max(1, tokens // bucket)
+        found += [(similar[at : at + at_once], 2 * bucket + 20) for at in range(0, len(similar), at_once)]
     return found
 
 
-def in_groups(
+def translate_in_batches(
     texts: Sequence[str],
     cut: Callable[[str], list[Token]],
     decoding: DecodingOptions,
@@ -83,17 +71,16 @@ def in_groups(
     *,
     batch_tokens: int = 2_000,
 ) -> list[Hypothesis]:
-    """Translate texts group by group, and return the hypotheses in the order of the texts.
+    """Translate texts in batches of similar length, and return the hypotheses in the order of the texts.
 
-    A text of white space, or of characters that are cut to nothing (U+200B), is its own translation: nothing. It is
-    never shown to a model, which would invent a sentence.
+    A text without tokens (white space, U+200B) is its own translation: a model would invent a sentence.
 
     Args:
         texts: any number.
-        cut: text -> discrete tokens.
-        decoding: sizes of groups, longest text.
-        search: (tokens of alike length, longest translation) -> hypotheses.
-        batch_tokens: what suits the engine, for options that leave it open.
+        cut: text -> tokens.
+        decoding: size of a batch, longest text.
+        search: (tokens of each text, most tokens of a translation) -> hypotheses.
+        batch_tokens: size of a batch where the options leave it open.
 
     Raises:
         EngineError: a text is too long for the model.
@@ -109,9 +96,9 @@ def in_groups(
             f"taken; split it: {texts[live[longest]][:60]!r}..."
         )
     found = [Hypothesis("") for _ in texts]
-    for group in groups([len(cuts) for cuts in tokens], decoding.batch_tokens or batch_tokens):
-        hypotheses = search([tokens[at] for at in group.rows], group.limit)
-        for at, hypothesis in zip(group.rows, hypotheses, strict=True):
+    for batch, limit in length_batches([len(cuts) for cuts in tokens], decoding.batch_tokens or batch_tokens):
+        hypotheses = search([tokens[at] for at in batch], limit)
+        for at, hypothesis in zip(batch, hypotheses, strict=True):
             found[live[at]] = hypothesis
     return found
 

@@ -1,8 +1,8 @@
-"""Services on the net: LibreTranslate, DeepL, and Google's page through deep-translator.
+"""The engine of services on the net.
 
-Texts leave the machine, so nothing here is chosen unasked, and a budget of characters stops a run before it costs more
-than was meant. Services ask for patience with status 429 and fail now and then with 5xx; such answers are tried again,
-after the wait that they ask for or a growing one (tenacity).
+Texts leave the machine, so a service is never chosen unasked, and a budget of characters stops a run before it costs
+more than was meant. Requests that a busy service refuses (status 429 or 5xx) are repeated after the pause that it asks
+for, or a growing one (tenacity).
 """
 
 from __future__ import annotations
@@ -25,14 +25,7 @@ ATTEMPTS = 6
 
 
 class OnlineEngine:
-    """Translates one direction by a service.
-
-    Args:
-        service: of the direction.
-        langpair: source and target language.
-        characters: budget; a batch that would exceed it is not sent.
-        sleep: waits; another function in tests.
-    """
+    """Translates with a service; a batch that would exceed the budget of ``characters`` is not sent."""
 
     def __init__(
         self,
@@ -60,11 +53,11 @@ class OnlineEngine:
         )
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; a service changes without telling, so its id is no promise of equal output."""
+        """Describe the engine; a service may change, so its id is no promise of equal output."""
         return self._info
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
-        """Translate segments, batch by batch; there is no score.
+        """Translate segments in batches, without scores.
 
         Raises:
             EngineError: the budget is spent, or the service refuses, stays busy or answers something else.

@@ -1,4 +1,4 @@
-"""The engine of recorded translations: known outputs of any engine, from JSON lines; for tests and comparisons."""
+"""The engine of recorded translations, read from JSON lines; for tests and comparisons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["RecordedEngine", "load_recorded"]
 
 @dataclass(frozen=True)
 class RecordedEngine:
-    """Translates what was recorded, and nothing else.
+    """Translates only what was recorded.
 
     Attributes:
         name: of the engine that was recorded.
@@ -24,7 +24,7 @@ class RecordedEngine:
         tgt: language of the translations.
         known: text as it is sent (marks included) -> translation.
         markers: how spans were marked when it was recorded.
-        again: whether other spellings of the texts were recorded too.
+        rewrites: whether rewritten texts were recorded too.
     """
 
     name: str
@@ -35,7 +35,7 @@ class RecordedEngine:
     rewrites: bool = False
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; its id changes with any recorded translation."""
+        """Describe the engine; its id changes with any recorded translation."""
         content = sorted((text, found.text, found.score) for text, found in self.known.items())
         digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
         return EngineInfo(

@@ -1,7 +1,4 @@
-"""One request to a service on the net: its address, its key, and what its answer means.
-
-Neither a key nor a password ever stands in a name or an error.
-"""
+"""Requests to services on the net. Neither a key nor a password ever stands in a name or an error."""
 
 from __future__ import annotations
 
@@ -24,11 +21,10 @@ BUSY = frozenset({TOO_MANY, 500, 502, 503, 504, 529})
 
 
 class BusyError(EngineError):
-    """The service asks for patience.
+    """The service is busy.
 
-    Args:
-        said: what happened.
-        pause: seconds it asks for; None where it does not say.
+    Attributes:
+        pause: seconds it asks to wait; None where it does not say.
         taken: whether it may have taken the texts, and count them.
     """
 
@@ -39,12 +35,12 @@ class BusyError(EngineError):
 
 @dataclass(frozen=True)
 class ServiceUrl:
-    """Where a service is.
+    """The address of a service.
 
     Attributes:
         url: for requests; a user's name and password may stand in it.
         host: with its port.
-        shown: the address without user and password.
+        shown: without user and password.
     """
 
     url: str
@@ -53,11 +49,7 @@ class ServiceUrl:
 
     @classmethod
     def parse(cls, url: str, service: str) -> ServiceUrl:
-        """Read an address.
-
-        Args:
-            url: such as http://localhost:5000.
-            service: as ``--engine`` calls it, for errors.
+        """Read an address such as http://localhost:5000.
 
         Raises:
             EngineError: it is no address of HTTP, or has a query.
@@ -79,11 +71,7 @@ class ServiceUrl:
 
 
 def checked_key(key: str, variable: str) -> str:
-    """Return a key without the white space around it.
-
-    Args:
-        key: as the environment has it; may be empty.
-        variable: of the environment, for the error.
+    """Return a key of an environment variable without the white space around it.
 
     Raises:
         EngineError: it has characters that no key has.
@@ -106,19 +94,11 @@ def post(
     key: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Post JSON and return the JSON that comes back.
-
-    Args:
-        name: of the service, for errors.
-        address: of the service.
-        path: below it, such as "/translate".
-        body: as JSON.
-        key: taken out of what an error quotes.
-        headers: besides httpx's own.
+    """Post JSON to a path of a service and return the JSON object that it answers; errors do not quote the key.
 
     Raises:
-        BusyError: worth another attempt.
-        EngineError: not worth one.
+        BusyError: another attempt may succeed.
+        EngineError: no attempt will.
     """
     try:
         import httpx
@@ -135,8 +115,9 @@ def post(
         raise EngineError(f"{name} answered what cannot be read: {exc}") from exc
     said = (response.text.replace(key, "...") if key else response.text)[:200]
     if response.status_code in BUSY:
-        refused = response.status_code == TOO_MANY
-        raise BusyError(f"status {response.status_code}", _asked(response), taken=not refused)
+        asked = response.headers.get("retry-after", "")
+        pause = float(asked) if asked.isdigit() else None  # a date is not read
+        raise BusyError(f"status {response.status_code}", pause, taken=response.status_code != TOO_MANY)
     if response.has_redirect_location:
         raise EngineError(f"{name} redirects to {_redirected(response, address, path)}; give that address")
     if response.is_error:
@@ -157,9 +138,3 @@ def _redirected(response: httpx.Response, address: ServiceUrl, path: str) -> str
     """Return the address that a service redirects to, without the path that is asked below it."""
     parts = urlsplit(urljoin(f"{address.shown}{path}", response.headers["location"]))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".removesuffix(path)
-
-
-def _asked(response: httpx.Response) -> float | None:
-    """Return the pause that a service asks for in seconds; a date is not read."""
-    said = response.headers.get("retry-after", "")
-    return float(said) if said.isdigit() else None

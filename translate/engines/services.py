@@ -1,4 +1,4 @@
-"""LibreTranslate, DeepL, and Google's page through deep-translator: what each is asked, and in which codes."""
+"""The services LibreTranslate, DeepL, and Google's page through deep-translator, and their language codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXTS, CHARACTERS = 50, 5000
 
 
 class Service(Protocol):
-    """A service that translates a batch, of ``at_once`` texts at most."""
+    """A service that translates batches of at most ``at_once`` texts."""
 
     name: str
     at_once: int
@@ -26,19 +26,13 @@ class Service(Protocol):
         """Return the translations in order.
 
         Raises:
-            BusyError: worth another attempt.
-            EngineError: not worth one.
+            BusyError: another attempt may succeed.
+            EngineError: no attempt will.
         """
 
 
 class LibreTranslate:
-    """A LibreTranslate server, one's own or a public one (POST /translate).
-
-    Args:
-        langpair: source and target language.
-        url: of the server, such as http://localhost:5000.
-        key: its API key, where it wants one.
-    """
+    """A LibreTranslate server, one's own or a public one, with its API key where it wants one."""
 
     at_once = TEXTS
 
@@ -48,7 +42,7 @@ class LibreTranslate:
         self.name = f"libretranslate:{self._address.shown}"
 
     def translate(self, texts: Sequence[str]) -> list[str]:
-        """See `Service`."""
+        """Post to /translate."""
         src, tgt = self._langpair
         body = {"q": list(texts), "source": src, "target": tgt, "format": "text"}
         whole = body | ({"api_key": self._key} if self._key else {})
@@ -57,23 +51,17 @@ class LibreTranslate:
 
 
 class DeepL:
-    """DeepL's API, version 2; keys of free accounts end with ":fx" and have a host of their own.
-
-    Args:
-        langpair: source and target language.
-        key: of the account.
-        url: of the API; the key's own host if empty.
-    """
+    """DeepL's API, version 2; keys of free accounts end with ":fx" and have a host of their own."""
 
     at_once = TEXTS
     SOURCES: Mapping[str, str] = {"no": "NB"}
-    """Sources that are not called by their base language."""
+    """Codes of source languages that are not their base code in capitals."""
     TARGETS: Mapping[str, str] = {
         "en": "EN-GB", "en-US": "EN-US", "pt": "PT-PT", "pt-BR": "PT-BR", "es-419": "ES-419", "no": "NB",
         "zh-CN": "ZH-HANS", "zh-SG": "ZH-HANS", "zh-Hans": "ZH-HANS",
         "zh-TW": "ZH-HANT", "zh-HK": "ZH-HANT", "zh-MO": "ZH-HANT", "zh-Hant": "ZH-HANT",
     }  # fmt: skip
-    """Targets that are not called by their base language."""
+    """Codes of target languages that are not their base code in capitals."""
 
     def __init__(self, langpair: tuple[str, str], key: str, url: str = "") -> None:
         self._key = checked_key(key, "DEEPL_AUTH_KEY")
@@ -87,28 +75,24 @@ class DeepL:
         self.name = f"deepl:{self._address.host}"
 
     def translate(self, texts: Sequence[str]) -> list[str]:
-        """See `Service`."""
+        """Post to /v2/translate."""
         body = {"text": list(texts), "source_lang": self._source, "target_lang": self._target}
         headers = {"Authorization": f"DeepL-Auth-Key {self._key}"}
         answer = post(self.name, self._address, "/v2/translate", body, key=self._key, headers=headers)
         found = answer.get("translations")
-        return _texts(self.name, [_text(one) for one in found] if isinstance(found, list) else None)
+        objects = found if isinstance(found, list) else [None]
+        return _texts(self.name, [one.get("text") if isinstance(one, dict) else None for one in objects])
 
 
 class Google:
-    """Google's translation page, read by deep-translator; a text at a time, and refused after a while.
-
-    Args:
-        langpair: source and target language.
-        url: of the page; deep-translator's own if empty.
-    """
+    """Google's translation page, read by deep-translator; a text at a time, and refused after a while."""
 
     at_once = 1
     CODES: Mapping[str, str] = {
         "fil": "tl", "he": "iw", "jv": "jw", "nb": "no",
         "zh": "zh-CN", "zh-Hant": "zh-TW", "zh-HK": "zh-TW", "zh-MO": "zh-TW",
     }  # fmt: skip
-    """What the page calls languages that have another code here."""
+    """The page's codes, where they differ."""
 
     def __init__(self, langpair: tuple[str, str], url: str = "") -> None:
         try:
@@ -124,7 +108,7 @@ class Google:
         self.name = f"google:deep-translator-{importlib.metadata.version('deep-translator')}"
 
     def translate(self, texts: Sequence[str]) -> list[str]:
-        """See `Service`."""
+        """Read a page for each text."""
         longest = max(map(len, texts), default=0)
         if longest >= CHARACTERS:
             raise EngineError(f"google takes texts of fewer than {CHARACTERS} characters, not of {longest}; split it")
@@ -154,28 +138,14 @@ class Google:
             raise EngineError(f"{self.name}: no translation of {text[:60]!r}: {exc.message}") from exc
 
 
-def _libretranslate(langpair: tuple[str, str], argument: str, env: Mapping[str, str]) -> Service:
-    return LibreTranslate(langpair, argument or "http://localhost:5000", env.get("LIBRETRANSLATE_API_KEY", ""))
-
-
-def _deepl(langpair: tuple[str, str], argument: str, env: Mapping[str, str]) -> Service:
-    return DeepL(langpair, env.get("DEEPL_AUTH_KEY", ""), argument)
-
-
-def _google(langpair: tuple[str, str], argument: str, _env: Mapping[str, str]) -> Service:
-    return Google(langpair, argument)
-
-
 SERVICES: Mapping[str, Callable[[tuple[str, str], str, Mapping[str, str]], Service]] = {
-    "libretranslate": _libretranslate,
-    "deepl": _deepl,
-    "google": _google,
+    "libretranslate": lambda langpair, url, env: LibreTranslate(
+        langpair, url or "http://localhost:5000", env.get("LIBRETRANSLATE_API_KEY", "")
+    ),
+    "deepl": lambda langpair, url, env: DeepL(langpair, env.get("DEEPL_AUTH_KEY", ""), url),
+    "google": lambda langpair, url, _: Google(langpair, url),
 }
-"""Services by name; each takes the language pair, what stands after "name:", and the environment with its keys."""
-
-
-def _text(found: object) -> object:
-    return found.get("text") if isinstance(found, dict) else None
+"""Services by name; each is made of the language pair, the address after "name:", and the environment with its keys."""
 
 
 def _texts(name: str, found: object) -> list[str]:

@@ -21,10 +21,7 @@ __all__ = ["EflomalAligner", "RememberedAligner", "links_of"]
 
 
 class EflomalAligner:
-    """Aligns pairs together with a corpus that teaches it the words; satisfies ``Aligner``.
-
-    Args:
-        corpus: further (source, target) pairs of the language pair; a few thousand at least.
+    """Aligns pairs together with a corpus of the language pair, a few thousand pairs at least; satisfies ``Aligner``.
 
     The sampler has no seed, so two runs may differ in a few links.
     """
@@ -60,7 +57,7 @@ class RememberedAligner:
     Args:
         aligner: asked for what is not known.
         memory: of segments; the links of a pair are kept as the translation of its two texts.
-        name: of the aligner and its corpus, as an engine's id.
+        name: of the aligner and its corpus; kept as an engine's id.
         langpair: source and target language.
     """
 
@@ -68,20 +65,17 @@ class RememberedAligner:
         self._aligner, self._memory, self._name, self._langpair = aligner, memory, name, langpair
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
-        """Return the links of each pair; see the aligner's own."""
+        """Return the links of each pair, from the memory where it has them."""
         segments = [make_segment(*self._langpair, "links", json.dumps(pair, ensure_ascii=False)) for pair in pairs]
         known = self._memory.recall(self._name, [segment.key for segment in segments])
         missing = {s.key: (s, pair) for s, pair in zip(segments, pairs, strict=True) if s.key not in known}
         links = self._aligner.align([pair for _, pair in missing.values()])
-        made = [(s, Hypothesis(_pharaoh(found))) for (s, _), found in zip(missing.values(), links, strict=True)]
+        texts = [" ".join(f"{i}-{j}" for i, j in found) for found in links]
+        made = [(s, Hypothesis(text)) for (s, _), text in zip(missing.values(), texts, strict=True)]
         if made:
             self._memory.remember(self._name, made)
         known |= {segment.key: hypothesis for segment, hypothesis in made}
         return [links_of(known[segment.key].text) for segment in segments]
-
-
-def _pharaoh(links: Sequence[tuple[int, int]]) -> str:
-    return " ".join(f"{i}-{j}" for i, j in links)
 
 
 def links_of(line: str) -> list[tuple[int, int]]:

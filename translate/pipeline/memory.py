@@ -27,7 +27,7 @@ _NOT_KEPT = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run of the engine is, in segments; ``recalled`` of them cost nothing."""
+    """Progress of an engine, in segments; ``recalled`` of the done ones came from the memory."""
 
     done: int
     total: int
@@ -52,11 +52,7 @@ class DictMemory:
 def segment_key(src: str, tgt: str, mode: str, text: str) -> str:
     """Return the sha256 of all that decides a translation but the engine, under whose id it is kept.
 
-    Args:
-        src: language of the text.
-        tgt: language wanted.
-        mode: how spans are marked ("plain", "bracket", "trained"); an engine may read a text differently in two modes.
-        text: as the engine gets it, marks included.
+    The mode (see ``translate.checks.Mode``) counts, since an engine may read a text differently in two modes.
     """
     return hashlib.sha256(json.dumps([src, tgt, mode, text], ensure_ascii=False).encode()).hexdigest()
 
@@ -67,15 +63,12 @@ def make_segment(src: str, tgt: str, mode: str, text: str) -> Segment:
 
 
 def batches(segments: Iterable[Segment], characters: int, at_once: int = 0) -> Iterator[list[Segment]]:
-    """Cut distinct segments into batches of alike length.
-
-    The order depends on the segments alone: longest first, so that memory runs out at once or never, and by key among
-    equals.
+    """Cut distinct segments into batches of similar length, longest first, so that memory runs out at once or never.
 
     Args:
-        segments: in any order, doubles allowed.
-        characters: at most so many in a batch, counted as its longest text times its size; a longer text goes alone.
-        at_once: at most so many texts in a batch; 0 for any number.
+        segments: in any order, which does not matter; doubles count once.
+        characters: most in a batch, counted as its longest text times its size; a longer text goes alone.
+        at_once: most texts in a batch; 0 for any number.
     """
     distinct = {segment.key: segment for segment in segments}
     batch: list[Segment] = []
@@ -96,16 +89,9 @@ def translate_segments(
     characters: int = 2000,
     on_step: Callable[[Step], None] | None = None,
 ) -> dict[str, Hypothesis]:
-    """Translate segments that the memory does not know, and remember them batch by batch; an empty one stays empty.
+    """Translate segments that the memory does not know; an empty one stays empty.
 
-    A process that is killed loses at most the batch it was in.
-
-    Args:
-        engine: translates.
-        memory: asked first, told after every batch.
-        segments: doubles cost nothing.
-        characters: the size of a batch.
-        on_step: told after the recall and after every batch.
+    Each batch (of so many ``characters``) is remembered at once, so a process that is killed loses at most one.
 
     Returns:
         Hypotheses by segment key.
@@ -119,7 +105,7 @@ def translate_segments(
     engine_id = info.engine_id
     found = memory.recall(engine_id, sorted(wanted))
     recalled = len(found)
-    tell = on_step or _nobody
+    tell = on_step or (lambda _: None)
     tell(Step(recalled, len(wanted), recalled))
     # cut before the known ones are left out: a run that goes on has the very batches of one that was never killed,
     # and a model may answer a little differently among other neighbours
@@ -163,7 +149,3 @@ def is_storable(text: str) -> bool:
 def _storable(hypothesis: Hypothesis) -> Hypothesis:
     """Put the replacement character, which a check flags, where a model wrote what no database keeps."""
     return replace(hypothesis, text=_NOT_KEPT.sub("\ufffd", hypothesis.text))
-
-
-def _nobody(step: Step) -> None:
-    """Listen to nothing."""

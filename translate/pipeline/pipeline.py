@@ -1,9 +1,9 @@
-"""The way of a set through a translation: plan, segments, engine, spans, checks, outcomes.
+"""Translate records: send their texts through engines, project spans, check, and keep the best candidate of each.
 
 Structure never goes through an engine. A text with spans is sent with its spans marked; where the marks come back
-spoilt it is sent plain, and its spans are searched. What the checks doubt is tried in other ways (`attempts`,
-then the fallback engine), and the least doubtful translation is kept. Everything an engine says is kept in the memory,
-so a second run asks it nothing.
+spoilt it is sent plain, and its spans are searched (`projection`). What the checks flag is sent in other ways
+(`rewrites`), then through the fallback engine, and the candidate with the fewest flags is kept. All hypotheses are kept
+in the memory, so a second run asks the engine nothing.
 """
 
 from __future__ import annotations
@@ -13,31 +13,43 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from translate.checks import FLAGS, Draft, FlagPolicy, run_checks
-from translate.checks.structure import LabelCheck, SourceCheck
+from translate.checks import FLAGS, Draft, Flag, FlagPolicy, run_checks
+from translate.checks.structure import source_faults, undecided_labels
 from translate.errors import EngineError
 from translate.inventory.inventory import Inventory
 from translate.pipeline.candidates import Candidate, CandidateGenerator
 from translate.pipeline.memory import Step, make_segment
 from translate.pipeline.projection import Proposal, Sentence, project
 from translate.pipeline.rewrites import REWRITES, FlaggedRecord, common_words
-from translate.pipeline.translated import Override, TranslatedRecord, assemble, label_text, override_spans, undecided
+from translate.pipeline.translated import (
+    Override,
+    TranslatedRecord,
+    assemble,
+    label_text,
+    override_spans,
+    undecided,
+)
 from translate.protocols import Aligner, Engine, Memory
 from translate.records.record import Record, Span, source_hash, tidy, tidy_text
 
 __all__ = ["Setup", "translate_records"]
 
+OF_THE_SOURCE = frozenset({*source_faults.flags, *undecided_labels.flags})
+"""Flags that no other translation takes away."""
+
+Retry = Callable[[Sequence[FlaggedRecord]], Sequence[Candidate | None]]
+
 
 @dataclass(frozen=True)
 class Setup:
-    """All that decides a run but engine, memory and records.
+    """Everything that decides a run, except engine, memory and records.
 
     Attributes:
         inventory: labels, phrases and closed-set values; it names the language pair.
         policy: from flags to a status.
         names: strings that are protected in every record.
         aligner: finds words that translate each other, for spans that came back without marks; None for none.
-        fallback: engine for the rows that the checks doubt; what they doubt least is kept. None for none.
+        fallback: engine for flagged records; None for none.
         others: engines whose translations are only compared.
         back: engine of the way back, whose result is compared with the source; None for none.
         overrides: what people decided, by source hash.
@@ -55,10 +67,6 @@ class Setup:
     characters: int = 2000
 
 
-OF_THE_SOURCE = frozenset({*SourceCheck.flags, *LabelCheck.flags})
-"""Flags that no other translation takes away."""
-
-
 def translate_records(
     records: Iterable[Record],
     engine: Engine,
@@ -67,7 +75,7 @@ def translate_records(
     *,
     on_step: Callable[[Step], None] | None = None,
 ) -> list[TranslatedRecord]:
-    """Translate records, one outcome for each, in order.
+    """Translate records, in order.
 
     Args:
         records: of any tasks, in the inventory's source language.
@@ -81,172 +89,155 @@ def translate_records(
         PolicyError: the policy names an unknown flag or severity.
         AlignError: the aligner cannot work.
     """
-    return _Run(engine, memory, setup, on_step).outcomes([_prepared(record, setup) for record in records])
-
-
-Way = Callable[[Sequence[FlaggedRecord]], Sequence[Candidate | None]]
+    return _Run(engine, memory, setup, on_step).translate([_prepared(record, setup) for record in records])
 
 
 class _Run:
-    """One run: the rounds share the memory and the setup."""
+    """One run: its rounds share the memory and the setup."""
 
     def __init__(self, engine: Engine, memory: Memory, setup: Setup, on_step: Callable[[Step], None] | None) -> None:
-        self._setup = setup
         setup.policy.checked(FLAGS)
+        self._setup, self._inventory, self._policy = setup, setup.inventory, setup.policy
         self._src, self._tgt = setup.inventory.src, setup.inventory.tgt
-        for one in (engine, *setup.others, *filter(None, [setup.fallback])):
-            _needs(one, self._src, self._tgt)
-        if setup.back:
-            _needs(setup.back, self._tgt, self._src)
 
-        def asking(one: Engine) -> CandidateGenerator:
+        def generator(one: Engine, src: str, tgt: str) -> CandidateGenerator:
+            _require_pair(one, src, tgt)
             return CandidateGenerator(one, memory, setup.inventory, setup.characters, on_step)
 
-        self._engine = asking(engine)
-        self._fallback = asking(setup.fallback) if setup.fallback else None
-        self._way_back = asking(setup.back) if setup.back else None
-        self._others = [asking(other) for other in setup.others]
+        forth, back = (self._src, self._tgt), (self._tgt, self._src)
+        self._engine = generator(engine, *forth)
+        self._others = [generator(other, *forth) for other in setup.others]
+        self._fallback = generator(setup.fallback, *forth) if setup.fallback else None
+        self._way_back = generator(setup.back, *back) if setup.back else None
 
-    def outcomes(self, records: Sequence[Record]) -> list[TranslatedRecord]:
-        """Translate what no person has decided, and put all outcomes in order."""
+    def translate(self, records: Sequence[Record]) -> list[TranslatedRecord]:
+        """Translate what no person has decided, and return all in order."""
         overrides = [self._setup.overrides.get(source_hash(record)) for record in records]
-        common = common_words(record.text for record in records)  # of all, so that a decision changes no other row
-        made = iter(self._chosen([r for r, o in zip(records, overrides, strict=True) if o is None], common))
+        common = common_words(record.text for record in records)  # of all, so that a decision changes no other record
+        made = iter(self._best([r for r, o in zip(records, overrides, strict=True) if o is None], common))
         return [
             next(made) if override is None else self._overridden(record, override)
             for record, override in zip(records, overrides, strict=True)
         ]
 
-    def _chosen(self, records: Sequence[Record], common: frozenset[str]) -> list[TranslatedRecord]:
-        """Translate once, and what the checks doubt once more in each other way; keep what they doubt least."""
-        found = self._judged(self._engine, self._engine.made(records))
-        for ask, way in self._other_ways():
-            poor = [i for i, outcome in enumerate(found) if self._mendable(outcome)]
-            trials = way([self._doubt(found[i], common) for i in poor])
-            tried = [(i, trial) for i, trial in zip(poor, trials, strict=True) if trial]
-            for (i, _), other in zip(tried, self._judged(ask, [trial for _, trial in tried]), strict=True):
-                found[i] = min(found[i], other, key=self._doubts)  # the earlier one of two alike
+    def _best(self, records: Sequence[Record], common: frozenset[str]) -> list[TranslatedRecord]:
+        """Translate once, and what the checks flag once more in each other way; keep what has the fewest flags."""
+        found = self._checked(self._engine, self._engine.first(records))
+        for generator, retry in self._retries():
+            poor = [i for i, one in enumerate(found) if self._mendable(one)]
+            candidates = retry([self._flagged(found[i], common) for i in poor])
+            made = [(i, one) for i, one in zip(poor, candidates, strict=True) if one]
+            for (i, _), other in zip(made, self._checked(generator, [one for _, one in made]), strict=True):
+                found[i] = min(found[i], other, key=self._faults)  # the earlier one of equals
         return found
 
-    def _doubt(self, outcome: TranslatedRecord, common: frozenset[str]) -> FlaggedRecord:
-        flags = frozenset(flag.name for flag in outcome.flags)
-        return FlaggedRecord(outcome.source, self._src, self._tgt, flags, common)
+    def _flagged(self, one: TranslatedRecord, common: frozenset[str]) -> FlaggedRecord:
+        return FlaggedRecord(one.source, self._src, self._tgt, frozenset(flag.name for flag in one.flags), common)
 
-    def _other_ways(
-        self,
-    ) -> Iterator[tuple[CandidateGenerator, Way]]:
-        if self._engine.info.rewrites:
-            yield from ((self._engine, partial(self._engine.again, attempt)) for attempt in REWRITES.values())
-        if self._fallback:
-            made = self._fallback.made
-            yield self._fallback, lambda doubts: made([doubt.record for doubt in doubts])
-            if self._fallback.info.rewrites:
-                yield from ((self._fallback, partial(self._fallback.again, one)) for one in REWRITES.values())
+    def _retries(self) -> Iterator[tuple[CandidateGenerator, Retry]]:
+        """Yield the ways to translate flagged records: the rewrites, then the fallback engine and its rewrites."""
+        for generator in filter(None, (self._engine, self._fallback)):
+            if generator is self._fallback:
+                yield generator, partial(_first, generator)
+            if generator.info.rewrites:
+                yield from ((generator, partial(generator.rewritten, rewrite)) for rewrite in REWRITES.values())
 
-    def _mendable(self, outcome: TranslatedRecord) -> bool:
-        """Say whether the checks doubt something that another translation may do better."""
-        flags = tuple(flag for flag in outcome.flags if flag.name not in OF_THE_SOURCE)
-        return self._setup.policy.status(flags) != "ok"
+    def _mendable(self, one: TranslatedRecord) -> bool:
+        """Say whether a flag is raised that another translation may do without."""
+        flags = tuple(flag for flag in one.flags if flag.name not in OF_THE_SOURCE)
+        return self._policy.status(flags) != "ok"
 
-    def _doubts(self, outcome: TranslatedRecord) -> tuple[int, ...]:
-        """Return whether there is no row to write, then how many flags there are of each severity, the worst first."""
-        counts = Counter(self._setup.policy.severity(flag) for flag in outcome.flags)
-        return (outcome.target is None, *(counts[severity] for severity in ("drop", "review", "warn")))
+    def _faults(self, one: TranslatedRecord) -> tuple[int, ...]:
+        """Return whether there is no target, then how many flags there are of each severity, the worst first."""
+        counts = Counter(self._policy.severity(flag) for flag in one.flags)
+        return (one.target is None, *(counts[severity] for severity in ("drop", "review", "warn")))
 
-    def _back(self, trials: Sequence[Candidate]) -> list[str | None]:
-        """Return each translation translated back; None where there is nothing or nobody to do it."""
-        ask = self._way_back
-        if ask is None:
-            return [None] * len(trials)
-        segments = [make_segment(self._tgt, self._src, "plain", trial.text) for trial in trials]
-        found = ask.segments(segments)
-        return [found[s.key].text if s.text else None for s in segments]
-
-    def _projected(self, ask: CandidateGenerator, trials: Sequence[Candidate]) -> dict[int, list[Proposal | None]]:
-        """Search the spans of the trials that came back without marks; trials by their position."""
-        searched = [i for i, trial in enumerate(trials) if trial.record.spans and trial.stretches is None]
-        alone = ask.alone(trials[i].record for i in searched)
-        pairs = [(trials[i].record.text, trials[i].text) for i in searched]
-        aligner = self._setup.aligner
-        links = aligner.align(pairs) if aligner else [[] for _ in pairs]
-        found_spans = {}
-        for i, linked in zip(searched, links, strict=True):
-            sentence = Sentence(trials[i].record.text, trials[i].text, self._src, self._tgt, linked)
-            found_spans[i] = project(sentence, ask.wanted(trials[i].record, alone))
-        return found_spans
-
-    def _judged(self, ask: CandidateGenerator, trials: Sequence[Candidate]) -> list[TranslatedRecord]:
-        projected = self._projected(ask, trials)
-        others = [other.texts(("plain", t.record.text) for t in trials) for other in self._others]
-        backs = self._back(trials)
+    def _checked(self, generator: CandidateGenerator, candidates: Sequence[Candidate]) -> list[TranslatedRecord]:
+        """Project the spans of candidates and run the checks."""
+        projected = self._projected(generator, candidates)
+        others = [other.hypotheses(("plain", one.record.text) for one in candidates) for other in self._others]
+        backs = self._translated_back(candidates)
         made = []
-        for i, trial in enumerate(trials):
+        for i, one in enumerate(candidates):
             proposals = projected.get(i, [])
-            places = [(p.start, p.end) if p else None for p in proposals] if proposals else trial.stretches or ()
+            places = [(p.start, p.end) if p else None for p in proposals] if proposals else one.stretches or ()
             draft = Draft(
-                trial.record,
-                trial.text,
-                tuple(at and Span(*at, s.type) for at, s in zip(places, trial.record.spans, strict=False)),
+                one.record,
+                one.text,
+                tuple(at and Span(*at, s.type) for at, s in zip(places, one.record.spans, strict=False)),
                 self._src,
                 self._tgt,
-                mode=trial.mode,
-                searched=_searched(trial, proposals),
-                mark_fault=trial.fault,
-                score=trial.score,
-                others=tuple(found[ask.key("plain", trial.record.text)].text for found in others),
+                mode=one.mode,
+                searched=_searched(one, proposals),
+                mark_fault=one.mark_fault,
+                score=one.score,
+                others=tuple(found[generator.key("plain", one.record.text)].text for found in others),
                 back=backs[i],
-                undecided=undecided(trial.record, self._setup.inventory),
-                limits=self._setup.policy.limits,
+                undecided=undecided(one.record, self._inventory),
+                limits=self._policy.limits,
             )
-            made.append(self._outcome(draft, trial, ask.info.engine_id))
+            made.append(self._record(draft, run_checks(draft), engine_id=generator.info.engine_id, key=one.key))
         return made
 
-    def _outcome(self, draft: Draft, trial: Candidate, engine_id: str) -> TranslatedRecord:
-        flags = run_checks(draft)
-        record, inventory = draft.source, self._setup.inventory
+    def _projected(
+        self, generator: CandidateGenerator, candidates: Sequence[Candidate]
+    ) -> dict[int, list[Proposal | None]]:
+        """Search the spans of the candidates that came back without marks; by the candidate's position."""
+        searched = {i: one for i, one in enumerate(candidates) if one.record.spans and one.stretches is None}
+        alone = generator.values_alone(one.record for one in searched.values())
+        pairs = [(one.record.text, one.text) for one in searched.values()]
+        links = self._setup.aligner.align(pairs) if self._setup.aligner else [[] for _ in pairs]
+        return {
+            i: project(Sentence(*pair, self._src, self._tgt, linked), generator.source_spans(one.record, alone))
+            for (i, one), pair, linked in zip(searched.items(), pairs, links, strict=True)
+        }
+
+    def _translated_back(self, candidates: Sequence[Candidate]) -> list[str | None]:
+        """Return each translation translated back; None where there is no text, or no engine to do it."""
+        if self._way_back is None:
+            return [None] * len(candidates)
+        segments = [make_segment(self._tgt, self._src, "plain", one.text) for one in candidates]
+        found = self._way_back.translate(segments)
+        return [found[segment.key].text if segment.text else None for segment in segments]
+
+    def _overridden(self, record: Record, override: Override) -> TranslatedRecord:
+        """Return what a person decided; only faults of the source are still flagged."""
+        spans = override_spans(record, override)
+        draft = Draft(record, override.text, spans, self._src, self._tgt, mode="human")
+        return self._record(draft, () if override.drop else tuple(source_faults.look(draft)), drop=override.drop)
+
+    def _record(
+        self, draft: Draft, flags: tuple[Flag, ...], *, engine_id: str = "", key: str = "", drop: bool = False
+    ) -> TranslatedRecord:
+        source = draft.source
         return TranslatedRecord(
-            source=record,
-            target=assemble(record, draft.text, draft.spans, inventory),
+            source=source,
+            target=None if drop else assemble(source, draft.text, draft.spans, self._inventory),
             text=draft.text,
             spans=draft.spans,
-            label_text=label_text(record.label, record.taskname, inventory),
-            status=self._setup.policy.status(flags),
+            label_text=label_text(source, self._inventory),
+            status="drop" if drop else self._policy.status(flags),
             flags=flags,
-            mode=trial.mode,
+            mode=draft.mode,
             engine_id=engine_id,
-            segment_key=trial.key,
-            score=trial.score,
+            segment_key=key,
+            score=draft.score,
             others=draft.others,
         )
 
-    def _overridden(self, record: Record, override: Override) -> TranslatedRecord:
-        """Return what a person decided; no check has a say in it but that of the source, which no translation mends."""
-        inventory = self._setup.inventory
-        spans = override_spans(record, override)
-        draft = Draft(record, override.text, spans, self._src, self._tgt)
-        flags = () if override.drop else tuple(SourceCheck()(draft))
-        return TranslatedRecord(
-            source=record,
-            target=None if override.drop else assemble(record, override.text, spans, inventory),
-            text=override.text,
-            spans=spans,
-            label_text=label_text(record.label, record.taskname, inventory),
-            status="drop" if override.drop else self._setup.policy.status(flags),
-            flags=flags,
-            mode="human",
-            engine_id="",
-            segment_key="",
-        )
+
+def _first(generator: CandidateGenerator, flagged: Sequence[FlaggedRecord]) -> Sequence[Candidate]:
+    return generator.first([one.record for one in flagged])
 
 
-def _searched(trial: Candidate, proposals: Sequence[Proposal | None]) -> tuple[tuple[str, float], ...]:
+def _searched(one: Candidate, proposals: Sequence[Proposal | None]) -> tuple[tuple[str, float], ...]:
     """Return how spans were found that no mark showed, or none said whose they were."""
-    if not trial.sure:
+    if not one.sure:
         return (("order", 0.0),)
     return tuple((proposal.how, proposal.score) for proposal in proposals if proposal)
 
 
-def _needs(engine: Engine, src: str, tgt: str) -> None:
+def _require_pair(engine: Engine, src: str, tgt: str) -> None:
     """Refuse an engine of other pairs."""
     info = engine.info()
     if f"{src}-{tgt}" not in info.langpairs:

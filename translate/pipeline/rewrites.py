@@ -1,7 +1,7 @@
-"""Other ways to send a text to an engine, for one that came back spoilt: what an engine cannot spoil, it does not see.
+"""Source rewrites: other inputs for a text whose translation the checks flagged.
 
-An attempt looks at what the checks doubt and says what to send and how to read the answer. Whether it is better than
-the first translation is for the checks to say.
+Each rewrite hides from the engine what it tends to spoil (marks, names, values, headline case) and restores it in the
+answer. Whether the new candidate is better is decided by the checks, see `translate.pipeline.pipeline` and ADR 0008.
 """
 
 from __future__ import annotations
@@ -10,31 +10,30 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from translate.checks import Mode
 from translate.checks.structure import FAMILIES
-from translate.pipeline.translated import Mode
 from translate.records.protect import Protected, find_protected, mask, title_cased, unmask
 from translate.records.record import Record
 from translate.values import Mention, read_values, written_value
 
 __all__ = ["REWRITES", "FlaggedRecord", "RewrittenSource", "SourceRewrite", "common_words"]
 
-LEFT = frozenset({"copy", "language", "left_words"})
+UNTRANSLATED = frozenset({"copy", "language", "left_words"})
 BROKEN = "\u00c2"  # what stands before a "£" whose UTF-8 was read as Latin-1, as in FiQA
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
 class FlaggedRecord:
-    """A record whose translation the checks doubt.
+    """A record whose translation the checks flagged.
 
     Attributes:
         record: the source.
         src: its language.
-        tgt: language wanted.
-        flags: names of what the checks noticed.
-        common: words that are no names, see `common_words`.
+        tgt: the target language.
+        flags: names of the flags.
+        common: words of the set that are no names, see `common_words`.
     """
 
     record: Record
@@ -43,140 +42,133 @@ class FlaggedRecord:
     flags: frozenset[str] = frozenset()
     common: frozenset[str] = frozenset()
 
+    @property
+    def values_differ(self) -> bool:
+        """Whether a number, amount, time or date is flagged."""
+        return bool(self.flags & FAMILIES.keys())
+
+    def protected(self) -> list[tuple[Protected, str]]:
+        """Return the protected stretches, each with the string that restores it: itself."""
+        return [(one, one.string) for one in find_protected(self.record.text, self.record.protected)]
+
+    def values(self) -> list[tuple[Protected, str]]:
+        """Return the values outside protected stretches that the target language can write, each with its spelling."""
+        found = [(self._held(value), written_value(value, self.tgt)) for value in self._free_values()]
+        return [(held, written) for held, written in found if written]
+
+    def _free_values(self) -> list[Mention]:
+        text, taken = self.record.text, [one for one, _ in self.protected()]
+        return [
+            value
+            for value in read_values(text, self.src)
+            if all(value.end <= one.start or one.end <= value.start for one in taken)
+            and not text[value.end : value.end + 1].isalnum()
+        ]
+
+    def _held(self, value: Mention) -> Protected:
+        text = self.record.text
+        begin = value.start - text[: value.start].endswith(BROKEN)
+        return Protected(begin, value.end, "value", text[begin : value.end])
+
 
 @dataclass(frozen=True)
 class RewrittenSource:
-    """A text as it is sent, and how to read what comes back: the translation, or None if the answer is spoilt."""
+    """A text to send, and how the translation is restored from the answer; None if the answer is spoilt."""
 
     text: str
-    read: Callable[[str], str | None]
-
-
-class SourceRewrite(Protocol):
-    """One way to send a text."""
-
-    @property
-    def mode(self) -> Mode:
-        """Its name in provenance."""
-
-    @property
-    def asks(self) -> Mode:
-        """The mode under which the memory keeps what it sends."""
-
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Return what to send; None where this way has nothing to mend."""
+    restore: Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Unmarked:
-    """The text without marks around its spans, which are searched in what comes back.
+class SourceRewrite:
+    """One rewrite.
+
+    Attributes:
+        mode: its name in provenance.
+        sent_as: the mode under which the memory keeps what it sends.
+        apply: makes the text to send; None where the rewrite cannot help.
+    """
+
+    mode: Mode
+    sent_as: Mode
+    apply: Callable[[FlaggedRecord], RewrittenSource | None]
+
+
+def unmarked(flagged: FlaggedRecord) -> RewrittenSource | None:
+    """Leave the marks around spans out; the spans are then searched in the translation.
 
     A translator that learnt marks from names alone copies what stands between them: "[tuesday]" stays "[tuesday]".
     """
-
-    mode: Mode = "plain"
-    asks: Mode = "plain"
-
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Send the text as it is, if it has spans."""
-        return RewrittenSource(doubt.record.text, lambda text: text or None) if doubt.record.spans else None
+    return RewrittenSource(flagged.record.text, lambda text: text or None) if flagged.record.spans else None
 
 
-@dataclass(frozen=True)
-class MaskedStrings:
-    """Protected strings are placeholders, after one got lost."""
-
-    mode: Mode = "masked"
-    asks: Mode = "masked"
-
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Hold the protected strings out."""
-        if "entity_lost" not in doubt.flags:
-            return None
-        found = find_protected(doubt.record.text, doubt.record.protected)
-        return _held_out(doubt.record.text, [(one, one.string) for one in found])
+def masked_strings(flagged: FlaggedRecord) -> RewrittenSource | None:
+    """Put placeholders for protected strings, after one got lost."""
+    return _masked(flagged.record.text, flagged.protected()) if "entity_lost" in flagged.flags else None
 
 
-@dataclass(frozen=True)
-class SpeltValues:
-    """The plain translation, where it has values in the source's spelling: they get the target language's own.
+def respelt_values(flagged: FlaggedRecord) -> RewrittenSource | None:
+    """Take the plain translation, and respell the values in it that kept the source's spelling.
 
     Nothing else changes: "2,700 Model X-bilar" becomes "2 700 Model X-bilar", "$69,7 billion" "69,7 miljarder dollar".
     """
+    spellings = [
+        (spelling, written)
+        for one, written in flagged.values()
+        if one.string != written
+        for spelling in dict.fromkeys((one.string, _decimal_comma(one.string)))
+    ]
 
-    mode: Mode = "spelt"
-    asks: Mode = "plain"
+    def restore(text: str) -> str | None:
+        new = text
+        for spelling, written in spellings:
+            whole = rf"(?<![\w.,]){re.escape(spelling)}(?!\w|-\w|[.,]\d|[\s-]\w*illion)"
+            new = written.join(re.split(whole, new))
+        return new if new != text else None
 
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Send the text as it is."""
-        written = [(one.string, said) for one, said in _values(doubt) if one.string != said]
-        held = [(form, said) for string, said in written for form in dict.fromkeys((string, _comma(string)))]
-
-        def read(text: str) -> str | None:
-            new = text
-            for string, said in held:
-                pieces = re.split(rf"(?<![\w.,]){re.escape(string)}(?!\w|-\w|[.,]\d|[\s-]\w*illion)", new)
-                new = said.join(pieces)
-            return new if new != text else None
-
-        return RewrittenSource(doubt.record.text, read) if held and doubt.flags & FAMILIES.keys() else None
+    return RewrittenSource(flagged.record.text, restore) if spellings and flagged.values_differ else None
 
 
-@dataclass(frozen=True)
-class WrittenValues:
-    """Protected strings and values are placeholders, and the target language's own spelling of the values comes back.
+def masked_values(flagged: FlaggedRecord) -> RewrittenSource | None:
+    """Put placeholders for protected strings and values; values come back as the target language writes them.
 
     An engine that gives "$2.7 billion" as "$2,7 miljontals" never sees it.
     """
-
-    mode: Mode = "values"
-    asks: Mode = "values"
-
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Hold protected strings and values out."""
-        values = _values(doubt)
-        if not values or not doubt.flags & FAMILIES.keys():
-            return None
-        return _held_out(doubt.record.text, [*_strings(doubt), *values])
+    values = flagged.values() if flagged.values_differ else []
+    return _masked(flagged.record.text, [*flagged.protected(), *values]) if values else None
 
 
-@dataclass(frozen=True)
-class SentenceCase:
-    """A headline goes in as a sentence: "Shell To Cut Jobs" as "Shell to cut jobs".
+def sentence_case(flagged: FlaggedRecord) -> RewrittenSource | None:
+    """Write a headline as a sentence, "Shell To Cut Jobs" as "Shell to cut jobs", with strings and values masked.
 
     Engines take capital letters for names, and leave them. Only words that the set also has in lower case lose their
     capital, so that names keep theirs.
     """
+    text = flagged.record.text
+    if not flagged.flags & UNTRANSLATED or not title_cased(text):
+        return None
+    held = [*flagged.protected(), *flagged.values()]
+    masked = _masked(text, held) or RewrittenSource(text, lambda answer: answer)
 
-    mode: Mode = "recased"
-    asks: Mode = "recased"
+    def lowered(found: re.Match[str]) -> str:
+        return found[0].lower() if found[0].casefold() in flagged.common else found[0]
 
-    def respelt(self, doubt: FlaggedRecord) -> RewrittenSource | None:
-        """Put common words in lower case, and hold protected strings and values out."""
-        text = doubt.record.text
-        if not doubt.flags & LEFT or not title_cased(text):
-            return None
-        held = _held_out(text, [*_strings(doubt), *_values(doubt)]) or RewrittenSource(text, lambda said: said)
+    def restore(answer: str) -> str | None:
+        back = masked.restore(answer)
+        return back and back[:1].upper() + back[1:]
 
-        def lowered(found: re.Match[str]) -> str:
-            return found[0].lower() if found[0].casefold() in doubt.common else found[0]
-
-        def read(said: str) -> str | None:
-            back = held.read(said)
-            return back and back[:1].upper() + back[1:]
-
-        sent = _WORD.sub(lowered, held.text)
-        return RewrittenSource(sent, read) if sent != held.text else None
+    sent = _WORD.sub(lowered, masked.text)
+    return RewrittenSource(sent, restore) if sent != masked.text else None
 
 
 REWRITES: dict[str, SourceRewrite] = {
-    "unmarked.v1": Unmarked(),
-    "masked.v1": MaskedStrings(),
-    "spelt.v1": SpeltValues(),
-    "values.v1": WrittenValues(),
-    "recased.v1": SentenceCase(),
+    "unmarked.v1": SourceRewrite("plain", "plain", unmarked),
+    "masked.v1": SourceRewrite("masked", "masked", masked_strings),
+    "spelt.v1": SourceRewrite("spelt", "plain", respelt_values),
+    "values.v1": SourceRewrite("values", "values", masked_values),
+    "recased.v1": SourceRewrite("recased", "recased", sentence_case),
 }
-"""In the order in which they are made, for texts that the checks doubt."""
+"""In the order in which they are tried."""
 
 
 def common_words(texts: Iterable[str]) -> frozenset[str]:
@@ -198,44 +190,23 @@ def common_words(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for word, count in lower.items() if count >= upper[word])
 
 
-def _strings(doubt: FlaggedRecord) -> list[tuple[Protected, str]]:
-    return [(one, one.string) for one in find_protected(doubt.record.text, doubt.record.protected)]
-
-
-def _values(doubt: FlaggedRecord) -> list[tuple[Protected, str]]:
-    """Return the values outside protected strings that the target language can write, each with what it writes."""
-    text, strings = doubt.record.text, _strings(doubt)
-
-    def free(value: Mention) -> bool:
-        apart = all(value.end <= one.start or one.end <= value.start for one, _ in strings)
-        return apart and not text[value.end : value.end + 1].isalnum()
-
-    def held(value: Mention) -> Protected:
-        begin = value.start - text[: value.start].endswith(BROKEN)
-        return Protected(begin, value.end, "value", text[begin : value.end])
-
-    values = [value for value in read_values(text, doubt.src) if free(value)]
-    written = [(held(value), written_value(value, doubt.tgt)) for value in values]
-    return [(one, said) for one, said in written if said]
-
-
-def _comma(value: str) -> str:
-    """Return a value's spelling with a decimal comma, as an engine gives "$69,7 billion" for "$69.7 billion"."""
+def _decimal_comma(value: str) -> str:
+    """Return "$69,7 billion" for "$69.7 billion", as engines write it."""
     return re.sub(r"(?<=\d)\.(?=\d)", ",", value)
 
 
-def _held_out(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenSource | None:
+def _masked(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenSource | None:
     """Return a text with placeholders; an answer that makes a compound of a phrase ("49 %-restvärde") is spoilt."""
     if not held:
         return None
     held = sorted(held)
     sent, placeholders = mask(text, [one for one, _ in held])
-    meaning = dict(zip(placeholders, (said for _, said in held), strict=True))
-    phrases = [said for one, said in held if one.kind == "value" and " " in said]
+    meaning = dict(zip(placeholders, (written for _, written in held), strict=True))
+    phrases = [written for one, written in held if one.kind == "value" and " " in written]
 
-    def read(said: str) -> str | None:
-        back = unmask(said, meaning)
+    def restore(answer: str) -> str | None:
+        back = unmask(answer, meaning)
         joined = back and any(re.search(rf"{re.escape(phrase)}(?:-\w|:\w)", back) for phrase in phrases)
         return None if joined else back
 
-    return RewrittenSource(sent, read)
+    return RewrittenSource(sent, restore)

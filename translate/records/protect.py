@@ -1,4 +1,4 @@
-"""What must survive a translation letter by letter: addresses, tickers, handles, names; and placeholders to make it so.
+"""Protected strings: addresses, tickers, handles and names, which a translation must keep letter by letter.
 
 Numbers and clock times are not protected but compared by value (``translate.values``): masking them hurts the grammar
 around them.
@@ -37,14 +37,9 @@ class Protected:
 
 
 def find_protected(text: str, names: Iterable[str] = ()) -> tuple[Protected, ...]:
-    """Find what must survive, leftmost first, the longer one where two begin at one place.
+    """Find the protected stretches of a text: the leftmost first, the longer of two that begin together, no overlaps.
 
-    Args:
-        text: of a record.
-        names: strings that are protected wherever they stand as words: targets, products, companies.
-
-    Returns:
-        Stretches in order, none overlapping another.
+    ``names`` (targets, products, companies) are protected wherever they stand as words.
 
     >>> [p.string for p in find_protected("$TSLA up, says @ann of Acme Ltd", ["Acme", "Acme Ltd"])]
     ['$TSLA', '@ann', 'Acme Ltd']
@@ -60,9 +55,7 @@ def find_protected(text: str, names: Iterable[str] = ()) -> tuple[Protected, ...
 
 
 def is_kept(string: str, text: str) -> bool:
-    """Say whether a protected string stands in a translation, an inflected name included.
-
-    At most two letters may follow: a genitive ("Tescos") keeps the name, a new word ("Teslagate") does not.
+    """Say whether a translation has a protected string, with at most two letters behind it (a genitive).
 
     >>> is_kept("Tesco", "Tescos vinst"), is_kept("Tesco", "Tescobutiken"), is_kept("Tesco", "företaget")
     (True, False, False)
@@ -71,9 +64,9 @@ def is_kept(string: str, text: str) -> bool:
 
 
 def mask(text: str, protected: Sequence[Protected]) -> tuple[str, dict[str, str]]:
-    """Replace protected stretches by placeholders X0, X1, ... and return them with what they stand for.
+    """Replace protected stretches by placeholders X0, X1, ... and return the strings of the placeholders.
 
-    A number that already stands in the text is passed over. Words of this form survive engines that rewrite names.
+    A placeholder that stands in the text is passed over. Words of this form survive engines that rewrite names.
     """
     out, at, meaning = "", 0, {}
     free = (f"X{n}" for n in range(10**6) if f"X{n}" not in text)
@@ -94,7 +87,7 @@ def unmask(text: str, meaning: Mapping[str, str]) -> str | None:
 
 
 def title_cased(text: str) -> bool:
-    """Say whether nearly all longer words begin with a capital, as in headlines.
+    """Say whether nearly all words of 4 letters and more begin with a capital, as in headlines.
 
     >>> title_cased("Shell Is Said To Cut Thousands Of Jobs"), title_cased("Shell is said to cut jobs in Aberdeen")
     (True, False)
@@ -105,8 +98,6 @@ def title_cased(text: str) -> bool:
 
 def words_left(source: str, target: str, names: Iterable[str] = ()) -> list[tuple[str, bool]]:
     """Return the source's words of 4 letters and more outside protected strings, each with whether the target has it.
-
-    Case is ignored.
 
     >>> words_left("$TSLA shares rally, says @anna", "$TSLA-aktier i rally", ["TSLA"])
     [('shares', False), ('rally', True), ('says', False)]

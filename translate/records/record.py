@@ -1,7 +1,7 @@
-"""What goes into a translation and comes out of it: a labelled row as typed, neutral data.
+"""Records: labelled texts as neutral data, before and after translation.
 
-A label is data, not text: only ``text`` is ever shown to an engine; ids, types and keys are not. ``promptbank`` makes
-these records from task rows and makes rows from them again; nothing here knows a task's format.
+Only ``text`` is ever shown to an engine; label ids, types and keys are not. ``promptbank`` makes these records from a
+task's examples and examples from them again; nothing here knows a task's format.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-"""A literal brace, which a template writes twice, or a placeholder."""
+"""A doubled brace, which stands for one, or a placeholder."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,17 +50,13 @@ class Span:
     type: str
 
     def of(self, text: str) -> str:
-        """Return the stretch itself.
-
-        >>> Span(4, 8, "house_place").of("the hall")
-        'hall'
-        """
+        """Return the stretch itself."""
         return text[self.start : self.end]
 
 
 @dataclass(frozen=True)
 class ClassLabel:
-    """A label of a closed set, by its language-independent id."""
+    """A label of a closed set: its language-independent id."""
 
     id: str
 
@@ -76,7 +72,7 @@ class SlotLabel:
 
 @dataclass(frozen=True)
 class IntentLabel:
-    """An intent with its slots, in the label's order."""
+    """An intent with its slots, in order."""
 
     intent: str
     slots: tuple[SlotLabel, ...] = ()
@@ -87,7 +83,7 @@ Label = ClassLabel | IntentLabel | None
 
 @dataclass(frozen=True)
 class Frame:
-    """A phrase of the card around the text, translated once through the inventory and never by an engine.
+    """A card's phrase around the text, which is translated by the inventory and never by an engine.
 
     Attributes:
         template: such as "{sentence} Sentiment for {target}".
@@ -106,7 +102,7 @@ class Frame:
             raise RecordError(f"the frame {self.template!r} has the placeholders {found}, its values are for {wanted}")
 
     def render(self, text: str) -> str:
-        """Return the text in its frame; what stands in text or values is never expanded.
+        """Return the text in its frame; placeholders inside the text or values are left as they are.
 
         >>> Frame("{sentence} Sentiment for {target}", "sentence", (("target", "Acme"),)).render("Up {target}.")
         'Up {target}. Sentiment for Acme'
@@ -126,21 +122,21 @@ def placeholders(template: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled row, in one language.
-
-    Every span lies in the text, none is empty and none overlaps another; a slot with a span has exactly that stretch
-    as its value. So the invariant "a slot's value is a substring of the text" holds by construction.
+    """One labelled text in one language.
 
     Attributes:
-        id: of the row, kept by the translation.
-        group: rows of one group never straddle a split; kept.
-        taskname: whose inventory section names the label.
-        text: natural language, the only thing an engine sees.
-        spans: typed stretches of the text, in order.
-        label: None for rows without one.
+        id: of the example, kept by the translation.
+        group: examples of one group are in one split; kept.
+        taskname: names the inventory section of the label.
+        text: natural language.
+        spans: typed stretches of the text, in order; none is empty, none overlaps another.
+        label: None for a text without one. A slot with a span has exactly that stretch as its value.
         frame: the card's phrase around the text, if any.
-        protected: strings that must survive as they are, such as the target.
+        protected: strings that must stay as they are, such as the target.
         notes: what the reader found wrong with the source, such as "src_slot_not_in_text".
+
+    Raises:
+        RecordError: spans or slots contradict the text.
     """
 
     id: str
@@ -160,17 +156,17 @@ class Record:
 
     @property
     def framed(self) -> str:
-        """The text as the row shows it, within its frame."""
+        """The text within its frame."""
         return self.frame.render(self.text) if self.frame else self.text
 
 
 def slots_from_spans(text: str, spans: Sequence[Span]) -> tuple[SlotLabel, ...]:
-    """Return one slot for each span, in their order."""
+    """Return one slot for each span."""
     return tuple(SlotLabel(span.type, span.of(text), index) for index, span in enumerate(spans))
 
 
 def source_hash(record: Record) -> str:
-    """Return the sha256 of what a record says: task, text, spans, label and frame, but not its id or group."""
+    """Return the sha256 of a record's task, text, spans, label and frame, without its id and group."""
     said = [record.taskname, record.text, [[s.start, s.end, s.type] for s in record.spans], _plain(record.label)]
     frame = [record.frame.template, record.frame.field, record.frame.values] if record.frame else None
     return hashlib.sha256(json.dumps([said, frame], ensure_ascii=False).encode()).hexdigest()

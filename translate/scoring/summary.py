@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from translate.checks import STATUSES, FlagPolicy, Severity
-from translate.pipeline.translated import Mode, TranslatedRecord
+from translate.checks import STATUSES, FlagPolicy, Mode, Severity
+from translate.pipeline.translated import TranslatedRecord
 from translate.records.record import ClassLabel, IntentLabel, Record
 from translate.scoring.text_figures import (
     Lengths,

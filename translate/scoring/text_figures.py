@@ -14,7 +14,7 @@ from typing import Any
 
 from translate.checks import CheckLimits, Draft
 from translate.checks.structure import FAMILIES
-from translate.checks.text import LanguageCheck
+from translate.checks.text import language
 from translate.pipeline.translated import TranslatedRecord
 from translate.records.protect import find_protected, is_kept, words_left
 from translate.values import compare_texts
@@ -171,12 +171,12 @@ def right_language(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> 
     Returns:
         The share, and an empty text; or None, and why it cannot be said.
     """
-    check, limits = LanguageCheck(), CheckLimits(lang_words=LANGUAGE_WORDS)
+    limits = CheckLimits(lang_words=LANGUAGE_WORDS)
     right = []
     for outcome in outcomes:
         if len(outcome.text.split()) < LANGUAGE_WORDS:
             continue
-        flags = {f.name: f for f in check(Draft(outcome.source, outcome.text, (), src, tgt, limits=limits))}
+        flags = {f.name: f for f in language.look(Draft(outcome.source, outcome.text, (), src, tgt, limits=limits))}
         if unchecked := flags.get("language_unchecked"):
             return None, unchecked.evidence
         right.append("language" not in flags)

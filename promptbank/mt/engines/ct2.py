@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from promptbank.files import read_json
 from promptbank.mt.marian.pieces import EOS, Pieces
-from translate.engines.decoding import DecodingOptions, in_groups, model_sha256
+from translate.engines.decoding import DecodingOptions, model_sha256, translate_in_batches
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Markers, Segment
 
@@ -84,7 +84,7 @@ class Ct2Engine:
             EngineError: a text is too long for the model.
         """
         texts = [segment.text for segment in segments]
-        return in_groups(texts, self.cut, self._decoding, self._search, batch_tokens=BATCH_TOKENS)
+        return translate_in_batches(texts, self.cut, self._decoding, self._search, batch_tokens=BATCH_TOKENS)
 
     def cut(self, text: str) -> list[str]:
         """Return a text as the model reads it."""

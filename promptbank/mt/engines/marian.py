@@ -11,7 +11,7 @@ from dataclasses import replace
 from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import PIECE_FILES, load_pieces
-from translate.engines.decoding import DecodingOptions, in_groups, model_sha256
+from translate.engines.decoding import DecodingOptions, model_sha256, translate_in_batches
 from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
@@ -64,7 +64,7 @@ class MarianEngine:
         Raises:
             EngineError: a text is too long for the model.
         """
-        return in_groups([segment.text for segment in segments], self._cut, self._decoding, self._search)
+        return translate_in_batches([segment.text for segment in segments], self._cut, self._decoding, self._search)
 
     def _cut(self, text: str) -> list[int]:
         return [*self._start, *self._pieces.ids(text)]
