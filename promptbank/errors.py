@@ -1,23 +1,23 @@
 """The errors of promptbank's own room.
 
-Every error that a user can cause derives from one base per room; the CLI and the service map the bases, and the
-subclasses named here, to exit codes and statuses in one table (``promptbank.problems``)::
+Every error that a user can cause derives from one base per room; ``promptbank.problems`` maps the classes to HTTP
+statuses and exit codes::
 
     PromptBankError
-    ├── ConfigError             a setting or an environment variable is wrong, or the home cannot be used
-    ├── InputError              a record cannot be rendered
-    │   ├── TooLongError        it does not fit the backbone's window, even truncated
-    │   └── BodyTooLargeError   a request's body, or the number of records in it, is over the limit
-    ├── TrainingError           a training cannot start or continue (no dev rows, a resume file of another run)
-    ├── BackboneMismatchError   a row of the bank belongs to another backbone or tokenizer
-    ├── UnknownTaskError        nothing is frozen under this name (carries near names)
-    ├── AmbiguousLanguageError  several languages are frozen and the request names none
-    └── BackboneError           a backbone cannot be found, fetched or used
-        ├── UnknownBackboneError    no built-in name, folder, file or hub repository is meant (carries near names)
-        ├── UnusableBackboneError   it is there and cannot serve: not causal, no end token, no safetensors weights, ...
-        ├── FetchError              it could not be downloaded, or what came is not what was published
-        │   └── HubUnreachableError the model hub does not answer, refuses, or is switched off
-        └── BackboneStorageError    the cache folder cannot be written (rights, a file in the way, a full disk)
+    ├── ConfigError                a setting or an environment variable is wrong, or the home cannot be used
+    ├── InputError                 a record cannot be rendered
+    │   ├── TooLongError           it does not fit the backbone's window, even truncated
+    │   └── BodyTooLargeError      a request's body, or the number of records in it, is over the limit
+    ├── TrainingError              a training cannot start or continue (no dev rows, a resume file of another run)
+    ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
+    ├── UnknownTaskError           nothing is frozen under this name (carries near names)
+    ├── AmbiguousLanguageError     several languages are frozen and the request names none
+    └── BackboneError              a backbone cannot be found, fetched or used
+        ├── UnknownBackboneError   no built-in name, folder, file or hub repository is meant (carries near names)
+        ├── UnusableBackboneError  it is there and cannot serve: not causal, no end token, no safetensors weights, ...
+        ├── FetchError             a download failed, or what came is not what was published
+        │   └── HubUnreachableError    the model hub does not answer, refuses, or is switched off
+        └── BackboneStorageError   the cache folder cannot be written (rights, a file in the way, a full disk)
 """
 
 
@@ -66,7 +66,7 @@ class UnknownBackboneError(BackboneError):
 
 
 class UnusableBackboneError(BackboneError):
-    """A model is there, but promptbank cannot use it as a frozen GPT."""
+    """A model is there, but promptbank cannot use it as its frozen backbone."""
 
 
 class FetchError(BackboneError):
@@ -74,7 +74,7 @@ class FetchError(BackboneError):
 
 
 class HubUnreachableError(FetchError):
-    """The model hub cannot be reached, or may not be (offline)."""
+    """The model hub cannot be reached, or offline mode is on."""
 
 
 class BackboneStorageError(BackboneError):

@@ -37,8 +37,9 @@ def pull(ctx: Context, name: Name = None, json: Json = False) -> None:
     from promptbank.model.backbone import pull_backbone
 
     make_home(ctx.settings.home)
-    pulled = pull_backbone(name or ctx.settings.backbone, home=ctx.settings.home, notice=say, progress=say)
-    row = {"name": pulled.name, "path": str(pulled.path), "bytes": pulled.size_bytes, "licence": pulled.licence}
+    pulled = pull_backbone(name or ctx.settings.backbone, home=ctx.settings.home, progress=say)
+    name, licence = pulled.manifest.name, pulled.manifest.licence
+    row = {"name": name, "path": str(pulled.path), "bytes": pulled.size_bytes, "licence": licence}
     print_table([row], as_json=json)
 
 
@@ -51,6 +52,6 @@ def show(ctx: Context, name: Name = None, json: Json = False) -> None:
     from promptbank.model.backbone import load_backbone
 
     make_home(ctx.settings.home)
-    found = load_backbone(name or ctx.settings.backbone, home=ctx.settings.home, notice=say, progress=say)
+    found = load_backbone(name or ctx.settings.backbone, home=ctx.settings.home, progress=say)
     keys = ("name", "path", "fingerprint", "tokenizer_sha256", "hidden_size", "vocab_size", "window", "sliding_window")
     print_facts({key: getattr(found, key) for key in keys}, as_json=json)

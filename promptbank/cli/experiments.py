@@ -1,35 +1,18 @@
-"""Commands that train many times: they resume, show progress, and leave a result file and a report."""
+"""Commands that train or measure many times: they resume, show progress, and leave a result file and a report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
-from promptbank.cli.command import (
-    CHECK_SAID_NO,
-    Card,
-    Command,
-    Context,
-    Data,
-    Json,
-    Lang,
-    Out,
-    Task,
-    TrainingCommand,
-    TrainingContext,
-)
-from promptbank.cli.output import print_json, print_table, say
-from promptbank.errors import ConfigError
-
-if TYPE_CHECKING:
-    from promptbank.lab.run import Finished
-
-app = typer.Typer()
+from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task, TrainingCommand, TrainingContext
 
 Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
+
+
+app = typer.Typer()
 
 
 @app.command("crossval", cls=TrainingCommand)
@@ -61,15 +44,14 @@ def crossval(
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
-    from promptbank.cli.progress import TrainingProgress
-    from promptbank.lab import run
+    from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
-        done = run.crossval(
-            bank, rows, settings, folds=folds, progress=progress, other=other or (), provenance=provenance
-        )
-    _print(done, out, as_json=json)
+    chosen = experimenting.Chosen(task, lang, card, data)
+    arms = experimenting.ArmsAsked(other or [], provenance)
+    experimenting.crossval(
+        ctx.settings, chosen, checked_config(ctx.training_settings()), folds, arms, out, as_json=json
+    )
 
 
 @app.command("curve", cls=TrainingCommand)
@@ -103,28 +85,16 @@ def curve(
 
     Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
     """
-    from promptbank.cli.progress import TrainingProgress
-    from promptbank.lab import run
-    from promptbank.lab.experiments.curve import CurvePlan
+    from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
     if start and ctx.training["init"]:
         raise typer.BadParameter("--init beside --start: name every start with --start")
-    plan = CurvePlan(_shares(fractions), repeats, folds, tuple(dict.fromkeys(start or ())))
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
-        done = run.curve(bank, rows, settings, plan, progress=progress, other=other or ())
-    _print(done, out, as_json=json)
-
-
-def _shares(fractions: str) -> tuple[float, ...]:
-    """Read shares of the rows, the largest first."""
-    try:
-        shares = tuple(sorted({float(text) for text in fractions.split(",")}, reverse=True))
-    except ValueError as exc:
-        raise ConfigError(f"--fractions {fractions!r} is no list of numbers such as 1,.5,.1") from exc
-    if not all(0 < share <= 1 for share in shares):
-        raise ConfigError(f"--fractions {fractions!r}: shares are above 0 and at most 1")
-    return shares
+    chosen = experimenting.Chosen(task, lang, card, data)
+    plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
+    experimenting.curve(
+        ctx.settings, chosen, checked_config(ctx.training_settings()), plan, other or [], out, as_json=json
+    )
 
 
 @app.command("sweep", cls=TrainingCommand)
@@ -150,15 +120,13 @@ def sweep(
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """
-    from promptbank.cli.progress import TrainingProgress
-    from promptbank.lab import run
-    from promptbank.lab.experiments.sweep import SweepPlan
+    from promptbank.cli import experimenting
+    from promptbank.training.config import checked_config
 
-    plan = SweepPlan(settings=settings, folds=folds, rungs=rungs)
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows = run.TaskRows(task, data, lang, card)
-        done = run.sweep(bank, rows, ctx.training_settings(), plan, progress=progress, kept_out=keep_out)
-    _print(done, out, as_json=json)
+    chosen = experimenting.Chosen(task, lang, card, data)
+    config = checked_config(ctx.training_settings())
+    plan = experimenting.SweepPlan(settings=settings, folds=folds, rungs=rungs, seed=config.seed)
+    experimenting.sweep(ctx.settings, chosen, config, plan, keep_out, out, as_json=json)
 
 
 @app.command("continual", cls=Command)
@@ -176,38 +144,6 @@ def continual(
 
     Example: promptbank continual configs/stream/stream.toml
     """
-    from promptbank.cli.progress import TrainingProgress
-    from promptbank.lab import run
+    from promptbank.cli import experimenting
 
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        done = run.continual(bank, stream, contrast=contrast, progress=progress)
-    _print(done, out, as_json=json)
-    found = done.result["results"]["bank"]
-    if found["answers_moved"] or found["faults"]:
-        raise typer.Exit(CHECK_SAID_NO)
-
-
-def _print(done: Finished, out: Path | None, *, as_json: bool) -> None:
-    """Write the report and print its first table."""
-    from promptbank.report.cells import cell_plain, cell_text
-    from promptbank.report.parts import Table
-
-    table = next(part for part in done.report.parts if isinstance(part, Table))
-    shown = cell_plain if as_json else cell_text
-    rows = [dict(zip(table.columns, map(shown, row), strict=True)) for row in table.rows]
-    written = write(done, out)
-    if as_json:
-        summary = done.report.summary
-        print_json({"result": str(done.path), "report": written, "summary": summary, "table": rows})
-    else:
-        print_table(rows, table.columns, as_json=False)
-
-
-def write(done: Finished, out: Path | None) -> list[str]:
-    """Write a report, say what it warns of and where it is; return its paths."""
-    written = list(map(str, done.write(out)))
-    for line in done.report.falls_short:
-        say(f"warning: {line}")
-    say(f"result: {done.path}")
-    say(f"report: {', '.join(written)}")
-    return written
+    experimenting.continual(ctx.settings, stream, out, contrast=contrast, as_json=json)

@@ -59,7 +59,7 @@ def imported_by(code: str, home: Path) -> set[str]:
     return set(done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("room", ["store", "tasks", "translate", "promptbank", "promptbank.cli"])
+@pytest.mark.parametrize("room", [*ROOMS, "promptbank.cli", "promptbank.problems", "promptbank.model.backbone"])
 def test_importing_a_room_loads_no_torch_and_writes_nothing(room: str, tmp_path: Path) -> None:
     found = imported_by(f"import {room}", tmp_path)
     assert not found & {"torch", "transformers", "datasets"}

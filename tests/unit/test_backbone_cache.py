@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.model.backbone import BackboneStorageError, FetchError, UnusableBackboneError, identify
-from promptbank.model.backbone.cache import BackboneCache, Manifest, size_of
+from promptbank.errors import BackboneStorageError, FetchError, UnusableBackboneError
+from promptbank.model.backbone import identify
+from promptbank.model.backbone.cache import BackboneCache, Manifest, Progress, PulledBackbone
 from tests.tiny import save_tiny
 
 MANIFEST = Manifest("tiny", "made in a test", None, "none", "none")
 ROOT = Path(__file__).parents[2]
 
 
-def build(model: Path, work: Path) -> Manifest:
+def build(model: Path, work: Path, progress: Progress) -> Manifest:
     save_tiny("gpt2", model)
     (work / "download").touch()
     return MANIFEST
@@ -29,7 +30,7 @@ def silent(line: str) -> None:
     pass
 
 
-def refuse_to_build(model: Path, work: Path) -> Manifest:
+def refuse_to_build(model: Path, work: Path, progress: Progress) -> Manifest:
     return pytest.fail("built again")
 
 
@@ -39,16 +40,16 @@ def visible(cache):
 
 def test_a_finished_backbone_is_in_its_place_and_nothing_else(tmp_path):
     cache = BackboneCache(tmp_path / "home")
-    folder = cache.install("tiny", build, silent)
-    assert folder == tmp_path / "home" / "backbones" / "tiny"
+    pulled = cache.install("tiny", build, silent)
+    assert pulled == PulledBackbone(tmp_path / "home" / "backbones" / "tiny", MANIFEST)
     assert visible(cache) == ["tiny"]
-    assert not (folder / "download").exists()
-    assert cache.manifest("tiny") == MANIFEST
-    assert cache.installed() == [MANIFEST]
+    assert not (pulled.path / "download").exists()
+    assert cache.find("tiny") == pulled
+    assert cache.installed() == [pulled]
 
 
 def test_the_identity_is_known_before_the_first_load(tmp_path, monkeypatch):
-    folder = BackboneCache(tmp_path).install("tiny", build, silent)
+    folder = BackboneCache(tmp_path).install("tiny", build, silent).path
     monkeypatch.setattr("promptbank.model.backbone.fingerprint.fingerprint", lambda _: pytest.fail("hashed again"))
     identify(folder)
 
@@ -61,7 +62,7 @@ def test_what_is_installed_is_not_built_again(tmp_path):
 
 @pytest.mark.parametrize("error", [FetchError("no network"), KeyboardInterrupt()])
 def test_a_failed_build_leaves_nothing(tmp_path, error):
-    def fail(model: Path, work: Path) -> Manifest:
+    def fail(model: Path, work: Path, progress: Progress) -> Manifest:
         (model / "half").write_text("half")
         raise error
 
@@ -69,23 +70,24 @@ def test_a_failed_build_leaves_nothing(tmp_path, error):
     with pytest.raises(type(error)):
         cache.install("tiny", fail, silent)
     assert visible(cache) == []
-    assert cache.manifest("tiny") is None
+    assert cache.find("tiny") is None
 
 
 def test_a_model_that_cannot_be_used_is_not_installed(tmp_path):
     cache = BackboneCache(tmp_path)
     with pytest.raises(UnusableBackboneError, match=r"no config\.json"):
-        cache.install("tiny", lambda _, __: MANIFEST, silent)
+        cache.install("tiny", lambda *_: MANIFEST, silent)
     assert visible(cache) == []
 
 
 def test_a_folder_without_manifest_is_replaced(tmp_path):
     cache = BackboneCache(tmp_path)
-    cache.folder("tiny").mkdir(parents=True)
-    (cache.folder("tiny") / "junk").touch()
-    folder = cache.install("tiny", build, silent)
-    assert not (folder / "junk").exists()
-    assert cache.manifest("tiny") == MANIFEST
+    junk = cache.root / "tiny" / "junk"
+    junk.mkdir(parents=True)
+    pulled = cache.install("tiny", build, silent)
+    assert pulled.path == junk.parent
+    assert not junk.exists()
+    assert cache.find("tiny") == pulled
 
 
 def test_a_home_below_a_regular_file_is_an_error_with_the_way_out(tmp_path):
@@ -97,7 +99,7 @@ def test_a_home_below_a_regular_file_is_an_error_with_the_way_out(tmp_path):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
-    def fill(model: Path, work: Path) -> Manifest:
+    def fill(model: Path, work: Path, progress: Progress) -> Manifest:
         (model / "half").touch()
         raise OSError(28, "No space left on device")
 
@@ -111,7 +113,7 @@ def test_size_counts_all_files(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a").write_bytes(b"123")
     (tmp_path / "sub" / "b").write_bytes(b"4567")
-    assert size_of(tmp_path) == 7
+    assert PulledBackbone(tmp_path, MANIFEST).size_bytes == 7
 
 
 OTHER_PROCESS = """
@@ -119,7 +121,7 @@ OTHER_PROCESS = """
     from pathlib import Path
     from promptbank.model.backbone.cache import BackboneCache
 
-    def never_done(model, work):
+    def never_done(model, work, progress):
         (model / "half").touch()
         print("building", flush=True)
         signal.pause()
@@ -144,11 +146,11 @@ def test_who_waits_for_a_process_that_is_killed_builds_from_the_start(tmp_path, 
     def on_progress(line: str) -> None:
         said.append(line)
         assert visible(cache) == [".tiny.partial"]
-        assert cache.manifest("tiny") is None
+        assert cache.find("tiny") is None
         os.kill(builder.pid, signal.SIGKILL)
 
     cache = BackboneCache(tmp_path)
-    folder = cache.install("tiny", build, on_progress)
+    folder = cache.install("tiny", build, on_progress).path
     assert said == ["waiting for another process that is installing tiny"]
     assert visible(cache) == ["tiny"]
     assert not (folder / "half").exists()
@@ -157,10 +159,10 @@ def test_who_waits_for_a_process_that_is_killed_builds_from_the_start(tmp_path, 
 def test_who_waits_for_a_build_that_ends_well_builds_nothing(tmp_path):
     building, waiting = threading.Event(), threading.Event()
 
-    def slow(model: Path, work: Path) -> Manifest:
+    def slow(model: Path, work: Path, progress: Progress) -> Manifest:
         building.set()
         assert waiting.wait(60)
-        return build(model, work)
+        return build(model, work, progress)
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(BackboneCache(tmp_path).install, "tiny", slow, silent)

@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from promptbank.model.backbone import UnusableBackboneError, identify
+from promptbank.errors import UnusableBackboneError
+from promptbank.model.backbone import identify
 from promptbank.model.backbone.convert import convert_gguf
 from tests.tiny import SPECIAL, tiny_model, tiny_tokenizer
 

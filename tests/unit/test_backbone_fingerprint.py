@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from promptbank.model.backbone import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 from promptbank.model.backbone.fingerprint import fingerprint, output_config
 from tests.tiny import KINDS, save_tiny
 
@@ -45,6 +45,25 @@ def test_the_hashed_bytes_are_those_the_documentation_names(folder):
         line = {"bytes": size, "dtype": "F32", "name": name, "shape": list(tensor.shape)}
         expected.update(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         expected.update(tensor.numpy().tobytes())
+    assert fingerprint(folder) == expected.hexdigest()
+
+
+def test_tensors_of_every_kind_are_hashed_as_their_file_describes_them(folder):
+    whole = (torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.int8, torch.int64, torch.bool)
+    tensors = {f"t{n}": torch.arange(6).to(dtype).reshape(2, 3) for n, dtype in enumerate(whole)}
+    tensors |= {"scalar": torch.tensor(4.5), "empty": torch.zeros(0, 3)}
+    file = folder / "model.safetensors"
+    save_file(tensors, file)
+    raw = file.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header, data = json.loads(raw[8 : 8 + length]), raw[8 + length :]
+    config = output_config(AutoConfig.from_pretrained(folder))
+    head = {"architecture": "LlamaForCausalLM", "config": config, "scheme": "promptbank-backbone.v1"}
+    expected = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    for name, entry in sorted(header.items()):
+        begin, end = entry["data_offsets"]
+        line = {"bytes": end - begin, "dtype": entry["dtype"], "name": name, "shape": entry["shape"]}
+        expected.update(json.dumps(line, separators=(",", ":")).encode() + b"\n" + data[begin:end])
     assert fingerprint(folder) == expected.hexdigest()
 
 

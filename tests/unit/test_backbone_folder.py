@@ -5,7 +5,7 @@ import json
 import pytest
 from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditionalGeneration
 
-from promptbank.model.backbone import UnusableBackboneError
+from promptbank.errors import UnusableBackboneError
 from promptbank.model.backbone.folder import check_folder
 from tests.tiny import KINDS, save_tiny, tiny_tokenizer
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptbank.model.backbone import Identity, UnusableBackboneError, freeze
+from promptbank.errors import UnusableBackboneError
+from promptbank.model.backbone import Identity, freeze
 from tests.tiny import KINDS, VOCABULARY, tiny_backbone, tiny_model, tiny_tokenizer
 
 IDENTITY = Identity("f" * 64, "0" * 64)

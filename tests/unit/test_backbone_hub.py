@@ -11,15 +11,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from promptbank.model.backbone import (
-    FetchError,
-    HubUnreachableError,
-    UnknownBackboneError,
-    UnusableBackboneError,
-    load_backbone,
-    pull_backbone,
-)
+from promptbank.errors import FetchError, HubUnreachableError, UnknownBackboneError, UnusableBackboneError
 from promptbank.model.backbone import hub as hub_module
+from promptbank.model.backbone import load_backbone, pull_backbone
 from tests.tiny import save_tiny, tiny_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -116,9 +110,9 @@ def test_a_repository_is_fetched_once_with_its_licence_and_then_used_offline(tmp
     (server.folder / "onnx").mkdir()
     (server.folder / "onnx" / "config.json").write_text("{}")
     (server.folder / "pytorch_model.bin").touch()
-    notices = []
-    backbone = load_backbone("owner/tiny", home=tmp_path, notice=notices.append)
-    assert notices == ["owner/tiny (licence: mit): see https://huggingface.co/owner/tiny"]
+    stages = []
+    backbone = load_backbone("owner/tiny", home=tmp_path, progress=stages.append)
+    assert stages == ["owner/tiny (licence: mit): see https://huggingface.co/owner/tiny", "downloading owner/tiny"]
     assert backbone.path == tmp_path / "backbones" / "owner--tiny"
     assert not [path for path in server.asked if path.endswith(".bin") or "onnx" in path]
     ids = torch.tensor([[4, 5, 6]])

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from promptbank.model.backbone import UnusableBackboneError, identify
+from promptbank.errors import UnusableBackboneError
+from promptbank.model.backbone import identify
 from promptbank.model.backbone.identity import IDENTITY_FILE
 from tests.tiny import save_tiny
 

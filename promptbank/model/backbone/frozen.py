@@ -1,7 +1,7 @@
-"""The frozen backbone as a value: the model, its tokenizer, and the facts that every other floor asks for.
+"""The frozen backbone as a value: the model, its tokenizer, and their sizes, limits and special ids.
 
-The facts are read from the loaded objects, not from file names, so a folder of any architecture gets the same
-treatment; what promptbank cannot work with is refused here, with all reasons at once.
+They are read from the loaded objects, not from file names, so a folder of any architecture gets the same treatment;
+what promptbank cannot work with is refused here, with all reasons at once.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from promptbank.errors import UnusableBackboneError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -80,9 +79,8 @@ def freeze(
     """
     model.train(False)
     model.requires_grad_(False)
-    vocab_size, hidden_size = _embedding_shape(model)
-    window = _window(model)
-    faults = [*_vocabulary_faults(tokenizer, vocab_size), *_model_faults(model, window)]
+    vocab_size, hidden_size = model.get_input_embeddings().get_parameter("weight").shape
+    faults = list(_faults(model, tokenizer, vocab_size))
     if faults:
         raise UnusableBackboneError(f"backbone {name!r} ({path}) cannot be used: {'; '.join(faults)}")
     return Backbone(
@@ -94,60 +92,37 @@ def freeze(
         tokenizer_sha256=identity.tokenizer_sha256,
         hidden_size=hidden_size,
         vocab_size=vocab_size,
-        window=window,
+        window=_window(model),
         sliding_window=_sliding_window(model),
-        learned_positions=_has_learned_positions(model, window),
+        learned_positions=_has_learned_positions(model),
         eos_id=tokenizer.eos_token_id,
         bos_id=_leading_bos(tokenizer),
     )
 
 
-def _embedding_shape(model: PreTrainedModel) -> tuple[int, int]:
-    rows, width = model.get_input_embeddings().weight.shape  # type: ignore[misc]
-    return int(rows), int(width)
-
-
-def _vocabulary_faults(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[str]:
-    faults = []
+def _faults(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Iterator[str]:
     if tokenizer.eos_token_id is None:
-        faults.append(
-            "its tokenizer has no end token, which every answer must end with (set eos_token in tokenizer_config.json)"
-        )
-    beyond = _ids_of_text_beyond(tokenizer, vocab_size)
-    if beyond:
-        faults.append(
-            f"its tokenizer gives ids up to {max(beyond)} and its embedding has {vocab_size} rows "
-            "(they belong to two models)"
-        )
-    return faults
-
-
-def _ids_of_text_beyond(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> list[int]:
-    """Return the ids past the embedding that a prompt could hold.
-
-    Special tokens other than BOS and the end token never are in one: text does not become them, and some published
-    models (Llama-2 with a pad token) carry such an id.
-    """
+        yield "its tokenizer has no end token, which answers must end with (set eos_token in tokenizer_config.json)"
+    # text never becomes another special token, so that may lack an embedding (Llama-2 with a pad token)
     used = {tokenizer.bos_token_id, tokenizer.eos_token_id}
     special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special} - used
-    return [index for index in tokenizer.get_vocab().values() if index >= vocab_size and index not in special]
-
-
-def _model_faults(model: PreTrainedModel, window: int) -> list[str]:
-    faults = []
-    if window < 1:
-        faults.append(f"its config.json does not say how many positions it takes (one of {', '.join(WINDOW_KEYS)})")
+    largest = max((index for index in tokenizer.get_vocab().values() if index not in special), default=0)
+    if largest >= vocab_size:
+        yield f"its tokenizer gives ids up to {largest} and its embedding has {vocab_size} rows (two models' files)"
+    if not _window(model):
+        yield f"its config.json does not say how many positions it takes (one of {', '.join(WINDOW_KEYS)})"
     if not _is_causal(model):
-        faults.append("a later token changes what it computes for an earlier one, so it is no left-to-right model")
-    return faults
+        yield "a later token changes what it computes for an earlier one, so it is no left-to-right model"
 
 
-@torch.no_grad()
 def _is_causal(model: PreTrainedModel) -> bool:
     """Compare the first position of two sequences that differ in the second; the head is not needed."""
+    import torch
+
     ids = torch.tensor([[0, 1], [0, 2]])
-    seen = torch.ones_like(ids)
-    hidden = model.base_model(input_ids=ids, attention_mask=seen, use_cache=False).last_hidden_state  # (2, 2, H)
+    with torch.no_grad():
+        out = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+    hidden = out.last_hidden_state  # (2, 2, H)
     return torch.allclose(hidden[0, 0].float(), hidden[1, 0].float(), rtol=1e-3, atol=1e-3)
 
 
@@ -168,12 +143,14 @@ def _sliding_window(model: PreTrainedModel) -> int | None:
     return int(window) if window and local and not switched_off else None
 
 
-def _has_learned_positions(model: PreTrainedModel, window: int) -> bool:
+def _has_learned_positions(model: PreTrainedModel) -> bool:
+    import torch
+
+    window = _window(model)
+    tables = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Embedding)}
     return any(
-        isinstance(module, torch.nn.Embedding)
-        and module.num_embeddings >= window
-        and ("position" in name or name.endswith("wpe"))
-        for name, module in model.named_modules()
+        table.num_embeddings >= window and ("position" in name or name.endswith("wpe"))
+        for name, table in tables.items()
     )
 
 

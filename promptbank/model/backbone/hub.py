@@ -1,16 +1,15 @@
-"""Models of the Hugging Face hub: the local cache first, then one question to the hub, then the download.
+"""Find and download models of the Hugging Face hub.
 
-The hub's client retries for minutes when there is no network, so reachability is asked once, with a hard limit, and
-everything that goes wrong is said in one line that names the ways without a hub.
+The hub's client retries for minutes when there is no network, so the hub is asked once, with a hard time limit, and
+every failure is one line that names the ways without a hub.
 """
 
 from __future__ import annotations
 
-import queue
 import re
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +21,16 @@ from promptbank.errors import (
     UnknownBackboneError,
     UnusableBackboneError,
 )
+from promptbank.model.backbone.cache import UNSTATED, Manifest, PulledBackbone
 from promptbank.model.backbone.catalog import CATALOG
 from promptbank.model.backbone.folder import INDEX, WEIGHTS, check_folder
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
-__all__ = ["HubRepo", "cached_repo", "download_repo", "probe_repo"]
+    from promptbank.model.backbone.cache import Progress
+
+__all__ = ["HubRepo", "cached_repo"]
 
 PROBE_SECONDS = 8.0
 """Longest wait for the hub's first answer, name resolution included."""
@@ -43,113 +45,73 @@ NEEDED = re.compile(
 
 @dataclass(frozen=True)
 class HubRepo:
-    """A model repository that the hub has answered for.
-
-    Attributes:
-        ref: "owner/name".
-        commit: the revision to download.
-        licence: from the model card, or what is known.
-        files: names of the files to download.
-    """
+    """A model repository of the hub, ``ref`` being "owner/name"."""
 
     ref: str
-    commit: str
-    licence: str
-    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Folder name in the cache."""
+        return self.ref.replace("/", "--")
+
+    def build(self, model: Path, _: Path, progress: Progress) -> Manifest:
+        """Download weights, configuration and tokenizer, see `cache.Build`.
+
+        Raises:
+            HubUnreachableError: offline mode is on, nothing came within `PROBE_SECONDS`, or the connection broke.
+            UnknownBackboneError: the hub has no such repository.
+            FetchError: its terms have to be accepted first.
+            UnusableBackboneError: it holds no safetensors weights.
+        """
+        info = _ask(self.ref)
+        names = [sibling.rfilename for sibling in info.siblings or []]
+        _check_weights(self.ref, names)
+        card = info.card_data
+        stated = getattr(card, "license_name", None) or getattr(card, "license", None)
+        licence = str(stated or f"not stated; see https://huggingface.co/{self.ref}")
+        progress(f"{self.ref} (licence: {licence}): see https://huggingface.co/{self.ref}")
+        progress(f"downloading {self.ref}")
+        commit = info.sha or "main"
+        _download(self.ref, commit, [name for name in names if NEEDED.fullmatch(name)], model)
+        return Manifest(self.name, f"hub {self.ref} @ {commit}", None, licence, "as published")
 
 
-def cached_repo(ref: str) -> Path | None:
-    """Return the folder of a repository in the hub client's own cache, or None unless it is complete and usable."""
+def cached_repo(repo: HubRepo) -> PulledBackbone | None:
+    """Return a repository that is in the hub client's own cache, or None unless it is complete and usable."""
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(ref, local_files_only=True))
+        folder = Path(snapshot_download(repo.ref, local_files_only=True))
         check_folder(folder)
     except (OSError, ValueError, UnusableBackboneError):
         return None
-    return folder
+    return PulledBackbone(folder, Manifest(repo.name, f"hub {repo.ref} @ {folder.name}", None, UNSTATED, None))
 
 
-def probe_repo(ref: str) -> HubRepo:
-    """Ask the hub about a repository, once.
-
-    Args:
-        ref: "owner/name".
-
-    Raises:
-        HubUnreachableError: offline mode is on, or there was no answer within `PROBE_SECONDS`.
-        UnknownBackboneError: the hub has no such repository.
-        FetchError: its terms have to be accepted first.
-        UnusableBackboneError: it holds no safetensors weights.
-    """
+def _ask(ref: str) -> ModelInfo:
+    """Ask in a thread of its own: name resolution has no time limit, and a daemon thread does not hold up exit."""
+    from huggingface_hub import HfApi
     from huggingface_hub.constants import is_offline_mode
 
     if is_offline_mode():
         raise _unreachable(ref, "HF_HUB_OFFLINE is set")
-    info = _ask(ref)
-    names = [sibling.rfilename for sibling in info.siblings or []]
-    _check_files(ref, names)
-    card = info.card_data
-    licence = getattr(card, "license_name", None) or getattr(card, "license", None)
-    return HubRepo(
-        ref=ref,
-        commit=info.sha or "main",
-        licence=str(licence or f"not stated; see https://huggingface.co/{ref}"),
-        files=tuple(name for name in names if NEEDED.fullmatch(name)),
-    )
+    answers: list[ModelInfo | Exception] = []
 
+    def ask() -> None:
+        try:
+            answers.append(HfApi().model_info(ref, timeout=REQUEST_SECONDS))
+        # the client passes on the errors of whichever HTTP library it is built on
+        except Exception as exc:
+            answers.append(exc)
 
-def download_repo(repo: HubRepo, folder: Path) -> None:
-    """Download the weights, configuration and tokenizer of a repository.
-
-    Raises:
-        HubUnreachableError: the connection broke.
-    """
-    from huggingface_hub import snapshot_download
-
-    try:
-        snapshot_download(
-            repo.ref,
-            revision=repo.commit,
-            local_dir=folder,
-            allow_patterns=list(repo.files),
-            etag_timeout=REQUEST_SECONDS,
-        )
-    # the client passes on the errors of whichever HTTP library it is built on
-    except Exception as exc:
-        if isinstance(exc, OSError) and exc.errno is not None and not isinstance(exc, ConnectionError | TimeoutError):
-            raise  # the local disk, not the hub
-        raise _unreachable(repo.ref, f"the download broke off ({exc})") from exc
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-    # without a connection the client may return what is there, with a log line only
-    missing = [name for name in repo.files if not (folder / name).is_file()]
-    if missing:
-        raise _unreachable(repo.ref, f"the download broke off before {', '.join(missing[:3])}")
-
-
-def _ask(ref: str) -> ModelInfo:
-    """Ask in a thread of its own: name resolution knows no time limit, and a daemon thread does not hold up exit."""
-    answers: queue.Queue[ModelInfo | BackboneError] = queue.Queue()
-    threading.Thread(target=_answer, args=(ref, answers.put), daemon=True).start()
-    try:
-        answer = answers.get(timeout=PROBE_SECONDS)
-    except queue.Empty:
-        raise _unreachable(ref, f"no answer within {PROBE_SECONDS:g} s") from None
-    if isinstance(answer, BackboneError):
-        raise answer
-    return answer
-
-
-def _answer(ref: str, put: Callable[[ModelInfo | BackboneError], None]) -> None:
-    from huggingface_hub import HfApi
-
-    try:
-        put(HfApi().model_info(ref, timeout=REQUEST_SECONDS))
-    # the client passes on the errors of whichever HTTP library it is built on
-    except Exception as exc:
-        error = _explain(ref, exc)
-        error.__cause__ = exc
-        put(error)
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    if not answers:
+        raise _unreachable(ref, f"no answer within {PROBE_SECONDS:g} s")
+    if isinstance(answers[0], Exception):
+        raise _explain(ref, answers[0]) from answers[0]
+    return answers[0]
 
 
 def _explain(ref: str, exc: Exception) -> BackboneError:
@@ -175,13 +137,26 @@ def _unreachable(ref: str, why: str) -> HubUnreachableError:
     )
 
 
-def _check_files(ref: str, names: Sequence[str]) -> None:
+def _download(ref: str, commit: str, files: list[str], folder: Path) -> None:
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot_download(ref, revision=commit, local_dir=folder, allow_patterns=files, etag_timeout=REQUEST_SECONDS)
+    # the client passes on the errors of whichever HTTP library it is built on
+    except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno is not None and not isinstance(exc, ConnectionError | TimeoutError):
+            raise  # the local disk, not the hub
+        raise _unreachable(ref, f"the download broke off ({exc})") from exc
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    # without a connection the client may return what is there, with a log line only
+    missing = [name for name in files if not (folder / name).is_file()]
+    if missing:
+        raise _unreachable(ref, f"the download broke off before {', '.join(missing[:3])}")
+
+
+def _check_weights(ref: str, names: Sequence[str]) -> None:
     if WEIGHTS in names or INDEX in names:
         return
-    gguf = [name for name in names if name.endswith(".gguf")]
-    hint = (
-        f"it has {gguf[0]}: download that file and name it"
-        if gguf
-        else "other formats can run code when read and are not loaded"
-    )
+    gguf = (f"it has {name}: download that file and name it" for name in names if name.endswith(".gguf"))
+    hint = next(gguf, "other formats can run code when read and are not loaded")
     raise UnusableBackboneError(f"{ref} on the hub has no {WEIGHTS}; {hint}")

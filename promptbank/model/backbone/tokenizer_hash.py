@@ -1,14 +1,15 @@
-"""The tokenizer hash: how text becomes ids, as one hash over content, not over a file.
+"""The tokenizer hash: one sha256 over everything that decides which ids a text becomes.
 
 Saving a tokenizer again rewrites its files (other versions, key order, merges as strings or pairs) without changing one
-id; the hash is over what is left when such differences are taken out.
+id, so the hash is over the content with such differences taken out, and not over a file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from promptbank.model.backbone.fingerprint import canonical
 
@@ -37,28 +38,25 @@ def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-def _fast(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    parts: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+def _fast(tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
     for key in VOLATILE:
         parts.pop(key, None)
-    model, added = parts.pop("model"), parts.pop("added_tokens", [])
+    model, added = parts.pop("model"), sorted(parts.pop("added_tokens", []), key=itemgetter("id"))
     rest = {key: canonical(value) for key, value in parts.items() if value is not None}
-    return {**rest, "model": _model(model), "added_tokens": sorted(map(canonical, added), key=_by_id)}
+    return {**rest, "model": _model(model), "added_tokens": canonical(added)}
 
 
-def _model(model: dict[str, Any]) -> object:
+def _model(model: dict[str, object]) -> dict[str, object]:
     """Return the model with merges as pairs; older files hold them as strings with a space between."""
-    vocabulary = model.pop("vocab", None)
-    pairs = [pair.split(" ", 1) if isinstance(pair, str) else pair for pair in model.pop("merges", None) or []]
     # the vocabulary is taken as it is: canonical() would drop an entry whose id is falsy
+    vocabulary, merges = model.pop("vocab", None), model.pop("merges", None)
+    merges = merges if isinstance(merges, list) else []
+    pairs = [pair.split(" ", 1) if isinstance(pair, str) else pair for pair in merges]
     return {"settings": canonical(model), "vocab": vocabulary, "merges": pairs}
 
 
-def _by_id(token: Any) -> int:
-    return int(token["id"])
-
-
-def _slow(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+def _slow(tokenizer: PreTrainedTokenizerBase) -> dict[str, object]:
     pieces = getattr(tokenizer, "sp_model", None)
     proto = pieces.serialized_model_proto() if pieces is not None else b""
     ranks = getattr(tokenizer, "bpe_ranks", None) or {}

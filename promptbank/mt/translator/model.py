@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from promptbank.config import Settings
-from promptbank.errors import BackboneMismatchError, TrainingError
+from promptbank.errors import BackboneError, BackboneMismatchError, TrainingError
 from promptbank.files import read_json, sha256_of, write_atomically, write_file
-from promptbank.model.backbone import Backbone, BackboneError, Identity, identify, list_backbones, local_folder
+from promptbank.model.backbone import Backbone, Identity, identify, list_backbones, local_folder
 from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import FILE as WORDS
