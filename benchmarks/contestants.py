@@ -21,7 +21,7 @@ from torch import Tensor
 from promptbank.model.backbone import Backbone
 from promptbank.model.encoder import build_encoder
 from promptbank.model.forward import LanguageModel
-from promptbank.model.render import Policy, Renderer, encode_plain
+from promptbank.model.render import Renderer, TokenPolicy, encode_plain
 from promptbank.training.examples import render_rows, row_losses
 from promptbank.training.kv_cache import PrefixCache, worth_caching
 from promptbank.training.prompts import training_copy
@@ -95,7 +95,7 @@ def stock_peft(name: str, backbone: Backbone, examples: Sequence[Example], virtu
 
 def _peft_rows(backbone: Backbone, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
     """Ids of prompt and answer, with the begin and end tokens that promptbank's rows have."""
-    policy = Policy.of(backbone.tokenizer)
+    policy = TokenPolicy.of(backbone.tokenizer)
     begin = [] if policy.bos_id is None else [policy.bos_id]
     return [
         (
@@ -142,7 +142,7 @@ def promptbank_steps(
     renderer = Renderer(
         parse_card(_raw_card(template, virtual_tokens)),
         backbone.tokenizer,
-        Policy.of(backbone.tokenizer),
+        TokenPolicy.of(backbone.tokenizer),
         backbone.window,
     )
     rows = render_rows(renderer, examples)

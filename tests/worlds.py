@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from promptbank.model.backbone import Backbone
-from promptbank.model.render import Policy, Renderer
+from promptbank.model.render import Renderer, TokenPolicy
 from tasks import Example, TaskCard, parse_card
 
 LABELS = {"positive": ("positive", "good"), "negative": ("negative",)}
@@ -29,7 +29,7 @@ def card_of(template: str = AFTER, splits: tuple[int, ...] = (4,), **keys: objec
 def renderer_of(backbone: Backbone, card: TaskCard | None = None, *, window: int | None = None) -> Renderer:
     """A renderer with the backbone's own policy and window."""
     chosen = card or card_of()
-    policy = Policy.of(backbone.tokenizer, answer_tokens=12)
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=12)
     return Renderer(chosen, backbone.tokenizer, policy, window or backbone.window)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.calibration import CONTENT_FREE, FLOOR, prior_of
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 
@@ -30,7 +30,7 @@ def calibrated_renderer(lm: LanguageModel, renderer: Renderer, table: Tensor) ->
     scores = []
     for text in CONTENT_FREE:
         prompt = renderer.prompt(dict.fromkeys(renderer.card.fields, text))
-        found = score_forms(lm, table, [Request(prompt.ids, 0, renderer.forms)])[0]
+        found = score_forms(lm, table, [ScoringRequest(prompt.ids, 0, renderer.forms)])[0]
         scores.append(label_scores(renderer.forms, found))
     log_prior = {label: math.log(max(p, FLOOR)) for label, p in prior_of(scores).items()}
     return renderer.with_policy(replace(renderer.policy, log_prior=log_prior))

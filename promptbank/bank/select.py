@@ -11,7 +11,7 @@ import torch
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
 from promptbank.model.backbone import Backbone
-from promptbank.model.render import Policy, Renderer
+from promptbank.model.render import Renderer, TokenPolicy
 from store import NewRow, Row, RowInfo, Scope, Store
 from tasks import TaskCard, TaskRef, parse_card
 
@@ -184,7 +184,7 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
     return ServedTask(row.scope.taskname, row.scope.lang, version, row.sha256, renderer, table)
 
 
-def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, Policy]:
+def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, TokenPolicy]:
     """Return the card and the policy that are stored with a row.
 
     Args:
@@ -196,7 +196,7 @@ def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, Policy]:
         TaskError: the card has.
     """
     try:
-        card, policy = json.loads(row.card_json), Policy(**json.loads(row.policy_json))
+        card, policy = json.loads(row.card_json), TokenPolicy(**json.loads(row.policy_json))
     except (TypeError, ValueError) as exc:
         raise InputError(
             f"{source}: its policy {row.policy_json[:200]} is none that this promptbank knows ({exc}); "

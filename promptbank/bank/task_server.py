@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from promptbank.bank.select import select_row, served_task
-from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
@@ -62,7 +62,7 @@ class TaskServer:
     def answer(self, questions: Sequence[Question]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
         """Answer every question; one that cannot be answered yields its error in its place."""
         results: list[Prediction | PromptBankError | TaskError | StoreError | None] = [None] * len(questions)
-        jobs: dict[int, Job] = {}
+        jobs: dict[int, PredictionRequest] = {}
         rows = _Rows(self)
         for index, question in enumerate(questions):
             try:
@@ -113,7 +113,7 @@ class _Rows:
             raise
 
 
-def _job(question: Question, rows: _Rows) -> Job:
+def _job(question: Question, rows: _Rows) -> PredictionRequest:
     record = question.record
     if isinstance(record, DataError):
         raise record
@@ -129,7 +129,7 @@ def _job(question: Question, rows: _Rows) -> Job:
     task = rows.task(ref, own or (named.lang if named else None) or question.lang)
     if named is not None:  # the card's taskname stands alone, and its language is compared below
         record = replace(record, data={**record.data, "taskname": named.taskname, "lang": own or named.lang})
-    return Job(task, example_from(record, task.renderer.card, need_answer=False).fields)
+    return PredictionRequest(task, example_from(record, task.renderer.card, need_answer=False).fields)
 
 
 def _named_task(record: InputRecord) -> TaskRef | None:

@@ -19,7 +19,6 @@ def build_app() -> typer.Typer:
     from promptbank.cli import (
         backbone,
         bank,
-        baseline,
         compare,
         config,
         db,
@@ -42,7 +41,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for verb in (train, evaluate, predict, serve, translate, experiments, baseline, compare):
+    for verb in (train, evaluate, predict, serve, translate, experiments, compare):
         app.add_typer(verb.app)
     for noun in (tasks, bank, backbone, mt, db, config):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

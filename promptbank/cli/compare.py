@@ -1,49 +1,91 @@
-"""``promptbank compare``."""
+"""``promptbank baseline`` and ``promptbank compare``: a task by other means than a prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Command, Context, Data, Json, Lang, Out
+from promptbank.bank.session import Bank
+from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task
+from promptbank.cli.experiments import write
+from promptbank.cli.output import print_table, rounded, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from promptbank.lab.experiments.compare import Compared
 
-    from rich.progress import Progress
+app = typer.Typer()
 
-    from promptbank.config import Settings
-    from promptbank.lab.experiments.compare import Compared, Comparison
-    from promptbank.training.progress import EpochReport, StepReport
-    from store import Store
-    from tasks import Split, TaskCard
-
-
-@dataclass(frozen=True)
-class Named:
-    """A task as the command line names it, with its rows; a fold of them is the test part if there is no other."""
-
-    task: str
-    data: Sequence[str] | None
-    lang: str | None = None
-    card: str | None = None
-    test_data: Sequence[str] | None = None
-
-
+COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
 SCORES = ("method", "score", "sd")
 COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb")
 
 
-app = typer.Typer()
+@app.command("baseline", cls=Command)
+def baseline(
+    ctx: Context,
+    task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
+    lang: Lang = None,
+    data: Data = None,
+    card: Card = None,
+    folds: Annotated[int, typer.Option(help="Grouped folds, each the test part once.")] = 10,
+    shots: Annotated[
+        list[int] | None, typer.Option(help="Examples in the prompt; repeatable. Default: 0, 1, 4.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Draws of shots for each fold.")] = 5,
+    dev_fraction: Annotated[float, typer.Option(help="Share of the other folds' groups kept for dev.")] = 0.1,
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(help="none, diag, identity or batch, shown; all are stored. Repeatable. Default: none, diag."),
+    ] = None,
+    instruction: Annotated[
+        bool, typer.Option("--instruction/--no-instruction", help="Begin prompts with the description and label words.")
+    ] = True,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Score a task without training a prompt: majority, TF-IDF, and the frozen backbone with shots in its prompt.
+
+    Every row is predicted once, in the fold that holds it. A killed run goes on when the same command is given again.
+    Without --data the card's shipped training sample is used.
+
+    Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
+    """
+    from promptbank.cli.progress import counting
+    from promptbank.lab import run
+    from promptbank.lab.experiments.baseline import BaselineSettings
+
+    settings = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
+    shown = calibrate or ["none", "diag"]
+    with Bank(ctx.settings, say) as bank, counting() as show:
+        rows = run.TaskRows(task, data, lang, card)
+        done = run.baseline(
+            bank, rows, settings, calibrate=shown, on_rows=lambda done, total: show(done, total, "rows scored")
+        )
+    methods = [method for method in done.result["results"]["methods"] if method["calibration"] in (None, *shown)]
+    print_table(map(_baseline_line, methods), COLUMNS, as_json=json)
+    write(done, out)
+
+
+def _baseline_line(method: Mapping[str, Any]) -> dict[str, object]:
+    """Return one baseline as a line of the table; scores to four decimals."""
+    accuracy, macro_f1 = method["accuracy"], method["macro_f1"]
+    return {
+        **{key: method[key] for key in ("method", "shots", "calibration")},
+        "accuracy": rounded(accuracy["mean"]),
+        "sd_folds": rounded(accuracy["sd_folds"]),
+        "sd_seeds": rounded(accuracy["sd_seeds"]),
+        "macro_f1": rounded(macro_f1["mean"]),
+        "macro_f1_sd_folds": rounded(macro_f1["sd_folds"]),
+        "macro_f1_sd_seeds": rounded(macro_f1["sd_seeds"]),
+    }
 
 
 @app.command("compare", cls=Command)
 def compare(
     ctx: Context,
-    task: Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")],
+    task: Task,
     lang: Lang = None,
     data: Data = None,
     card: Annotated[
@@ -85,17 +127,24 @@ def compare(
 
     Example: promptbank compare --task sentiment-task --then topic-task --methods ptuning,lora,icl,tfidf --seeds 1
     """
-    from promptbank.lab.experiments.compare import Comparison
+    from promptbank.cli.progress import ComparisonProgress
+    from promptbank.lab import run
+    from promptbank.lab.experiments.compare import BESIDE, Comparison
 
-    shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
-    training = {key: value for key, value in shared.items() if value is not None}
-    asked = [name.strip() for name in methods.split(",") if name.strip()]
-    comparison = Comparison(tuple(asked), seeds, rows, training, _rates(lr or []))
-    named = [Named(task, data, lang, card, test_data)]
-    named += [Named(then, then_data)] if then is not None else []
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
-    _run(ctx.settings, named, comparison, (folds, dev_fraction), out, as_json=json)
+    shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
+    training = {key: value for key, value in shared.items() if value is not None}
+    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    comparison = Comparison(names, seeds, rows, training, _rates(lr or []))
+    tasks = [run.TaskRows(task, data, lang, card, test_data), *([run.TaskRows(then, then_data)] if then else [])]
+    with Bank(ctx.settings, say) as bank, ComparisonProgress(list(comparison.runs())) as progress:
+        done, compared = run.compare(
+            bank, tasks, comparison, folds=folds, dev_fraction=dev_fraction, on_run=progress.on_run, progress=progress
+        )
+    print_table([_line(entry, compared) for entry in compared.methods], (*SCORES, *BESIDE, *COSTS), as_json=json)
+    write(done, out)
+    say(f"seconds and memory: {compared.path.with_name('measured.json')}")
 
 
 def _rates(given: Sequence[str]) -> dict[str, float]:
@@ -110,100 +159,8 @@ def _rates(given: Sequence[str]) -> dict[str, float]:
     return rates
 
 
-def _run(
-    settings: Settings,
-    named: Sequence[Named],
-    comparison: Comparison,
-    parts: tuple[int, float],
-    out: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Run the comparison and print its table."""
-    from promptbank.cli.output import print_table, say
-    from promptbank.cli.progress import bar
-    from promptbank.cli.reporting import read_result, write
-    from promptbank.cli.session import opened_bank
-    from promptbank.lab.experiments.compare import BESIDE, run_compare
-    from promptbank.lab.experiments.method_reports import compare_report
-    from promptbank.model.forward import LanguageModel
-    from promptbank.report.canvas import need_matplotlib
-
-    need_matplotlib()
-    with opened_bank(settings) as (store, backbone):
-        tasks = [_task(store, task, parts) for task in named]
-        with bar() as progress:
-            line = _Line(progress, comparison)
-            compared = run_compare(
-                settings.home,
-                backbone,
-                LanguageModel(backbone.model),
-                comparison,
-                tasks,
-                on_run=line.on_run,
-                listener=line,
-            )
-    columns = (*SCORES, *BESIDE, *COSTS)
-    print_table([_line(entry, compared) for entry in compared.methods], columns, as_json=as_json)
-    write(compare_report(read_result(compared.path), compared.measured), compared.path, out)
-    say(f"seconds and memory: {compared.path.with_name('measured.json')}")
-
-
-class _Line:
-    """The comparison's line of the progress bar: which run is under way, and how far it is."""
-
-    def __init__(self, progress: Progress, comparison: Comparison) -> None:
-        self._progress, self._order = progress, list(comparison.runs())
-        self._bar = progress.add_task("runs", total=len(self._order))
-        self._run = ""
-
-    def on_run(self, name: str, seed: int) -> None:
-        """Show the run that begins, and print it."""
-        self._run, done = f"{name}, seed {seed}", self._order.index((name, seed))
-        self._progress.update(self._bar, completed=done, description=self._run)
-        self._print(f"{self._run}: run {done + 1} of {len(self._order)}")
-
-    def on_prefix(self, done: int, total: int) -> None:
-        """Show how many texts have been read."""
-        self._progress.update(self._bar, description=f"{self._run}: {done} of {total} texts read once")
-
-    def on_step(self, report: StepReport) -> None:
-        """Show the step and its loss."""
-        told = f"{self._run}: step {report.step} of {report.steps}, loss {report.loss:.3f}"
-        self._progress.update(self._bar, description=told)
-
-    def on_epoch(self, report: EpochReport) -> None:
-        """Print the epoch's line."""
-        from promptbank.cli.progress import epoch_line
-
-        self._print(epoch_line(report, self._run))
-
-    def _print(self, told: str) -> None:
-        self._progress.console.print(told, highlight=False, soft_wrap=True)
-
-
-def _task(store: Store, named: Named, parts: tuple[int, float]) -> tuple[TaskCard, Split]:
-    """The card and the split of a task that the command names."""
-    from promptbank.bank.cards import chosen_card, examples_of
-    from promptbank.cli.output import say
-    from tasks import crossval_split, given_split
-
-    card = chosen_card(store, named.task, named.lang, named.card)
-    found = examples_of(card, named.data, part="train")
-    folds, dev_fraction = parts
-    if named.test_data:
-        test = examples_of(card, named.test_data, part="test")
-        split = given_split(found.examples, test.examples, dev_fraction)
-    else:
-        split = crossval_split(found.examples, folds, 0, dev_fraction)
-    sizes = ", ".join(f"{part} {len(rows)}" for part, rows in vars(split).items())
-    say(f"{card.taskname}:{card.lang}: {found.note}: {sizes}")
-    return card, split
-
-
 def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
-    """One method as a line of the table: scores to four decimals; seconds as mean, memory as the most of all seeds."""
-    from promptbank.cli.output import rounded
+    """Return one method as a line: scores to four decimals; seconds as mean, memory as the most of all seeds."""
     from promptbank.lab.experiments.compare import BESIDE
     from promptbank.lab.experiments.learning_cost import cost_of
 
@@ -216,7 +173,7 @@ def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
         "method": name,
         "score": rounded(entry["score"]["mean"]),
         "sd": rounded(entry["score"]["sd"]),
-        **{name: rounded(entry["metrics"][name]["mean"]) for name in BESIDE if name in entry["metrics"]},
+        **{share: rounded(entry["metrics"][share]["mean"]) for share in BESIDE if share in entry["metrics"]},
         "forgetting": rounded(entry["forgetting"]["mean"]),
         "trainable": entry["trainable"],
         "bytes_per_task": entry["stored_bytes"],

@@ -1,18 +1,35 @@
-"""Commands that train or measure many times: they resume, show progress, and leave a result file and a report."""
+"""Commands that train many times: they resume, show progress, and leave a result file and a report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task, TrainingCommand, TrainingContext
+from promptbank.bank.session import Bank
+from promptbank.cli.command import (
+    CHECK_SAID_NO,
+    Card,
+    Command,
+    Context,
+    Data,
+    Json,
+    Lang,
+    Out,
+    Task,
+    TrainingCommand,
+    TrainingContext,
+)
+from promptbank.cli.output import print_json, print_table, say
+from promptbank.errors import ConfigError
 
-Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
-
+if TYPE_CHECKING:
+    from promptbank.lab.run import Finished
 
 app = typer.Typer()
+
+Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
 
 
 @app.command("crossval", cls=TrainingCommand)
@@ -44,14 +61,15 @@ def crossval(
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
-    from promptbank.cli import experimenting
-    from promptbank.training.config import checked_config
+    from promptbank.cli.progress import TrainingProgress
+    from promptbank.lab import run
 
-    chosen = experimenting.Chosen(task, lang, card, data)
-    arms = experimenting.ArmsAsked(other or [], provenance)
-    experimenting.crossval(
-        ctx.settings, chosen, checked_config(ctx.training_settings()), folds, arms, out, as_json=json
-    )
+    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
+        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
+        done = run.crossval(
+            bank, rows, settings, folds=folds, progress=progress, other=other or (), provenance=provenance
+        )
+    _print(done, out, as_json=json)
 
 
 @app.command("curve", cls=TrainingCommand)
@@ -85,16 +103,28 @@ def curve(
 
     Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
     """
-    from promptbank.cli import experimenting
-    from promptbank.training.config import checked_config
+    from promptbank.cli.progress import TrainingProgress
+    from promptbank.lab import run
+    from promptbank.lab.experiments.curve import CurvePlan
 
     if start and ctx.training["init"]:
         raise typer.BadParameter("--init beside --start: name every start with --start")
-    chosen = experimenting.Chosen(task, lang, card, data)
-    plan = experimenting.curve_plan(fractions, repeats, folds, start or [])
-    experimenting.curve(
-        ctx.settings, chosen, checked_config(ctx.training_settings()), plan, other or [], out, as_json=json
-    )
+    plan = CurvePlan(_shares(fractions), repeats, folds, tuple(dict.fromkeys(start or ())))
+    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
+        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
+        done = run.curve(bank, rows, settings, plan, progress=progress, other=other or ())
+    _print(done, out, as_json=json)
+
+
+def _shares(fractions: str) -> tuple[float, ...]:
+    """Read shares of the rows, the largest first."""
+    try:
+        shares = tuple(sorted({float(text) for text in fractions.split(",")}, reverse=True))
+    except ValueError as exc:
+        raise ConfigError(f"--fractions {fractions!r} is no list of numbers such as 1,.5,.1") from exc
+    if not all(0 < share <= 1 for share in shares):
+        raise ConfigError(f"--fractions {fractions!r}: shares are above 0 and at most 1")
+    return shares
 
 
 @app.command("sweep", cls=TrainingCommand)
@@ -120,13 +150,15 @@ def sweep(
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """
-    from promptbank.cli import experimenting
-    from promptbank.training.config import checked_config
+    from promptbank.cli.progress import TrainingProgress
+    from promptbank.lab import run
+    from promptbank.lab.experiments.sweep import SweepPlan
 
-    chosen = experimenting.Chosen(task, lang, card, data)
-    config = checked_config(ctx.training_settings())
-    plan = experimenting.SweepPlan(settings=settings, folds=folds, rungs=rungs, seed=config.seed)
-    experimenting.sweep(ctx.settings, chosen, config, plan, keep_out, out, as_json=json)
+    plan = SweepPlan(settings=settings, folds=folds, rungs=rungs)
+    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
+        rows = run.TaskRows(task, data, lang, card)
+        done = run.sweep(bank, rows, ctx.training_settings(), plan, progress=progress, kept_out=keep_out)
+    _print(done, out, as_json=json)
 
 
 @app.command("continual", cls=Command)
@@ -144,6 +176,38 @@ def continual(
 
     Example: promptbank continual configs/stream/stream.toml
     """
-    from promptbank.cli import experimenting
+    from promptbank.cli.progress import TrainingProgress
+    from promptbank.lab import run
 
-    experimenting.continual(ctx.settings, stream, out, contrast=contrast, as_json=json)
+    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
+        done = run.continual(bank, stream, contrast=contrast, progress=progress)
+    _print(done, out, as_json=json)
+    found = done.result["results"]["bank"]
+    if found["answers_moved"] or found["faults"]:
+        raise typer.Exit(CHECK_SAID_NO)
+
+
+def _print(done: Finished, out: Path | None, *, as_json: bool) -> None:
+    """Write the report and print its first table."""
+    from promptbank.report.cells import cell_plain, cell_text
+    from promptbank.report.parts import Table
+
+    table = next(part for part in done.report.parts if isinstance(part, Table))
+    shown = cell_plain if as_json else cell_text
+    rows = [dict(zip(table.columns, map(shown, row), strict=True)) for row in table.rows]
+    written = write(done, out)
+    if as_json:
+        summary = done.report.summary
+        print_json({"result": str(done.path), "report": written, "summary": summary, "table": rows})
+    else:
+        print_table(rows, table.columns, as_json=False)
+
+
+def write(done: Finished, out: Path | None) -> list[str]:
+    """Write a report, say what it warns of and where it is; return its paths."""
+    written = list(map(str, done.write(out)))
+    for line in done.report.falls_short:
+        say(f"warning: {line}")
+    say(f"result: {done.path}")
+    say(f"report: {', '.join(written)}")
+    return written

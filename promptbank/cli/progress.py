@@ -1,12 +1,13 @@
-"""Training progress for people: bars on a terminal, a line an epoch in a log."""
+"""Progress for people: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -22,7 +23,7 @@ from rich.progress import (
 from promptbank.cli.output import say
 from promptbank.training.progress import EpochReport, StepReport
 
-__all__ = ["TrainingProgress", "bar", "counting", "epoch_line"]
+__all__ = ["ComparisonProgress", "TrainingProgress", "bar", "counting"]
 
 LINE_SECONDS = 30.0
 """Between two lines of progress where no terminal shows a bar."""
@@ -59,27 +60,13 @@ def counting() -> Iterator[Callable[[int, int, str], None]]:
         yield show
 
 
-def epoch_line(report: EpochReport, run: str) -> str:
-    """Return what a log says of an epoch of a run, and of its beginning again."""
-    accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
-    return (
-        (f"{run} " if run else "")
-        + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
-        + (" (best)" if report.best else "")
-        + (f"\n{report.restart}" if report.restart else "")
-    )
-
-
-class TrainingProgress:
-    """Draws training runs; a listener of `promptbank.training.progress`."""
+class _Drawn:
+    """A bar that is drawn inside a ``with`` block, and lines above it."""
 
     def __init__(self) -> None:
         self._progress = bar()
-        self._bars: dict[str, TaskID] = {}
-        self._steps: dict[str, tuple[int, int]] = {}
-        self._losses: dict[str, float] = {}
 
-    def __enter__(self) -> TrainingProgress:
+    def __enter__(self) -> Self:
         """Start drawing."""
         self._progress.start()
         return self
@@ -90,25 +77,78 @@ class TrainingProgress:
         """Stop drawing."""
         self._progress.stop()
 
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False, soft_wrap=True)
+
+    def _print_epoch(self, report: EpochReport, run: str) -> None:
+        accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
+        self._print(
+            (f"{run} " if run else "")
+            + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
+            + (" (best)" if report.best else "")
+            + (f"\n{report.restart}" if report.restart else "")
+        )
+
+
+class TrainingProgress(_Drawn):
+    """Draws training runs, all in one bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bars: dict[str, TaskID] = {}
+        self._latest: dict[str, StepReport] = {}
+
     def on_prefix(self, done: int, total: int) -> None:
         """Show how many texts have been read."""
         self._move("reading texts once", done, total)
 
     def on_step(self, report: StepReport) -> None:
         """Show the steps of all runs, and their mean loss."""
-        self._steps[report.run] = (report.step, report.steps)
-        self._losses[report.run] = report.loss
-        done, total = (sum(column) for column in zip(*self._steps.values(), strict=True))
-        self._move("training", done, total)
-        loss = sum(self._losses.values()) / len(self._losses)
-        runs = f" {len(self._losses)} runs" if len(self._losses) > 1 else ""
+        self._latest[report.run] = report
+        latest = self._latest.values()
+        total = sum(run.steps for run in latest)
+        self._move("training", sum(run.step for run in latest), total)
+        runs = f" {len(latest)} runs" if len(latest) > 1 else ""
+        loss = sum(run.loss for run in latest) / len(latest)
         self._progress.update(self._bars["training"], total=total, description=f"training{runs}, loss {loss:.3f}")
 
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
-        self._progress.console.print(epoch_line(report, report.run), highlight=False, soft_wrap=True)
+        self._print_epoch(report, report.run)
 
     def _move(self, name: str, done: int, total: int) -> None:
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(name, total=total)
         self._progress.update(self._bars[name], completed=done)
+
+
+class ComparisonProgress(_Drawn):
+    """Draws a comparison of methods: which run is under way, and how far it is.
+
+    Args:
+        runs: method and seed of each run, in order.
+    """
+
+    def __init__(self, runs: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self._runs, self._run = runs, ""
+        self._bar = self._progress.add_task("runs", total=len(runs))
+
+    def on_run(self, name: str, seed: int) -> None:
+        """Show the run that begins, and print it."""
+        self._run, done = f"{name}, seed {seed}", self._runs.index((name, seed))
+        self._progress.update(self._bar, completed=done, description=self._run)
+        self._print(f"{self._run}: run {done + 1} of {len(self._runs)}")
+
+    def on_prefix(self, done: int, total: int) -> None:
+        """Show how many texts have been read."""
+        self._progress.update(self._bar, description=f"{self._run}: {done} of {total} texts read once")
+
+    def on_step(self, report: StepReport) -> None:
+        """Show the step and its loss."""
+        told = f"{self._run}: step {report.step} of {report.steps}, loss {report.loss:.3f}"
+        self._progress.update(self._bar, description=told)
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Print the epoch's line."""
+        self._print_epoch(report, self._run)

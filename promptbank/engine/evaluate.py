@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError, PromptBankError
 from tasks import (
     ANSWER_FORMATS,
@@ -76,7 +76,9 @@ def answer_examples(
     answers: list[Prediction] = []
     for start in range(0, len(examples), BATCH_JOBS):
         batch = examples[start : start + BATCH_JOBS]
-        for example, result in zip(batch, predictor.predict([Job(task, e.fields) for e in batch]), strict=True):
+        for example, result in zip(
+            batch, predictor.predict([PredictionRequest(task, e.fields) for e in batch]), strict=True
+        ):
             if isinstance(result, PromptBankError):
                 raise InputError(f"{example.source}: {result}") from result
             answers.append(result)

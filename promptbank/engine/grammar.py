@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from promptbank.model.render import Renderer
     from tasks import TaskCard
 
-__all__ = ["GRAMMARS", "Constraint", "Grammar", "IntentSlotsGrammar", "TokenConstraint", "chunks", "constraint_of"]
+__all__ = [
+    "GRAMMARS",
+    "AnswerGrammar",
+    "Constraint",
+    "IntentSlotsGrammar",
+    "TokenConstraint",
+    "chunks",
+    "constraint_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +60,7 @@ class Constraint(Protocol):
         """Take the id that was chosen."""
 
 
-class Grammar(Protocol):
+class AnswerGrammar(Protocol):
     """One answer format as a grammar."""
 
     def lark(self, card: TaskCard, text: str, lead: str) -> str:
@@ -144,7 +152,7 @@ def _kind(character: str) -> str:
     return "single"
 
 
-GRAMMARS: dict[str, Grammar] = {"intent_slots.v1": IntentSlotsGrammar()}
+GRAMMARS: dict[str, AnswerGrammar] = {"intent_slots.v1": IntentSlotsGrammar()}
 
 
 class TokenConstraint:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
 from promptbank.model.forward import LanguageModel
-from promptbank.model.render import Prompt, Renderer
+from promptbank.model.render import RenderedPrompt, Renderer
 
-__all__ = ["Job", "Prediction", "Predictor", "ServedTask"]
+__all__ = ["Prediction", "PredictionRequest", "Predictor", "ServedTask"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class ServedTask:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PredictionRequest:
     """One record to be answered by one task."""
 
     task: ServedTask
@@ -102,10 +102,10 @@ class Predictor:
         self._batch_tokens = batch_tokens
         self.constrained = constrained
 
-    def predict(self, jobs: Sequence[Job]) -> list[Prediction | PromptBankError]:
+    def predict(self, jobs: Sequence[PredictionRequest]) -> list[Prediction | PromptBankError]:
         """Answer every job; a record that cannot be rendered, or held to a grammar, yields its error in its place."""
         results: list[Prediction | PromptBankError | None] = [None] * len(jobs)
-        rendered: dict[int, Prompt] = {}
+        rendered: dict[int, RenderedPrompt] = {}
         for index, job in enumerate(jobs):
             try:
                 rendered[index] = job.task.renderer.prompt(job.fields)
@@ -120,7 +120,9 @@ class Predictor:
                     results[i] = prediction
         return [result for result in results if result is not None]
 
-    def _batches(self, chosen: list[int], rendered: Mapping[int, Prompt], jobs: Sequence[Job]) -> list[list[int]]:
+    def _batches(
+        self, chosen: list[int], rendered: Mapping[int, RenderedPrompt], jobs: Sequence[PredictionRequest]
+    ) -> list[list[int]]:
         """Group jobs of like length under the token budget; open answers of different policies stay apart."""
         batches: list[list[int]] = []
 
@@ -136,10 +138,10 @@ class Predictor:
                 batches.append([index])
         return batches
 
-    def _score(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction]:
+    def _score(self, jobs: Sequence[PredictionRequest], prompts: Sequence[RenderedPrompt]) -> list[Prediction]:
         table, offsets = stack_tables([job.task for job in jobs])
         requests = [
-            Request(prompt.ids, offset, job.task.renderer.forms)
+            ScoringRequest(prompt.ids, offset, job.task.renderer.forms)
             for job, prompt, offset in zip(jobs, prompts, offsets, strict=True)
         ]
         scored = score_forms(self.lm, table, requests)
@@ -148,7 +150,9 @@ class Predictor:
             for job, prompt, scores in zip(jobs, prompts, scored, strict=True)
         ]
 
-    def _generate(self, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> list[Prediction | PromptBankError]:
+    def _generate(
+        self, jobs: Sequence[PredictionRequest], prompts: Sequence[RenderedPrompt]
+    ) -> list[Prediction | PromptBankError]:
         found: list[Prediction | PromptBankError | None] = [None] * len(jobs)
         held: dict[int, Constraint | None] = {}
         for n, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
@@ -162,12 +166,15 @@ class Predictor:
                 found[n] = answer
         return [one for one in found if one is not None]
 
-    def _constraint(self, job: Job, prompt: Prompt) -> Constraint | None:
+    def _constraint(self, job: PredictionRequest, prompt: RenderedPrompt) -> Constraint | None:
         renderer = job.task.renderer
         return constraint_of(renderer, renderer.kept(job.fields, prompt)) if self.constrained else None
 
     def _texts(
-        self, jobs: Sequence[Job], prompts: Sequence[Prompt], constraints: Sequence[Constraint | None]
+        self,
+        jobs: Sequence[PredictionRequest],
+        prompts: Sequence[RenderedPrompt],
+        constraints: Sequence[Constraint | None],
     ) -> list[Prediction]:
         table, offsets = stack_tables([job.task for job in jobs])
         policy = jobs[0].task.renderer.policy
@@ -213,7 +220,7 @@ def _text(task: ServedTask, ids: Sequence[int], constraint: Constraint | None) -
     return text if constraint is None or card.answer_format is None else GRAMMARS[card.answer_format].closed(card, text)
 
 
-def _closed(task: ServedTask, prompt: Prompt, scores: Mapping[str, float]) -> Prediction:
+def _closed(task: ServedTask, prompt: RenderedPrompt, scores: Mapping[str, float]) -> Prediction:
     prior = task.renderer.policy.log_prior or {}
     values = torch.tensor([s - prior.get(label, 0.0) for label, s in scores.items()], dtype=torch.float64).softmax(0)
     probabilities = dict(zip(scores, values.tolist(), strict=True))

@@ -18,14 +18,14 @@ from promptbank.model.forward import Context, LanguageModel, cache_of, open_cont
 from promptbank.model.inject import pack
 from promptbank.model.render import Form
 
-__all__ = ["Request", "label_scores", "score_forms"]
+__all__ = ["ScoringRequest", "label_scores", "score_forms"]
 
 EXPANDED_TOKENS = 8192
 """Most held positions copied at once when forms are expanded: 0.3 GB for gemma-3-270m in float32."""
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class ScoringRequest:
     """One prompt and the forms to be scored after it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Request:
 
 @torch.no_grad()
 def score_forms(
-    lm: LanguageModel, table: Tensor, requests: Sequence[Request], held: Sequence[Tensor] | None = None
+    lm: LanguageModel, table: Tensor, requests: Sequence[ScoringRequest], held: Sequence[Tensor] | None = None
 ) -> list[Tensor]:
     """Return log P(form | prompt) for every form of every request.
 

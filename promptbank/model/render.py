@@ -22,7 +22,7 @@ from tasks import Field, TaskCard, Text, VirtualBlock
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Form", "Policy", "Prompt", "Renderer", "encode_plain", "virtual_id", "virtual_row"]
+__all__ = ["Form", "RenderedPrompt", "Renderer", "TokenPolicy", "encode_plain", "virtual_id", "virtual_row"]
 
 MAX_OPEN_ANSWER_TOKENS = 96
 """Tokens kept free for an open answer, its end token included; the longest assistant label takes 61 in Gemma's
@@ -40,7 +40,7 @@ def virtual_row(token: int) -> int:
 
 
 @dataclass(frozen=True)
-class Policy:
+class TokenPolicy:
     """What surrounds a prompt; stored with the row, so serving does what training did.
 
     Attributes:
@@ -57,7 +57,7 @@ class Policy:
     log_prior: Mapping[str, float] | None = None
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, *, answer_tokens: int = MAX_OPEN_ANSWER_TOKENS) -> Policy:
+    def of(cls, tokenizer: PreTrainedTokenizerBase, *, answer_tokens: int = MAX_OPEN_ANSWER_TOKENS) -> TokenPolicy:
         """Read the policy from a tokenizer: BOS when its own encoding starts with one, EOS as its end token.
 
         Raises:
@@ -76,7 +76,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class RenderedPrompt:
     """One rendered prompt, without its answer.
 
     Attributes:
@@ -151,18 +151,18 @@ class Renderer:
         window: most positions the backbone takes, virtual tokens included.
     """
 
-    def __init__(self, card: TaskCard, tokenizer: PreTrainedTokenizerBase, policy: Policy, window: int) -> None:
+    def __init__(self, card: TaskCard, tokenizer: PreTrainedTokenizerBase, policy: TokenPolicy, window: int) -> None:
         self.card = card
         self.policy = policy
         self.tokenizer = tokenizer
         self._window = window
         self._parts, self._answer_prefix = _split_answer(card)
 
-    def with_policy(self, policy: Policy) -> Renderer:
+    def with_policy(self, policy: TokenPolicy) -> Renderer:
         """Return a renderer that differs in its policy alone."""
         return type(self)(self.card, self.tokenizer, policy, self._window)
 
-    def prompt(self, fields: Mapping[str, str]) -> Prompt:
+    def prompt(self, fields: Mapping[str, str]) -> RenderedPrompt:
         """Render the text before the answer.
 
         Args:
@@ -178,10 +178,10 @@ class Renderer:
         limit = self._window - self._reserved
         ids = self._ids(fields)
         if len(ids) <= limit:
-            return Prompt(tuple(ids))
+            return RenderedPrompt(tuple(ids))
         return self._truncate(fields, len(ids), limit)
 
-    def kept(self, fields: Mapping[str, str], prompt: Prompt) -> Mapping[str, str]:
+    def kept(self, fields: Mapping[str, str], prompt: RenderedPrompt) -> Mapping[str, str]:
         """Return a record's fields as they stand in its prompt: what was cut can be no part of an answer."""
         name = self.card.truncate_field
         return {**fields, name: fields[name][: -prompt.truncated]} if name and prompt.truncated else fields
@@ -239,7 +239,7 @@ class Renderer:
         start = sum(splits[:index])
         return [virtual_id(row) for row in range(start, start + splits[index])]
 
-    def _truncate(self, fields: Mapping[str, str], size: int, limit: int) -> Prompt:
+    def _truncate(self, fields: Mapping[str, str], size: int, limit: int) -> RenderedPrompt:
         """Keep the longest start of ``truncate_field`` that fits, found by bisecting its characters.
 
         Encoding again, not counting offsets, so it is right where merges cross the border of the field, and for
@@ -264,7 +264,7 @@ class Renderer:
             raise TooLongError(
                 f"the prompt takes {len(ids)} tokens even with {name!r} empty, and {limit} fit (window {self._window})"
             )
-        return Prompt(tuple(ids), truncated=len(text) - low)
+        return RenderedPrompt(tuple(ids), truncated=len(text) - low)
 
 
 def _split_answer(card: TaskCard) -> tuple[list[Text | Field | VirtualBlock], str]:

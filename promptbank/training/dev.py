@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 from promptbank.training.examples import TrainRow, row_losses
@@ -109,7 +109,7 @@ class DevSet:
             losses = row_losses(self._lm, table, rows, held)
             return [(float(loss), "") for loss in losses]
         forms = self._renderer.forms
-        requests = [Request(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]
+        requests = [ScoringRequest(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]
         scored = score_forms(self._lm, table, requests, held)
         return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
 

@@ -16,7 +16,7 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel, cache_of
 from promptbank.model.head import FrozenHead
 from promptbank.model.inject import pack
-from promptbank.model.render import Policy, Renderer
+from promptbank.model.render import Renderer, TokenPolicy
 from promptbank.training.answer_loss import Loss, loss_for
 from promptbank.training.config import TrainConfig
 from tasks import Example, TaskCard, raise_faults
@@ -87,7 +87,7 @@ def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "au
 
 def training_renderer(backbone: Backbone, card: TaskCard, config: TrainConfig) -> Renderer:
     """Return what renders a card's rows where they are learnt, and where they are tested after it."""
-    policy = Policy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
     return Renderer(card, backbone.tokenizer, policy, backbone.window)
 
 

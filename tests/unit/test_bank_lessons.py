@@ -9,8 +9,8 @@ import pytest
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.select import served_task
 from promptbank.engine.calibration import CONTENT_FREE
-from promptbank.engine.predictor import Job, Predictor, ServedTask
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.predictor import PredictionRequest, Predictor, ServedTask
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
@@ -111,11 +111,11 @@ def test_a_calibrated_row_answers_evenly_when_nothing_is_asked(fresh_store: Stor
     predictor = Predictor(LanguageModel(backbone.model))
 
     def asked(task: ServedTask, text: str) -> dict[str, float]:
-        return predictor.predict([Job(task, {"sentence": text})])[0].probabilities
+        return predictor.predict([PredictionRequest(task, {"sentence": text})])[0].probabilities
 
     def raw(text: str) -> dict[str, float]:
         prompt = plain.renderer.prompt({"sentence": text})
-        scores = score_forms(predictor.lm, plain.table, [Request(prompt.ids, 0, plain.renderer.forms)])[0]
+        scores = score_forms(predictor.lm, plain.table, [ScoringRequest(prompt.ids, 0, plain.renderer.forms)])[0]
         return label_scores(plain.renderer.forms, scores)
 
     # raw probabilities are averaged and normalised once, as in the authors' code

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from promptbank.engine.evaluate import evaluate
 from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, IntentSlotsGrammar, chunks, constraint_of
-from promptbank.engine.predictor import Job, Prediction, Predictor, ServedTask
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.inject import Packed
-from promptbank.model.render import Policy, Renderer
+from promptbank.model.render import Renderer, TokenPolicy
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, parse_intent_slots
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of
@@ -44,7 +44,7 @@ def asks(template: str = "{utterance}<|VIRTUAL_PROMPT_0|>{label}", **keys: objec
 def task_of(
     card: TaskCard, backbone: Backbone = BACKBONES["llama"], *, seed: int = 0, answer_tokens: int = 96
 ) -> ServedTask:
-    policy = Policy.of(backbone.tokenizer, answer_tokens=answer_tokens)
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=answer_tokens)
     renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
     table = torch.randn(card.total_virtual_tokens, backbone.hidden_size, generator=torch.Generator().manual_seed(seed))
     return ServedTask(card.taskname, card.lang, 1, "0" * 64, renderer, table)
@@ -135,7 +135,7 @@ def test_a_constrained_answer_is_always_readable_and_grounded(
 ) -> None:
     backbone = BACKBONES[kind]
     task = task_of(asks(), backbone, seed=seed, answer_tokens=answer_tokens)
-    [result] = Predictor(LanguageModel(backbone.model)).predict([Job(task, {"utterance": utterance})])
+    [result] = Predictor(LanguageModel(backbone.model)).predict([PredictionRequest(task, {"utterance": utterance})])
     read = parse_intent_slots(text_of(result), task.renderer.card.slot_types)
     assert read.intent in (task.renderer.card.intents or ())
     assert all(slot.value in utterance for slot in read.slots)
@@ -143,7 +143,7 @@ def test_a_constrained_answer_is_always_readable_and_grounded(
 
 def test_the_constraint_is_what_makes_it_readable_and_can_be_left_out() -> None:
     backbone = BACKBONES["llama"]
-    job = Job(task_of(asks()), {"utterance": TEXT})
+    job = PredictionRequest(task_of(asks()), {"utterance": TEXT})
     lm = LanguageModel(backbone.model)
     with pytest.raises(DataError):
         parse_intent_slots(text_of(Predictor(lm, constrained=False).predict([job])[0]))
@@ -156,10 +156,10 @@ def test_rows_of_a_mixed_batch_answer_as_they_do_alone(kind: Kind) -> None:
     free = card_of("{sentence}<|VIRTUAL_PROMPT_0|> {label}", label_space=None, taskname="gist")
     constrained = [task_of(asks(), backbone, seed=seed) for seed in (1, 2)]
     jobs = [
-        Job(constrained[0], {"utterance": TEXT}),
-        Job(task_of(free, backbone, seed=3), {"sentence": "the company said"}),
-        Job(task_of(card_of(), backbone, seed=4), {"sentence": "the outlook is positive"}),
-        Job(constrained[1], {"utterance": "stop"}),
+        PredictionRequest(constrained[0], {"utterance": TEXT}),
+        PredictionRequest(task_of(free, backbone, seed=3), {"sentence": "the company said"}),
+        PredictionRequest(task_of(card_of(), backbone, seed=4), {"sentence": "the outlook is positive"}),
+        PredictionRequest(constrained[1], {"utterance": "stop"}),
     ]
     predictor = Predictor(LanguageModel(backbone.model))
     together = predictor.predict(jobs)
@@ -175,7 +175,7 @@ def test_a_record_without_a_grammar_has_its_error_in_its_place(monkeypatch: pyte
         return "start: (" if text == "too much" else lark(self, card, text, lead)
 
     monkeypatch.setattr(IntentSlotsGrammar, "lark", broken)
-    jobs = [Job(task_of(asks()), {"utterance": text}) for text in ("too much", TEXT, "too much")]
+    jobs = [PredictionRequest(task_of(asks()), {"utterance": text}) for text in ("too much", TEXT, "too much")]
     predictor = Predictor(LanguageModel(BACKBONES["llama"].model))
     first, good, last = predictor.predict(jobs)
     assert [type(first), type(last)] == [PromptBankError, PromptBankError]
@@ -195,7 +195,7 @@ def test_what_was_cut_from_a_text_is_no_value_of_its_answer(monkeypatch: pytest.
     monkeypatch.setattr(IntentSlotsGrammar, "lark", noted)
     long = "wake me " * 600
     [result] = Predictor(LanguageModel(BACKBONES["llama"].model)).predict(
-        [Job(task_of(asks(truncate_field="utterance")), {"utterance": long})]
+        [PredictionRequest(task_of(asks(truncate_field="utterance")), {"utterance": long})]
     )
     assert isinstance(result, Prediction)
     assert result.truncated > 0
@@ -348,7 +348,7 @@ def example(number: int, utterance: str, answer: str) -> Example:
 
 def test_evaluation_scores_intents_and_slots() -> None:
     task, lm = task_of(asks()), LanguageModel(BACKBONES["llama"].model)
-    said = text_of(Predictor(lm).predict([Job(task, {"utterance": TEXT})])[0])
+    said = text_of(Predictor(lm).predict([PredictionRequest(task, {"utterance": TEXT})])[0])
     gold = [example(0, TEXT, said), example(1, TEXT, re.sub("Intent: .*", "Intent: other", said))]
     metrics = evaluate(Predictor(lm), task, gold).metrics
     keys = "n intent_accuracy slot_precision slot_recall slot_f1 span_f1 exact_match grounded parsed"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptbank.engine.scoring import Request, score_forms
+from promptbank.engine.scoring import ScoringRequest, score_forms
 from promptbank.model.forward import LanguageModel, cache_of, prefill
 from promptbank.model.inject import Packed, embed, pack, positions
 from promptbank.model.render import virtual_id
@@ -120,7 +120,7 @@ def test_sliding_window_layers_see_the_same_in_a_batch_and_after_held_keys(lengt
 def test_scores_of_a_row_do_not_depend_on_its_batch(kind: Kind) -> None:
     lm, table, rows, offsets = mixed_batch(kind)
     forms = renderer_of(tiny_backbone(kind)).forms
-    requests = [Request(row, offset, forms) for row, offset in zip(rows, offsets, strict=True)]
+    requests = [ScoringRequest(row, offset, forms) for row, offset in zip(rows, offsets, strict=True)]
     together = score_forms(lm, table, requests)
     for request, scores in zip(requests, together, strict=True):
         assert torch.allclose(score_forms(lm, table, [request])[0], scores, atol=1e-4)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from promptbank.errors import InputError, TooLongError
-from promptbank.model.render import Policy, encode_plain, virtual_id
+from promptbank.model.render import TokenPolicy, encode_plain, virtual_id
 from promptbank.training.examples import render_rows
 from tasks import builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -156,5 +156,5 @@ def test_rows_that_cannot_be_learnt_are_all_named_at_once() -> None:
 
 
 def test_policy_takes_bos_only_where_the_tokenizer_adds_it() -> None:
-    assert Policy.of(tiny_backbone("gpt2").tokenizer).bos_id is None
-    assert Policy.of(tiny_backbone("llama").tokenizer).bos_id == 2
+    assert TokenPolicy.of(tiny_backbone("gpt2").tokenizer).bos_id is None
+    assert TokenPolicy.of(tiny_backbone("llama").tokenizer).bos_id == 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from promptbank.engine.generation import generate
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.render import Form
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -33,7 +33,7 @@ def world(kind: Kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_form_scores_equal_brute_force(kind: Kind) -> None:
     model, lm, table = world(kind)
-    requests = [Request(PROMPT, 0, FORMS), Request(PROMPT[:4], 0, FORMS[:2])]
+    requests = [ScoringRequest(PROMPT, 0, FORMS), ScoringRequest(PROMPT[:4], 0, FORMS[:2])]
     for request, scores in zip(requests, score_forms(lm, table, requests), strict=True):
         expected = [brute_force(model, table, request.ids, form.ids) for form in request.forms]
         assert scores.tolist() == pytest.approx(expected, abs=1e-4)
@@ -42,7 +42,7 @@ def test_form_scores_equal_brute_force(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_form_scores_after_held_keys_equal_brute_force(kind: Kind) -> None:
     model, lm, table = world(kind)
-    requests = [Request(PROMPT[3:], 0, FORMS), Request(PROMPT[3:], 0, FORMS)]
+    requests = [ScoringRequest(PROMPT[3:], 0, FORMS), ScoringRequest(PROMPT[3:], 0, FORMS)]
     held = prefill(lm, [PROMPT[:3], PROMPT[1:3]])
     scores = score_forms(lm, table, requests, held)
     for start, found in zip((0, 1), scores, strict=True):
@@ -52,7 +52,7 @@ def test_form_scores_after_held_keys_equal_brute_force(kind: Kind) -> None:
 
 def test_chunks_of_forms_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     _, lm, table = world("llama")
-    requests = [Request(PROMPT, 0, FORMS)] * 3
+    requests = [ScoringRequest(PROMPT, 0, FORMS)] * 3
     whole = torch.cat(score_forms(lm, table, requests))
     monkeypatch.setattr("promptbank.engine.scoring.EXPANDED_TOKENS", 1)
     lm.head_rows = 1
@@ -76,7 +76,7 @@ def test_sequences_of_all_lengths_up_to_two_sum_to_one() -> None:
     # every continuation either ends at once or goes on: P(end) + sum over first tokens of P(token) = 1
     _, lm, table = world("gpt2")
     forms = tuple(Form(str(t), (t,)) for t in range(lm.vocabulary))
-    scores = score_forms(lm, table, [Request(PROMPT, 0, forms)])[0]
+    scores = score_forms(lm, table, [ScoringRequest(PROMPT, 0, forms)])[0]
     assert float(scores.exp().sum()) == pytest.approx(1.0, abs=1e-4)
 
 

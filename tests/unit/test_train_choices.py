@@ -10,7 +10,7 @@ from promptbank.engine.grammar import constraint_of
 from promptbank.errors import ConfigError
 from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.head import FrozenHead
-from promptbank.model.render import Policy, Renderer
+from promptbank.model.render import Renderer, TokenPolicy
 from promptbank.training.answer_loss import LOSSES
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import TrainRow, render_rows, row_losses
@@ -48,7 +48,7 @@ EXAMPLES = [example(n, *asked) for n, asked in enumerate(ASKED)]
 
 def world(kind: Kind = "llama", **keys: object) -> tuple[LanguageModel, Renderer, torch.Tensor]:
     backbone = tiny_backbone(kind, window=2048)
-    policy = Policy.of(backbone.tokenizer, answer_tokens=96)
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=96)
     renderer = Renderer(card_of(taskname="asks", **{**KEYS, **keys}), backbone.tokenizer, policy, backbone.window)
     lm = LanguageModel(backbone.model)
     return lm, renderer, starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.calibration import CONTENT_FREE
-from promptbank.engine.scoring import Request, label_scores, score_forms
+from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import ConfigError
 from promptbank.lab.methods.classic import label_ids
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel, prefill
-from promptbank.model.render import Form, Policy, Renderer, encode_plain
+from promptbank.model.render import Form, Renderer, TokenPolicy, encode_plain
 from tasks import Example, TaskCard
 from tasks.placement import plain_template
 from tasks.sampling import sample_key
@@ -121,7 +121,7 @@ class InContext:
         instruction: bool = True,
     ) -> None:
         labels = label_ids(card)
-        tokenizer, policy = backbone.tokenizer, Policy.of(backbone.tokenizer)
+        tokenizer, policy = backbone.tokenizer, TokenPolicy.of(backbone.tokenizer)
         end = tuple(encode_plain(tokenizer, SEPARATOR)) or (policy.eos_id,)
         plain, inner = plain_card(card), replace(policy, bos_id=None)
         self._lm, self._card = lm, card
@@ -208,7 +208,7 @@ class InContext:
         So a record may be empty, and a beginning of one id needs nothing held.
         """
         *constant, last = self._begins[shots]
-        requests = [Request((last, *ids), 0, self.forms) for ids in rows]
+        requests = [ScoringRequest((last, *ids), 0, self.forms) for ids in rows]
         if constant and shots not in self._held:
             self._held[shots] = prefill(self._lm, [constant])[0]
         held = [self._held[shots]] * len(rows) if constant else None

@@ -25,7 +25,7 @@ from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, 
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
-from promptbank.model.render import Policy, Prompt, Renderer
+from promptbank.model.render import RenderedPrompt, Renderer, TokenPolicy
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
 from promptbank.training.examples import TrainRow, check_prompts, epoch_batches, row_losses
@@ -100,7 +100,7 @@ class Tuned(Learner):
 
     def _renderer(self, card: TaskCard) -> PlainRenderer:
         tokenizer = self._backbone.tokenizer
-        policy = Policy.of(tokenizer, answer_tokens=self._config.answer_tokens)
+        policy = TokenPolicy.of(tokenizer, answer_tokens=self._config.answer_tokens)
         plain = plain_card(card).model_copy(update={"answer_only_loss": True})
         return PlainRenderer(plain, tokenizer, policy, self._backbone.window)
 
@@ -164,7 +164,7 @@ class Tuned(Learner):
 class PlainRenderer(Renderer):
     """Renders a card without virtual tokens, which may leave nothing at all."""
 
-    def prompt(self, fields: Mapping[str, str]) -> Prompt:
+    def prompt(self, fields: Mapping[str, str]) -> RenderedPrompt:
         """Render the text before the answer.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from promptbank.errors import TrainingError
-from promptbank.model.render import Policy, encode_plain
+from promptbank.model.render import TokenPolicy, encode_plain
 from promptbank.mt.languages import Languages
 from translate.records.markers import bracketed
 
@@ -62,7 +62,7 @@ class Wording:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, languages: Languages) -> None:
         self._tokenizer, self.languages = tokenizer, languages
-        policy = Policy.of(tokenizer)
+        policy = TokenPolicy.of(tokenizer)
         self.eos_id = policy.eos_id
         self._start = () if policy.bos_id is None else (policy.bos_id,)
 

@@ -1,0 +1,293 @@
+"""Run an experiment on an open bank: find its cards and rows, run it, make the report of its result file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from promptbank.bank.cards import Found, chosen_card, examples_of
+from promptbank.bank.session import Bank
+from promptbank.errors import ConfigError
+from promptbank.lab.experiments.arms import Arms, read_flagged
+from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
+from promptbank.lab.experiments.compare import Compared, Comparison, run_compare
+from promptbank.lab.experiments.continual import run_continual
+from promptbank.lab.experiments.crossval import run_crossval
+from promptbank.lab.experiments.crossval_report import crossval_report
+from promptbank.lab.experiments.curve import CurvePlan, Other, run_curve
+from promptbank.lab.experiments.method_reports import baseline_report, compare_report
+from promptbank.lab.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.lab.experiments.stream import read_stream
+from promptbank.lab.experiments.sweep import SweepPlan, run_sweep
+from promptbank.lab.experiments.trials import Bench
+from promptbank.report.canvas import need_matplotlib
+from promptbank.report.parts import Report
+from promptbank.report.write import write_report
+from promptbank.training.config import checked_config
+from promptbank.training.progress import Listener
+from tasks import Split, TaskCard, TaskError, crossval_split, fold_of, given_split
+
+__all__ = ["Finished", "TaskRows", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
+
+TENTHS = 10
+"""Folds of which a sweep may keep one out: those of a ten-fold cross-validation."""
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """A task and its rows, as a person names them.
+
+    Attributes:
+        task: ``taskname[:lang]``; may be None with a card file that holds one task.
+        data: JSONL files, datasets folders or hub ids; None for the shipped training sample.
+        lang: language, where the task names none.
+        card: card file or built-in variant.
+        test_data: rows to test on; None for a fold of the others.
+    """
+
+    task: str | None
+    data: Sequence[str] | None = None
+    lang: str | None = None
+    card: str | None = None
+    test_data: Sequence[str] | None = None
+
+    def read(self, bank: Bank) -> tuple[TaskCard, Found]:
+        """Find the card and read its rows.
+
+        Raises:
+            TaskError: no such card, or every fault of the rows.
+            InputError: no task is named, or there are no rows.
+        """
+        card = chosen_card(bank.store, self.task, self.lang, self.card)
+        return card, examples_of(card, self.data, part="train")
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What an experiment left.
+
+    Attributes:
+        path: of the result file.
+        result: its content.
+        report: made of it, not yet written.
+    """
+
+    path: Path
+    result: dict[str, Any]
+    report: Report
+
+    def write(self, out: Path | None = None) -> list[Path]:
+        """Write the report into a folder, the result file's own if absent; return the paths."""
+        return write_report(self.report, out or self.path.parent, self.result["kind"])
+
+
+def _finished(path: Path, build: Callable[[Mapping[str, Any]], Report]) -> Finished:
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Finished(path, result, build(result))
+
+
+def _bench(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Listener) -> Bench:
+    """Find everything that an experiment on one task works with."""
+    need_matplotlib()
+    config = checked_config(settings)
+    card, found = rows.read(bank)
+    bank.say(found.note)
+    return Bench(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, progress)
+
+
+def crossval(
+    bank: Bank,
+    rows: TaskRows,
+    settings: Mapping[str, object],
+    *,
+    folds: int,
+    progress: Listener,
+    other: Sequence[str] = (),
+    provenance: Path | None = None,
+) -> Finished:
+    """Learn and score a task on K folds.
+
+    Args:
+        bank: the bank.
+        rows: the task.
+        settings: of the trainings, by the names of `TrainConfig`.
+        folds: K, by groups.
+        progress: hears of the trainings.
+        other: ``LANG=FILE`` of the rows in one other language, which the same test rows are answered from too.
+        provenance: of rows that were translated; those without a flag are learnt from too.
+
+    Raises:
+        ConfigError: a setting is wrong, or ``other`` is not as above.
+        InputError: rows or provenance cannot be read.
+        TaskError: every fault of the rows.
+    """
+    bench = _bench(bank, rows, settings, progress)
+    path = run_crossval(bench, folds=folds, arms=_arms(bank, rows, bench.card, other, provenance))
+    return _finished(path, lambda result: crossval_report(result, bench.examples))
+
+
+def _arms(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str], provenance: Path | None) -> Arms | None:
+    """Read what else a cross-validation learns from; None if there is nothing."""
+    other = _other(bank, rows, card, given)
+    flagged = read_flagged(provenance) if provenance else frozenset()
+    if provenance and not flagged:
+        bank.say(f"no row of {provenance} has a flag, so there is nothing to leave out and no arm without flags")
+    if other is None and provenance is None:
+        return None
+    return Arms(other.examples if other else (), other.card.lang if other else "", flagged)
+
+
+def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> Other | None:
+    """Read LANG=FILE of the task's rows in another language; None if there are none."""
+    pairs = [text.partition("=")[::2] for text in given]
+    langs = sorted({lang for lang, _ in pairs})
+    if not all(lang and path for lang, path in pairs) or len(langs) > 1 or card.lang in langs:
+        raise ConfigError(
+            f"--other {' '.join(given)}: write LANG=FILE, of one language that is not {card.lang}, such as "
+            "en=fiqa.jsonl"
+        )
+    if not pairs:
+        return None
+    spec = f"{card.taskname}:{langs[0]}"
+    try:
+        other = chosen_card(bank.store, spec, None, rows.card)
+    except TaskError:  # the card file holds one language only
+        other = chosen_card(bank.store, spec, None, None)
+    return Other(other, examples_of(other, [path for _, path in pairs], part="train").examples)
+
+
+def curve(
+    bank: Bank,
+    rows: TaskRows,
+    settings: Mapping[str, object],
+    plan: CurvePlan,
+    *,
+    progress: Listener,
+    other: Sequence[str] = (),
+) -> Finished:
+    """Learn a task from fewer and fewer rows; see `crossval` for arguments and errors, `CurvePlan` for the plan."""
+    bench = _bench(bank, rows, settings, progress)
+    path = run_curve(bench, plan, starts=bank.store, other=_other(bank, rows, bench.card, other))
+    return _finished(path, curve_report)
+
+
+def sweep(
+    bank: Bank,
+    rows: TaskRows,
+    settings: Mapping[str, object],
+    plan: SweepPlan,
+    *,
+    progress: Listener,
+    kept_out: int | None = None,
+) -> Finished:
+    """Try settings; see `crossval` for arguments and errors, `SweepPlan` for the plan.
+
+    Args:
+        bank: the bank.
+        rows: the task.
+        settings: in which the settings that are tried do not differ; their seed is the plan's.
+        plan: how many are tried, and how.
+        progress: hears of the trainings.
+        kept_out: fold of ten that is not looked at, from 0.
+    """
+    bench = _bench(bank, rows, settings, progress)
+    if kept_out is not None:
+        used = [e for e in bench.examples if fold_of(e.group, TENTHS) != kept_out]
+        told = f"fold {kept_out} of {TENTHS}"
+        bank.say(f"{told} is kept out: {len(used)} of {len(bench.examples)} rows are used")
+        bench = replace(bench, examples=used, told={"kept_out": told})
+    return _finished(run_sweep(bench, replace(plan, seed=bench.config.seed)), sweep_report)
+
+
+def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -> Finished:
+    """Learn the tasks of a stream file, one after the other, and measure all of them after each.
+
+    Args:
+        bank: the bank.
+        stream: TOML file of the tasks in their order.
+        contrast: fine-tune a copy of the backbone on the same stream too.
+        progress: hears of the trainings.
+    """
+    need_matplotlib()
+    tasks = read_stream(stream, bank.store)
+    path = run_continual(
+        bank.settings.home, bank.backbone, bank.lm, tasks, contrast=contrast, listener=progress, on_stage=bank.say
+    )
+    return _finished(path, continual_report)
+
+
+def baseline(
+    bank: Bank,
+    rows: TaskRows,
+    settings: BaselineSettings,
+    *,
+    calibrate: Sequence[str],
+    on_rows: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Finished:
+    """Score a task without training a prompt.
+
+    Args:
+        bank: the bank.
+        rows: the task.
+        settings: folds, shots, seeds.
+        calibrate: calibrations that must be possible.
+        on_rows: called with rows scored and rows in all.
+    """
+    need_matplotlib()
+    card, found = rows.read(bank)
+    bank.say(found.note)
+    done = run_baseline(
+        bank.settings.home,
+        bank.backbone,
+        card,
+        found.examples,
+        settings,
+        calibrate=calibrate,
+        lm=bank.lm,
+        on_rows=lambda report: on_rows(report.done, report.total),
+    )
+    return _finished(done.path, baseline_report)
+
+
+def compare(
+    bank: Bank,
+    tasks: Sequence[TaskRows],
+    comparison: Comparison,
+    *,
+    folds: int,
+    dev_fraction: float,
+    on_run: Callable[[str, int], None],
+    progress: Listener,
+) -> tuple[Finished, Compared]:
+    """Compare methods on one task, and on what a second one makes each of them forget.
+
+    Args:
+        bank: the bank.
+        tasks: the first task, and the second if there is one.
+        comparison: methods, seeds, settings.
+        folds: one fold of so many is the test part of a task without test rows.
+        dev_fraction: share of the other groups kept for dev.
+        on_run: called with method and seed of each run that begins.
+        progress: hears of the trainings.
+    """
+    need_matplotlib()
+    split = [_split(bank, rows, folds, dev_fraction) for rows in tasks]
+    compared = run_compare(
+        bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, listener=progress
+    )
+    return _finished(compared.path, lambda result: compare_report(result, compared.measured)), compared
+
+
+def _split(bank: Bank, rows: TaskRows, folds: int, dev_fraction: float) -> tuple[TaskCard, Split]:
+    card, found = rows.read(bank)
+    if rows.test_data:
+        test = examples_of(card, rows.test_data, part="test")
+        split = given_split(found.examples, test.examples, dev_fraction)
+    else:
+        split = crossval_split(found.examples, folds, 0, dev_fraction)
+    sizes = ", ".join(f"{part} {len(examples)}" for part, examples in vars(split).items())
+    bank.say(f"{card.taskname}:{card.lang}: {found.note}: {sizes}")
+    return card, split
