@@ -12,11 +12,11 @@ from typing import Any
 from promptbank.cli.output import print_json, print_table, say
 from promptbank.config import Settings, make_home
 from promptbank.errors import ConfigError
-from promptbank.files import sha256_of, write_text, writing
+from promptbank.files import sha256_of, write_text, write_together
 from promptbank.mt.languages import Languages
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve
-from translate.corpus.folder import read_manifest, write_corpus, write_pairs
+from translate.corpus.folder import corpus_files, pairs_text, read_manifest
 from translate.corpus.pairs import Pair, read_held_out, read_pairs
 from translate.corpus.settings import CorpusSettings
 from translate.pipeline.alignment import EflomalAligner
@@ -62,7 +62,9 @@ def build(settings: Settings, asked: CorpusAsked, name: str | None, *, as_json: 
     names = Counter(path.name for path in files)
     inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": sha256_of(p) for p in files}
     folder = settings.home / "mt" / (name or asked.langpair) / "corpus"
-    _print_manifest(write_corpus(folder, corpus, wanted, inputs), as_json=as_json)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_together({folder / file: text for file, text in corpus_files(corpus, wanted, inputs).items()})
+    _print_manifest(read_manifest(folder), as_json=as_json)
     say(f"corpus: {folder}")
 
 
@@ -72,8 +74,7 @@ def sift(asked: CorpusAsked, out: Path | None, dropped: Path | None, *, as_json:
     src, tgt = Languages.parse(asked.langpair)
     found = sieve(asked.pairs(), src, tgt, asked.evaluation())
     if out:
-        with writing(out):
-            write_pairs(out, found.kept)
+        write_text(out, pairs_text(found.kept))
     if dropped:
         lines = (json.dumps({**asdict(pair), "reason": why}, ensure_ascii=False) for pair, why in found.refused)
         write_text(dropped, "".join(f"{line}\n" for line in lines))

@@ -14,7 +14,7 @@ import pytest
 from translate.corpus.augment import augment
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import COMMON, reason, sieve
-from translate.corpus.folder import read_corpus, read_manifest, write_corpus
+from translate.corpus.folder import corpus_files, read_corpus, read_manifest
 from translate.corpus.pairs import CorpusError, Pair, draw, is_sentence, likeness, read_held_out, read_pairs
 from translate.corpus.settings import CorpusSettings
 
@@ -377,17 +377,20 @@ def test_no_marked_variant_is_made_of_a_dev_sentence() -> None:
 def test_a_written_corpus_is_read_back_and_a_changed_one_refused(tmp_path: Path) -> None:
     settings = CorpusSettings(dev=5)
     corpus = build_corpus(many(), settings)
-    manifest = write_corpus(tmp_path / "c", corpus, settings, {"many": "0" * 64})
-    assert read_corpus(tmp_path / "c") == list(corpus.train)
-    assert read_corpus(tmp_path / "c", "dev") == list(corpus.dev)
-    assert read_manifest(tmp_path / "c") == json.loads(json.dumps(manifest))
+    files = corpus_files(corpus, settings, {"many": "0" * 64})
+    assert list(files) == ["train.jsonl", "dev.jsonl", "manifest.json"]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert read_corpus(tmp_path) == list(corpus.train)
+    assert read_corpus(tmp_path, "dev") == list(corpus.dev)
+    manifest = read_manifest(tmp_path)
+    assert manifest == json.loads(files["manifest.json"])
     assert manifest["pairs"] == {"train": len(corpus.train), "dev": 5}
-    again = write_corpus(tmp_path / "d", build_corpus(many()[::-1], settings), settings, {"many": "0" * 64})
-    assert again == manifest
-    with (tmp_path / "c" / "train.jsonl").open("a") as file:
+    assert corpus_files(build_corpus(many()[::-1], settings), settings, {"many": "0" * 64}) == files
+    with (tmp_path / "train.jsonl").open("a") as file:
         file.write("\n")
     with pytest.raises(CorpusError, match="not the file that its manifest tells of"):
-        read_corpus(tmp_path / "c")
+        read_corpus(tmp_path)
 
 
 def test_a_folder_without_a_manifest_is_no_corpus(tmp_path: Path) -> None:

@@ -1,20 +1,19 @@
-"""Pairs made from pairs: headlines, spoken sentences, other names, numbers and clock times, spans between marks.
+"""Augmentations: headlines, spoken sentences, other names, numbers and clock times, marks around spans.
 
 Financial headlines come in Title Case, name companies that no corpus has, and end without a full stop; a small model
-that never saw the like translates names and lower-cases tickers. Marked spans teach it to carry marks
-(EasyProject, Chen et al., Findings of ACL 2023).
+that has seen none translates names and lower-cases tickers. Marked spans teach it to carry marks (EasyProject, Chen et
+al., Findings of ACL 2023).
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from translate.corpus.clocks import other_clocks
-from translate.corpus.pairs import Pair, draw, is_sentence
+from translate.corpus.pairs import Pair, draw, is_sentence, spoken_text
 from translate.corpus.settings import CorpusSettings
 from translate.corpus.spans import aligned_spans, value_spans
 from translate.records.markers import numbered
@@ -25,41 +24,20 @@ __all__ = ["AUGMENTATIONS", "augment"]
 _SMALL = frozenset(re.findall(r"\w+", "a an and as at but by for from in into nor of on or the to vs with"))
 _TOKEN = re.compile(r"(?<![\w$#.,:/-])(?:[A-ZÅÄÖ][A-Za-zÅÄÖåäö]{2,}|\d{1,4})(?![\w:/%-]|[.,]\d)")
 _UNSPOKEN = re.compile(r"[\d.!?:;\"“”„«»()\[\]/–—]")
-_STARTS = (
-    *("Ald", "Bren", "Cal", "Dor", "Elm", "Fal", "Gran", "Hal", "Ing", "Jor", "Kel", "Lum", "Mar", "Nor", "Or", "Pel"),
-    *("Quin", "Ros", "Sol", "Tor", "Ul", "Vel", "Wes", "Xan", "Yor", "Zen"),
+_STARTS = re.findall(
+    r"\w+", "Ald Bren Cal Dor Elm Fal Gran Hal Ing Jor Kel Lum Mar Nor Or Pel Quin Ros Sol Tor Ul Vel Wes Xan Yor Zen"
 )
 _MIDDLES = ("", "a", "e", "i", "o", "ara", "eno", "iva", "ora", "und")
-_ENDS = (
-    "bank",
-    "bridge",
-    "co",
-    "corp",
-    "dale",
-    "fin",
-    "gen",
-    "line",
-    "med",
-    "net",
-    "nova",
-    "ridge",
-    "soft",
-    "tech",
-    "ton",
-    "works",
-)
+_ENDS = re.findall(r"\w+", "bank bridge co corp dale fin gen line med net nova ridge soft tech ton works")
 _TAILS = ("", "", "", " Group", " plc", " Inc", " AB", " Holdings", " Oil", " Bank")
 
 
-class Augmentation(Protocol):
-    """Makes other pairs from a plain one, or none."""
-
-    def __call__(self, pair: Pair, settings: CorpusSettings) -> Iterable[Pair]:
-        """Return the new pairs, their kind not set yet."""
+Augmentation = Callable[[Pair, CorpusSettings], Iterable[Pair]]
+"""Makes further pairs from a plain one, or none; `augment` sets their kind."""
 
 
 def augment(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Yield the plain pair itself, then what the augmentations make of it."""
+    """Yield the plain pair, then what the augmentations make of it."""
     yield replace(pair, spans=(), marked=None, links=())
     for kind, make in AUGMENTATIONS.items():
         for made in make(pair, settings):
@@ -80,20 +58,17 @@ def headline(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
 
 def spoken(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Write a sentence as an assistant is told it: both sides in lower case, without the signs that nobody says.
+    """Write a sentence as an assistant is told it, if it has no digits, quotes or further sentences.
 
-    Other corpora have weekdays and names with a capital, so a translator of them leaves "tuesday" as it is. What has
-    digits, quotes or several sentences is left out: speech has words, and no full stops.
+    Other corpora have weekdays and names with a capital, so a translator of them leaves "tuesday" as it is.
     """
-    texts = (pair.src, pair.tgt)
-    fits = all(is_sentence(text) and not _UNSPOKEN.search(text[:-1]) for text in texts)
+    fits = all(is_sentence(text) and not _UNSPOKEN.search(text[:-1]) for text in (pair.src, pair.tgt))
     if fits and draw(pair, "spoken", settings.seed) < settings.spoken:
-        src, tgt = (re.sub(r"(?<=\w),(?= )", "", text[:-1]).lower() for text in texts)
-        yield replace(pair, src=src, tgt=tgt)
+        yield replace(pair, src=spoken_text(pair.src), tgt=spoken_text(pair.tgt))
 
 
 def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Put an invented ticker, name or number where a name or number stands verbatim, once, on both sides."""
+    """Put an invented ticker, name or number in the place of one that stands once, and the same, on both sides."""
     shared = _shared(pair)
     if not shared or draw(pair, "entity", settings.seed) >= settings.entity:
         return
@@ -105,7 +80,7 @@ def other_entity(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
 
 def marked_spans(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Put marks around spans that translate each other: those that the source marks, or one verbatim word."""
+    """Put marks around annotated spans, or around one word that is the same on both sides."""
     if "[" in pair.src + pair.tgt:
         return
     chance = draw(pair, "marker", settings.seed)
@@ -126,14 +101,11 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
     "aligned.v1": aligned_spans,
     "clock.v1": other_clocks,
 }
-"""The augmentations by the kind that their pairs are given."""
+"""The augmentations by the kind of their pairs."""
 
 
 def _shared(pair: Pair) -> list[str]:
-    """Return the names and numbers that stand once on each side, in the source's order.
-
-    A name is a capitalised word that is not all capitals; "1999" may be a year, which is as good a number.
-    """
+    """Return the names (capitalised, not all capitals) and numbers that stand once on each side."""
     src, tgt = _TOKEN.findall(pair.src), _TOKEN.findall(pair.tgt)
     return [t for t in src if src.count(t) == tgt.count(t) == 1 and not (t.isalpha() and t.isupper())]
 
@@ -156,8 +128,5 @@ def _name(random_source: random.Random) -> tuple[str, str]:
     """Return an invented ticker or company, the same for both sides."""
     if random_source.random() < 0.3:
         letters = random_source.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=random_source.randrange(2, 6))
-        ticker = "$" + "".join(letters)
-        return ticker, ticker
-    parts = (random_source.choice(options) for options in (_STARTS, _MIDDLES, _ENDS, _TAILS))
-    name = "".join(parts)
-    return name, name
+        return ("$" + "".join(letters),) * 2
+    return ("".join(random_source.choice(options) for options in (_STARTS, _MIDDLES, _ENDS, _TAILS)),) * 2

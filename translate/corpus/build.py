@@ -1,7 +1,7 @@
-"""The corpus of a translation model: pairs of sentences in two languages, read, sieved, weighed and augmented.
+"""Build the corpus of a translation model from pairs of sentences: filter, cap, hold out, augment, repeat.
 
-What goes in and what does not is a function of the texts and a seed alone: every choice is drawn from a hash of the
-pair, so neither the order of the files nor another pair's presence moves it.
+Every choice is drawn from a hash of the pair and a seed, so it depends neither on the order of the files nor on other
+pairs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, islice
 
 from translate.corpus.augment import augment
 from translate.corpus.filters import sieve
@@ -22,11 +23,11 @@ __all__ = ["Corpus", "CorpusSettings", "build_corpus"]
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that is ready to be learnt.
+    """A corpus to train on.
 
     Attributes:
         train: plain and augmented pairs, repeats included, in a fixed order.
-        dev: plain pairs that no training pair equals.
+        dev: plain pairs that share no side with a training pair.
         read: pairs read, by source.
         dropped: pairs dropped, by source and then by reason.
         kept: training pairs by source and kind, repeats counted.
@@ -45,13 +46,13 @@ def build_corpus(
     held_out: frozenset[str] = frozenset(),
     aligner: Aligner | None = None,
 ) -> Corpus:
-    """Sieve, cap, hold dev pairs out, augment and repeat.
+    """Build a corpus.
 
     Args:
         pairs: of all sources, in any order.
         settings: what to keep and to make.
         held_out: likenesses of evaluation sentences (`read_held_out`); no pair with one of them is kept, or made.
-        aligner: links the words of the pairs where ``settings.aligned`` is above 0.
+        aligner: links the words of the pairs, if ``settings.aligned`` is above 0.
 
     Raises:
         CorpusError: nothing is left, or aligned phrases are wanted without an aligner.
@@ -66,7 +67,7 @@ def build_corpus(
     forbidden = held_out | _sides(dev)
     train = []
     for new in (new for pair in learnt for new in augment(pair, settings)):
-        if _sides([new]) & forbidden:  # another clock time may be that of an evaluation sentence
+        if _sides([new]) & forbidden:  # such as another clock time, which may be that of an evaluation sentence
             dropped.setdefault(new.source, Counter())["evaluation"] += 1
         else:
             train += [new] * settings.repeats.get(new.source, 1)
@@ -82,20 +83,16 @@ def build_corpus(
 
 def _capped(pairs: Sequence[Pair], settings: CorpusSettings) -> list[Pair]:
     """Keep, of each capped source, sentences before fragments, and among equals what the seed draws."""
-    ranked: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        ranked.setdefault(pair.source, []).append(pair)
-    out = []
-    for source in sorted(ranked):
-        order = sorted(
-            ranked[source], key=lambda p: (not is_sentence(p.src), draw(p, "cap", settings.seed), p.src, p.tgt)
-        )
-        out += order[: settings.caps.get(source, len(order))]
-    return out
+
+    def rank(pair: Pair) -> tuple[object, ...]:
+        return pair.source, not is_sentence(pair.src), draw(pair, "cap", settings.seed), pair.src, pair.tgt
+
+    sources = groupby(sorted(pairs, key=rank), key=lambda pair: pair.source)
+    return [pair for source, ranked in sources for pair in islice(ranked, settings.caps.get(source))]
 
 
 def _split(pairs: Sequence[Pair], settings: CorpusSettings) -> tuple[list[Pair], list[Pair]]:
-    """Return dev pairs, an equal draw from all kept, and the rest without any that shares a side with them."""
+    """Draw dev pairs from all, and return them and the rest without pairs that share a side with them."""
     order = sorted(pairs, key=lambda p: (draw(p, "dev", settings.seed), p.src, p.tgt))
     count = min(settings.dev, len(order) // 10)
     dev = [replace(pair, spans=(), marked=None) for pair in order[:count]]

@@ -1,7 +1,6 @@
-"""Pairs with other clock times: a corpus of utterances has a few hundred, and a small model guesses the hour.
+"""Augmentation with other clock times: utterances have few of them, and a small model guesses the hour.
 
-A time that both sides of a pair say is replaced by another, in words as people say it, and written for each language
-from the same minute of the day.
+A time that both sides of a pair say in words is replaced by another, written for each language from the same minute.
 """
 
 from __future__ import annotations
@@ -41,16 +40,14 @@ class _Clock(NamedTuple):
 
 
 def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
-    """Yield a pair with other times where each side says one, and both the same; every second with spans marked.
+    """Yield a pair with other times where both sides say the same one; every second with its annotated spans marked.
 
-    Nothing is yielded for languages without a way of saying times here.
+    Nothing is yielded for a language pair that is not in ``WAYS``.
     """
-    ways = _WAYS.get((base_code(settings.src), base_code(settings.tgt)))
-    if ways is None:
-        return
+    ways = WAYS.get((base_code(settings.src), base_code(settings.tgt)), ())
     for number in range(settings.clocks):
         texts = pair.marked if pair.marked and number % 2 else (pair.src, pair.tgt)
-        found = _clocks(texts, settings)
+        found = _clocks(texts, settings) if ways else None
         if found is None:
             return
         # drawn from the pair, for the same corpus in every run
@@ -63,7 +60,7 @@ def other_clocks(pair: Pair, settings: CorpusSettings) -> Iterator[Pair]:
 
 
 def _clocks(texts: tuple[str, str], settings: CorpusSettings) -> tuple[Mention, Mention] | None:
-    """Return the one time of each text if both are the same, and none is said in digits or by a name ("noon")."""
+    """Return the one time of each text if both are the same and in words, not in digits or by a name ("noon")."""
     both = [
         [m for m in read_values(text, lang) if m.kind == "clock"]
         for text, lang in zip(texts, (settings.src, settings.tgt), strict=True)
@@ -122,7 +119,7 @@ _PARTS = (
 )
 """Swedish parts of the day, by the hour that ends each; noon is "tolv på dagen"."""
 
-_WAYS: Mapping[tuple[str, str], tuple[Callable[[_Clock], tuple[str, str]], ...]] = {
+WAYS: Mapping[tuple[str, str], tuple[Callable[[_Clock], tuple[str, str]], ...]] = {
     ("en", "sv"): (_half_of_day, _half_of_day, _with_clock, _with_clock, _of_24, _relative)
 }
 """Ways of saying a time in two languages; one that stands twice is drawn twice as often."""

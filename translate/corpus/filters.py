@@ -1,6 +1,6 @@
-"""Why a pair of sentences is not learnt: rules with names, each pair counted under the first that holds.
+"""Corpus filters: rules with names that drop pairs of sentences, each counted under the first rule that holds.
 
-They are cheap tests of characters and common words, no model: a quarter of a million pairs take seconds.
+They test characters and common words only: a quarter of a million pairs take seconds.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from translate.langcodes import lookup
 __all__ = ["FILTERS", "RULES", "Sieved", "reason", "sieve"]
 
 FILTERS = "filters.v3"
-"""Changes whenever a rule does; kept in the manifest of a corpus."""
+"""Version of the rules, kept in the manifest of a corpus."""
 
 LONGEST = 600
 """Most characters of a side: about 150 tokens; longer ones are lists and boilerplate."""
-
 LETTERS = 0.6
 """Smallest share of letters among the characters that are no spaces."""
-
 WIDE = 3
-"""Characters of an alphabet that a wide one counts as: English news are about three times as long as Chinese ones."""
+"""Letters that a wide character counts as: English news are about three times as long as Chinese ones."""
 
 _PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*[\d.*]*(?:hh|h|ll|l|q|L|j|z|t)?[A-Za-z%]|%\d|%\(\w+\)|%[<>]|[{}]|\$\w*[({]|\$[A-Z_]{2,}\b\$?"
@@ -57,7 +55,7 @@ COMMON: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Sieved:
-    """What went through the sieve, and what did not with the reasons."""
+    """The pairs that were kept, and those that were refused with the reasons."""
 
     kept: list[Pair]
     refused: list[tuple[Pair, str]]
@@ -97,11 +95,8 @@ def _long(pair: Pair, _src: str, _tgt: str) -> bool:
 
 def _letters(pair: Pair, _src: str, _tgt: str) -> bool:
     """Mostly numbers, signs or paths; a vowel sign is a letter."""
-    for text in (pair.src, pair.tgt):
-        solid = "".join(text.split())
-        if sum(char.isalpha() or is_combining(char) for char in solid) < LETTERS * len(solid):
-            return True
-    return False
+    sides = ["".join(text.split()) for text in (pair.src, pair.tgt)]
+    return any(sum(char.isalpha() or is_combining(char) for char in one) < LETTERS * len(one) for one in sides)
 
 
 def _ratio(pair: Pair, _src: str, _tgt: str) -> bool:
@@ -154,7 +149,6 @@ RULES: Mapping[str, Rule] = {
     "language": _language,
     "localised": _localised,
 }
-"""The rules in their order."""
 
 
 def reason(pair: Pair, src: str, tgt: str) -> str | None:
@@ -167,15 +161,10 @@ def reason(pair: Pair, src: str, tgt: str) -> str | None:
 
 
 def sieve(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str] = frozenset()) -> Sieved:
-    """Drop what a rule drops, then evaluation sentences, then doubles.
+    """Refuse what a rule drops, then pairs with a held-out sentence, then duplicates.
 
-    Of doubles the first in text order of their source names is kept, whatever order the pairs come in.
-
-    Args:
-        pairs: in any order.
-        src: source language.
-        tgt: target language.
-        held_out: likenesses of sentences that must not be learnt, of either side.
+    Of duplicates the first by source name is kept, whatever order the pairs come in. ``held_out`` has likenesses
+    (`pairs.likeness`) of either language.
     """
     everything = sorted(pairs, key=lambda p: (p.source, p.src, p.tgt))
     judged = list(_judged(everything, src, tgt, held_out))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,31 +15,23 @@ from translate.corpus.filters import FILTERS
 from translate.corpus.pairs import CorpusError, Pair
 from translate.corpus.settings import CorpusSettings
 
-__all__ = ["read_corpus", "read_manifest", "write_corpus", "write_pairs"]
+__all__ = ["corpus_files", "pairs_text", "read_corpus", "read_manifest"]
 
 MANIFEST = "manifest.json"
 PARTS = ("train", "dev")
 
 
-def write_corpus(folder: Path, corpus: Corpus, settings: CorpusSettings, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Write a corpus; the manifest last, so a folder with one is whole.
+def corpus_files(corpus: Corpus, settings: CorpusSettings, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of a corpus's files by name, the manifest last.
 
-    Args:
-        folder: made if it is not there.
-        corpus: what to write.
-        settings: how it was made.
-        inputs: sha256 of every file it was made from, by name.
-
-    Returns:
-        The manifest.
+    ``inputs`` has the sha256 of every file that the corpus was made from, by name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    hashes = {part: write_pairs(folder / f"{part}.jsonl", getattr(corpus, part)) for part in PARTS}
+    pairs = {part: getattr(corpus, part) for part in PARTS}
+    files = {f"{part}.jsonl": pairs_text(found) for part, found in pairs.items()}
     manifest = {
         "langpair": f"{settings.src}-{settings.tgt}",
-        "pairs": {part: len(getattr(corpus, part)) for part in PARTS},
-        "sha256": hashes,
+        "pairs": {part: len(found) for part, found in pairs.items()},
+        "sha256": {part: hashlib.sha256(files[f"{part}.jsonl"].encode()).hexdigest() for part in PARTS},
         "read": dict(sorted(corpus.read.items())),
         "dropped": {name: dict(sorted(n.items())) for name, n in sorted(corpus.dropped.items())},
         "train_by_source_and_kind": {name: dict(sorted(n.items())) for name, n in sorted(corpus.kept.items())},
@@ -50,20 +40,17 @@ def write_corpus(folder: Path, corpus: Corpus, settings: CorpusSettings, inputs:
         "settings": asdict(settings),
         "inputs": dict(sorted(inputs.items())),
     }
-    _write(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
-    return manifest
+    return {**files, MANIFEST: json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"}
 
 
-def write_pairs(path: Path, pairs: Iterable[Pair]) -> str:
-    """Write pairs as JSON lines, all or nothing; return the file's sha256."""
+def pairs_text(pairs: Iterable[Pair]) -> str:
+    """Return pairs as JSON lines."""
     fields = ({"src": p.src, "tgt": p.tgt, "source": p.source, "kind": p.kind} for p in pairs)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in fields)
-    _write(path, text)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in fields)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what is known of a corpus.
+    """Read the manifest of a corpus.
 
     Raises:
         CorpusError: the folder holds none, or one that was not finished.
@@ -92,17 +79,3 @@ def read_corpus(folder: Path, part: str = "train") -> list[Pair]:
     if hashlib.sha256(data).hexdigest() != wanted:
         raise CorpusError(f"{path} is not the file that its manifest tells of; make the corpus again")
     return [Pair(**json.loads(line)) for line in data.splitlines()]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; as `promptbank.files.write_atomically`, which this room may not import."""
-    if path.exists() and not path.is_file():  # a device or a pipe, such as /dev/stdout
-        path.write_text(text, encoding="utf-8")
-        return
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        temporary = Path(folder, path.name)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)

@@ -20,7 +20,17 @@ from translate.errors import TranslateError
 from translate.records.markers import MOST_MARKED, numbered
 from translate.records.record import tidy_text
 
-__all__ = ["CorpusError", "Pair", "draw", "is_combining", "is_sentence", "likeness", "read_held_out", "read_pairs"]
+__all__ = [
+    "CorpusError",
+    "Pair",
+    "draw",
+    "is_combining",
+    "is_sentence",
+    "likeness",
+    "read_held_out",
+    "read_pairs",
+    "spoken_text",
+]
 
 MOST_FAULTS = 20
 _SHORT = "a pair needs two texts, in columns or in {!r} and {!r}"
@@ -36,13 +46,13 @@ class Pair:
     """A sentence in two languages.
 
     Attributes:
-        src: in the source language, NFC, white space made single spaces.
+        src: in the source language, NFC, with single spaces.
         tgt: its translation.
         source: where it comes from, such as "tatoeba"; caps and counts are by source.
         kind: "plain", or the augmentation that made it.
-        spans: (type, source value, target value) of spans that translate each other, where the source says which.
-        marked: both texts with these between marks, numbered by the source's order.
-        links: which words translate each other, as numbers of space-separated words, where they were aligned.
+        spans: (type, source value, target value) of annotated spans that translate each other.
+        marked: both texts with these between marks, numbered in the order of the source.
+        links: numbers of the space-separated words that translate each other, where they were aligned.
     """
 
     src: str
@@ -60,11 +70,7 @@ def read_pairs(path: Path, src: str, tgt: str, *, source: str = "") -> Iterator[
     JSON lines have a field for each language code, and may have ``source`` and, where spans are annotated as
     ``[type : value]``, ``<code>_annot`` for both.
 
-    Args:
-        path: of the file.
-        src: language code of the source text.
-        tgt: language code of the translation.
-        source: name of the source for pairs that do not say theirs; the file's name up to its first dot if empty.
+    ``source`` names the source of pairs that do not name theirs; the file's name up to its first dot if empty.
 
     Raises:
         CorpusError: the file cannot be read, or lines of it are no pairs: the first twenty, and how many more.
@@ -87,13 +93,13 @@ def read_pairs(path: Path, src: str, tgt: str, *, source: str = "") -> Iterator[
 
 
 def read_held_out(paths: Sequence[Path], src: str, tgt: str) -> frozenset[str]:
-    """Return the likenesses of all sentences, of both languages, in files of evaluation pairs."""
+    """Return the likenesses of all sentences of both languages in files of evaluation pairs."""
     pairs = (pair for path in paths for pair in read_pairs(path, src, tgt))
     return frozenset(likeness(text) for pair in pairs for text in (pair.src, pair.tgt))
 
 
 def likeness(text: str) -> str:
-    """Return what two texts share that differ in case, punctuation and spaces alone.
+    """Return a text without case, punctuation and spaces, to compare it with others.
 
     Vowel signs and other combining marks stay: without them "दिन" (day) and "दान" (gift) would be alike.
 
@@ -110,13 +116,13 @@ def is_combining(char: str) -> bool:
 
 
 def draw(pair: Pair, purpose: str, seed: int) -> float:
-    """Return a number from 0 to 1 that depends on the pair, the purpose and the seed alone."""
+    """Return a pseudo-random number from 0 to 1 that depends on the pair, the purpose and the seed alone."""
     digest = hashlib.sha256(f"{seed}\0{purpose}\0{pair.src}\0{pair.tgt}".encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
 def is_sentence(text: str) -> bool:
-    """Say whether a text looks like a sentence and not like a label: four words, a capital, a full stop.
+    """Say whether a text looks like a sentence: four words, a capital, a full stop.
 
     >>> [is_sentence("Close the current window."), is_sentence("Close window")]
     [True, False]
@@ -124,9 +130,18 @@ def is_sentence(text: str) -> bool:
     return len(text.split()) >= 4 and text[:1].isupper() and text.endswith((".", "!", "?"))
 
 
+def spoken_text(text: str) -> str:
+    """Return a sentence as an assistant is told it: in lower case, without commas and the final sign.
+
+    >>> spoken_text("Well, wake me on Friday.")
+    'well wake me on friday'
+    """
+    return re.sub(r"(?<=\w),(?= )", "", re.sub(r"\s*[.!?…]+$", "", text)).lower() or text
+
+
 @lru_cache(1 << 12)
 def _marks_of(run: str) -> str:
-    """Return the combining marks among characters that are neither letters nor digits, no variation selectors."""
+    """Return the combining marks among other signs, without variation selectors."""
     return "".join(char for char in run if is_combining(char) and not "\ufe00" <= char <= "\ufe0f")
 
 
@@ -140,7 +155,7 @@ def _tsv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:
 
 
 def _json_rows(lines: Iterable[str], src: str, tgt: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield each line's number and its texts, none where it lacks one, or why it cannot be read."""
+    """Yield each line's number with its texts (none if it lacks one) or the reason why it cannot be read."""
     keys = (src, tgt, "source", f"{src}_annot", f"{tgt}_annot")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -158,9 +173,9 @@ def _pair(row: Sequence[str], stem: str) -> Pair:
     src, tgt, source, src_annotated, tgt_annotated = [*row, "", "", ""][:5]
     spans = _spans(src_annotated, tgt_annotated)
     numbers = {kind: number for number, (kind, _, _) in enumerate(spans)}
-    marked = (
-        (_marked(src_annotated, numbers), _marked(tgt_annotated, numbers)) if 0 < len(spans) <= MOST_MARKED else None
-    )
+    marked = None
+    if 0 < len(spans) <= MOST_MARKED:
+        marked = _marked(src_annotated, numbers), _marked(tgt_annotated, numbers)
     return Pair(tidy_text(src), tidy_text(tgt), source or stem, spans=spans, marked=marked)
 
 

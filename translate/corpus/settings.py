@@ -9,6 +9,8 @@ from translate.corpus.pairs import CorpusError
 
 __all__ = ["CorpusSettings"]
 
+SHARES = ("title", "spoken", "entity", "marker", "values", "aligned", "marks_spoken")
+
 
 @dataclass(frozen=True)
 class CorpusSettings:
@@ -21,18 +23,16 @@ class CorpusSettings:
         src: language of the source texts.
         tgt: language of the translations.
         caps: most pairs of a source, after sieving.
-        repeats: how often a source's pairs are seen, 1 unless given.
-        title: share of the sentences that also come as headlines, the source in Title Case.
-        spoken: share of the sentences that also come in lower case without punctuation, as an assistant is told them;
-            for translators that have no such texts to learn from.
-        entity: share of the pairs with a name or number verbatim on both sides that also come with another one.
-        marker: share of the pairs with known spans that also come with these between marks; a quarter of it for
-            pairs where a word is the same on both sides.
-        values: share of the pairs that say a number, time, date or amount in different words that also come with
-            marks around these.
-        aligned: share of the pairs that also come with marks around aligned phrases; needs an aligner.
-        marks_spoken: share of the pairs marked so that are put in lower case, as an assistant is told them.
-        clocks: how many pairs with other times are made of one where both sides say the same clock time in words.
+        repeats: copies of a source's pairs, 1 unless given.
+        title: share of sentences that also come as headlines, the source in Title Case.
+        spoken: share of sentences that also come as an assistant is told them, see `pairs.spoken_text`.
+        entity: share of pairs with a name or number that is the same on both sides that also come with another one.
+        marker: share of pairs with annotated spans that also come with these marked; a quarter of it for pairs with a
+            word that is the same on both sides.
+        values: share of pairs with a value in different words that also come with it marked.
+        aligned: share of pairs that also come with aligned phrases marked; needs an aligner.
+        marks_spoken: share of the pairs with marked values or phrases that are `spoken` too.
+        clocks: pairs with other times that are made of each pair with a clock time in words.
         dev: pairs kept out of training for the loss on dev.
         seed: of every draw.
     """
@@ -53,23 +53,12 @@ class CorpusSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        shares = {
-            "title": self.title,
-            "spoken": self.spoken,
-            "entity": self.entity,
-            "marker": self.marker,
-            "values": self.values,
-            "aligned": self.aligned,
-            "marks_spoken": self.marks_spoken,
-        }
-        faults = [
-            f"{name} is {value}; it is a share from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1
-        ]
+        shares = {name: getattr(self, name) for name in SHARES}
+        faults = [f"{name} is {n}; it is a share from 0 to 1" for name, n in shares.items() if not 0 <= n <= 1]
         faults += [f"the cap of {name} is {n}; it is at least 0" for name, n in self.caps.items() if n < 0]
         faults += [f"the repeat of {name} is {n}; it is at least 1" for name, n in self.repeats.items() if n < 1]
-        faults += [
-            f"{name} is {n}; it is at least 0" for name, n in (("clocks", self.clocks), ("dev", self.dev)) if n < 0
-        ]
+        counts = {"clocks": self.clocks, "dev": self.dev}
+        faults += [f"{name} is {n}; it is at least 0" for name, n in counts.items() if n < 0]
         if self.src == self.tgt:
             faults.append(f"src and tgt are both {self.src!r}; they must differ")
         if faults:
