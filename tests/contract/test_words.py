@@ -13,10 +13,10 @@ ROOMS = ("promptbank", "store", "tasks", "translate")
 GLOSSARY = ROOT / "docs" / "glossary.md"
 
 PLAIN = """
-align all ambiguous body busy by classification conflict copy data dense dict disk earlier eval fetch fixed flagged found
-frozen full greedy input invalid large long mismatch mt new nmt no not online other over packed paired plain pulled
-ready recorded remembered rendered rewritten sampled shipped source spec storage stored too train translate unavailable unknown
-unreachable unusable
+align all ambiguous body busy by classification conflict copy data dense dict disk earlier eval fetch fixed flagged
+found frozen full greedy input invalid large long mismatch mt new nmt no not online other over packed paired plain
+pulled ready recorded remembered rendered rewritten run sampled shipped silent source spec storage stored too train
+translate unavailable unknown unreachable unusable
 """
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
