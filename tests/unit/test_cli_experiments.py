@@ -143,7 +143,7 @@ def test_few_rows_are_drawn(promptbank: Promptbank) -> None:
     more = lines(promptbank("tasks", "sample", *TASK, "--per-class", "4", "--seed", "7").stdout)
     assert {row["id"] for row in rows} < {row["id"] for row in more}
     assert len(lines(promptbank("tasks", "sample", *TASK, "--fraction", "0.5").stdout)) == 8
-    assert "label 'negative' has 8 rows" in error(promptbank("tasks", "sample", *TASK, "--per-class", "9"))
+    assert "label 'negative' has 8 examples" in error(promptbank("tasks", "sample", *TASK, "--per-class", "9"))
     assert promptbank("tasks", "sample", *TASK).exit_code == 2
 
 
