@@ -1,4 +1,4 @@
-"""``promptbank mt``."""
+"""``promptbank mt``: translation engines, how good they are, and training one of one's own."""
 
 from __future__ import annotations
 
@@ -7,100 +7,98 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli import mt_sets
+from promptbank.bank.session import Bank
+from promptbank.cli import corpus as corpora
+from promptbank.cli import labels
 from promptbank.cli.command import Command, Context, Json
+from promptbank.cli.output import print_done, print_json, print_table, say
+from promptbank.cli.translate import Beam, Src, Tgt
 
 app = typer.Typer(help="Translation: engines and models, labels, review.", no_args_is_help=True)
-corpus = typer.Typer(help="The pairs of sentences they learn from.", no_args_is_help=True)
-app.add_typer(corpus, name="corpus")
-mt_sets.register(app)
+app.add_typer(corpora.app, name="corpus")
+app.add_typer(labels.app, name="labels")
+app.add_typer(labels.review, name="review")
 
-Pair = Annotated[str, typer.Option("--langpair", help="Source and target language.")]
-Files = Annotated[
-    list[str], typer.Option("--data", help="Pairs, TSV or JSONL, gzip too; FILE or source=FILE. Repeatable.")
-]
-HeldOut = Annotated[
-    list[Path] | None, typer.Option("--held-out", help="Evaluation pairs; none of their sentences is kept. Repeatable.")
-]
+STOPPED = 130
+"""Exit code of a training that was told to stop, as after Ctrl-C."""
+
 Sets = Annotated[list[Path] | None, typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")]
 
 
-@corpus.command("build", cls=Command)
-def build(
+@app.command("engines", cls=Command)
+def engines(ctx: Context, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
+    """List the engines that this machine has for a pair; the first available one is what --engine auto takes.
+
+    Example: promptbank mt engines --src en --tgt sv
+    """
+    from promptbank.mt.engines.provider import EngineRequest
+    from promptbank.mt.engines.providers import offers
+
+    found = offers(EngineRequest(src, tgt, None, ctx.settings))
+    auto = next((offer for offer in found if offer.available), None)
+    rows = (
+        {
+            "engine": offer.engine,
+            "kind": offer.kind,
+            "available": "yes" if offer.available else "no",
+            "auto": "*" if offer is auto else "",
+            "why": offer.why,
+        }
+        for offer in found
+    )
+    print_table(rows, as_json=json)
+
+
+@app.command("score", cls=Command)
+def score(
     ctx: Context,
-    data: Files,
-    held_out: HeldOut = None,
-    langpair: Pair = "en-sv",
-    name: Annotated[str | None, typer.Option(help="Name below <home>/mt; the language pair if absent.")] = None,
-    cap: Annotated[
-        list[str] | None, typer.Option(help="source=N: most pairs of a source. Repeatable. Default: catalogs=30000.")
+    sets: Annotated[list[Path], typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")],
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    engine: Annotated[
+        list[str] | None, typer.Option(help="As for translate; repeatable, compared with the first. Default: auto.")
     ] = None,
-    repeat: Annotated[
-        list[str] | None, typer.Option(help="source=N: how often its pairs are seen. Repeatable. Default: tatoeba=2.")
-    ] = None,
-    title: Annotated[float, typer.Option(help="Share of sentences that also come as headlines.")] = 0.06,
-    spoken: Annotated[
-        float, typer.Option(help="Share of sentences that also come in lower case without punctuation.")
-    ] = 0.0,
-    entity: Annotated[float, typer.Option(help="Share of pairs that also come with another name or number.")] = 0.3,
-    marker: Annotated[float, typer.Option(help="Share of pairs that also come with marks around spans.")] = 0.4,
-    values: Annotated[
-        float, typer.Option(help="Share of pairs with differing values that also come with marks around them.")
-    ] = 0.4,
-    aligned: Annotated[
-        float, typer.Option(help="Share of pairs that also come with marks around aligned phrases (extra align).")
-    ] = 0.0,
-    clocks: Annotated[int, typer.Option(help="Pairs with other times made of one with a clock time in words.")] = 6,
-    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    beam: Beam = None,
+    rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many of each set.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the translations and a report.")] = None,
     json: Json = False,
 ) -> None:
-    """Read, sieve, cap and augment pairs into <home>/mt/<name>/corpus, with a manifest that counts them.
+    """Score engines on evaluation sets: chrF2 and BLEU with signatures, 95 % intervals, paired bootstrap.
 
-    Example: promptbank mt corpus build --data en-sv.tsv.gz --data massive=train.jsonl --held-out dev.tsv
+    What an engine has translated once is not translated again.
+
+    Example: promptbank mt score --engine apertium --engine copy --tgt gl --set flores-dev.en-gl.tsv
     """
-    from promptbank.cli import corpora
+    from promptbank.cli.progress import counting
+    from promptbank.mt.score import score_engines
+    from promptbank.mt.translation import TranslationRequest
 
-    augment = {
-        "title": title, "spoken": spoken, "entity": entity, "marker": marker, "clocks": clocks,
-        "values": values, "aligned": aligned,
-    }  # fmt: skip
-    asked = corpora.CorpusAsked(langpair, data, held_out or [], cap, repeat, augment, seed)
-    corpora.build(ctx.settings, asked, name, as_json=json)
-
-
-@corpus.command("filter", cls=Command)
-def filter_(
-    _ctx: Context,
-    data: Files,
-    held_out: HeldOut = None,
-    langpair: Pair = "en-sv",
-    dropped: Annotated[Path | None, typer.Option(help="Write the dropped pairs here, with their reasons.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the kept pairs here.")] = None,
-    json: Json = False,
-) -> None:
-    """Say how many pairs of each source are dropped and why; build nothing.
-
-    Example: promptbank mt corpus filter --data en-sv.tsv.gz --dropped dropped.jsonl
-    """
-    from promptbank.cli import corpora
-
-    asked = corpora.CorpusAsked(langpair, data, held_out or [])
-    corpora.sift(asked, out, dropped, as_json=json)
+    request = TranslationRequest(src, tgt, beam=beam)
+    with Bank(ctx.settings, say) as bank, counting() as show:
+        scores = score_engines(bank, request, engine or ["auto"], sets, rows=rows, out=out, show=show)
+    plain = [{key: round(v, 2) if isinstance(v, float) else v for key, v in s.as_dict().items()} for s in scores]
+    columns = ("set", "engine", "metric", "rows", "score", "low", "high", "p", "signature")
+    lines = ({"set": row.pop("set_name"), **row, "p": s.p} for row, s in zip(plain, scores, strict=True))
+    print_table(lines, columns, as_json=json)
 
 
-@corpus.command("stats", cls=Command)
-def stats(
+@app.command("status", cls=Command)
+def status(
     ctx: Context,
-    name: Annotated[str, typer.Argument(help="Name below <home>/mt, or a folder.")] = "en-sv",
+    out: Annotated[Path | None, typer.Argument(help="Folder of a translation that is under way.")] = None,
     json: Json = False,
 ) -> None:
-    """Print what is known of a corpus: pairs by source and kind, dropped by reason.
+    """Say how far a translation is, or what the memory holds.
 
-    Example: promptbank mt corpus stats en-sv
+    Example: promptbank mt status translated/sv
     """
-    from promptbank.cli import corpora
+    from promptbank.mt.status import read_status
 
-    corpora.corpus_stats(ctx.settings, name, as_json=json)
+    if out is not None:
+        print_json(read_status(out))
+        return
+    with Bank(ctx.settings) as bank:
+        print_table(map(vars, bank.store.segments.engines()), as_json=json)
 
 
 @app.command("train", cls=Command)
@@ -154,16 +152,23 @@ def train(
 
     Example: promptbank mt train --arch backbone --method full --corpus en-sv --steps 4000 --threads 1
     """
-    from promptbank.cli import translators
+    from promptbank.cli.progress import TranslatorProgress
+    from promptbank.mt import training
+    from promptbank.mt.marian.signals import stop_on_signal
 
     options = {
         "steps": steps, "tokens": tokens, "accumulate": accumulate, "lr": lr, "warmup": warmup, "schedule": schedule,
         "average": average, "every": every, "eval_rows": eval_rows, "checkpoint_minutes": checkpoint_minutes,
-        "sample": sample, "dtype": dtype, "seed": seed, "device": device,
+        "sample": sample, "dtype": dtype, "seed": seed,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
-    asked = translators.TrainAsked(arch, method, rank, corpus, out, start, snapshot, sets or [], given)
-    translators.train(ctx.settings, asked)
+    request = training.TranslatorRequest(arch, corpus, method, rank, device, out, start, snapshot, sets or (), given)
+    with stop_on_signal() as should_stop, TranslatorProgress() as progress:
+        folder = training.train(ctx.settings, request, progress=progress, should_stop=should_stop, say=say)
+    if folder is None:
+        say("stopped, and saved; the same command goes on from here")
+        raise typer.Exit(STOPPED)
+    say(f"translator: {folder}")
 
 
 @app.command("pack", cls=Command)
@@ -188,6 +193,13 @@ def pack(
 
     Example: promptbank mt pack --engine en-sv-full --megabytes 20
     """
-    from promptbank.cli import translators
+    from promptbank.mt import training
 
-    translators.pack(ctx.settings, engine, out, round(1e6 * megabytes), coding, rank, corpus, as_json=json)
+    if rank is not None:
+        folder = training.start_low_rank(ctx.settings, engine, out, rank=rank, say=say)
+        say(f"start of a low-rank training: {folder}")
+        return
+    limit = round(1e6 * megabytes)
+    done = training.pack(ctx.settings, engine, out, max_bytes=limit, coding=coding, corpus=corpus, say=say)
+    told = f"{done.folder}: {done.total_bytes} bytes, {done.kept:.1%} of the change's energy; score it with `mt score`"
+    print_done(told, {"folder": str(done.folder), "bytes": done.total_bytes, "kept": done.kept}, as_json=json)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -21,15 +22,23 @@ from rich.progress import (
 )
 
 from promptbank.cli.output import say
-from promptbank.training.progress import EpochReport, StepReport
 
-__all__ = ["ComparisonProgress", "TrainingProgress", "bar", "counting"]
+if TYPE_CHECKING:
+    from promptbank.mt.translator.curve import Evaluation
+    from promptbank.mt.translator.plan import MtStep
+    from promptbank.training.progress import EpochReport, StepReport
+
+__all__ = ["ComparisonProgress", "TrainingProgress", "TranslatorProgress", "counting"]
 
 LINE_SECONDS = 30.0
 """Between two lines of progress where no terminal shows a bar."""
 
 
-def bar() -> Progress:
+LOG_STEPS = 20
+"""Steps of a translator's training from one line to the next, and over which speed and loss are averaged."""
+
+
+def _bar() -> Progress:
     """Return a progress bar on stderr."""
     return Progress(
         TextColumn("{task.description}"),
@@ -46,7 +55,7 @@ def bar() -> Progress:
 def counting() -> Iterator[Callable[[int, int, str], None]]:
     """Show how much of how much is done, and what: a bar on a terminal, a line every half minute elsewhere."""
     told = time.monotonic()
-    with bar() if sys.stderr.isatty() else nullcontext() as shown:
+    with _bar() if sys.stderr.isatty() else nullcontext() as shown:
         line = shown.add_task("", total=None) if shown else None
 
         def show(done: int, total: int, what: str) -> None:
@@ -61,21 +70,23 @@ def counting() -> Iterator[Callable[[int, int, str], None]]:
 
 
 class _Drawn:
-    """A bar that is drawn inside a ``with`` block, and lines above it."""
+    """A bar that is drawn inside a ``with`` block on a terminal, and lines above it."""
 
     def __init__(self) -> None:
-        self._progress = bar()
+        self._progress, self._is_shown = _bar(), sys.stderr.isatty()
 
     def __enter__(self) -> Self:
-        """Start drawing."""
-        self._progress.start()
+        """Start drawing, if there is a terminal to draw on."""
+        if self._is_shown:
+            self._progress.start()
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Stop drawing."""
-        self._progress.stop()
+        if self._is_shown:  # elsewhere it would print an empty line
+            self._progress.stop()
 
     def _print(self, text: str) -> None:
         self._progress.console.print(text, highlight=False, soft_wrap=True)
@@ -152,3 +163,31 @@ class ComparisonProgress(_Drawn):
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
         self._print_epoch(report, self._run)
+
+
+class TranslatorProgress(_Drawn):
+    """Tells of the training of a translator: a bar on a terminal, a line every 20 steps in a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recent: deque[MtStep] = deque(maxlen=LOG_STEPS)
+        self._line = self._progress.add_task("training")
+
+    def on_step(self, report: MtStep) -> None:
+        """Tell of the last steps: loss, seconds a step, tokens a second, time left."""
+        self._recent.append(report)
+        count, taken = len(self._recent), sum(step.seconds for step in self._recent)
+        loss, tokens = (sum(step.loss for step in self._recent) / count, sum(step.tokens for step in self._recent))
+        said = f"loss {loss:.3f}, {taken / count:.2f} s a step, {tokens / taken:.0f} tokens/s"
+        if self._is_shown:
+            self._progress.update(self._line, completed=report.step, total=report.steps, description=said)
+        elif report.step % LOG_STEPS == 0:
+            left = (report.steps - report.step) * taken / count / 3600
+            say(f"step {report.step}/{report.steps}: {said}, lr {report.lr:.1e}, {left:.1f} h left")
+
+    def on_evaluation(self, evaluation: Evaluation) -> None:
+        """Tell of an evaluation."""
+        scores = "".join(f", {name} chrF2 {value:.1f}" for name, value in evaluation.chrf2.items())
+        dev = "" if evaluation.dev_loss is None else f", dev loss {evaluation.dev_loss:.3f}"
+        averaged = " (averaged weights)" if evaluation.averaged else ""
+        say(f"after {evaluation.step} steps{averaged}: {evaluation.tokens} tokens{dev}{scores}")

@@ -1,13 +1,26 @@
-"""``promptbank translate``."""
+"""``promptbank translate``: labelled sets or plain text into another language."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptbank.bank.session import Bank
 from promptbank.cli.command import Command, Context, Data, Json
+from promptbank.cli.output import print_json, print_table, say
+from promptbank.errors import InputError
+
+if TYPE_CHECKING:
+    from promptbank.mt.translate_set import TranslatedSet
+    from promptbank.mt.translation import TranslationRequest
+
+PLAIN = ("src", "tgt", "engine", "beam", "characters", "lines")
+"""Options that plain text takes too."""
 
 Src = Annotated[str, typer.Option("--src", help="Source language.")]
 Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
@@ -33,7 +46,7 @@ Fallback = Annotated[
         "own greedy search where it has a beam, none is none."
     ),
 ]
-Others = Annotated[
+Compare = Annotated[
     list[str] | None, typer.Option("--compare", help="Further engine, only to compare with; repeatable.")
 ]
 Back = Annotated[str | None, typer.Option(help="Engine of the way back; its result is compared with the source.")]
@@ -73,7 +86,7 @@ def translate(
     engine: EngineName = "auto",
     beam: Beam = None,
     fallback: Fallback = "auto",
-    others: Others = None,
+    compare: Compare = None,
     back: Back = None,
     labels: Labels = None,
     names: Names = None,
@@ -93,31 +106,64 @@ def translate(
 
     Example: promptbank translate --src en --tgt sv
     """
-    from promptbank.cli import translating
+    from promptbank.cli.progress import counting
+    from promptbank.mt import translation as use_case
 
-    asked = translating.TranslateAsked(
-        src=src,
-        tgt=tgt,
-        engine=engine,
-        beam=beam,
+    request = use_case.TranslationRequest(src, tgt, engine, beam, data=data or (), out=out, task=task, card=card)
+    if characters is not None:
+        request = replace(request, characters=characters)
+    if lines is not None:
+        _refuse_row_options(ctx)
+        _translate_lines(ctx, request, lines)
+        return
+    request = replace(
+        request,
         fallback=fallback,
-        others=tuple(others or ()),
+        compare=compare or (),
         back=back,
-        task=task,
-        data=tuple(data or ()),
-        card=card,
         labels=labels,
         names=names,
         policy=policy,
-        only=only,
+        only=[status.strip() for status in only.split(",") if status.strip()],
         align=align,
-        references=tuple(references or ()),
-        characters=characters or translating.CHARACTERS,
+        references=references or (),
         report=report,
-        out=out,
-        as_json=json,
     )
-    if lines is not None:
-        translating.translate_lines(ctx.settings, asked, lines)
-    else:
-        translating.translate_sets(ctx.settings, asked)
+    with Bank(ctx.settings, say) as bank, counting() as show:
+        done, paths = use_case.translate(bank, request, show=show)
+    _print(done, paths, request.folder, as_json=json)
+
+
+def _refuse_row_options(ctx: Context) -> None:
+    """Make sure that nothing was asked for that only rows have."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params if name not in PLAIN}
+    given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    if given:
+        raise InputError(f"--lines translates plain text and takes none of {', '.join(given)}; leave them out")
+
+
+def _translate_lines(ctx: Context, request: TranslationRequest, path: Path) -> None:
+    """Translate plain text, a line each, to stdout; empty lines stay."""
+    from promptbank.cli.progress import counting
+    from promptbank.mt.translation import translate_texts
+
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
+    lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n") if text else []
+    with Bank(ctx.settings, say) as bank, counting() as show:
+        found = translate_texts(bank, request, [" ".join(line.split()) for line in lines], show=show)
+    sys.stdout.write("".join(f"{line}\n" for line in found))
+
+
+def _print(done: TranslatedSet, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    counts = done.counts()
+    if as_json:
+        print_json({"out": str(out), **counts, "files": [path.name for path in paths]})
+        return
+    print_table([counts], as_json=False)
+    say(f"{counts['written']} of {counts['rows']} rows written to {out}; look at review.csv and report.html there")
+    for card in done.made_cards:
+        task = f"{card.taskname}:{card.lang}"
+        say(f"{task} is a new card: train it with --card {out / 'cards.jsonl'}, or keep it with `tasks add`")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from promptbank.cli import build_app, mt_progress
+from promptbank.cli import build_app
 from promptbank.cli import progress as cli_progress
-from promptbank.cli.mt_progress import Rounds
+from promptbank.mt.status import TranslationStatus
 from promptbank.mt.translate_set import TranslatedSet, translate_sources
 from tasks import builtin_card
 from translate.inventory.file import dump_inventory, shipped_inventory
@@ -93,7 +93,7 @@ def test_lines_take_no_options_of_rows() -> None:
         "translate", "--lines", "-", "--out", "x", "--only", "ok", "--compare", "copy", "--json", stdin="a"
     )
     assert code == 1
-    assert "takes none of --others, --only, --out, --json" in err.replace("--compare", "--others")
+    assert "takes none of --out, --only, --compare, --json" in err
 
 
 def test_undecided_labels_are_proposed_once_and_then_a_person_s_file_counts(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_references_that_cannot_be_read_are_told_before_anything_is_translated(
     def translate(*_: object, **__: object) -> None:
         pytest.fail("the engine was asked")
 
-    monkeypatch.setattr("promptbank.cli.translating.translate_sources", translate)
+    monkeypatch.setattr("promptbank.mt.translation.translate_sources", translate)
     code, _, err = translated("--references", "typo.jsonl")
     assert (code, "typo.jsonl cannot be read" in err) == (1, True), err
 
@@ -219,7 +219,7 @@ def test_what_a_person_writes_while_a_run_works_is_not_overwritten(
         return done
 
     assert ",,,," in review.read_text()
-    monkeypatch.setattr("promptbank.cli.translating.translate_sources", slowly)
+    monkeypatch.setattr("promptbank.mt.translation.translate_sources", slowly)
     code, _, err = cli(*COPIED)
     assert (code, "decisions, texts or notes of 1 row(s)" in err) == (1, True), err
     assert ",drop,,," in review.read_text()
@@ -297,11 +297,16 @@ def test_labels_are_checked_with_all_their_faults(tmp_path: Path) -> None:
 
 
 def test_rounds_are_added_up() -> None:
-    rounds = Rounds()
+    shown = []
+    status = TranslationStatus(lambda *told: shown.append(told))
     for step in (Step(1, 4, 1), Step(4, 4, 1), Step(0, 2, 0), Step(2, 2, 0), Step(0, 0, 0)):
-        rounds.add(step)
-    assert (rounds.done, rounds.total) == (6, 6)
-    assert rounds.plain()["recalled"] == 1
+        status.on_step(step)
+    assert [told[:2] for told in shown] == [(1, 4), (4, 4), (4, 6), (6, 6), (6, 6)]
+    assert {key: status.figures()[key] for key in ("done", "total", "recalled")} == {
+        "done": 6,
+        "total": 6,
+        "recalled": 1,
+    }
 
 
 def test_a_run_is_scored_against_people_s_translations(tmp_path: Path) -> None:
@@ -352,7 +357,8 @@ def test_a_log_gets_a_line_of_progress_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli_progress, "LINE_SECONDS", 0.0)
-    with mt_progress.progress(None) as on_step:
-        on_step(Step(0, 4, 0))
-        on_step(Step(2, 4, 0))
+    with cli_progress.counting() as show:
+        status = TranslationStatus(show)
+        status.on_step(Step(0, 4, 0))
+        status.on_step(Step(2, 4, 0))
     assert [line.split(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["0/4", "2/4"]

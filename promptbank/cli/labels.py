@@ -1,0 +1,86 @@
+"""``promptbank mt labels`` and ``mt review``: what people decide about translations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptbank.bank.session import Bank
+from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.output import print_done, print_table, say
+from promptbank.cli.translate import Beam, EngineName, Src, Tgt
+
+app = typer.Typer(help="Decisions about labels and phrases, in labels.<lang>.toml.", no_args_is_help=True)
+review = typer.Typer(help="Rows that a person should look at.", no_args_is_help=True)
+
+
+@app.command("init", cls=Command)
+def init(
+    ctx: Context,
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    task: Annotated[list[str] | None, typer.Option("--task", help="taskname; repeatable. Default: all cards.")] = None,
+    engine: EngineName = "auto",
+    beam: Beam = None,
+    out: Annotated[Path | None, typer.Option(help="File; what it decides stays. Default: labels.<tgt>.toml.")] = None,
+) -> None:
+    """Let an engine propose forms for labels and phrases; what is decided stays, what is new waits for approval.
+
+    Example: promptbank mt labels init --tgt gl --task sentiment-task
+    """
+    from promptbank.mt.translation import TranslationRequest, propose_labels
+
+    with Bank(ctx.settings, say) as bank:
+        path, waiting = propose_labels(bank, TranslationRequest(src, tgt, engine, beam, labels=out), task or ())
+    say(f'{path}: {waiting} entries wait for status = "approved"')
+
+
+@app.command("check", cls=Command)
+def check(_ctx: Context, file: Annotated[Path, typer.Argument(help="labels.<lang>.toml")], json: Json = False) -> None:
+    """Check a file of decisions: collisions, placeholders, ids; exit code 3 when something is wrong.
+
+    Example: promptbank mt labels check labels.sv.toml
+    """
+    from translate import InventoryError
+    from translate.inventory.file import load_inventory
+
+    try:
+        found = load_inventory(file)
+    except InventoryError as exc:
+        for fault in exc.faults:
+            say(f"{file}: {fault}")
+        raise typer.Exit(CHECK_SAID_NO) from exc
+    rows = (
+        {"section": ".".join(section), "entries": len(made), "auto": sum(d.status == "auto" for d in made.values())}
+        for section, made in sorted(found.decisions.items())
+    )
+    print_table(rows, as_json=json)
+
+
+@review.command("apply", cls=Command)
+def apply(
+    ctx: Context,
+    file: Annotated[Path, typer.Argument(help="review.csv of a translated folder, with decisions in it.")],
+    src: Annotated[str | None, typer.Option(help="Source language, where the file does not say it.")] = None,
+    tgt: Annotated[str | None, typer.Option(help="Target language, where the file does not say it.")] = None,
+    json: Json = False,
+) -> None:
+    """Check the decisions (ok, edit, drop) of a review file and keep them in the bank, all or none.
+
+    They hold for every later run and every engine; `translate` again to have them in the files.
+
+    Example: promptbank mt review apply translated/sv/review.csv
+    """
+    from promptbank.mt.memory import apply_overrides
+    from promptbank.mt.review import decided_pair, read_decisions
+
+    decided, items = read_decisions(file)
+    pair = decided_pair(items, src, tgt)
+    with Bank(ctx.settings) as bank:
+        apply_overrides(bank.store, *pair, decided)
+    drops = sum(override.drop for override in decided.values())
+    facts = {"src": pair[0], "tgt": pair[1], "applied": len(decided), "dropped": drops}
+    told = f"{len(decided)} decision(s) kept for {'-'.join(pair)}, {drops} of them drops; translate again to use them"
+    print_done(told, facts, as_json=json)

@@ -1,0 +1,149 @@
+"""Corpora of sentence pairs: build one below the home, count what the rules drop, read its manifest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from promptbank.config import make_home
+from promptbank.errors import ConfigError
+from promptbank.files import sha256_of, write_text, write_together
+from promptbank.mt.languages import Languages
+from translate.corpus.build import build_corpus
+from translate.corpus.filters import sieve
+from translate.corpus.folder import corpus_files, pairs_text, read_manifest
+from translate.corpus.pairs import Pair, read_held_out, read_pairs
+from translate.corpus.settings import CorpusSettings
+from translate.pipeline.alignment import EflomalAligner
+
+__all__ = ["CorpusRequest", "build", "corpus_folder", "count_kept"]
+
+
+@dataclass(frozen=True)
+class CorpusRequest:
+    """The pairs of a corpus, and what is made of them.
+
+    Attributes:
+        langpair: such as "en-sv".
+        data: files of pairs, each as FILE or ``source=FILE``.
+        held_out: files of evaluation pairs, none of whose sentences is kept.
+        cap: ``source=N``, most pairs of a source; None for the defaults, as for ``repeat``.
+        repeat: ``source=N``, how often the pairs of a source are seen.
+        augment: shares by kind of augmentation, see `CorpusSettings`.
+        seed: of every draw.
+    """
+
+    langpair: str
+    data: Sequence[str]
+    held_out: Sequence[Path] = ()
+    cap: Sequence[str] | None = None
+    repeat: Sequence[str] | None = None
+    augment: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def languages(self) -> Languages:
+        """Source and target language."""
+        return Languages.parse(self.langpair)
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that is read."""
+        return [*(path for _, path in map(_source, self.data)), *self.held_out]
+
+    def settings(self) -> CorpusSettings:
+        """Return the corpus's settings.
+
+        Raises:
+            ConfigError: a cap or a repeat is no ``source=N``.
+        """
+        src, tgt = self.languages
+        numbers = {"caps": self.cap, "repeats": self.repeat}
+        given: dict[str, Any] = {key: _numbers(value) for key, value in numbers.items() if value}
+        return CorpusSettings(src=src, tgt=tgt, seed=self.seed, **given, **dict[str, Any](self.augment))
+
+    def pairs(self) -> Iterator[Pair]:
+        """Read all files."""
+        for source, path in map(_source, self.data):
+            yield from read_pairs(path, *self.languages, source=source)
+
+    def evaluation(self) -> frozenset[str]:
+        """Read the sentences that must not be learnt."""
+        return read_held_out(self.held_out, *self.languages)
+
+
+def build(home: Path, request: CorpusRequest, name: str | None = None) -> tuple[dict[str, Any], Path]:
+    """Make a corpus in ``<home>/mt/<name>/corpus``, named after the language pair unless told; for its size in memory.
+
+    Returns:
+        The manifest and the folder.
+    """
+    wanted = request.settings()
+    corpus = build_corpus(request.pairs(), wanted, request.evaluation(), EflomalAligner() if wanted.aligned else None)
+    make_home(home)
+    names = Counter(path.name for path in request.files)
+    inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": sha256_of(p) for p in request.files}
+    folder = home / "mt" / (name or request.langpair) / "corpus"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_together({folder / file: text for file, text in corpus_files(corpus, wanted, inputs).items()})
+    return read_manifest(folder), folder
+
+
+def count_kept(request: CorpusRequest, out: Path | None = None, dropped: Path | None = None) -> list[dict[str, object]]:
+    """Count by source what is read, kept, and dropped for each reason; write the pairs where files are named.
+
+    Raises:
+        ConfigError: a file that is written is one that is read, or both are one.
+    """
+    _refuse_to_overwrite(request, out, dropped)
+    found = sieve(request.pairs(), *request.languages, request.evaluation())
+    if out:
+        write_text(out, pairs_text(found.kept))
+    if dropped:
+        lines = (json.dumps({**asdict(pair), "reason": why}, ensure_ascii=False) for pair, why in found.refused)
+        write_text(dropped, "".join(f"{line}\n" for line in lines))
+    gone = {name: found.dropped.get(name, {}) for name in sorted(found.read)}
+    return [
+        {"source": name, "read": found.read[name], "kept": found.read[name] - sum(reasons.values()), **reasons}
+        for name, reasons in gone.items()
+    ]
+
+
+def corpus_folder(home: Path, name: str) -> Path:
+    """Return the folder of a corpus, given by path or by name."""
+    return Path(name) if (Path(name) / "manifest.json").is_file() else home / "mt" / name / "corpus"
+
+
+def _refuse_to_overwrite(request: CorpusRequest, out: Path | None, dropped: Path | None) -> None:
+    """Make sure that nothing that is read is written over, and no file twice."""
+    read = {path.resolve() for path in request.files}
+    faults = [
+        f"{name} {path} is a file that is read"
+        for name, path in (("--out", out), ("--dropped", dropped))
+        if path and path.resolve() in read
+    ]
+    if out and dropped and out.resolve() == dropped.resolve():
+        faults.append(f"--out and --dropped are both {out}")
+    if faults:
+        raise ConfigError(f"{'; '.join(faults)}; name another file")
+
+
+def _source(given: str) -> tuple[str, Path]:
+    """Read ``source=FILE`` or ``FILE``."""
+    name, equals, path = given.partition("=")
+    return (name, Path(path)) if equals and not Path(given).exists() else ("", Path(given))
+
+
+def _numbers(given: Sequence[str]) -> dict[str, int]:
+    """Read ``source=N``."""
+    found = {}
+    for one in given:
+        name, _, number = one.partition("=")
+        if not name or not number.isdecimal():
+            raise ConfigError(f"{one!r} is no source with a number; write for example catalogs=30000")
+        found[name] = int(number)
+    return found

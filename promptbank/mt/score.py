@@ -1,0 +1,100 @@
+"""Score engines on evaluation sets, compared pair by pair with the first of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from promptbank.bank.session import Bank
+from promptbank.errors import ConfigError
+from promptbank.files import write_text
+from promptbank.mt.languages import Languages
+from promptbank.mt.memory import BankMemory
+from promptbank.mt.report_parts import engine_table
+from promptbank.mt.status import TranslationStatus
+from promptbank.mt.translation import TranslationRequest, load_engine
+from promptbank.mt.translator.curve import EvalSet
+from promptbank.report.parts import Report
+from promptbank.report.write import write_report
+from translate.corpus.pairs import read_pairs
+from translate.pipeline.memory import translate_plain
+from translate.scoring.bootstrap import EngineScore, paired
+from translate.scoring.bootstrap import EvalSet as Translations
+
+__all__ = ["read_sets", "score_engines"]
+
+
+def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
+    """Read the first rows of evaluation sets; a set is named as its file, up to the first dot.
+
+    Raises:
+        ConfigError: two sets have one name.
+        TranslateError: a file cannot be read.
+    """
+    named = Counter(path.name.partition(".")[0] for path in paths)
+    if twice := [name for name, count in named.items() if count > 1]:
+        raise ConfigError(f"several --set files are named {', '.join(twice)}; a set is named as its file: rename them")
+    found = {path.name.partition(".")[0]: list(read_pairs(path, *Languages.parse(langpair)))[:rows] for path in paths}
+    return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
+
+
+def score_engines(
+    bank: Bank,
+    request: TranslationRequest,
+    engines: Sequence[str],
+    sets: Sequence[Path],
+    *,
+    rows: int | None = None,
+    out: Path | None = None,
+    show: Callable[[int, int, str], None],
+) -> list[EngineScore]:
+    """Translate evaluation sets with each engine and score them; what was translated once is not translated again.
+
+    Args:
+        bank: its memory is used.
+        request: languages, beam and characters.
+        engines: the first one is what the others are compared with.
+        sets: files of sentence pairs.
+        rows: only the first so many of each set; None for all.
+        out: folder for the translations and a report.
+        show: called with segments done, segments in all, and what is being done.
+
+    Raises:
+        ConfigError: an engine or a set is named twice.
+        EngineError: an engine cannot be had here.
+    """
+    if len(set(engines)) < len(engines):
+        raise ConfigError(f"--engine names one engine twice: {', '.join(engines)}")
+    chosen, memory = read_sets(sets, f"{request.src}-{request.tgt}", rows), BankMemory(bank.store)
+    opened = {name: load_engine(name, request.for_engine(bank)) for name in engines}
+    found = []
+    for one in chosen:
+        said = {}
+        for name, engine in opened.items():
+            status, pair = TranslationStatus(show), (request.src, request.tgt)
+            said[name] = translate_plain(engine, memory, pair, one.texts, on_step=status.on_step)
+        found.append(Translations(one.name, one.references, said))
+    scores = list(paired(found, baseline=engines[0]))
+    if out:
+        about = {f"engine {name}": engine.info().engine_id for name, engine in opened.items()}
+        path = _write(out, found, scores, {**about, "beam": str(request.beam or "each engine's own")})
+        bank.say(f"report: {path}")
+    return scores
+
+
+def _write(out: Path, found: Sequence[Translations], scores: Sequence[EngineScore], about: dict[str, str]) -> Path:
+    """Write the translations, a line each, and the scores as a report; return the report's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    for one in found:
+        for engine, texts in one.hypotheses.items():
+            name = f"{one.name}.{re.sub(r'[^A-Za-z0-9.-]+', '_', engine)}.txt"
+            write_text(out / name, "".join(f"{text}\n" for text in texts))
+    report = Report(
+        "Engines on evaluation sets",
+        "Corpus scores by sacrebleu; intervals and p by paired bootstrap resampling against the first engine.",
+        {"sets": ", ".join(one.name for one in found), **about},
+        [engine_table(scores)],
+    )
+    return write_report(report, out, "scores")[0]

@@ -1,0 +1,71 @@
+"""The labelled files that a translation starts from: what a person names, or the shipped samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from promptbank.bank.cards import chosen_card
+from promptbank.bank.session import Bank
+from promptbank.errors import InputError
+from promptbank.mt.task_records import read_rows
+from promptbank.mt.translate_set import Source
+from tasks import DataError, InputRecord, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
+
+__all__ = ["read_sources"]
+
+
+def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, card: str | None) -> list[Source]:
+    """Read files and datasets, or the shipped samples of a task or of all.
+
+    Args:
+        bank: for the cards that were added to it.
+        data: JSONL files, datasets folders or hub ids; each split of a dataset is a source.
+        src: source language.
+        task: taskname; None for what the records name.
+        card: card file or built-in variant.
+
+    Raises:
+        InputError: the card is not in the source language, the task is not clear, or no samples are shipped.
+        TaskError: every fault of the records.
+    """
+    if data:
+        return [source for spec in data for source in _named(bank, spec, src, task, card)]
+    cards = [chosen_card(bank.store, task, src, card)] if task or card else builtin_cards()
+    parts = [(c, p) for c in cards if c.lang == src for part in ("train", "test") if (p := sample_path(c, part))]
+    if not parts:
+        raise InputError(f"no samples are shipped for {task or src}; give labelled rows with --data")
+    names = ", ".join(dict.fromkeys(card.taskname for card, _ in parts))
+    bank.say(f"no --data given: translating the shipped samples of {names}")
+    return [Source(p.name, card, read_rows(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
+
+
+def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) -> list[Source]:
+    """Read one file, or each split of a dataset; the records name the task where nothing else does."""
+    path = Path(spec)
+    is_file = path.is_file() or spec.endswith((".jsonl", ".json"))
+    read = {part: list(lines) for part, lines in ({"": read_jsonl(spec)} if is_file else dataset_parts(spec)).items()}
+    if task is None and card is None:
+        task = _task_of([line for lines in read.values() for line in lines], spec)
+    chosen = chosen_card(bank.store, task, src, card)
+    if chosen.lang != src:
+        raise InputError(f"the card {chosen.taskname}:{chosen.lang} is not in --src {src}; give it with --card")
+    if is_file:
+        return [Source(path.name, chosen, read_rows(read[""], chosen, name=spec), path)]
+    sources, faults = [], []
+    for part, lines in read.items():
+        name = f"{path.name}-{part}.jsonl" if len(read) > 1 else f"{path.name}.jsonl"
+        try:
+            sources.append(Source(name, chosen, read_rows(lines, chosen, name=f"{spec}[{part}]")))
+        except DataError as exc:
+            faults.append(str(exc))
+    raise_faults(faults)
+    return sources
+
+
+def _task_of(lines: Sequence[InputRecord | DataError], spec: str) -> str:
+    found = sorted({str(line.data.get("taskname", "")) for line in lines if isinstance(line, InputRecord)})
+    if len(found) != 1 or not found[0]:
+        said = f"name {len(found)} tasks" if len(found) > 1 else "name no task"
+        raise InputError(f"the rows of {spec} {said}; say which one they are of with --task")
+    return found[0]

@@ -1,0 +1,268 @@
+"""Train a translator from a corpus of the home, and pack one that was trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptbank.config import Settings
+from promptbank.errors import ConfigError
+from promptbank.model.backbone import Backbone, open_backbone
+from promptbank.mt.corpora import corpus_folder
+from promptbank.mt.engines.models import translator_folder
+from promptbank.mt.languages import Languages
+from promptbank.mt.marian.conversion import convert_marian
+from promptbank.mt.marian.curve import Point
+from promptbank.mt.marian.errors import NmtError
+from promptbank.mt.marian.sizes import TrainSettings
+from promptbank.mt.marian.training import Job, train_marian
+from promptbank.mt.score import read_sets
+from promptbank.mt.translator.allowed_tokens import writable_words
+from promptbank.mt.translator.model import with_backbone_of
+from promptbank.mt.translator.pack import PackReport, as_low_rank, pack_translator
+from promptbank.mt.translator.pairs import Wording, render_pairs
+from promptbank.mt.translator.plan import Listener, MtPlan
+from promptbank.mt.translator.settings import MtSettings
+from promptbank.mt.translator.snapshot import snapshot_translator
+from promptbank.mt.translator.train import train_translator
+from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update
+from translate.corpus.folder import read_corpus, read_manifest
+
+__all__ = ["TranslatorRequest", "pack", "start_low_rank", "train"]
+
+FULL, RANK = "full", 32
+"""The method of a backbone's translator, and the rank of a low-rank one, unless another is asked for."""
+
+MARIAN = {"steps": "steps", "tokens": "batch_tokens", "lr": "lr", "warmup": "warmup", "schedule": "schedule",
+          "every": "check_every", "seed": "seed"}  # fmt: skip
+"""Settings that a Marian takes, and what `TrainSettings` calls them."""
+
+PARITY_SENTENCES = 100
+"""A conversion for CTranslate2 must give the very same tokens on so many."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TranslatorRequest:
+    """What translator is trained, from what.
+
+    Attributes:
+        arch: a key of `ARCHITECTURES`.
+        corpus: name below ``<home>/mt``, or a folder.
+        method: of the backbone: "full" or "lora"; None for full.
+        rank: of lora; None for 32.
+        device: "cpu", "cuda" or "cuda:1".
+        out: folder of the run; None for ``<home>/mt/<langpair>-<method>``.
+        start: a translator to go on from.
+        snapshot: write what a run under way has learnt here, and end.
+        sets: files of pairs to score on.
+        settings: by the names of `MtSettings`, ``checkpoint_minutes`` too; a Marian takes the keys of `MARIAN`.
+    """
+
+    arch: str
+    corpus: str
+    method: str | None = None
+    rank: int | None = None
+    device: str = "cpu"
+    out: Path | None = None
+    start: Path | None = None
+    snapshot: Path | None = None
+    sets: Sequence[Path] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def folder(self, home: Path, langpair: str) -> Path:
+        """Return the folder of the run, made if it is not there.
+
+        Raises:
+            ConfigError: it cannot be made.
+        """
+        method = self.method or FULL if self.arch == "backbone" else self.arch
+        out = self.out or home / "mt" / f"{langpair}-{method}"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise ConfigError(f"--out {out} cannot be used ({exc.strerror}); choose another folder") from exc
+        return out
+
+
+def train(
+    settings: Settings, request: TranslatorRequest, *, progress: Listener, should_stop: Callable[[], bool], say: Say
+) -> Path | None:
+    """Train a translator, or go on with it.
+
+    Args:
+        settings: home, backbone and threads.
+        request: what is trained.
+        progress: hears of steps and evaluations; a Marian's are said.
+        should_stop: asked between steps; the state is saved when it says so.
+        say: called with what a person should know.
+
+    Returns:
+        The folder of the translator; None if it was told to stop.
+
+    Raises:
+        ConfigError: options that do not go together, or a device that is not there.
+        TrainingError: see `train_translator`.
+        TranslateError: the corpus cannot be read; see `train_marian`.
+    """
+    if request.arch not in ARCHITECTURES:
+        raise ConfigError(f"--arch is {request.arch!r}; known: {', '.join(ARCHITECTURES)}")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", request.device):
+        raise ConfigError(f"--device is {request.device!r}; cpu, cuda, or one of several as cuda:1")
+    if request.device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device is {request.device!r}, but torch finds no such device here; leave it out to train on cpu"
+        )
+    return ARCHITECTURES[request.arch](settings, request, progress, should_stop, say)
+
+
+def _train_backbone(
+    settings: Settings, request: TranslatorRequest, progress: Listener, should_stop: Callable[[], bool], say: Say
+) -> Path | None:
+    update, given = _update(request), dict(request.settings)
+    if "checkpoint_minutes" in given:
+        given["checkpoint_seconds"] = 60 * given.pop("checkpoint_minutes")
+    wanted = MtSettings(**{"lr": update.lr, "device": request.device, **given})
+    corpus = corpus_folder(settings.home, request.corpus)
+    langpair = read_manifest(corpus)["langpair"]
+    out = request.folder(settings.home, langpair)
+    backbone = open_backbone(settings, say)
+    plan = _plan(backbone, corpus, update, request, wanted, out)
+    if request.snapshot:
+        return snapshot_translator(backbone, plan, request.snapshot)
+    say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
+    return train_translator(backbone, plan, progress, should_stop)
+
+
+def _update(request: TranslatorRequest) -> Update:
+    rank = request.rank or RANK
+    if request.method == "lora":
+        return LowRankUpdate(rank=rank, alpha=2.0 * rank)
+    if request.rank:
+        raise ConfigError(f"--rank {request.rank} is of --method lora, not of {request.method or FULL}")
+    if request.method in (FULL, None):
+        return FullUpdate()
+    raise ConfigError(f"--method is {request.method!r}; full or lora")
+
+
+def _plan(
+    backbone: Backbone, corpus: Path, update: Update, request: TranslatorRequest, wanted: MtSettings, out: Path
+) -> MtPlan:
+    manifest = read_manifest(corpus)
+    wording = Wording(backbone.tokenizer, Languages.parse(manifest["langpair"]))
+    window = min(backbone.window, wanted.tokens)
+    train, dev = _parts(corpus)
+    return MtPlan(
+        update=update,
+        wording=wording,
+        train=render_pairs(wording, train, window=window),
+        dev=render_pairs(wording, dev, window=window) if dev else [],
+        corpus_sha256=manifest["sha256"]["train"],
+        sets=read_sets(request.sets, manifest["langpair"], None),
+        settings=wanted,
+        out=out,
+        start=request.start,
+    )
+
+
+def _parts(corpus: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the pairs to learn from, and those for dev."""
+    train, dev = ([(pair.src, pair.tgt) for pair in read_corpus(corpus, part)] for part in ("train", "dev"))
+    return train, dev
+
+
+def _train_marian(
+    settings: Settings, request: TranslatorRequest, _progress: Listener, should_stop: Callable[[], bool], say: Say
+) -> Path | None:
+    if strange := sorted(set(request.settings) - set(MARIAN)):
+        raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
+    if request.start or request.sets or request.snapshot or request.method or request.rank:
+        raise ConfigError(
+            "--arch marian takes none of --method, --rank, --start, --set, --snapshot; score it with `mt score`"
+        )
+    wanted = TrainSettings(**{MARIAN[name]: value for name, value in request.settings.items()})
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    corpus = corpus_folder(settings.home, request.corpus)
+    langpair = read_manifest(corpus)["langpair"]
+    out = request.folder(settings.home, langpair)
+    learn, dev = _parts(corpus)
+    say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
+    job = Job(Languages.parse(langpair), learn, dev, settings=wanted, device=request.device)
+    done = train_marian(job, out, on_point=lambda point: say(_said(point)), stop=should_stop)
+    if done.model:
+        say(_converted(done.model, out / "ct2", [src for src, _ in dev or learn]))
+    return done.model
+
+
+def _said(point: Point) -> str:
+    dev = "" if point.dev_loss is None else f", dev loss {point.dev_loss:.3f}"
+    return f"step {point.step}: loss {point.loss:.3f}{dev}, {point.tokens_per_second:.0f} tokens/s, lr {point.lr:.1e}"
+
+
+def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
+    """Convert a Marian for CTranslate2, if that is installed and agrees; return what to say about it."""
+    if out.is_dir():
+        return f"CTranslate2: {out} is there already"
+    try:
+        parity = convert_marian(model, out, texts[:PARITY_SENTENCES])
+    except NmtError as exc:
+        return f"not converted for CTranslate2: {exc}"
+    return f"CTranslate2: {out}, {parity.bytes} bytes; {parity.sentences} sentences alike in float32, " + (
+        f"{parity.quantised_same} in int8"
+    )
+
+
+ARCHITECTURES = {"backbone": _train_backbone, "marian": _train_marian}
+"""What `--arch` names."""
+
+
+def pack(
+    settings: Settings, engine: str, out: Path | None, *, max_bytes: int, coding: str, corpus: str | None, say: Say
+) -> PackReport:
+    """Write a trained translator small.
+
+    Args:
+        settings: home and threads.
+        engine: name below ``<home>/mt``, or a folder.
+        out: folder to make; None for ``<home>/mt/<engine>-packed/model``.
+        max_bytes: most of all files together.
+        coding: of the weights, such as "sign.v1".
+        corpus: to whose words it is held; None for the engine's own.
+        say: called with what a person should know.
+
+    Raises:
+        ConfigError: the engine is no translator that was trained here.
+        TrainingError: see `pack_translator`.
+    """
+    source, backbone, target = _opened(settings, engine, out, "packed", say)
+    words = None if corpus is None else _words(backbone, corpus_folder(settings.home, corpus))
+    return pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, words=words)
+
+
+def start_low_rank(settings: Settings, engine: str, out: Path | None, *, rank: int, say: Say) -> Path:
+    """Write the start of a low-rank training that repairs what truncation loses; see `pack`."""
+    source, backbone, target = _opened(settings, engine, out, f"rank{rank}", say)
+    return as_low_rank(source, backbone, target, rank=rank)
+
+
+def _opened(settings: Settings, engine: str, out: Path | None, suffix: str, say: Say) -> tuple[Path, Backbone, Path]:
+    """Return a translator's folder, its backbone, and the folder to make of it."""
+    source = translator_folder(engine, settings.home)
+    if source is None:
+        raise ConfigError(f"--engine {engine!r} is no translator in {settings.home / 'mt'} and no folder of one")
+    target = out or settings.home / "mt" / f"{Path(engine).name}-{suffix}" / "model"
+    return source, open_backbone(with_backbone_of(source, settings), say), target
+
+
+def _words(backbone: Backbone, corpus: Path) -> set[int]:
+    """Return the tokens that a corpus's training pairs allow."""
+    wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
+    rows = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
+    return writable_words(backbone.tokenizer, [row.ids for row in rows])

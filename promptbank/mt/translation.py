@@ -1,0 +1,270 @@
+"""Translate labelled sets or plain text with the engines, memory and decisions of a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promptbank.bank.cards import chosen_card, known_cards
+from promptbank.bank.session import Bank
+from promptbank.errors import InputError
+from promptbank.files import write_text
+from promptbank.mt.align import chosen_aligner
+from promptbank.mt.cards import undecided_words
+from promptbank.mt.engines.provider import CHARACTERS, RECORDED, EngineRequest
+from promptbank.mt.engines.providers import choose_engine, fallback_engine, open_engine
+from promptbank.mt.labels import proposed
+from promptbank.mt.memory import BankMemory, kept_overrides
+from promptbank.mt.references import read_references
+from promptbank.mt.reporting import write_translation_report
+from promptbank.mt.review import REVIEW, unapplied
+from promptbank.mt.sources import read_sources
+from promptbank.mt.status import STATUS, TranslationStatus
+from promptbank.mt.translate_set import (
+    Source,
+    TranslatedSet,
+    left_behind,
+    locked,
+    refuse_names,
+    target_cards,
+    translate_sources,
+    write_translated,
+)
+from translate import Engine, Memory
+from translate.checks import STATUSES, FlagPolicy
+from translate.checks.policy_file import load_policy
+from translate.inventory.file import dump_inventory, load_inventory, shipped_inventory
+from translate.inventory.inventory import Inventory
+from translate.pipeline.memory import is_storable, translate_plain
+from translate.pipeline.pipeline import Setup
+from translate.records.protect import read_names
+
+__all__ = ["TranslationRequest", "load_engine", "propose_labels", "translate", "translate_texts"]
+
+Show = Callable[[int, int, str], None]
+
+
+def _unshown(_done: int, _total: int, _what: str) -> None:
+    """Show progress to nobody."""
+
+
+@dataclass(frozen=True)
+class TranslationRequest:
+    """What is translated, with which engine, and what goes with it.
+
+    Attributes:
+        src: source language.
+        tgt: target language.
+        engine: "auto", a name that `mt engines` lists, a folder, a hub id, or ``kind:NAME``.
+        beam: hypotheses kept for each text; None for the engine's own choice.
+        characters: most that are sent to a service on the net.
+        data: JSONL files, datasets folders or hub ids; none for the shipped samples.
+        out: folder of the translated files; None for ``translated/<tgt>``.
+        task: taskname of the records; None for what they say.
+        card: card file of the source task, or a built-in variant.
+        fallback: engine for records that the checks doubt; "auto" or "none".
+        compare: further engines, only to compare with.
+        back: engine of the way back.
+        labels: file of decisions about labels; None for that of ``out``, then the shipped one.
+        names: file of names that stay, a line each.
+        policy: TOML file of what each flag means.
+        only: statuses of the records that are written.
+        align: corpus for word alignment; "auto" or "none".
+        references: JSONL files of people's translations.
+        report: folder of a second report without texts.
+    """
+
+    src: str
+    tgt: str
+    engine: str = "auto"
+    beam: int | None = None
+    characters: int = CHARACTERS
+    data: Sequence[str] = ()
+    out: Path | None = None
+    task: str | None = None
+    card: str | None = None
+    fallback: str = "auto"
+    compare: Sequence[str] = ()
+    back: str | None = None
+    labels: Path | None = None
+    names: Path | None = None
+    policy: Path | None = None
+    only: Sequence[str] = STATUSES[:-1]
+    align: str = "auto"
+    references: Sequence[Path] = ()
+    report: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the translated files."""
+        return self.out or Path("translated") / self.tgt
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that a run reads beside its records."""
+        engines = (self.engine, self.fallback, self.back or "", *self.compare)
+        recorded = [Path(name.removeprefix(RECORDED)) for name in engines if name.startswith(RECORDED)]
+        card = Path(self.card) if self.card else None
+        return [*self.references, *recorded, *(path for path in (self.labels, self.names, self.policy, card) if path)]
+
+    def for_engine(self, bank: Bank) -> EngineRequest:
+        """Return what an engine is opened with."""
+        return EngineRequest(self.src, self.tgt, self.beam, bank.settings, bank.say, self.characters)
+
+
+def translate(bank: Bank, request: TranslationRequest, *, show: Show = _unshown) -> tuple[TranslatedSet, list[Path]]:
+    """Translate labelled sets into a folder; a killed run goes on when it is asked for again.
+
+    Args:
+        bank: its cards, memory and decisions are used.
+        request: what is translated, and how.
+        show: called with segments done, segments in all, and what is being done.
+
+    Returns:
+        What became of the set, and the files that were written.
+
+    Raises:
+        InputError: a file that is named cannot be read or would be overwritten, or decisions of a review wait.
+        TaskError: every fault of the records.
+        TranslateError: no engine, or faults of policy or labels.
+    """
+    out, store = request.folder, bank.store
+    _check_statuses(request.only)
+    policy = load_policy(request.policy) if request.policy else FlagPolicy()
+    names = _names(request.names)
+    with locked(out):
+        sources = read_sources(bank, request.data, request.src, request.task, request.card)
+        refuse_names(sources, out, request.files)
+        _refuse_to_overwrite(bank, request)
+        engine, memory = load_engine(request.engine, request.for_engine(bank)), BankMemory(store)
+        setup = _setup(bank, request, sources, engine, policy, names)
+        cards = known_cards(store)
+        humans = read_references(request.references, sources, target_cards(sources, setup.inventory, cards))
+        status = TranslationStatus(show, out / STATUS)
+        done = translate_sources(sources, engine, memory, setup, known=cards, only=request.only, on_step=status.on_step)
+        _refuse_to_overwrite(bank, request)  # a person may have worked meanwhile
+        for name in left_behind(out, sources):
+            bank.say(f"{out / name} is of an earlier run: {REVIEW}, provenance and report no longer have its rows; "
+                     "give all files in one run to have them together")  # fmt: skip
+        paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
+        if request.report:
+            paths += write_translation_report(done, request.report, references=humans, with_samples=False)
+    return done, paths
+
+
+def translate_texts(
+    bank: Bank, request: TranslationRequest, texts: Sequence[str], *, show: Show = _unshown
+) -> list[str]:
+    """Translate plain texts, in order; of the request only languages, engine, beam and characters count.
+
+    Raises:
+        InputError: a text holds NUL characters.
+        TranslateError: no engine translates the pair here.
+    """
+    if strange := [number for number, text in enumerate(texts, start=1) if not is_storable(text)]:
+        raise InputError(f"line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
+    engine = load_engine(request.engine, request.for_engine(bank))
+    pair = (request.src, request.tgt)
+    return translate_plain(engine, BankMemory(bank.store), pair, texts, on_step=TranslationStatus(show).on_step)
+
+
+def load_engine(name: str, request: EngineRequest) -> Engine:
+    """Choose and load an engine; says which and why.
+
+    Raises:
+        EngineError: it cannot be had here, or translates other pairs.
+    """
+    offer = choose_engine(name, request)
+    request.say(f"engine {offer.engine} ({offer.kind}): {offer.why}")
+    return open_engine(offer, request)
+
+
+def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str] = ()) -> tuple[Path, int]:
+    """Have an engine propose forms for the labels and phrases of cards; what is decided stays.
+
+    Args:
+        bank: for the cards that were added to it.
+        request: its languages, engine and file of labels.
+        tasks: tasknames; none for all cards of the source language.
+
+    Returns:
+        The file, and how many of its entries wait for approval.
+    """
+    path = request.labels or Path(f"labels.{request.tgt}.toml")
+    known = load_inventory(path) if path.is_file() else shipped_inventory(request.src, request.tgt)
+    every = [card for card in known_cards(bank.store) if card.lang == request.src]
+    cards = [chosen_card(bank.store, name, request.src, None) for name in tasks] or every
+    engine = load_engine(request.engine, request.for_engine(bank))
+    made = proposed(cards, known, engine, BankMemory(bank.store))
+    write_text(path, dump_inventory(made))
+    return path, sum(d.status == "auto" for section in made.decisions.values() for d in section.values())
+
+
+def _check_statuses(only: Sequence[str]) -> None:
+    allowed = STATUSES[:-1]
+    if not only or set(only) - set(allowed):
+        raise InputError(f"--only is {','.join(only)!r}; give some of {', '.join(allowed)}, commas between them")
+
+
+def _names(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        return read_names(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"--names {path} cannot be read: {exc}; give a UTF-8 file, a name a line") from exc
+
+
+def _refuse_to_overwrite(bank: Bank, request: TranslationRequest) -> None:
+    path = request.folder / REVIEW
+    if waiting := unapplied(request.folder, kept_overrides(bank.store, request.src, request.tgt)):
+        raise InputError(
+            f"{path} has decisions, texts or notes of {waiting} row(s) that are not applied and would be lost; "
+            f"decide ok, edit or drop and `promptbank mt review apply {path}`, or move the file away"
+        )
+
+
+def _setup(
+    bank: Bank,
+    request: TranslationRequest,
+    sources: Sequence[Source],
+    engine: Engine,
+    policy: FlagPolicy,
+    names: tuple[str, ...],
+) -> Setup:
+    """Open everything that goes with the engine."""
+    wanted, memory = request.for_engine(bank), BankMemory(bank.store)
+    fallback = fallback_engine(engine, request.fallback, wanted)
+    if fallback:
+        bank.say(f"fallback for doubtful rows: {fallback.info().engine_id}")
+    back = replace(wanted, src=request.tgt, tgt=request.src)
+    return Setup(
+        _inventory(bank, request, sources, engine, memory),
+        policy,
+        names,
+        chosen_aligner(request.align, bank.settings, memory, request.src, request.tgt),
+        fallback=fallback,
+        others=tuple(load_engine(name, wanted) for name in request.compare),
+        back=load_engine(request.back, back) if request.back is not None else None,
+        overrides=kept_overrides(bank.store, request.src, request.tgt),
+    )
+
+
+def _inventory(
+    bank: Bank, request: TranslationRequest, sources: Sequence[Source], engine: Engine, memory: Memory
+) -> Inventory:
+    """Return the labels' decisions; what is undecided is proposed by the engine and kept beside the files."""
+    own = request.folder / f"labels.{request.tgt}.toml"
+    chosen = request.labels or (own if own.is_file() else None)
+    inventory = load_inventory(chosen) if chosen else shipped_inventory(request.src, request.tgt)
+    if (inventory.src, inventory.tgt) != (request.src, request.tgt):
+        raise InputError(f"{chosen} decides {inventory.src}-{inventory.tgt}, not {request.src}-{request.tgt}")
+    cards = list({source.card.sha256: source.card for source in sources}.values())
+    if undecided := [words for card in cards for _, words in undecided_words(card, inventory)]:
+        inventory = proposed(cards, inventory, engine, memory)
+        said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
+        bank.say(
+            f"{len(undecided)} label(s) and phrase(s) without a decision ({said}): proposed; approve them in {own}"
+        )
+    return inventory
