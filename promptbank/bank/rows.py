@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from promptbank.bank.session import Bank
 from promptbank.errors import InputError
-from promptbank.files import writing
 
 if TYPE_CHECKING:
     from promptbank.bank.verify import Verified
@@ -124,6 +123,7 @@ def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Pa
         ConfigError: the file cannot be written.
     """
     from promptbank.bank.exchange import export_row
+    from promptbank.files import writing
 
     row = _found(bank, spec)
     path = out or Path(f"{row.scope.taskname}.{row.scope.lang}.v{row.version}.safetensors")

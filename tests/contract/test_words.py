@@ -21,11 +21,11 @@ translate unavailable unknown unreachable unusable
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
 NOT_YET = """
-BeamSearching Bench Beside Compared Context CorpusAsked Curve Decoded Digits Dot EvalSet Evaluated
+BeamSearching Bench Beside Compared Context Curve Decoded Digits Dot EvalSet Evaluated
 Evaluation Extent Failed Finished Fit Found Full Held Job Kept Learnt Lengths Lesson Listener Measured Meter Metered
 Ordered Other Outcome OverVocabulary Packed Parity Position Progress Question Recorder Rendered Resumable
-RewrittenSource Rounds RowsDone Run Scored Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken
-TrainAsked Trained Trainer TranslateAsked Tuned Uncalibrated Verified Weighting Wording
+RewrittenSource RowsDone Run Scored Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken
+Trained Trainer Tuned Uncalibrated Verified Weighting Wording
 """
 """Names that are still to be changed or explained; this list only shrinks."""
 
