@@ -56,11 +56,10 @@ class SqliteBackend:
 
     def engine(self, url: URL, *, migrating: bool = False) -> Engine:
         """Make an engine whose transactions are real: the driver's own guessing at BEGIN is switched off."""
-        engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS})
+        engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS, "isolation_level": None})
 
         @event.listens_for(engine, "connect")
         def prepare(connection: DBAPIConnection, _record: object) -> None:
-            connection.isolation_level = None  # type: ignore[misc, attr-defined, unused-ignore] # sqlite3's own attribute
             cursor = connection.cursor()
             # Batch mode drops and renames tables that others refer to; the migration checks the keys at its end.
             cursor.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")

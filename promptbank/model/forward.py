@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from promptbank.errors import PromptBankError
 from promptbank.model.inject import Packed, embed, pack, positions
 
-__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "open_context", "prefill"]
+__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "open_context", "prefill", "vocabulary_layers"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -38,6 +38,12 @@ def cast_weights(model: M, dtype: torch.dtype) -> M:
     return model
 
 
+def vocabulary_layers(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Return the input embedding and the output head of a causal language model."""
+    causal = cast(PreTrainedModel, model)
+    return causal.get_input_embeddings(), causal.get_output_embeddings()
+
+
 class LanguageModel:
     """The frozen backbone as the rest of promptbank uses it.
 
@@ -51,12 +57,10 @@ class LanguageModel:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.base: nn.Module = model.base_model  # type: ignore[assignment]
-        self.embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
-        self.head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
-        self.dtype: torch.dtype = self.embedding.weight.dtype
-        vocabulary, width = self.head.weight.shape
-        self.vocabulary, self.hidden_size = int(vocabulary), int(width)
+        self.base = cast(PreTrainedModel, model).base_model
+        self.embedding, self.head = vocabulary_layers(model)
+        self.dtype = self.embedding.get_parameter("weight").dtype
+        self.vocabulary, self.hidden_size = self.head.get_parameter("weight").shape
         self.head_rows = max(1, HEAD_BYTES // (4 * self.vocabulary))
         self._check_head()
 
@@ -123,7 +127,7 @@ class LanguageModel:
         forbidden = torch.ones(len(choices), len(words), dtype=torch.bool)
         forbidden[owner, place] = False
         bias = getattr(self.head, "bias", None)
-        weight: Tensor = self.head.weight[words]  # type: ignore[index]  # few of 262,144
+        weight = self.head.get_parameter("weight")[words]  # few of 262,144
         logits = functional.linear(rows, weight, None if bias is None else bias[words]).float()
         logits = logits.masked_fill(forbidden, -torch.inf)  # (N, words)
         chosen = torch.searchsorted(words, targets)[:, None]
@@ -161,8 +165,7 @@ class Context:
         return torch.stack(pairs)[..., -held:, :].contiguous()
 
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
-        layers: Any = self.cache.layers
-        return [(layer.keys, layer.values) for layer in layers]
+        return [(layer[0], layer[1]) for layer in self.cache]
 
 
 def open_context(rows: int) -> Context:

@@ -37,8 +37,7 @@ class FrozenHead:
     @classmethod
     def of(cls, head: nn.Module, dtype: torch.dtype) -> FrozenHead:
         """Copy a linear head that does not learn."""
-        weight: Any = head.weight
-        bias: Any = getattr(head, "bias", None)
+        weight, bias = head.get_parameter("weight"), getattr(head, "bias", None)
         return cls(weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype))
 
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:

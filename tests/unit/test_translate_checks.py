@@ -2,10 +2,12 @@
 
 import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from translate.checks import CHECKS, FLAGS, CheckLimits, Draft, Flag, FlagPolicy, agreement, run_checks
+from translate.checks.policy_file import load_policy
 from translate.errors import PolicyError
 from translate.records.record import ClassLabel, IntentLabel, Record, SlotLabel, Span
 
@@ -142,3 +144,12 @@ def test_every_check_says_which_flags_it_raises_and_no_two_share_one() -> None:
 def test_an_undecided_label_is_named() -> None:
     labelled = replace(GOOD, source=replace(GOOD.source, label=ClassLabel("x")), undecided=("label x",))
     assert flags(labelled) == {"label_auto"}
+
+
+def test_a_policy_file_sets_limits_and_refuses_what_a_limit_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[limits]\ncopy_words = 5\nlow_score = -1.5\n")
+    assert load_policy(path).limits == CheckLimits(copy_words=5, low_score=-1.5)
+    path.write_text("[limits]\ncopy_words = 5.5\n")
+    with pytest.raises(PolicyError, match="copy_words"):
+        load_policy(path)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from translate.checks import FLAGS, CheckLimits, FlagPolicy, Severity
 from translate.errors import PolicyError
@@ -39,9 +39,10 @@ def load_policy(path: Path) -> FlagPolicy:
         plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise PolicyError(f"the policy {path} cannot be read: {exc}") from exc
-    read, faults = _File(), list[str]()
+    read, limits, faults = _File(), CheckLimits(), list[str]()
     try:
         read = _File.model_validate(plain)
+        limits = TypeAdapter(CheckLimits).validate_python(read.limits)
     except ValidationError as exc:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
     named = {table: set(rows) for table, rows in plain.items() if isinstance(rows, dict)}
@@ -53,4 +54,4 @@ def load_policy(path: Path) -> FlagPolicy:
             faults.append(f"names the {kind} {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     if faults:
         raise PolicyError(f"the policy {path}: {'; '.join(faults)}")
-    return FlagPolicy(read.severities, CheckLimits(**read.limits))  # type: ignore[arg-type]  # checked above
+    return FlagPolicy(read.severities, limits)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from promptbank.lab.methods.tuning import TuningMethod
+from promptbank.model.forward import vocabulary_layers
 
 __all__ = ["Full"]
 
@@ -29,5 +30,5 @@ class Full(TuningMethod):
         """Let the weights learn."""
         model.requires_grad_(True)
         if not self.embeddings:
-            for table in (model.get_input_embeddings(), model.get_output_embeddings()):  # type: ignore[operator]
+            for table in vocabulary_layers(model):
                 table.requires_grad_(False)

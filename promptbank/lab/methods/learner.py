@@ -87,6 +87,7 @@ class Learner(ABC):
         """Return what a learnt task costs."""
 
 
+@dataclass(frozen=True)
 class Method(ABC):
     """A way to teach a backbone a task; subclasses are frozen dataclasses of what sets them apart.
 
@@ -120,7 +121,7 @@ class Method(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return what sets the method apart, as plain JSON values."""
-        return asdict(self)  # type: ignore[call-overload,no-any-return]  # subclasses are dataclasses
+        return asdict(self)
 
 
 def score_of(evaluated: Evaluated) -> float:

@@ -135,7 +135,7 @@ class _Open:
 
 
 def _rows(lm: LanguageModel, ids: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-    weight: Tensor = lm.head.weight  # type: ignore[assignment]
+    weight = lm.head.get_parameter("weight")
     bias: Tensor | None = getattr(lm.head, "bias", None)
     index = torch.tensor(ids, dtype=torch.long, device=weight.device)
     return weight.detach()[index], None if bias is None else bias.detach()[index]

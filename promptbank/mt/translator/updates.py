@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from promptbank.errors import TrainingError
+from promptbank.model.forward import vocabulary_layers
 from promptbank.model.lora import LoraLayer, merge
 from promptbank.mt.translator.coding import coding_of
 
@@ -80,7 +81,7 @@ class FullUpdate(Update):
         for module in model.modules():
             if isinstance(module, nn.Embedding):
                 module.requires_grad_(False)
-        _head(model).requires_grad_(False)
+        vocabulary_layers(model)[1].requires_grad_(False)
 
     def merge(self, _model: nn.Module) -> None:
         """Do nothing: it is one already."""
@@ -106,7 +107,7 @@ class LowRankUpdate(Update):
             TrainingError: the model has none.
         """
         generator = torch.Generator().manual_seed(LORA_SEED)
-        head = _head(model)
+        head = vocabulary_layers(model)[1]
         places = [
             (parent, name, module)
             for parent in model.modules()
@@ -210,7 +211,7 @@ def load_learnt(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear | Conv1D]:
     """Return the linear layers but the head, by the names of their weights."""
-    head = _head(model)
+    head = vocabulary_layers(model)[1]
     return {
         f"{name}.weight": module
         for name, module in model.named_modules()
@@ -222,8 +223,3 @@ def matrix_of(layer: nn.Linear | Conv1D) -> Tensor:
     """Return a layer's weight as (out, in), sharing its memory; Conv1D keeps it the other way round."""
     weight: Tensor = layer.weight.data
     return weight if isinstance(layer, nn.Linear) else weight.T
-
-
-def _head(model: nn.Module) -> nn.Module:
-    head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
-    return head
