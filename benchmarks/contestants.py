@@ -25,7 +25,7 @@ from promptbank.model.render import Renderer, TokenPolicy, encode_plain
 from promptbank.training.examples import render_rows, row_losses
 from promptbank.training.kv_cache import PrefixCache, worth_caching
 from promptbank.training.prompts import training_copy
-from promptbank.training.start import embedding_scale, start_ids, starting_rows
+from promptbank.training.start import embedding_scale, start_ids, starting_table
 from tasks import Example, parse_card
 
 LEARNING_RATE = 1e-3
@@ -147,7 +147,7 @@ def promptbank_steps(
     )
     rows = render_rows(renderer, examples)
     beginnings = [row.ids[: row.constant] for row in rows]
-    start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+    start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
     encoder = build_encoder("lstm.v1", start, embedding_scale(lm), seed=0)
     learn = _learner(list(encoder.parameters()))
     trained = training_copy(lm, "bfloat16")
@@ -158,7 +158,7 @@ def promptbank_steps(
 
     def step(batch: list[int]) -> float:
         prefixes = [held[0][i] for i in batch] if held else None
-        return learn(row_losses(trained, encoder(), [rows[i] for i in batch], prefixes).mean())
+        return learn(row_losses(trained, [encoder()] * len(batch), [rows[i] for i in batch], prefixes).mean())
 
     return Contestant(name, step, prepare if worth_caching(beginnings) else None)
 

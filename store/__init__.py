@@ -1,4 +1,4 @@
-"""The prompt table and everything else that must survive, on SQLite or PostgreSQL.
+"""Frozen prompt rows and everything else that must survive, on SQLite or PostgreSQL.
 
 Rows of virtual-token embeddings go in as bytes and come out as the same bytes, verified; nothing that was frozen is
 ever changed. Begin with `open_store`. No tensor and no SQLAlchemy object passes this border.

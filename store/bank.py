@@ -25,7 +25,7 @@ class Store:
     """An open bank; use it in a `with` block or call `close`. Safe to share between threads.
 
     Attributes:
-        rows: the prompt table.
+        rows: the frozen prompts.
         aliases: which version is live, and its history.
         evaluations: measurements of rows.
         cards: task cards that users added.

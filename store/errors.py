@@ -2,7 +2,7 @@
 
 StoreError                      base of all; catch this at the border
 |-- InvalidRecordError          the caller's data cannot be stored; every fault is named
-|   `-- InvalidRowError         a prompt-table row that contradicts itself
+|   `-- InvalidRowError         a prompt row that contradicts itself
 |-- NotFoundError               what was asked for is not there
 |   |-- UnknownRowError         no row in this scope, or no row with this id
 |   |-- UnknownVersionError     the scope has rows, but not this version

@@ -1,4 +1,4 @@
-"""The prompt table: frozen rows, written once and verified whenever they are read."""
+"""The prompt rows: frozen, written once and verified whenever they are read."""
 
 import hashlib
 import json

@@ -1,14 +1,14 @@
 """`bank export` and `bank import`: one row as one safetensors file of some kilobytes.
 
-The tensor ``virtual_tokens`` is the (V, H) matrix; everything else a row holds is JSON in the file's metadata. There is
-nothing executable in it (PEFT's pickled checkpoints ran code, #2888), and a file whose bytes do not give the hash it
-claims is refused.
+The file holds the row's tensors by name (of kind `rows.v1` the (V, H) matrix ``virtual_tokens``) and ``probe_logits``;
+everything else is JSON in its metadata. There is nothing executable in it (PEFT's pickled checkpoints ran code, #2888),
+and a file whose bytes do not give the hash it claims is refused.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,27 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from promptbank.bank.probes import stored_logits
 from promptbank.bank.select import LIVE, stored_rules
 from promptbank.errors import InputError
 from promptbank.files import write_file
-from store import ROWS_V1, Row, Scope, Store, rows_layout
+from promptbank.model.prompt_table import PromptTable
+from store import ROWS_V1, Row, Scope, Store
 
 __all__ = ["export_row", "import_row"]
 
 FORMAT = "promptbank.row.v1"
-TENSORS = ("data", "probe_logits")
+PROBES = "probe_logits"
 
 
 def export_row(row: Row, path: Path) -> None:
     """Write a row to a file, atomically."""
-    plain: dict[str, Any] = {f.name: getattr(row, f.name) for f in fields(row) if f.name not in (*TENSORS, "row_id")}
-    plain["scope"] = {f.name: getattr(row.scope, f.name) for f in fields(row.scope)}
-    plain["created_at"] = row.created_at.isoformat()
+    elsewhere = ("data", PROBES, "row_id")
+    plain: dict[str, Any] = {f.name: getattr(row, f.name) for f in fields(row) if f.name not in elsewhere}
+    plain |= {"scope": asdict(row.scope), "created_at": row.created_at.isoformat()}
     tensors = {
-        "virtual_tokens": _tensor(row.data, (row.virtual_tokens, row.hidden_size)),
-        "probe_logits": _tensor(row.probe_logits, row.probe_shape),
+        **PromptTable.from_bytes(row.kind, row.layout, row.data).tensors,
+        PROBES: stored_logits(row),
     }
     metadata = {"format": FORMAT, "row": json.dumps(plain, ensure_ascii=False)}
     write_file(path, save(tensors, metadata=metadata))
@@ -54,25 +56,26 @@ def read_row(path: Path) -> Row:
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{path} is not an exported row ({FORMAT}); `promptbank bank export` makes one")
             plain = json.loads(metadata["row"])
-            data, logits = (file.get_tensor(name) for name in ("virtual_tokens", "probe_logits"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except FileNotFoundError as exc:
         raise InputError(f"{path} does not exist") from exc
     except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as exc:
         raise InputError(f"{path} is damaged or no safetensors file: {exc}") from exc
-    return _row(plain, data, logits, path)
+    return _row(plain, tensors, path)
 
 
-def _row(plain: dict[str, Any], data: torch.Tensor, logits: torch.Tensor, path: Path) -> Row:
+def _row(plain: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path) -> Row:
+    if "kind" not in plain:  # written by release 0.1.0, which had one kind only
+        plain |= {"kind": ROWS_V1, "layout": [["virtual_tokens", "float32", tensors["virtual_tokens"].shape]]}
     try:
-        if "kind" not in plain:  # written by release 0.1.0, which had one kind only
-            plain |= {"kind": ROWS_V1, "layout": rows_layout(plain["virtual_tokens"], plain["hidden_size"])}
+        layout = tuple((name, dtype, tuple(shape)) for name, dtype, shape in plain["layout"])
         plain |= {
-            "layout": tuple((name, dtype, tuple(shape)) for name, dtype, shape in plain["layout"]),
+            "layout": layout,
             "scope": Scope(**plain["scope"]),
             "created_at": datetime.fromisoformat(plain["created_at"]),
             "probe_shape": tuple(plain["probe_shape"]),
-            "data": data.numpy().astype("<f4").tobytes(),
-            "probe_logits": logits.numpy().astype("<f4").tobytes(),
+            "data": PromptTable({name: tensors[name] for name, _, _ in layout}, plain["kind"]).to_bytes(),
+            PROBES: tensors[PROBES].numpy().astype("<f4").tobytes(),
         }
         row = Row(**plain, row_id=0)
     except (KeyError, TypeError, ValueError) as exc:
@@ -98,9 +101,3 @@ def import_row(store: Store, path: Path, *, live: bool = True) -> Row:
     if live and store.aliases.get(row.scope, LIVE) != row.version:
         store.aliases.move(row.scope, row.version, LIVE, reason=f"imported from {path.name}")
     return row
-
-
-def _tensor(data: bytes, shape: tuple[int, ...]) -> torch.Tensor:
-    if not data:
-        return torch.zeros(shape)
-    return torch.frombuffer(bytearray(data), dtype=torch.float32).view(shape)

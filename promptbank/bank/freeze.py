@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.run import Trained
-from store import ROWS_V1, NewEvaluation, NewRow, Row, RowInfo, Store, rows_layout
+from store import NewEvaluation, NewRow, Row, RowInfo, Store
 from tasks import Example
 
 __all__ = ["Measured", "freeze_and_measure", "new_row", "record_evaluation"]
@@ -85,7 +84,7 @@ def new_row(
 ) -> NewRow:
     """Assemble a row, without its probes."""
     card = renderer.card
-    table = trained.table.numpy().astype("<f4").tobytes()
+    table = trained.table
     training = {
         "run": run_id,
         "config": config.model_dump(mode="json"),
@@ -95,12 +94,12 @@ def new_row(
     }
     return NewRow(
         scope=scope_of(card.taskname, card.lang, backbone),
-        kind=ROWS_V1,
-        layout=rows_layout(*trained.table.shape),
-        data=table,
-        virtual_tokens=trained.table.shape[0],
-        hidden_size=trained.table.shape[1],
-        sha256=hashlib.sha256(table).hexdigest(),
+        kind=table.kind,
+        layout=table.layout,
+        data=table.to_bytes(),
+        virtual_tokens=table.virtual_tokens,
+        hidden_size=table.hidden_size,
+        sha256=table.sha256,
         tokenizer_sha256=backbone.tokenizer_sha256,
         backbone_name=backbone.name,
         card_json=card.canonical_json(),

@@ -16,7 +16,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from promptbank.bank.calibrate import calibrated_renderer
@@ -229,7 +228,7 @@ def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: L
     start = find_start(starts, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])
     plan = Plan(renderer, lesson.train, lesson.dev, lesson.config, start.table, lesson.name)
-    return _Prepared(lesson, plan, data, start, _identity(backbone, lesson, data, start.table))
+    return _Prepared(lesson, plan, data, start, _identity(backbone, lesson, data, start.table.sha256))
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -295,9 +294,8 @@ def _publish(
     return Learnt(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
 
 
-def _identity(backbone: Backbone, lesson: Lesson, data: str, start: torch.Tensor) -> str:
+def _identity(backbone: Backbone, lesson: Lesson, data: str, start: str) -> str:
     """Name a run by everything that decides its result, and by the alias that it moves."""
-    start_sha = hashlib.sha256(start.numpy().tobytes()).hexdigest()
     parts = [
         ARITHMETIC,
         backbone.fingerprint,
@@ -305,7 +303,7 @@ def _identity(backbone: Backbone, lesson: Lesson, data: str, start: torch.Tensor
         lesson.card.canonical_json(),
         lesson.config.decisive(),
     ]
-    return _hash([*parts, data, start_sha, lesson.alias])
+    return _hash([*parts, data, start, lesson.alias])
 
 
 def _hash(parts: Sequence[object]) -> str:

@@ -18,7 +18,7 @@ from promptbank.model.inject import pack
 from promptbank.model.render import Renderer
 from store import Row
 
-__all__ = ["Probes", "check_probes", "probe_logits", "take_probes"]
+__all__ = ["Probes", "check_probes", "probe_logits", "stored_logits", "take_probes"]
 
 PROBE_INPUTS = 3
 PROBE_IDS = 64
@@ -60,11 +60,18 @@ def probe_logits(
     lm: LanguageModel, task: ServedTask, inputs: Sequence[Mapping[str, str]], token_ids: Sequence[int]
 ) -> torch.Tensor:
     """Return float32 logits (inputs, token ids), each input alone in its batch."""
-    rows = []
+    found = []
     for fields in inputs:
-        hidden = lm.hidden(pack([task.renderer.prompt(fields).ids]), task.table)[:, -1]
-        rows.append(lm.head(hidden).float()[0, list(token_ids)])
-    return torch.stack(rows) if rows else torch.zeros(0, len(token_ids))
+        hidden = lm.hidden(pack([task.renderer.prompt(fields).ids], [task.table]))[:, -1]
+        found.append(lm.head(hidden).float()[0, list(token_ids)])
+    return torch.stack(found) if found else torch.zeros(0, len(token_ids))
+
+
+def stored_logits(row: Row) -> torch.Tensor:
+    """Return the logits that a row was frozen with, float32 (inputs, token ids)."""
+    if not row.probe_logits:
+        return torch.zeros(row.probe_shape)
+    return torch.frombuffer(bytearray(row.probe_logits), dtype=torch.float32).view(row.probe_shape)
 
 
 def check_probes(lm: LanguageModel, task: ServedTask, row: Row) -> str | None:
@@ -80,7 +87,7 @@ def check_probes(lm: LanguageModel, task: ServedTask, row: Row) -> str | None:
         now = probe_logits(lm, task, description["inputs"], description["token_ids"])
     finally:
         torch.set_num_threads(before)
-    then = torch.frombuffer(bytearray(row.probe_logits), dtype=torch.float32).view(row.probe_shape)
+    then = stored_logits(row)
     if torch.equal(now.view(torch.int32), then.view(torch.int32)):
         return None
     worst = float((now - then).abs().max())

@@ -6,11 +6,10 @@ import difflib
 import json
 from pathlib import Path
 
-import torch
-
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
 from promptbank.model.backbone import Backbone
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from store import NewRow, Row, RowInfo, Scope, Store
 from tasks import TaskCard, TaskRef, parse_card
@@ -165,7 +164,7 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
 
     Raises:
         BackboneMismatchError: the row was made for another backbone or tokenizer.
-        InputError: its policy has parts that this version does not know.
+        InputError: its policy has parts that this version does not know, or it is of a kind that it does not know.
         TaskError: its card has.
     """
     name = f"{row.scope.taskname}:{row.scope.lang}@{version}"
@@ -180,7 +179,7 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
             )
     card, policy = stored_rules(row, source=name)
     renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
-    table = torch.frombuffer(bytearray(row.data), dtype=torch.float32).view(row.virtual_tokens, row.hidden_size)
+    table = PromptTable.from_bytes(row.kind, row.layout, row.data)
     return ServedTask(row.scope.taskname, row.scope.lang, version, row.sha256, renderer, table)
 
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from promptbank.bank.select import frozen_tasks, select_row, served_task
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import ConfigError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import FROM, INITS, NEAREST, TrainConfig
 from promptbank.training.dev import DevSet
 from promptbank.training.examples import render_rows
-from promptbank.training.start import start_ids, starting_rows
+from promptbank.training.start import start_ids, starting_table
 from store import Row, RowInfo, Store
 from tasks import Example, parse_spec
 
@@ -76,13 +76,13 @@ class Start:
     """Where a prompt starts.
 
     Attributes:
-        table: P0, float32 (V, H).
+        table: where it starts.
         source: what it was made of: text, labels, vocabulary, or ``taskname:lang@version`` of a row.
         parent: version of this very task's row that it comes from, or None.
         note: what was chosen among, and how each did; empty where nothing was chosen.
     """
 
-    table: Tensor
+    table: PromptTable
     source: str
     parent: int | None = None
     note: str = ""
@@ -119,8 +119,8 @@ def find_start(
     return _from_row(renderer, row, served_task(row, row.version, backbone))
 
 
-def _own(lm: LanguageModel, renderer: Renderer, kind: str, seed: int) -> Tensor:
-    return starting_rows(lm, start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=seed))
+def _own(lm: LanguageModel, renderer: Renderer, kind: str, seed: int) -> PromptTable:
+    return starting_table(lm, start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=seed))
 
 
 def _from_row(renderer: Renderer, row: Row, task: ServedTask) -> Start:
@@ -130,9 +130,10 @@ def _from_row(renderer: Renderer, row: Row, task: ServedTask) -> Start:
     return Start(_fitted(task.table, card.total_virtual_tokens), source, row.version if same else None)
 
 
-def _fitted(table: Tensor, virtual_tokens: int) -> Tensor:
-    """Repeat or cut rows to V."""
-    return table.repeat(-(-virtual_tokens // len(table)), 1)[:virtual_tokens]
+def _fitted(table: PromptTable, virtual_tokens: int) -> PromptTable:
+    """Repeat or cut the input rows to V."""
+    times = -(-virtual_tokens // table.virtual_tokens)
+    return PromptTable.of_rows(table.input_rows.repeat(times, 1)[:virtual_tokens])
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.grammar import Constraint
-from promptbank.model.forward import LanguageModel, open_context
+from promptbank.model.forward import LanguageModel
 from promptbank.model.inject import pack
+from promptbank.model.prompt_table import PromptTable
 
 __all__ = ["generate"]
 
@@ -22,9 +23,8 @@ __all__ = ["generate"]
 @torch.no_grad()
 def generate(
     lm: LanguageModel,
-    table: Tensor,
     prompts: Sequence[tuple[int, ...]],
-    offsets: Sequence[int],
+    tables: Sequence[PromptTable] | None = None,
     *,
     eos_id: int,
     max_tokens: int,
@@ -34,9 +34,8 @@ def generate(
 
     Args:
         lm: the backbone.
-        table: (R, H) virtual rows of all tasks in the batch.
         prompts: B rendered prompts.
-        offsets: where each prompt's virtual rows start in the table.
+        tables: the prompt table of each; None where none has virtual tokens.
         eos_id: the end token.
         max_tokens: most tokens generated, the end token included.
         constraints: for each prompt what its answer may be, None for any; advanced by this call.
@@ -46,8 +45,8 @@ def generate(
     """
     rows = [_Row(one, eos_id, max_tokens) for one in constraints or [None] * len(prompts)]
     begun = [(*prompt, *row.fed(len(row.waiting))) for prompt, row in zip(prompts, rows, strict=True)]
-    context = open_context(len(prompts))
-    hidden = lm.hidden(pack(begun, offsets), table, context)[:, -1]  # (B, H)
+    context = lm.context(len(prompts))
+    hidden = lm.hidden(pack(begun, tables), context)[:, -1]  # (B, H)
     active = rows
     while True:
         asks = [i for i, row in enumerate(active) if not row.waiting and not row.ended]
@@ -60,7 +59,7 @@ def generate(
         if len(going) < len(active):
             context, active = context.select(torch.tensor(going)), [active[i] for i in going]
         shared = min(len(row.waiting) for row in active)
-        hidden = lm.hidden(pack([row.fed(shared) for row in active]), table, context)[:, -1]
+        hidden = lm.hidden(pack([row.fed(shared) for row in active]), context)[:, -1]
 
 
 class _Row:

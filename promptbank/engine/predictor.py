@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import RenderedPrompt, Renderer
 
 __all__ = ["Prediction", "PredictionRequest", "Predictor", "ServedTask"]
@@ -20,7 +20,7 @@ __all__ = ["Prediction", "PredictionRequest", "Predictor", "ServedTask"]
 
 @dataclass(frozen=True, eq=False)
 class ServedTask:
-    """A task as it is served: which row, its renderer, its virtual tokens.
+    """A task as it is served: which row, its renderer, its prompt table.
 
     Attributes:
         taskname: of the row.
@@ -28,7 +28,7 @@ class ServedTask:
         version: of the row.
         sha256: of the row's bytes.
         renderer: from the card and policy stored with the row.
-        table: float32 (V, H).
+        table: the row's tensors.
     """
 
     taskname: str
@@ -36,7 +36,7 @@ class ServedTask:
     version: int
     sha256: str
     renderer: Renderer
-    table: Tensor
+    table: PromptTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +88,24 @@ class Prediction:
         return out | ({"truncated": self.truncated} if self.truncated else {})
 
 
+@dataclass(frozen=True, eq=False)
+class _Rendered:
+    """A request's task, its prompt as ids, and what its open answer is held to."""
+
+    task: ServedTask
+    prompt: RenderedPrompt
+    constraint: Constraint | None
+
+    @property
+    def group(self) -> tuple[bool, int, int, int]:
+        """What sorts requests into batches: kind of answer, policy, and at last the length, which may differ."""
+        renderer = self.task.renderer
+        policy = renderer.policy
+        return (renderer.card.is_open, policy.eos_id, policy.answer_tokens, len(self.prompt.ids))
+
+
 class Predictor:
-    """Answers jobs in batches.
+    """Answers requests in batches.
 
     Args:
         lm: the backbone.
@@ -102,133 +118,87 @@ class Predictor:
         self._batch_tokens = batch_tokens
         self.constrained = constrained
 
-    def predict(self, jobs: Sequence[PredictionRequest]) -> list[Prediction | PromptBankError]:
-        """Answer every job; a record that cannot be rendered, or held to a grammar, yields its error in its place."""
-        results: list[Prediction | PromptBankError | None] = [None] * len(jobs)
-        rendered: dict[int, RenderedPrompt] = {}
-        for index, job in enumerate(jobs):
+    def predict(self, requests: Sequence[PredictionRequest]) -> list[Prediction | PromptBankError]:
+        """Answer every request, in order.
+
+        A record that cannot be rendered, or held to its answer format, yields its error in its place.
+        """
+        results: list[Prediction | PromptBankError | None] = [None] * len(requests)
+        rendered: dict[int, _Rendered] = {}
+        for index, request in enumerate(requests):
             try:
-                rendered[index] = job.task.renderer.prompt(job.fields)
+                rendered[index] = self._render(request)
             except PromptBankError as exc:
                 results[index] = exc
-        for is_open in (False, True):
-            chosen = [i for i in rendered if jobs[i].task.renderer.card.is_open is is_open]
-            for batch in self._batches(chosen, rendered, jobs):
-                prompts = [rendered[i] for i in batch]
-                answer = self._generate if is_open else self._score
-                for i, prediction in zip(batch, answer([jobs[i] for i in batch], prompts), strict=True):
-                    results[i] = prediction
+        for batch in self._batches(rendered):
+            chosen = [rendered[i] for i in batch]
+            answer = self._texts if chosen[0].task.renderer.card.is_open else self._labels
+            for i, prediction in zip(batch, answer(chosen), strict=True):
+                results[i] = prediction
         return [result for result in results if result is not None]
 
-    def _batches(
-        self, chosen: list[int], rendered: Mapping[int, RenderedPrompt], jobs: Sequence[PredictionRequest]
-    ) -> list[list[int]]:
-        """Group jobs of like length under the token budget; open answers of different policies stay apart."""
+    def _render(self, request: PredictionRequest) -> _Rendered:
+        renderer = request.task.renderer
+        prompt = renderer.prompt(request.fields)
+        held = self.constrained and renderer.card.is_open
+        kept = renderer.kept(request.fields, prompt)
+        return _Rendered(request.task, prompt, constraint_of(renderer, kept) if held else None)
+
+    def _batches(self, rendered: Mapping[int, _Rendered]) -> list[list[int]]:
+        """Group requests of one kind and policy and of like length under the token budget."""
         batches: list[list[int]] = []
-
-        def key(i: int) -> tuple[int, int, int]:
-            policy = jobs[i].task.renderer.policy
-            return (policy.eos_id, policy.answer_tokens, len(rendered[i].ids))
-
-        for index in sorted(chosen, key=lambda i: (key(i), i)):
-            fits = batches and (len(batches[-1]) + 1) * len(rendered[index].ids) <= self._batch_tokens
-            if fits and key(batches[-1][0])[:2] == key(index)[:2]:
+        for index in sorted(rendered, key=lambda i: (rendered[i].group, i)):
+            *group, length = rendered[index].group
+            fits = batches and (len(batches[-1]) + 1) * length <= self._batch_tokens
+            if fits and [*rendered[batches[-1][0]].group[:-1]] == group:
                 batches[-1].append(index)
             else:
                 batches.append([index])
         return batches
 
-    def _score(self, jobs: Sequence[PredictionRequest], prompts: Sequence[RenderedPrompt]) -> list[Prediction]:
-        table, offsets = stack_tables([job.task for job in jobs])
-        requests = [
-            ScoringRequest(prompt.ids, offset, job.task.renderer.forms)
-            for job, prompt, offset in zip(jobs, prompts, offsets, strict=True)
-        ]
-        scored = score_forms(self.lm, table, requests)
+    def _labels(self, batch: Sequence[_Rendered]) -> list[Prediction]:
+        requests = [ScoringRequest(one.prompt.ids, one.task.table, one.task.renderer.forms) for one in batch]
+        scored = score_forms(self.lm, requests)
         return [
-            _closed(job.task, prompt, label_scores(job.task.renderer.forms, scores))
-            for job, prompt, scores in zip(jobs, prompts, scored, strict=True)
+            _closed(one, label_scores(one.task.renderer.forms, scores))
+            for one, scores in zip(batch, scored, strict=True)
         ]
 
-    def _generate(
-        self, jobs: Sequence[PredictionRequest], prompts: Sequence[RenderedPrompt]
-    ) -> list[Prediction | PromptBankError]:
-        found: list[Prediction | PromptBankError | None] = [None] * len(jobs)
-        held: dict[int, Constraint | None] = {}
-        for n, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
-            try:
-                held[n] = self._constraint(job, prompt)
-            except PromptBankError as exc:
-                found[n] = exc
-        if held:
-            answers = self._texts([jobs[n] for n in held], [prompts[n] for n in held], list(held.values()))
-            for n, answer in zip(held, answers, strict=True):
-                found[n] = answer
-        return [one for one in found if one is not None]
-
-    def _constraint(self, job: PredictionRequest, prompt: RenderedPrompt) -> Constraint | None:
-        renderer = job.task.renderer
-        return constraint_of(renderer, renderer.kept(job.fields, prompt)) if self.constrained else None
-
-    def _texts(
-        self,
-        jobs: Sequence[PredictionRequest],
-        prompts: Sequence[RenderedPrompt],
-        constraints: Sequence[Constraint | None],
-    ) -> list[Prediction]:
-        table, offsets = stack_tables([job.task for job in jobs])
-        policy = jobs[0].task.renderer.policy
+    def _texts(self, batch: Sequence[_Rendered]) -> list[Prediction]:
+        policy = batch[0].task.renderer.policy
         answers = generate(
             self.lm,
-            table,
-            [prompt.ids for prompt in prompts],
-            offsets,
+            [one.prompt.ids for one in batch],
+            [one.task.table for one in batch],
             eos_id=policy.eos_id,
             max_tokens=policy.answer_tokens,
-            constraints=constraints,
+            constraints=[one.constraint for one in batch],
         )
         return [
-            Prediction(*_identity(job.task), text=_text(job.task, ids, constraint), truncated=prompt.truncated)
-            for job, prompt, ids, constraint in zip(jobs, prompts, answers, constraints, strict=True)
+            Prediction(*_identity(one.task), text=_text(one, ids), truncated=one.prompt.truncated)
+            for one, ids in zip(batch, answers, strict=True)
         ]
-
-
-def stack_tables(tasks: Sequence[ServedTask]) -> tuple[Tensor, list[int]]:
-    """Put the tables of a batch's tasks below each other, each once.
-
-    Returns:
-        (R, H) table, and for each entry of ``tasks`` where its rows start.
-    """
-    starts: dict[int, int] = {}
-    tables: list[Tensor] = []
-    size = 0
-    for task in tasks:
-        if id(task) not in starts:
-            starts[id(task)] = size
-            tables.append(task.table)
-            size += len(task.table)
-    return torch.cat(tables), [starts[id(task)] for task in tasks]
 
 
 def _identity(task: ServedTask) -> tuple[str, str, int, str]:
     return task.taskname, task.lang, task.version, task.sha256
 
 
-def _text(task: ServedTask, ids: Sequence[int], constraint: Constraint | None) -> str:
+def _text(one: _Rendered, ids: Sequence[int]) -> str:
     """Decode an answer; one that was cut off under a constraint is closed."""
-    text, card = task.renderer.text(ids), task.renderer.card
-    return text if constraint is None or card.answer_format is None else GRAMMARS[card.answer_format].closed(card, text)
+    text, card = one.task.renderer.text(ids), one.task.renderer.card
+    return text if one.constraint is None else GRAMMARS[card.answer_format or ""].closed(card, text)
 
 
-def _closed(task: ServedTask, prompt: RenderedPrompt, scores: Mapping[str, float]) -> Prediction:
-    prior = task.renderer.policy.log_prior or {}
+def _closed(one: _Rendered, scores: Mapping[str, float]) -> Prediction:
+    prior = one.task.renderer.policy.log_prior or {}
     values = torch.tensor([s - prior.get(label, 0.0) for label, s in scores.items()], dtype=torch.float64).softmax(0)
     probabilities = dict(zip(scores, values.tolist(), strict=True))
     ranked = sorted(probabilities.values(), reverse=True)
     return Prediction(
-        *_identity(task),
+        *_identity(one.task),
         label=max(probabilities, key=probabilities.__getitem__),
         probabilities=probabilities,
         margin=ranked[0] - ranked[1] if len(ranked) > 1 else None,
-        truncated=prompt.truncated,
+        truncated=one.prompt.truncated,
     )

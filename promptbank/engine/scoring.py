@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptbank.model.forward import Context, LanguageModel, cache_of, open_context
+from promptbank.model.forward import Context, LanguageModel, cache_of
 from promptbank.model.inject import pack
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Form
 
 __all__ = ["ScoringRequest", "label_scores", "score_forms"]
@@ -30,37 +31,35 @@ class ScoringRequest:
 
     Attributes:
         ids: rendered prompt ids.
-        offset: where the task's virtual rows start in the batch's table.
+        table: of the task.
         forms: forms of the task's labels.
     """
 
     ids: tuple[int, ...]
-    offset: int
+    table: PromptTable
     forms: tuple[Form, ...]
 
 
 @torch.no_grad()
 def score_forms(
-    lm: LanguageModel, table: Tensor, requests: Sequence[ScoringRequest], held: Sequence[Tensor] | None = None
+    lm: LanguageModel, requests: Sequence[ScoringRequest], held: Sequence[Tensor] | None = None
 ) -> list[Tensor]:
     """Return log P(form | prompt) for every form of every request.
 
     Args:
         lm: the backbone.
-        table: (R, H) virtual rows of all tasks in the batch.
         requests: B prompts, of any tasks and lengths. With ``held`` all must be equally long after the constant part.
         held: keys and values of each prompt's constant part, if they are at hand; ``ids`` then holds the rest only.
 
     Returns:
         B float32 tensors, one score for each form in order.
     """
-    context = cache_of(held) if held is not None else open_context(len(requests))
-    packed = pack([r.ids for r in requests], [r.offset for r in requests])
-    last = lm.hidden(packed, table, context)[:, -1]  # (B, H)
+    context = cache_of(held) if held is not None else lm.context(len(requests))
+    last = lm.hidden(pack([r.ids for r in requests], [r.table for r in requests]), context)[:, -1]  # (B, H)
     owner = torch.tensor([b for b, r in enumerate(requests) for _ in r.forms])
     forms = [form.ids for r in requests for form in r.forms]
     first = _first_tokens(lm, last, owner, torch.tensor([ids[0] for ids in forms]))
-    rest = _later_tokens(lm, table, context, owner, forms)
+    rest = _later_tokens(lm, context, owner, forms)
     return list(torch.split(first + rest, [len(r.forms) for r in requests]))
 
 
@@ -75,9 +74,7 @@ def _first_tokens(lm: LanguageModel, last: Tensor, owner: Tensor, targets: Tenso
     return out
 
 
-def _later_tokens(
-    lm: LanguageModel, table: Tensor, context: Context, owner: Tensor, forms: list[tuple[int, ...]]
-) -> Tensor:
+def _later_tokens(lm: LanguageModel, context: Context, owner: Tensor, forms: list[tuple[int, ...]]) -> Tensor:
     """Summed log-probabilities of the forms' tokens after the first, (N,)."""
     out = torch.zeros(len(forms))
     longer = [n for n, ids in enumerate(forms) if len(ids) > 1]
@@ -86,7 +83,7 @@ def _later_tokens(
         chosen = longer[start : start + step]
         heads = pack([forms[n][:-1] for n in chosen], pad="right")
         targets = pack([forms[n][1:] for n in chosen], pad="right").ids
-        hidden = lm.hidden(heads, table, context.select(owner[chosen]))  # (n, T, H)
+        hidden = lm.hidden(heads, context.select(owner[chosen]))  # (n, T, H)
         real = heads.mask.bool()
         logprobs = torch.zeros(targets.shape)
         logprobs[real] = lm.logprobs(hidden[real], targets[real])

@@ -1,10 +1,10 @@
-"""Prompt encoders: small networks that make the (V, H) rows while a task is learnt, and are thrown away after.
+"""Prompt encoders: small networks that make a task's prompt table while it is learnt, and are thrown away after.
 
-All give ``P = P0 + scale * f()``. ``P0`` is where the prompt starts (text, label words, sampled vocabulary or another
-task's row), ``scale`` is the root mean square of the backbone's embeddings, and the last layer of ``f`` starts at zero,
-so step 0 is exactly ``P0``. Without that, an LSTM with default initialisation emits nearly one vector in every slot
-(mean cosine 0.98 at H=128), of a norm that has nothing to do with the backbone. Residual Prompt Tuning (Razdaibiedina
-et al. 2023) found +7 SuperGLUE points from a residual form.
+All give input rows ``P = P0 + scale * f()``. ``P0`` is where the prompt starts (text, label words, sampled vocabulary
+or another task's row), ``scale`` is the root mean square of the backbone's embeddings, and the last layer of ``f``
+starts at zero, so step 0 is exactly ``P0``. Without that, an LSTM with default initialisation emits nearly one vector
+at every virtual token (mean cosine 0.98 at H=128), of a norm that has nothing to do with the backbone. Residual Prompt
+Tuning (Razdaibiedina et al. 2023) found +7 SuperGLUE points from a residual form.
 
 Names carry a version: a stored training configuration means the same network for ever.
 """
@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from promptbank.model.prompt_table import PromptTable
 
 __all__ = ["ENCODERS", "EmbeddingEncoder", "LstmEncoder", "MlpEncoder", "PromptEncoder", "build_encoder"]
 
@@ -24,20 +27,20 @@ class PromptEncoder(nn.Module, ABC):
     """Base of the encoders: the residual form around a subclass's `residual`.
 
     Args:
-        start: P0, float32 (V, H).
+        start: its input rows are P0, (V, H).
         scale: factor on the learned part; the root mean square of the backbone's embedding weights as they are fed.
         generator: draws the initial weights, so a seed gives one encoder.
     """
 
+    kind: ClassVar[str] = "rows.v1"
     start: Tensor
     scale: Tensor
 
-    def __init__(self, start: Tensor, scale: float, generator: torch.Generator) -> None:
+    def __init__(self, start: PromptTable, scale: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.register_buffer("start", start.detach().clone().float())
+        self.register_buffer("start", start.input_rows.detach().clone().float())
         self.register_buffer("scale", torch.tensor(float(scale)))
-        virtual_tokens, hidden = start.shape
-        self.build(virtual_tokens, hidden)
+        self.build(start.virtual_tokens, start.hidden_size)
         self._draw(generator)
 
     @abstractmethod
@@ -52,9 +55,17 @@ class PromptEncoder(nn.Module, ABC):
     def last(self) -> Tensor:
         """Return the parameter that starts at zero."""
 
-    def forward(self) -> Tensor:
-        """Return the virtual-token embeddings, float32 (V, H)."""
-        return self.start + self.scale * self.residual()
+    def forward(self) -> PromptTable:
+        """Return the prompt as it is now, float32, with gradients."""
+        return PromptTable({"virtual_tokens": self.start + self.scale * self.residual()}, self.kind)
+
+    @torch.no_grad()
+    def frozen(self) -> PromptTable:
+        """Return the prompt as it is stored: made in eval mode, float32, without gradients, in memory of its own."""
+        self.eval()
+        table = self.forward()
+        self.train()
+        return PromptTable({name: tensor.float().clone() for name, tensor in table.tensors.items()}, table.kind)
 
     @torch.no_grad()
     def _draw(self, generator: torch.Generator) -> None:
@@ -64,7 +75,7 @@ class PromptEncoder(nn.Module, ABC):
             elif name.endswith("table"):
                 parameter.normal_(0.0, 1.0, generator=generator)
             else:
-                bound = (3 / parameter.shape[1]) ** 0.5  # keeps the variance, so that slots stay apart
+                bound = (3 / parameter.shape[1]) ** 0.5  # keeps the variance, so that virtual tokens stay apart
                 parameter.uniform_(-bound, bound, generator=generator)
         self.last().zero_()
 
@@ -130,19 +141,19 @@ class LstmEncoder(PromptEncoder):
         return self.outer.weight
 
 
-ENCODERS: dict[str, Callable[[Tensor, float, torch.Generator], PromptEncoder]] = {
+ENCODERS: dict[str, Callable[[PromptTable, float, torch.Generator], PromptEncoder]] = {
     "lstm.v1": LstmEncoder,
     "mlp.v1": MlpEncoder,
     "embedding.v1": EmbeddingEncoder,
 }
 
 
-def build_encoder(name: str, start: Tensor, scale: float, *, seed: int) -> PromptEncoder:
+def build_encoder(name: str, start: PromptTable, scale: float, *, seed: int) -> PromptEncoder:
     """Build an encoder by its versioned name.
 
     Args:
         name: a key of `ENCODERS`.
-        start: P0, (V, H).
+        start: where the prompt starts.
         scale: factor on the learned part.
         seed: draws the initial weights.
 

@@ -1,8 +1,9 @@
 """Forward passes of the frozen backbone: hidden states, keys and values, log-probabilities of chosen tokens.
 
-The base model runs without its head; only the rows whose next token matters are gathered, contiguously, and given to
-the head. On one CPU core at T=48 that took 246 ms an example where logits at all positions took 751 (gemma-3-270m,
-bf16); a slice ``h[:, a:b]`` into the head is no substitute, since a non-contiguous view is five times slower there.
+The base model runs without its head; only the hidden states whose next token matters are gathered, contiguously, and
+given to the head. On one CPU core at T=48 that took 246 ms an example where logits at all positions took 751
+(gemma-3-270m, bf16); a slice ``h[:, a:b]`` into the head is no substitute, since a non-contiguous view is five times
+slower there.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 
 from promptbank.errors import PromptBankError
-from promptbank.model.inject import Packed, embed, pack, positions
+from promptbank.model.inject import PackedBatch, embed, pack, positions
 
-__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "open_context", "prefill", "vocabulary_layers"]
+__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "prefill", "vocabulary_layers"]
 
 M = TypeVar("M", bound=nn.Module)
 
 HEAD_BYTES = 128 * 2**20
-"""Most bytes of float32 logits held at once when scoring: 128 rows of a 262,144-word vocabulary."""
+"""Most bytes of float32 logits held at once when scoring: 128 positions of a vocabulary of 262,144 tokens."""
 
 
 def cast_weights(model: M, dtype: torch.dtype) -> M:
@@ -52,7 +53,7 @@ class LanguageModel:
 
     Raises:
         PromptBankError: the architecture changes its logits after the head (scaling, soft-capping), which scoring
-            chosen rows would miss.
+            chosen tokens would miss.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -72,19 +73,29 @@ class LanguageModel:
         if not torch.allclose(ours.float(), theirs.float(), rtol=1e-4, atol=1e-4):
             raise PromptBankError(
                 f"{type(self.model).__name__} changes its logits after the output head (a scale or a soft cap); "
-                "promptbank scores gathered rows and cannot serve this architecture"
+                "promptbank scores gathered hidden states and cannot serve this architecture"
             )
 
-    def hidden(self, packed: Packed, table: Tensor, context: Context | None = None) -> Tensor:
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.embedding.get_parameter("weight").device
+
+    def context(self, sequences: int) -> Context:
+        """Return an empty context for B sequences, in which `hidden` holds their keys and values."""
+        mask = torch.zeros((sequences, 0), dtype=torch.long, device=self.device)
+        return Context(DynamicCache(), mask, mask.sum(1))
+
+    def hidden(self, packed: PackedBatch, context: Context | None = None) -> Tensor:
         """Return last hidden states (B, S, H) of a packed batch, after an optional context.
 
         Args:
             packed: the new positions. After a context that is not empty, pad on the right: a pad between two real
                 tokens would count as distance in a sliding window.
-            table: (R, H) virtual rows of the batch.
             context: held keys and values; grown in place by this call.
         """
-        embeds = embed(self.embedding, packed, table)  # (B, S, H)
+        packed = packed.to(self.device)
+        embeds = embed(self.embedding, packed)  # (B, S, H)
         if context is None:
             return self._run(embeds, packed.mask, positions(packed.mask), None)
         place = context.lengths[:, None] + positions(packed.mask)  # (B, S)
@@ -103,44 +114,44 @@ class LanguageModel:
         hidden: Tensor = out.last_hidden_state
         return hidden
 
-    def logprobs(self, rows: Tensor, targets: Tensor) -> Tensor:
-        """Return log p(target) of each hidden row, float32 (N,).
+    def logprobs(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Return log p(target) after each hidden state, float32 (N,).
 
         Args:
-            rows: (N, H) hidden states, gathered.
+            states: (N, H), gathered.
             targets: (N,) token ids.
         """
-        chunks = zip(torch.split(rows, self.head_rows), torch.split(targets, self.head_rows), strict=True)
-        return torch.cat([self._logprob_chunk(r, t) for r, t in chunks])
+        chunks = zip(torch.split(states, self.head_rows), torch.split(targets, self.head_rows), strict=True)
+        return torch.cat([self._logprob_chunk(s, t) for s, t in chunks])
 
-    def choice_logprobs(self, rows: Tensor, targets: Tensor, choices: Sequence[Tensor]) -> Tensor:
-        """Return log p(target) of each hidden row among its choices alone, float32 (N,).
+    def choice_logprobs(self, states: Tensor, targets: Tensor, choices: Sequence[Tensor]) -> Tensor:
+        """Return log p(target) after each hidden state, among its choices alone, float32 (N,).
 
         Args:
-            rows: (N, H) hidden states, gathered.
-            targets: (N,) token ids, each among its row's choices.
+            states: (N, H), gathered.
+            targets: (N,) token ids, each among its choices.
             choices: N int64 tensors of distinct ids.
         """
         given = torch.cat(list(choices))
-        words, place = given.unique(return_inverse=True)  # ascending
+        tokens, place = given.unique(return_inverse=True)  # ascending
         owner = torch.arange(len(choices)).repeat_interleave(torch.tensor([len(one) for one in choices]))
-        forbidden = torch.ones(len(choices), len(words), dtype=torch.bool)
+        forbidden = torch.ones(len(choices), len(tokens), dtype=torch.bool)
         forbidden[owner, place] = False
         bias = getattr(self.head, "bias", None)
-        weight = self.head.get_parameter("weight")[words]  # few of 262,144
-        logits = functional.linear(rows, weight, None if bias is None else bias[words]).float()
-        logits = logits.masked_fill(forbidden, -torch.inf)  # (N, words)
-        chosen = torch.searchsorted(words, targets)[:, None]
+        weight = self.head.get_parameter("weight")[tokens]  # few of 262,144
+        logits = functional.linear(states, weight, None if bias is None else bias[tokens]).float()
+        logits = logits.masked_fill(forbidden, -torch.inf)  # (N, tokens)
+        chosen = torch.searchsorted(tokens, targets)[:, None]
         return logits.gather(1, chosen).squeeze(1) - logits.logsumexp(1)
 
-    def _logprob_chunk(self, rows: Tensor, targets: Tensor) -> Tensor:
-        logits: Tensor = self.head(rows).float()  # (n, vocabulary)
+    def _logprob_chunk(self, states: Tensor, targets: Tensor) -> Tensor:
+        logits: Tensor = self.head(states).float()  # (n, vocabulary)
         return logits.gather(1, targets[:, None]).squeeze(1) - logits.logsumexp(1)
 
 
 @dataclass(eq=False)
 class Context:
-    """Keys and values held for B rows; left-padded, so later positions follow without a gap.
+    """Keys and values held for B sequences; left-padded, so later positions follow without a gap.
 
     Attributes:
         cache: grown by every forward pass that uses it. It keeps all positions also for sliding-window layers, whose
@@ -153,28 +164,23 @@ class Context:
     mask: Tensor
     lengths: Tensor
 
-    def select(self, rows: Tensor) -> Context:
-        """Return a new context with the given rows (repeats allowed); this one stays as it is."""
-        layers = [(keys[rows], values[rows]) for keys, values in self._layers()]
-        return Context(DynamicCache(layers), self.mask[rows], self.lengths[rows])
+    def select(self, sequences: Tensor) -> Context:
+        """Return a new context with the given sequences (repeats allowed); this one stays as it is."""
+        layers = [(keys[sequences], values[sequences]) for keys, values in self._layers()]
+        return Context(DynamicCache(layers), self.mask[sequences], self.lengths[sequences])
 
-    def keys_values(self, row: int) -> Tensor:
-        """Return one row's held keys and values without its pads, (L, 2, heads, T, D), contiguous."""
-        held = int(self.lengths[row])
-        pairs = [torch.stack([keys[row], values[row]]) for keys, values in self._layers()]
+    def keys_values(self, sequence: int) -> Tensor:
+        """Return one sequence's held keys and values without its pads, (L, 2, heads, T, D), contiguous."""
+        held = int(self.lengths[sequence])
+        pairs = [torch.stack([keys[sequence], values[sequence]]) for keys, values in self._layers()]
         return torch.stack(pairs)[..., -held:, :].contiguous()
 
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
         return [(layer[0], layer[1]) for layer in self.cache]
 
 
-def open_context(rows: int) -> Context:
-    """Return an empty context for a batch of ``rows``."""
-    return Context(DynamicCache(), torch.zeros((rows, 0), dtype=torch.long), torch.zeros(rows, dtype=torch.long))
-
-
 def cache_of(held: Sequence[Tensor]) -> Context:
-    """Build a context from keys and values of single rows, as `Context.keys_values` gives them."""
+    """Build a context from keys and values of single sequences, as `Context.keys_values` gives them."""
     lengths = torch.tensor([kv.shape[-2] for kv in held])
     width = int(lengths.max())
     padded = torch.stack([nn.functional.pad(kv, (0, 0, width - kv.shape[-2], 0)) for kv in held], dim=2)
@@ -183,8 +189,8 @@ def cache_of(held: Sequence[Tensor]) -> Context:
 
 
 @torch.no_grad()
-def prefill(lm: LanguageModel, rows: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Run rows of discrete ids once and return each row's keys and values, (L, 2, heads, T, D)."""
-    context = open_context(len(rows))
-    lm.hidden(pack(rows), torch.zeros(1, lm.hidden_size), context)
-    return [context.keys_values(b) for b in range(len(rows))]
+def prefill(lm: LanguageModel, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Run sequences of discrete ids once and return each one's keys and values, (L, 2, heads, T, D)."""
+    context = lm.context(len(sequences))
+    lm.hidden(pack(sequences), context)
+    return [context.keys_values(b) for b in range(len(sequences))]

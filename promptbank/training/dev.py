@@ -13,6 +13,7 @@ from torch import Tensor
 
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.examples import TrainRow, row_losses
 from promptbank.training.kv_cache import Held
@@ -74,8 +75,8 @@ class DevSet:
         self._rows = rows
 
     @torch.no_grad()
-    def score(self, table: Tensor) -> DevScore:
-        """Score a table of virtual rows (V, H) on all dev rows."""
+    def score(self, table: PromptTable) -> DevScore:
+        """Score a prompt table on all dev rows."""
         outcomes = [
             (i, *out) for batch in self._batches() for i, out in zip(batch, self._outcomes(table, batch), strict=True)
         ]
@@ -101,16 +102,16 @@ class DevSet:
     def _start(self, row: int) -> int:
         return self._rows[row].constant if self._held is not None else 0
 
-    def _outcomes(self, table: Tensor, batch: list[int]) -> list[tuple[float, str]]:
+    def _outcomes(self, table: PromptTable, batch: list[int]) -> list[tuple[float, str]]:
         """Loss and predicted label of each row in a batch; no label for open answers."""
         held = [self._held[i] for i in batch] if self._held is not None else None
         if self._renderer.card.is_open:
             rows = [self._rows[i] for i in batch]
-            losses = row_losses(self._lm, table, rows, held)
+            losses = row_losses(self._lm, [table] * len(rows), rows, held)
             return [(float(loss), "") for loss in losses]
         forms = self._renderer.forms
-        requests = [ScoringRequest(self._rows[i].prompt[self._start(i) :], 0, forms) for i in batch]
-        scored = score_forms(self._lm, table, requests, held)
+        requests = [ScoringRequest(self._rows[i].prompt[self._start(i) :], table, forms) for i in batch]
+        scored = score_forms(self._lm, requests, held)
         return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
 
     def _closed(self, scores: Tensor, gold: str) -> tuple[float, str]:

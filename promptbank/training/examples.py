@@ -16,6 +16,7 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel, cache_of
 from promptbank.model.head import FrozenHead
 from promptbank.model.inject import pack
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from promptbank.training.answer_loss import Loss, loss_for
 from promptbank.training.config import TrainConfig
@@ -143,26 +144,24 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: 
 
 def row_losses(
     lm: LanguageModel,
-    table: Tensor,
+    tables: Sequence[PromptTable],
     rows: Sequence[TrainRow],
     held: Sequence[Tensor] | None,
     *,
-    offsets: Sequence[int] | None = None,
     heads: Sequence[FrozenHead] | None = None,
 ) -> Tensor:
     """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
 
     Args:
         lm: the frozen backbone.
-        table: (R, H) virtual rows; gradients flow into it.
+        tables: the prompt table of each row; gradients flow into them.
         rows: B rows.
         held: keys and values of the constant beginnings; None to compute them here.
-        offsets: where each row's virtual rows start in the table (several runs in one batch).
         heads: the head of each row for tokens without choices, which does not learn; the backbone's own if None.
     """
     starts = [row.constant if held is not None else 0 for row in rows]
-    packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], offsets, pad="right")
-    hidden = lm.hidden(packed, table, cache_of(held) if held is not None else None)  # (B, S, H)
+    packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], tables, pad="right")
+    hidden = lm.hidden(packed, cache_of(held) if held is not None else None)  # (B, S, H)
     learnt = list(_learnt(rows, starts))
     if not learnt:
         return hidden.sum() * torch.zeros(len(rows))

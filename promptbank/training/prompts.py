@@ -21,6 +21,7 @@ from torch import Tensor
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.model.head import FrozenHead
+from promptbank.model.prompt_table import PromptTable
 from promptbank.training.dev import DevSet
 from promptbank.training.examples import row_losses
 from promptbank.training.kv_cache import Held, PrefixCache, worth_caching
@@ -164,16 +165,14 @@ class _Population:
 
     def _step(self, runs: Sequence[Run]) -> None:
         """One forward and backward pass for a batch of each run, then each run's own optimizer step."""
-        tables = [run.encoder() for run in runs]
-        offsets = torch.tensor([0, *(len(table) for table in tables)]).cumsum(0).tolist()
+        tables: list[PromptTable] = [run.encoder() for run in runs]
         batches = [run.batch() for run in runs]
         rows = [run.rendered.train[i] for run, batch in zip(runs, batches, strict=True) for i in batch]
         losses = row_losses(
             self.lm,
-            torch.cat(tables),
+            [table for table, batch in zip(tables, batches, strict=True) for _ in batch],
             rows,
             self._held_rows(runs, batches),
-            offsets=[offset for offset, batch in zip(offsets, batches, strict=False) for _ in batch],
             heads=[head for head, batch in zip([run.head() for run in runs], batches, strict=True) for _ in batch],
         )
         means = [part.mean() for part in torch.split(losses, [len(batch) for batch in batches])]

@@ -21,6 +21,7 @@ from torch.optim import AdamW, Optimizer
 from promptbank.errors import TrainingError
 from promptbank.files import write_atomically
 from promptbank.model.encoder import PromptEncoder
+from promptbank.model.prompt_table import PromptTable
 
 __all__ = ["Progress", "load_resume", "optimizer_tensors", "restore_optimizer", "save_resume", "write_tensors"]
 
@@ -54,7 +55,7 @@ class Resumable(Protocol):
     encoder: PromptEncoder
     optimizer: AdamW
     progress: Progress
-    best: Tensor | None
+    best: PromptTable | None
 
 
 def save_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
@@ -74,7 +75,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def _tensors(run: Resumable) -> dict[str, Tensor]:
     tensors = {f"encoder.{name}": t.contiguous() for name, t in run.encoder.state_dict().items()}
     tensors |= optimizer_tensors(run.optimizer)
-    return tensors if run.best is None else {**tensors, "best": run.best}
+    return tensors if run.best is None else tensors | {f"best.{name}": t for name, t in run.best.tensors.items()}
 
 
 def load_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
@@ -94,11 +95,16 @@ def load_resume(path: Path, identity: str, runs: Sequence[Resumable]) -> None:
     if metadata.get("identity") != identity:
         raise TrainingError(f"the resume file {path} belongs to another run; delete it to start this one anew")
     for n, (run, progress) in enumerate(zip(runs, json.loads(metadata["progress"]), strict=True)):
-        own = {name.removeprefix(f"{n}."): t for name, t in tensors.items() if name.startswith(f"{n}.")}
-        run.progress, run.best = Progress(**progress), own.get("best")
-        encoder = {name.removeprefix("encoder."): t for name, t in own.items() if name.startswith("encoder.")}
-        run.encoder.load_state_dict(encoder)
+        own = _named(tensors, f"{n}.")
+        best = {"virtual_tokens": own["best"]} if "best" in own else _named(own, "best.")  # the first: by 0.1.0
+        run.progress, run.best = Progress(**progress), PromptTable(best, run.encoder.kind) if best else None
+        run.encoder.load_state_dict(_named(own, "encoder."))
         restore_optimizer(run.optimizer, own)
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 from torch.optim import AdamW
 
 from promptbank.errors import TrainingError
 from promptbank.model.encoder import PromptEncoder, build_encoder
 from promptbank.model.head import FrozenHead, SampledHead
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
@@ -25,7 +25,7 @@ from promptbank.training.progress import EpochReport, Listener, StepReport
 from promptbank.training.resume import Progress
 from tasks import Example
 
-__all__ = ["Failed", "Plan", "Rendered", "Run", "Trained", "frozen_rows", "schedule"]
+__all__ = ["Failed", "Plan", "Rendered", "Run", "Trained", "schedule"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Plan:
         train: examples to learn from, with answers.
         dev: examples that choose the epoch, with answers; never learnt from.
         config: the settings.
-        start: P0, float32 (V, H).
+        start: where the prompt starts.
         name: in reports; empty when there is only one run.
     """
 
@@ -45,7 +45,7 @@ class Plan:
     train: Sequence[Example]
     dev: Sequence[Example]
     config: TrainConfig
-    start: Tensor
+    start: PromptTable
     name: str = ""
 
 
@@ -54,7 +54,7 @@ class Trained:
     """What a run leaves.
 
     Attributes:
-        table: the best epoch's rows, float32 (V, H), made by the encoder in eval mode in one unbatched pass.
+        table: the best epoch's prompt, as the encoder freezes it.
         best_epoch: from 1.
         epochs: every epoch's report.
         truncated: training and dev rows whose text was cut.
@@ -64,7 +64,7 @@ class Trained:
         cached: rows whose constant beginning was held, and of these the rows that were spilled to disk.
     """
 
-    table: Tensor
+    table: PromptTable
     best_epoch: int
     epochs: tuple[EpochReport, ...]
     truncated: int
@@ -133,7 +133,7 @@ class Run:
             self._sampled = SampledHead(head, words, plan.config.sample)
         self.extent = plan.config.extent(len(plan.train))
         self.progress = Progress()
-        self.best: Tensor | None = None
+        self.best: PromptTable | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -231,7 +231,7 @@ class Run:
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        table = frozen_rows(self.encoder)
+        table = self.encoder.frozen()
         score = self.dev.score(table)
         better = progress.epoch >= self.extent.first and score.better_than(self._best_score)
         if better:
@@ -279,15 +279,6 @@ class Run:
             max(len(row.ids) - row.constant for row in self.rendered.all),
             cached,
         )
-
-
-@torch.no_grad()
-def frozen_rows(encoder: PromptEncoder) -> Tensor:
-    """Return the encoder's rows as they are frozen: eval mode, one unbatched pass, float32 (V, H)."""
-    encoder.eval()
-    table: Tensor = encoder().float().clone()
-    encoder.train()
-    return table
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

@@ -14,26 +14,27 @@ from torch import Tensor
 
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, encode_plain
 from tasks import TaskCard
 
-__all__ = ["STARTS", "embedding_scale", "start_ids", "starting_rows"]
+__all__ = ["STARTS", "embedding_scale", "start_ids", "starting_table"]
 
 SCALE_SAMPLE = 4096
 """Vocabulary rows over which the embedding scale is measured."""
 
 
-def starting_rows(lm: LanguageModel, ids: list[int]) -> Tensor:
-    """Return the embeddings of ids as the backbone is fed them, float32 (V, H)."""
+def starting_table(lm: LanguageModel, ids: list[int]) -> PromptTable:
+    """Return the prompt whose input rows are the embeddings of ids as the backbone is fed them, in float32."""
     with torch.no_grad():
         rows: Tensor = lm.embedding(torch.tensor(ids)).float()
-    return rows.clone()
+    return PromptTable.of_rows(rows.clone())
 
 
 def embedding_scale(lm: LanguageModel) -> float:
     """Return the root mean square of fed embeddings over evenly spaced vocabulary rows."""
     ids = torch.linspace(0, lm.vocabulary - 1, min(SCALE_SAMPLE, lm.vocabulary)).long().tolist()
-    return float(starting_rows(lm, ids).square().mean().sqrt())
+    return float(starting_table(lm, ids).input_rows.square().mean().sqrt())
 
 
 def start_ids(kind: str, renderer: Renderer, *, vocabulary: int, seed: int) -> list[int]:

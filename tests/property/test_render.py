@@ -1,10 +1,12 @@
 """Rendering, for any text: it comes back as it was, and training sees what inference sees."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptbank.model.inject import pack, positions
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import virtual_id
 from promptbank.training.examples import render_rows
 from tasks import Example, builtin_cards
@@ -62,7 +64,7 @@ def test_inference_ids_are_training_ids_up_to_the_answer(card, text: str, kind: 
     pad=st.sampled_from(["left", "right"]),
 )
 def test_packing_loses_nothing(rows: list[list[int]], pad: str) -> None:
-    packed = pack(rows, [10 * b for b in range(len(rows))], pad=pad)
+    packed = pack(rows, [PromptTable.of_rows(torch.zeros(10, 1)) for _ in rows], pad=pad)
     place = positions(packed.mask)
     for b, row in enumerate(rows):
         real = packed.mask[b].bool()

@@ -58,7 +58,7 @@ def ask(server: TaskServer, *records: dict, **keys) -> list:
 def test_what_is_served_is_what_was_measured(fresh_store: Store, tmp_path: Path) -> None:
     learnt = learn(fresh_store, tmp_path)
     row = select_row(fresh_store, parse_spec("mood"), tiny_backbone("llama"))
-    assert row.data == learnt.trained.table.numpy().tobytes()
+    assert row.data == learnt.trained.table.to_bytes()
     evaluation = fresh_store.evaluations.of(row.row_id)[0]
     assert (
         json.loads(evaluation.metrics_json)["accuracy"]
@@ -439,3 +439,25 @@ def test_a_row_that_release_0_1_0_exported_is_the_one_it_had(old_bank: Store, tm
     assert import_row(old_bank, RELEASE / "row.safetensors", live=False).version == kept.version
     export_row(kept, tmp_path / "again.safetensors")
     assert replace(read_row(tmp_path / "again.safetensors"), row_id=kept.row_id) == kept
+
+
+def test_a_row_of_a_kind_that_this_version_does_not_know_is_named_and_harms_no_other(
+    fresh_store: Store, tmp_path: Path
+) -> None:
+    row = learn(fresh_store, tmp_path).row
+    fresh_store.rows.freeze(replace(row, kind="deep.v9"))
+    assert verify_bank(fresh_store).faults == ()
+    assert "kind 'deep.v9' are not known here" in verify_logits(fresh_store, tiny_backbone("llama")).faults[0]
+    server = TaskServer(fresh_store, tiny_backbone("llama"))
+    good, bad = ask(server, *({"taskname": f"mood@{version}", "sentence": "x"} for version in (1, 2)))
+    assert isinstance(good, Prediction)
+    assert "was it made by a newer promptbank?" in str(bad)
+
+
+def test_an_exported_row_of_an_unknown_kind_is_not_imported(fresh_store: Store, tmp_path: Path) -> None:
+    row = learn(fresh_store, tmp_path).row
+    export_row(row, path := tmp_path / "mood.safetensors")
+    path.write_bytes(path.read_bytes().replace(b"rows.v1", b"rows.v9"))
+    with pytest.raises(InputError, match=r"kind 'rows\.v9' are not known here"):
+        import_row(fresh_store, path)
+    assert fresh_store.rows.versions(row.scope)[-1].version == 1

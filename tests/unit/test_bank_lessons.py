@@ -115,7 +115,7 @@ def test_a_calibrated_row_answers_evenly_when_nothing_is_asked(fresh_store: Stor
 
     def raw(text: str) -> dict[str, float]:
         prompt = plain.renderer.prompt({"sentence": text})
-        scores = score_forms(predictor.lm, plain.table, [ScoringRequest(prompt.ids, 0, plain.renderer.forms)])[0]
+        scores = score_forms(predictor.lm, [ScoringRequest(prompt.ids, plain.table, plain.renderer.forms)])[0]
         return label_scores(plain.renderer.forms, scores)
 
     # raw probabilities are averaged and normalised once, as in the authors' code

@@ -19,7 +19,8 @@ from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor
 from promptbank.errors import PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from promptbank.model.inject import Packed
+from promptbank.model.inject import PackedBatch
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from tasks import ANSWER_FORMATS, DataError, Example, TaskCard, parse_intent_slots
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -47,7 +48,7 @@ def task_of(
     policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=answer_tokens)
     renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
     table = torch.randn(card.total_virtual_tokens, backbone.hidden_size, generator=torch.Generator().manual_seed(seed))
-    return ServedTask(card.taskname, card.lang, 1, "0" * 64, renderer, table)
+    return ServedTask(card.taskname, card.lang, 1, "0" * 64, renderer, PromptTable.of_rows(table))
 
 
 def text_of(result: Prediction | Exception) -> str:
@@ -239,15 +240,13 @@ def best_of(backbone: Backbone, prompt: tuple[int, ...], script: list[list[int]]
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_the_allowed_ids_the_most_probable_is_chosen(kind: Kind) -> None:
     backbone = BACKBONES[kind]
-    lm, table = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size)
+    lm = LanguageModel(backbone.model)
     prompts = [(5, 6, 7), (5, 6), (9, 8, 7, 6), (4,)]
     constraints = [Fixed(script) for script in SCRIPTS]
-    *kept, free = generate(
-        lm, table, [*prompts, (5, 6, 7)], [0] * 5, eos_id=1, max_tokens=9, constraints=[*constraints, None]
-    )
+    *kept, free = generate(lm, [*prompts, (5, 6, 7)], eos_id=1, max_tokens=9, constraints=[*constraints, None])
     expected = [best_of(backbone, prompt, script) for prompt, script in zip(prompts, SCRIPTS, strict=True)]
     assert kept == [one.taken for one in constraints] == expected
-    assert free == generate(lm, table, [(5, 6, 7)], [0], eos_id=1, max_tokens=9)[0]
+    assert free == generate(lm, [(5, 6, 7)], eos_id=1, max_tokens=9)[0]
 
 
 @pytest.mark.parametrize(("script", "passes"), [(SCRIPTS[0], [2, 1]), (SCRIPTS[1], [4, 3]), (SCRIPTS[3], [5])])
@@ -255,17 +254,17 @@ def test_tokens_without_a_choice_take_no_pass_of_their_own(
     script: list[list[int]], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = BACKBONES["llama"]
-    lm, table = LanguageModel(backbone.model), torch.zeros(1, backbone.hidden_size)
+    lm = LanguageModel(backbone.model)
     hidden, widths = lm.hidden, []
 
-    def counted(packed: Packed, *arguments: Any) -> torch.Tensor:
+    def counted(packed: PackedBatch, *arguments: Any) -> torch.Tensor:
         widths.append(packed.ids.shape[1])
         return hidden(packed, *arguments)
 
     monkeypatch.setattr(lm, "hidden", counted)
-    (answer,) = generate(lm, table, [(5, 6)], [0], eos_id=1, max_tokens=9, constraints=[Fixed(script)])
+    (answer,) = generate(lm, [(5, 6)], eos_id=1, max_tokens=9, constraints=[Fixed(script)])
     assert widths == passes  # positions of each
-    assert generate(lm, table, [(5, 6)], [0], eos_id=1, max_tokens=2, constraints=[Fixed(script)]) == [answer[:2]]
+    assert generate(lm, [(5, 6)], eos_id=1, max_tokens=2, constraints=[Fixed(script)]) == [answer[:2]]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_a_beam_of_one_is_the_greedy_loop(kind: Kind) -> None:
     how = Decoding(beam=1, ratio=0, extra=12, once=0)
     eos = 77 if kind == "gpt2" else 1
     ours = decode(lm, PROMPTS, eos, how)
-    theirs = generate(lm, torch.zeros(1, lm.hidden_size), PROMPTS, [0] * 4, eos_id=eos, max_tokens=12)
+    theirs = generate(lm, PROMPTS, eos_id=eos, max_tokens=12)
     assert [list(found.ids) for found in ours] == theirs
 
 

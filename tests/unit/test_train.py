@@ -8,6 +8,7 @@ import torch
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.head import FrozenHead
+from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
 from promptbank.training.examples import epoch_batches, render_rows, row_losses
@@ -15,7 +16,7 @@ from promptbank.training.kv_cache import PrefixCache
 from promptbank.training.progress import EpochReport, Silent, StepReport
 from promptbank.training.prompts import train_prompts
 from promptbank.training.run import Plan
-from promptbank.training.start import embedding_scale, start_ids, starting_rows
+from promptbank.training.start import embedding_scale, start_ids, starting_table
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
@@ -27,7 +28,7 @@ def world(kind: Kind = "llama", template: str = AFTER, splits: tuple[int, ...] =
     backbone = tiny_backbone(kind)
     renderer = renderer_of(backbone, card_of(template, splits, **keys))
     lm = LanguageModel(backbone.model)
-    start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+    start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
     return lm, renderer, start
 
 
@@ -40,7 +41,7 @@ def trained(folder: Path, config: TrainConfig = CONFIG, listener=None, **keys):
 
 def token_losses(lm, table, row, wanted):
     """Oracle: the whole sequence through the whole model; -log p of the tokens at the wanted positions."""
-    own = [table[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
+    own = [table.input_rows[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
     logprobs = lm.model(inputs_embeds=torch.stack(own)[None], use_cache=False).logits[0].log_softmax(-1)
     return [-float(logprobs[t - 1, row.ids[t]].detach()) for t in wanted]
 
@@ -50,7 +51,7 @@ def token_losses(lm, table, row, wanted):
 def test_the_loss_is_the_mean_over_the_answer(kind: Kind, template: str, splits: tuple[int, ...]) -> None:
     lm, renderer, start = world(kind, template, splits)
     rows = render_rows(renderer, examples_of())
-    found = row_losses(lm, start, rows, None)
+    found = row_losses(lm, [start] * len(rows), rows, None)
     for row, loss in zip(rows, found, strict=True):
         expected = token_losses(lm, start, row, range(len(row.prompt), len(row.ids)))
         assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
@@ -59,7 +60,7 @@ def test_the_loss_is_the_mean_over_the_answer(kind: Kind, template: str, splits:
 def test_without_answer_only_loss_discrete_tokens_count_and_virtual_ones_do_not() -> None:
     lm, renderer, start = world("gpt2", SPLIT, (2, 2), answer_only_loss=False)
     rows = render_rows(renderer, examples_of(3))
-    found = row_losses(lm, start, rows, None)
+    found = row_losses(lm, [start] * len(rows), rows, None)
     for row, loss in zip(rows, found, strict=True):
         expected = token_losses(lm, start, row, [t for t in range(1, len(row.ids)) if row.ids[t] >= 0])
         assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
@@ -75,12 +76,12 @@ def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind, answer_only: 
     if kind == "gpt2":  # no BOS, but the text stands before the virtual tokens
         assert min(row.constant for row in rows) >= 1
     for prefix in held:
-        table = start.clone().requires_grad_()
-        losses = row_losses(lm, table, rows, prefix)
+        table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
+        losses = row_losses(lm, [table] * len(rows), rows, prefix)
         losses.mean().backward()
-        gradients.append(table.grad)
+        gradients.append(table.input_rows.grad)
         for row, loss in zip(rows, losses.detach(), strict=True):
-            learnt = range(len(row.prompt) if answer_only else row.constant + len(start), len(row.ids))
+            learnt = range(len(row.prompt) if answer_only else row.constant + start.virtual_tokens, len(row.ids))
             expected = token_losses(lm, start, row, learnt)
             assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
@@ -102,10 +103,10 @@ def test_a_head_that_does_not_learn_gives_the_same_loss_and_gradient(kind: Kind)
     one, other = (FrozenHead.of(lm.head, torch.float32) for _ in range(2))
     found = []
     for heads in (None, [one] * len(rows), [one, *[other] * (len(rows) - 1)]):
-        table = start.clone().requires_grad_()
-        losses = row_losses(lm, table, rows, None, heads=heads)
+        table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
+        losses = row_losses(lm, [table] * len(rows), rows, None, heads=heads)
         losses.mean().backward()
-        found.append((losses.detach(), table.grad))
+        found.append((losses.detach(), table.input_rows.grad))
     for losses, gradient in found[1:]:
         assert torch.allclose(losses, found[0][0], rtol=1e-5)
         assert torch.allclose(gradient, found[0][1], rtol=1e-4, atol=1e-6)
@@ -114,16 +115,16 @@ def test_a_head_that_does_not_learn_gives_the_same_loss_and_gradient(kind: Kind)
 def test_two_runs_in_one_batch_have_the_gradients_of_each_alone() -> None:
     lm, renderer, start = world()
     rows = render_rows(renderer, examples_of(4))
-    other = start.flip(0).contiguous()
+    other = PromptTable.of_rows(start.input_rows.flip(0).contiguous())
     alone = []
     for table in (start, other):
-        leaf = table.clone().requires_grad_()
-        row_losses(lm, leaf, rows, None).sum().backward()
-        alone.append(leaf.grad)
-    both = torch.cat([start, other]).requires_grad_()
-    losses = row_losses(lm, both, rows * 2, None, offsets=[0] * 4 + [len(start)] * 4)
-    losses.sum().backward()
-    assert torch.allclose(both.grad, torch.cat(alone), rtol=1e-5, atol=1e-6)
+        leaf = PromptTable.of_rows(table.input_rows.clone().requires_grad_())
+        row_losses(lm, [leaf] * 4, rows, None).sum().backward()
+        alone.append(leaf.input_rows.grad)
+    both = [PromptTable.of_rows(table.input_rows.clone().requires_grad_()) for table in (start, other)]
+    row_losses(lm, [both[0]] * 4 + [both[1]] * 4, rows * 2, None).sum().backward()
+    for table, gradient in zip(both, alone, strict=True):
+        assert torch.allclose(table.input_rows.grad, gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_training_lowers_the_loss_and_leaves_the_backbone_alone(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path: Path, e
     with pytest.raises(_Killed):
         trained(tmp_path / "killed", config, listener=_KillAt(step))
     again = trained(tmp_path / "killed", config)
-    assert torch.equal(again.table, whole.table)
+    assert again.table.sha256 == whole.table.sha256
     assert again.epochs == whole.epochs
     assert again.best_epoch == whole.best_epoch
 
@@ -184,7 +185,7 @@ def test_prefixes_over_the_budget_spill_and_change_nothing(tmp_path: Path) -> No
     spilled = trained(tmp_path / "disk", CONFIG.model_copy(update={"cache_bytes": 0}))
     assert whole.cached == (8, 0)
     assert spilled.cached == (8, 8)
-    assert torch.equal(whole.table, spilled.table)
+    assert whole.table.sha256 == spilled.table.sha256
     assert not list((tmp_path / "disk").glob("*-prefix/*"))
 
 
@@ -279,7 +280,7 @@ def test_no_rows_and_a_loss_that_is_not_finite_are_errors(tmp_path: Path) -> Non
     lm, renderer, start = world()
     with pytest.raises(TrainingError, match="both must have at least one"):
         train_prompts(lm, [Plan(renderer, [], examples_of(2), CONFIG, start)], folder=tmp_path, identity="x")
-    rows, broken = examples_of(), start * float("nan")
+    rows, broken = examples_of(), PromptTable.of_rows(start.input_rows * float("nan"))
     with pytest.raises(TrainingError, match="lower --lr"):
         train_prompts(lm, [Plan(renderer, rows, rows, CONFIG, broken)], folder=tmp_path, identity="x")
 
@@ -291,6 +292,6 @@ def test_prompts_start_from_embeddings_as_they_are_fed(kind: str) -> None:
         renderer = renderer_of(backbone, card_of(splits=(9,)))
         ids = start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=4)
         assert len(ids) == 9
-        assert torch.equal(starting_rows(lm, ids), lm.embedding(torch.tensor(ids)))
+        assert torch.equal(starting_table(lm, ids).input_rows, lm.embedding(torch.tensor(ids)))
         every = lm.embedding(torch.arange(300))
         assert embedding_scale(lm) == pytest.approx(float(every.square().mean().sqrt()), rel=0.05)

@@ -10,6 +10,7 @@ from promptbank.engine.grammar import constraint_of
 from promptbank.errors import ConfigError
 from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.head import FrozenHead
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from promptbank.training.answer_loss import LOSSES
 from promptbank.training.config import TrainConfig
@@ -17,7 +18,7 @@ from promptbank.training.examples import TrainRow, render_rows, row_losses
 from promptbank.training.progress import run_warnings
 from promptbank.training.prompts import train_prompts
 from promptbank.training.run import Plan
-from promptbank.training.start import start_ids, starting_rows
+from promptbank.training.start import start_ids, starting_table
 from tasks import Example
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of, renderer_of
@@ -51,13 +52,13 @@ def world(kind: Kind = "llama", **keys: object) -> tuple[LanguageModel, Renderer
     policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=96)
     renderer = Renderer(card_of(taskname="asks", **{**KEYS, **keys}), backbone.tokenizer, policy, backbone.window)
     lm = LanguageModel(backbone.model)
-    return lm, renderer, starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+    return lm, renderer, starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
 
 
 @torch.no_grad()
-def brute_force(lm: LanguageModel, table: torch.Tensor, renderer: Renderer, asked: Example, row: TrainRow) -> float:
+def brute_force(lm: LanguageModel, table: PromptTable, renderer: Renderer, asked: Example, row: TrainRow) -> float:
     """The whole sequence through the whole model; softmax over what the grammar allows, tokens without choice aside."""
-    own = [table[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
+    own = [table.input_rows[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
     logits = lm.model(inputs_embeds=torch.stack(own)[None], use_cache=False).logits[0]
     constraint = constraint_of(renderer, asked.fields)
     assert constraint is not None
@@ -78,7 +79,7 @@ def test_the_loss_is_among_what_the_grammar_allows(kind: Kind, held: bool) -> No
     lm, renderer, start = world(kind)
     rows = render_rows(renderer, EXAMPLES)
     prefix = prefill(lm, [row.ids[: row.constant] for row in rows]) if held else None
-    found = row_losses(lm, start, rows, prefix)
+    found = row_losses(lm, [start] * len(rows), rows, prefix)
     for asked, row, loss in zip(EXAMPLES, rows, found, strict=True):
         assert float(loss) == pytest.approx(brute_force(lm, start, renderer, asked, row), abs=1e-4)
 
@@ -87,11 +88,11 @@ def test_only_the_answer_has_choices_where_the_template_is_learnt_too() -> None:
     lm, renderer, start = world(prompt_template="<|VIRTUAL_PROMPT_0|>{sentence} so:{label}", answer_only_loss=False)
     (row,) = render_rows(renderer, EXAMPLES[:1])
     whole = replace(row, choices=None)
-    among, before = row_losses(lm, start, [row, whole], None)
+    among, before = row_losses(lm, [start] * 2, [row, whole], None)
     template = [t for t in row.targets() if t < len(row.prompt) - 1]
     assert template
     assert len(row.targets()) == len(template) + len(row.choices or {})
-    answer_only = row_losses(lm, start, [replace(row, answer_only=True), replace(whole, answer_only=True)], None)
+    answer_only = row_losses(lm, [start] * 2, [replace(row, answer_only=True), replace(whole, answer_only=True)], None)
     own = [float(loss) * n for loss, n in zip(answer_only, (len(row.choices or {}), len(row.answer)), strict=True)]
     shared = float(before) * len(whole.targets()) - own[1]  # of the template, over all words
     assert float(among) * len(row.targets()) - own[0] == pytest.approx(shared, abs=1e-3)
@@ -106,8 +107,8 @@ def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_t
     plain = render_rows(renderer, mixed, "vocabulary.v1")
     head = FrozenHead.of(lm.head, torch.float32)
     for heads in (None, [head] * 3):
-        found = row_losses(lm, start, rows, None, heads=heads)
-        assert float(found[1]) == pytest.approx(float(row_losses(lm, start, plain, None)[1]), rel=1e-5)
+        found = row_losses(lm, [start] * len(rows), rows, None, heads=heads)
+        assert float(found[1]) == pytest.approx(float(row_losses(lm, [start] * len(plain), plain, None)[1]), rel=1e-5)
         for n in (0, 2):
             assert float(found[n]) == pytest.approx(brute_force(lm, start, renderer, mixed[n], rows[n]), abs=1e-4)
     config = TrainConfig(epochs=1, batch_size=2, dtype="float32")
@@ -135,11 +136,11 @@ def test_where_nothing_is_to_be_chosen_the_loss_is_0_and_so_is_its_gradient() ->
     lm, renderer, start = world(intents=["weather"])
     rows = render_rows(renderer, [example(0, " ", "\nIntent: weather\nSlots: None")])
     assert rows[0].choices == {}
-    table = start.clone().requires_grad_()
-    loss = row_losses(lm, table, rows, None)
+    table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
+    loss = row_losses(lm, [table] * len(rows), rows, None)
     loss.sum().backward()
     assert loss.tolist() == [0.0]
-    assert not table.grad.any()
+    assert not table.input_rows.grad.any()
 
 
 def test_auto_is_the_grammar_where_there_is_one() -> None:

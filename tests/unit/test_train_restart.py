@@ -4,16 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Tensor
 
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
 from promptbank.training.progress import EpochReport, Silent, StepReport
 from promptbank.training.prompts import train_prompts
 from promptbank.training.run import Plan, Trained
-from promptbank.training.start import start_ids, starting_rows
+from promptbank.training.start import start_ids, starting_table
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of, renderer_of
 
@@ -38,7 +37,7 @@ class Steps(Silent):
 def trained(folder: Path, config: TrainConfig = CONFIG, listener: Silent | None = None) -> Trained:
     backbone = tiny_backbone("llama")
     renderer, lm = renderer_of(backbone, card_of()), LanguageModel(backbone.model)
-    start = starting_rows(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
+    start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
     examples = examples_of(12)
     plan = Plan(renderer, examples[:8], examples[8:], config, start)
     return train_prompts(lm, [plan], folder=folder, identity="run", listener=listener)[0]
@@ -49,7 +48,7 @@ def collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every dev score says that all answers are the same."""
     score = DevSet.score
 
-    def always(self: DevSet, table: Tensor) -> DevScore:
+    def always(self: DevSet, table: PromptTable) -> DevScore:
         return replace(score(self, table), collapse="100% of the predictions are 'positive'")
 
     monkeypatch.setattr(DevSet, "score", always)
@@ -88,7 +87,7 @@ def test_a_run_killed_in_any_attempt_ends_with_the_same_bits(tmp_path: Path, ste
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "killed", listener=Steps(killed_at=step))
     again = trained(tmp_path / "killed")
-    assert torch.equal(again.table, whole.table)
+    assert again.table.sha256 == whole.table.sha256
     assert again.epochs == whole.epochs
 
 

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from promptbank.engine.calibration import CONTENT_FREE
@@ -24,6 +23,7 @@ from promptbank.errors import ConfigError
 from promptbank.lab.methods.classic import label_ids
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel, prefill
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Form, Renderer, TokenPolicy, encode_plain
 from tasks import Example, TaskCard
 from tasks.placement import plain_template
@@ -208,12 +208,12 @@ class InContext:
         So a record may be empty, and a beginning of one id needs nothing held.
         """
         *constant, last = self._begins[shots]
-        requests = [ScoringRequest((last, *ids), 0, self.forms) for ids in rows]
+        nothing = PromptTable.empty(self._lm.hidden_size)  # no virtual tokens
+        requests = [ScoringRequest((last, *ids), nothing, self.forms) for ids in rows]
         if constant and shots not in self._held:
             self._held[shots] = prefill(self._lm, [constant])[0]
         held = [self._held[shots]] * len(rows) if constant else None
-        table = torch.zeros(1, self._lm.hidden_size)  # no virtual tokens
-        return [label_scores(self.forms, scores) for scores in score_forms(self._lm, table, requests, held)]
+        return [label_scores(self.forms, scores) for scores in score_forms(self._lm, requests, held)]
 
 
 def _beginnings(head: tuple[int, ...], shots: Sequence[tuple[int, ...]], end: tuple[int, ...]) -> list[tuple[int, ...]]:

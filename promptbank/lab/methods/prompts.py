@@ -13,17 +13,18 @@ import torch
 from promptbank.engine.evaluate import Evaluated, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.errors import ConfigError, UnknownTaskError
-from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
+from promptbank.lab.methods.learner import Fit, Learner, Method, Size
 from promptbank.model.backbone import Backbone
 from promptbank.model.encoder import build_encoder
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.progress import Listener, run_warnings
 from promptbank.training.prompts import train_prompts
 from promptbank.training.run import Plan
-from promptbank.training.start import STARTS, start_ids, starting_rows
+from promptbank.training.start import STARTS, start_ids, starting_table
 from tasks import Example, Split, TaskCard
 
 __all__ = ["Prompt", "Rows"]
@@ -76,7 +77,7 @@ class Rows(Learner):
         """Learn the task's row; one that was there is learnt anew."""
         config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
-        plan = Plan(renderer, split.train, split.dev, config, starting_rows(self._lm, ids))
+        plan = Plan(renderer, split.train, split.dev, config, starting_table(self._lm, ids))
         with tempfile.TemporaryDirectory() as folder:
             (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", listener=listener)
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
@@ -107,9 +108,9 @@ class Rows(Learner):
 
     def size(self, card: TaskCard) -> Size:
         """Return the encoder's parameters, and the bytes of the row that is left of it."""
-        start = torch.zeros(card.total_virtual_tokens, self._lm.hidden_size)
+        start = PromptTable.of_rows(torch.zeros(card.total_virtual_tokens, self._lm.hidden_size))
         encoder = build_encoder(self._config.encoder, start, 1.0, seed=0)
-        return Size(sum(p.numel() for p in encoder.parameters()), start.numel() * FLOAT32_BYTES)
+        return Size(sum(p.numel() for p in encoder.parameters()), len(start.to_bytes()))
 
 
 def _key(card: TaskCard) -> tuple[str, str]:

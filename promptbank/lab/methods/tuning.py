@@ -25,6 +25,7 @@ from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, 
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import RenderedPrompt, Renderer, TokenPolicy
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
@@ -70,7 +71,7 @@ class Tuned(Learner):
 
     def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> None:
         self.lm, self._backbone, self._config = lm, backbone, config
-        self._nothing = torch.zeros(1, lm.hidden_size)  # the table of a prompt without virtual tokens
+        self._nothing = PromptTable.empty(lm.hidden_size)
         self._head = _frozen_head(lm, is_half(config.dtype))
 
     @property
@@ -150,7 +151,7 @@ class Tuned(Learner):
             group["lr"] = lr
         heads = [self._head] * len(rows) if self._head else None
         with _autocast(self._config.dtype):
-            loss = row_losses(self.lm, self._nothing, rows, None, heads=heads).mean()
+            loss = row_losses(self.lm, [self._nothing] * len(rows), rows, None, heads=heads).mean()
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(f"the loss is {value}; try a lower --lr than {self._config.lr}")

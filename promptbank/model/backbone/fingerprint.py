@@ -1,6 +1,6 @@
 """The backbone fingerprint: one sha256 over everything that decides a model's output.
 
-A row of the prompt table works with one backbone only, so the hash covers all that decides the logits (architecture,
+A prompt row works with one backbone only, so the hash covers all that decides the logits (architecture,
 configuration, stored tensors) and nothing that does not (versions, paths, the dtype chosen at load). It is computed
 from the files, without building the model: 1 GB takes about as long as reading it.
 """

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from promptbank.model.forward import Context, LanguageModel
-from promptbank.model.inject import Packed, pack
+from promptbank.model.forward import LanguageModel
+from promptbank.model.inject import pack
 from promptbank.mt.translator.allowed_tokens import AllWords, BatchWords, Words
 
 __all__ = ["Decoded", "Decoding", "decode", "length_batches"]
@@ -89,15 +88,10 @@ def decode(
     Returns:
         One result for each prompt, in order.
     """
-    device = next(lm.model.parameters()).device
     results: list[Decoded | None] = [None] * len(prompts)
     searches = [_Search(n, how.limit(len(prompt)), tuple(prompt)) for n, prompt in enumerate(prompts)]
-    context = Context(
-        DynamicCache(),
-        torch.zeros((len(prompts), 0), dtype=torch.long, device=device),
-        torch.zeros(len(prompts), dtype=torch.long, device=device),
-    )
-    hidden = _hidden(lm, prompts, context, device)
+    context = lm.context(len(prompts))
+    hidden = lm.hidden(pack(prompts), context)[:, -1]
     opened = (words or AllWords(lm)).batch(prompts)
     while True:
         parents, tokens = _advance(opened, hidden, searches, eos_id, how)
@@ -108,15 +102,8 @@ def decode(
         if not searches:
             return [result for result in results if result is not None]
         if parents != list(range(len(context.lengths))):
-            context = context.select(torch.tensor(parents, device=device))
-        hidden = _hidden(lm, [(token,) for token in tokens], context, device)
-
-
-def _hidden(lm: LanguageModel, rows: Sequence[Sequence[int]], context: Context, device: torch.device) -> Tensor:
-    """Return the hidden states of the last positions, (rows, H)."""
-    packed = pack(rows)
-    packed = Packed(packed.ids.to(device), packed.slots.to(device), packed.mask.to(device))
-    return lm.hidden(packed, torch.zeros(1, lm.hidden_size, device=device), context)[:, -1]
+            context = context.select(torch.tensor(parents, device=lm.device))
+        hidden = lm.hidden(pack([(token,) for token in tokens]), context)[:, -1]
 
 
 def _advance(

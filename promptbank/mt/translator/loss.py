@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
-from promptbank.model.inject import Packed, pack
+from promptbank.model.inject import pack
 from promptbank.mt.translator.pairs import PairRow
 
 __all__ = ["answer_loss"]
@@ -24,9 +24,7 @@ def answer_loss(lm: LanguageModel, head: FrozenHead, rows: Sequence[PairRow]) ->
         rows: a batch, padded on the right.
     """
     device = head.weight.device
-    packed = pack([row.ids[:-1] for row in rows], pad="right")
-    packed = Packed(packed.ids.to(device), packed.slots.to(device), packed.mask.to(device))
-    hidden = lm.hidden(packed, torch.zeros(1, lm.hidden_size, device=device))  # (B, S, H)
+    hidden = lm.hidden(pack([row.ids[:-1] for row in rows], pad="right"))  # (B, S, H)
     where = [(b, t - 1, row.ids[t]) for b, row in enumerate(rows) for t in range(len(row.prompt), len(row.ids))]
     b_index, t_index, targets = (torch.tensor(column, device=device) for column in zip(*where, strict=True))
     return head.nll(hidden[b_index, t_index], targets).sum(), len(where)
