@@ -76,7 +76,7 @@ def score(
     request = TranslationRequest(src, tgt, beam=beam)
     with Bank(ctx.settings, say) as bank, counting() as show:
         scores = score_engines(bank, request, engine or ["auto"], sets, rows=rows, out=out, show=show)
-    plain = [{key: round(v, 2) if isinstance(v, float) else v for key, v in s.as_dict().items()} for s in scores]
+    plain = [{key: round(v, 2) if isinstance(v, float) else v for key, v in vars(s).items()} for s in scores]
     columns = ("set", "engine", "metric", "rows", "score", "low", "high", "p", "signature")
     lines = ({"set": row.pop("set_name"), **row, "p": s.p} for row, s in zip(plain, scores, strict=True))
     print_table(lines, columns, as_json=json)

@@ -12,7 +12,8 @@ from promptbank.mt.translate_set import TranslatedSet
 from translate.checks import Draft, run_checks
 from translate.pipeline.pipeline import Setup
 from translate.pipeline.translated import TranslatedRecord
-from translate.scoring.bootstrap import EngineScore, EvalSet, Reference, ReferenceKey, paired
+from translate.scoring.bootstrap import EngineScore, EvalSet, paired
+from translate.scoring.scores import Reference, ReferenceKey
 from translate.scoring.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
 
 __all__ = ["Beside", "engines_beside", "engines_scored"]

@@ -10,7 +10,7 @@ from promptbank.mt.task_records import SourceRow, read_rows
 from promptbank.mt.translate_set import Source
 from tasks import InputRecord, TaskCard, raise_faults, read_jsonl
 from translate import Record
-from translate.scoring.bootstrap import Reference, ReferenceKey
+from translate.scoring.scores import Reference, ReferenceKey
 
 __all__ = ["read_references"]
 

@@ -9,7 +9,8 @@ from promptbank.report.parts import Cell, Figure, Table
 from promptbank.report.plots import bar_plot
 from tasks.statistics import Interval
 from translate.review.items import ReviewItem
-from translate.scoring.bootstrap import EngineScore, ReferenceScores
+from translate.scoring.bootstrap import EngineScore
+from translate.scoring.scores import ReferenceScores
 from translate.scoring.summary import LabelBalance, Summary
 from translate.scoring.text_figures import Share
 

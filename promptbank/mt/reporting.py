@@ -36,7 +36,8 @@ from promptbank.report.write import write_files, write_report
 from translate.checks import STATUSES, FlagPolicy
 from translate.pipeline.translated import TranslatedRecord
 from translate.review.items import ReviewItem, review_items
-from translate.scoring.bootstrap import EngineScore, Reference, ReferenceKey, ReferenceScores, score_against_references
+from translate.scoring.bootstrap import EngineScore
+from translate.scoring.scores import Reference, ReferenceKey, ReferenceScores, score_against_references
 from translate.scoring.summary import Summary, shared_texts, summarise
 from translate.scoring.text_figures import plain
 
@@ -162,7 +163,7 @@ def write_translation_report(
     found = engines_beside(translated)
     engines = engines_scored(translated, references) if references else []
     report = translation_report(summary, samples=samples, engine_scores=engines, references=scores, beside=found)
-    content: dict[str, Any] = {"format": FORMAT, "summary": summary.as_dict()}
+    content: dict[str, Any] = {"format": FORMAT, "summary": plain(summary)}
     content |= {"references": plain(scores), "engine_scores": plain(engines), "beside": plain(found)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:

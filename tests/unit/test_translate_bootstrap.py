@@ -12,7 +12,8 @@ from translate import EngineError, TranslateError
 from translate.engines import CopyEngine
 from translate.pipeline.memory import DictMemory
 from translate.pipeline.pipeline import translate_records
-from translate.scoring.bootstrap import EvalSet, paired, score_against_references
+from translate.scoring.bootstrap import EvalSet, paired
+from translate.scoring.scores import score_against_references
 from translate.scoring.text_figures import Share
 
 WORDS = ["kan", "du", "starta", "kaffemaskinen", "åt", "mig", "i", "morgon", "klockan", "sju", "och", "väcka", "barnen"]

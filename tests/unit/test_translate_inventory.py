@@ -89,7 +89,7 @@ def test_all_faults_come_at_once() -> None:
     [
         ("src = ", "no TOML"),
         (HEAD + "[sentiment.positive]\ntarget = 'x'", "sentiment: Extra inputs"),
-        (HEAD + "[intent.a]\ntraget = 'x'", "intent.a.traget: Extra inputs"),
+        (HEAD + "[intent.a]\ntraget = 'x'", "intent.a.traget: Unexpected keyword argument"),
         (HEAD + "[intent.a]\ntarget = 'x'\nstatus = 'maybe'", "'approved' or 'auto'"),
     ],
 )

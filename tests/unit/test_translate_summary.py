@@ -17,7 +17,7 @@ from translate.pipeline.translated import TranslatedRecord
 from translate.records.record import slots_from_spans
 from translate.scoring import text_figures
 from translate.scoring.summary import Summary, shared_texts, summarise
-from translate.scoring.text_figures import Share
+from translate.scoring.text_figures import Share, plain
 
 
 def outcome(
@@ -239,7 +239,7 @@ def test_texts_of_several_files_are_counted_once_each() -> None:
 
 def test_the_dictionary_is_stable_json_that_does_not_depend_on_the_order_of_rows() -> None:
     outcomes = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
-    one, other = (json.dumps(figures(*rows).as_dict()) for rows in (outcomes, outcomes[::-1]))
+    one, other = (json.dumps(plain(figures(*rows))) for rows in (outcomes, outcomes[::-1]))
     assert one == other
     assert json.loads(one)["emitted"] == {"count": 4, "of": 4, "share": 1.0}
 
@@ -248,7 +248,7 @@ def test_nothing_has_no_shares() -> None:
     found = figures()
     assert found.emitted.value is None
     assert found.lengths is None
-    assert json.loads(json.dumps(found.as_dict()))["left_words"]["share"] is None
+    assert json.loads(json.dumps(plain(found)))["left_words"]["share"] is None
 
 
 def test_the_examples_of_the_figures_hold() -> None:

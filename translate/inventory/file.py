@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,30 +17,17 @@ from translate.inventory.inventory import Decision, Inventory, Section
 __all__ = ["dump_inventory", "load_inventory", "parse_inventory", "shipped_inventory"]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    target: str = ""
-    variants: list[str] = Field(default_factory=list)
-    keep: bool = False
-    phrase: str = ""
-    status: Literal["approved", "auto"] = "auto"
-    by: str = ""
-
-    def decision(self) -> Decision:
-        return Decision(self.target, tuple(self.variants), self.keep, self.phrase, self.status, self.by)
-
-
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     src: str
     tgt: str
-    label: dict[str, dict[str, _Entry]] = Field(default_factory=dict)
-    intent: dict[str, _Entry] = Field(default_factory=dict)
-    slot_type: dict[str, _Entry] = Field(default_factory=dict)
-    text: dict[str, _Entry] = Field(default_factory=dict)
-    value: dict[str, dict[str, _Entry]] = Field(default_factory=dict)
+    label: dict[str, dict[str, Decision]] = Field(default_factory=dict)
+    intent: dict[str, Decision] = Field(default_factory=dict)
+    slot_type: dict[str, Decision] = Field(default_factory=dict)
+    text: dict[str, Decision] = Field(default_factory=dict)
+    value: dict[str, dict[str, Decision]] = Field(default_factory=dict)
 
-    def sections(self) -> Iterator[tuple[Section, Mapping[str, _Entry]]]:
+    def sections(self) -> Iterator[tuple[Section, Mapping[str, Decision]]]:
         yield from ((("label", taskname), entries) for taskname, entries in self.label.items())
         yield from ((("intent",), self.intent), (("slot_type",), self.slot_type), (("text",), self.text))
         yield from ((("value", slot_type), entries) for slot_type, entries in self.value.items())
@@ -74,7 +60,7 @@ def parse_inventory(text: str, source: str) -> Inventory:
     except ValidationError as exc:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         raise InventoryError(source, faults) from exc
-    decisions = {section: {k: e.decision() for k, e in entries.items()} for section, entries in read.sections()}
+    decisions = {section: dict(entries) for section, entries in read.sections()}
     return Inventory(read.src, read.tgt, {s: e for s, e in decisions.items() if e}, source)
 
 

@@ -1,8 +1,7 @@
-"""The label inventory of a language pair: one decision for each label, made once, never by an engine row by row.
+"""The label inventory of a language pair: one decision for each label, phrase and closed-set value.
 
-In a file ``labels.<lang>.toml`` (``inventory_file``) every class label has its target form, every phrase of a card its
-translation, and a closed set of slot values its forms. Intents and slot types keep their ids unless an entry renames
-them. What the article's engine did with a bare label ("iot _ kaffe", a random inflection) cannot happen.
+Labels never go through an engine text by text: it made "iot _ kaffe", or a random inflection, of them. Intents and slot
+types keep their ids unless a decision renames them.
 """
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from pydantic import ConfigDict, StrictBool
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from translate.errors import InventoryError
 from translate.records.record import placeholders
@@ -23,13 +25,13 @@ SLOT_TYPE: Section = ("slot_type",)
 TEXT: Section = ("text",)
 
 
-@dataclass(frozen=True)
+@pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Decision:
-    """What one label, phrase or value becomes.
+    """The translation of one label, phrase or value.
 
     Attributes:
         target: its form in the target language; empty for an id that is kept.
-        variants: other forms that mean it, inflections mostly.
+        variants: other forms with the same meaning, mostly inflections.
         keep: whether the id itself stays (intents and slot types).
         phrase: how templates word a kept id.
         status: "approved" by a person, or "auto" as an engine proposed it.
@@ -38,20 +40,20 @@ class Decision:
 
     target: str = ""
     variants: tuple[str, ...] = ()
-    keep: bool = False
+    keep: StrictBool = False
     phrase: str = ""
     status: Literal["approved", "auto"] = "auto"
     by: str = ""
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The target form and then the variants, doubles dropped."""
+        """The target form and the variants, each once."""
         return tuple(dict.fromkeys(form for form in (self.target, *self.variants) if form))
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the inventory gives for a label: the string to emit, and whether no person has decided it."""
+    """The text for a label or phrase, and whether it still waits for a person's approval."""
 
     text: str
     auto: bool
@@ -67,6 +69,9 @@ class Inventory:
         decisions: section -> key -> decision. Sections: ("label", taskname), ("intent",), ("slot_type",), ("text",),
             ("value", slot type).
         source: name in messages.
+
+    Raises:
+        InventoryError: decisions are incomplete or collide; all faults at once.
     """
 
     src: str
@@ -93,19 +98,19 @@ class Inventory:
         return {key: d.forms or (key,) for key, d in self.decisions.get(("label", taskname), {}).items()}
 
     def id_of(self, section: Section, label_id: str) -> Kept:
-        """Return what an intent or slot type is called in the target language: itself unless an entry renames it."""
+        """Return the target id of an intent or slot type: itself unless a decision renames it."""
         found = self.find(section, label_id)
         if found is None or found.keep or not found.target:
             return Kept(label_id, auto=False)
         return Kept(found.target, found.status == "auto")
 
     def text(self, template: str) -> Kept | None:
-        """Return the translation of a card's phrase, placeholders included; None when nothing is decided."""
+        """Return the translation of a card's phrase; None when nothing is decided."""
         found = self.find(TEXT, template)
         return None if found is None else Kept(found.target or template, found.status == "auto")
 
     def value_forms(self, slot_type: str, value: str) -> tuple[str, ...]:
-        """Return the forms a closed-set slot value may have in the target language."""
+        """Return the possible target forms of a closed-set slot value."""
         found = self.find(("value", slot_type), value.casefold())
         return found.forms if found else ()
 
@@ -113,11 +118,7 @@ class Inventory:
 def merge(known: Inventory, proposed: Inventory) -> Inventory:
     """Add proposals to an inventory: approved entries stay as they are, others gain variants, new keys are added.
 
-    A proposed variant that would mean two labels is left out; a proposed target that would is an error.
-
-    Args:
-        known: decisions so far.
-        proposed: of the same language pair.
+    A proposed variant that would mean two labels is left out.
 
     Raises:
         InventoryError: the pairs differ, or a proposed target collides.

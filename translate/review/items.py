@@ -1,7 +1,6 @@
-"""Review: which rows a person should look at, and what the person's decisions become.
+"""Which translated records a person should look at, and what the person's decisions become.
 
-Nothing here knows a file format: ``review_csv`` is one way to show items and to read decisions, a web page may be
-another.
+Nothing here knows a file format: ``table`` is one way to show items and to read decisions, a web page may be another.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ _ANNOTATION = re.compile(r"\[\s*([^\[\]:]+?)\s*:\s*([^\[\]]*?)\s*\]")
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """One row to look at.
+    """A record to look at.
 
     Attributes:
-        source_hash: of the record; a decision holds for all rows that say the same.
+        source_hash: of the record; a decision holds for all records with equal content.
         row_id: of the record.
         source: its text, spans as ``[type : value]``.
-        translation: the translated text, found spans likewise.
+        translation: the translated text, spans likewise.
         label: of the source.
-        flags: what the checks noticed, the worst first.
+        flags: with their evidence, the worst first.
         severity: of the worst.
         agreement: mean chrF with other engines, 0 to 100; None without any.
-        others: what they say.
-        slot_types: that a decision must give a stretch each.
-        text: the translated text, and
-        spans: its found spans, in the order of the source's; what "ok" keeps.
-        src: language of the source, and
-        tgt: of the translation; empty in files of an earlier promptbank.
+        others: translations by other engines.
+        slot_types: types of the spans that a decision must mark.
+        text: the translated text.
+        spans: found in it, in the order of the source's.
+        src: language of the source; empty in files of an earlier promptbank.
+        tgt: language of the translation; empty there too.
     """
 
     source_hash: str
@@ -72,15 +71,15 @@ class ReviewItem:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person wrote about one item, not yet validated.
+    """A person's answer to an item, not yet validated.
 
     Attributes:
         source_hash: of the item.
         decision: ok, edit, drop, or nothing.
         text: the edited translation, spans as ``[type : value]``.
-        note: whatever the person wants to remember.
+        note: kept with the decision.
         shown: the translation that the person saw; None where it is not known.
-        place: where it was written, such as "line 3".
+        place: such as "line 3".
     """
 
     source_hash: str
@@ -92,39 +91,33 @@ class Answer:
 
 
 def review_items(
-    outcomes: Iterable[TranslatedRecord],
+    records: Iterable[TranslatedRecord],
     policy: FlagPolicy,
     langpair: tuple[str, str] = ("", ""),
     statuses: Collection[str] = ("review", "drop"),
 ) -> list[ReviewItem]:
-    """Return what a person should look at: the worst first, the least agreed on first among equals, each source once.
+    """Return the records of some statuses, each source once: the worst first, then those with the least agreement.
 
-    Args:
-        outcomes: of a run.
-        policy: that decided their status.
-        langpair: source and target language.
-        statuses: which to show; what a person decided is not shown again, unless it could not be done.
+    What a person decided is not shown again, unless it could not be done.
     """
     items: dict[str, ReviewItem] = {}
-    for outcome in outcomes:
-        if outcome.status in statuses and (outcome.mode != "human" or outcome.status == "review"):
-            item = replace(_item(outcome, policy), src=langpair[0], tgt=langpair[1])
+    for record in records:
+        if record.status in statuses and (record.mode != "human" or record.status == "review"):
+            item = replace(_item(record, policy), src=langpair[0], tgt=langpair[1])
             items.setdefault(item.source_hash, item)
-    return sorted(items.values(), key=lambda i: (_RANK[i.severity], -len(i.flags), _or_last(i.agreement), i.row_id))
+
+    def rank(item: ReviewItem) -> tuple[object, ...]:
+        agreed = 101.0 if item.agreement is None else item.agreement
+        return _RANK[item.severity], -len(item.flags), agreed, item.row_id
+
+    return sorted(items.values(), key=rank)
 
 
 def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[str, Override]:
-    """Make overrides of decisions, all of them or none.
+    """Make overrides of answers, by source hash, all of them or none.
 
-    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the row out; neither decision nor text
-    leaves the item open.
-
-    Args:
-        items: that were shown.
-        answers: what was decided.
-
-    Returns:
-        Overrides by source hash.
+    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the record out; neither decision nor
+    text leaves the item open.
 
     Raises:
         ReviewError: unknown items or decisions, two decisions about one, edits without text, a text that is not "edit"
@@ -151,7 +144,7 @@ def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[st
 
 
 def is_written(answer: Answer, shown: Mapping[str, ReviewItem]) -> bool:
-    """Return whether a person wrote a decision or a text, or changed the translation shown; a note alone is neither."""
+    """Return whether an answer has a decision, a text, or another translation than was shown; a note does not count."""
     item = shown.get(answer.source_hash)
     return bool(answer.decision.strip() or answer.text.strip() or (item and _moved(item, answer)))
 
@@ -170,11 +163,7 @@ def annotate(text: str, spans: Sequence[Span | None]) -> str:
 
 
 def parse_annotated(annotated: str, types: Collection[str]) -> tuple[str, tuple[Span, ...]]:
-    """Read a text with ``[type : value]`` spans; brackets of other types are the text's own.
-
-    Args:
-        annotated: the text.
-        types: of the spans.
+    """Read a text with ``[type : value]`` spans of some types; other brackets belong to the text.
 
     Raises:
         ReviewError: a span is empty.
@@ -196,21 +185,21 @@ def parse_annotated(annotated: str, types: Collection[str]) -> tuple[str, tuple[
     return text, tuple(spans)
 
 
-def _item(outcome: TranslatedRecord, policy: FlagPolicy) -> ReviewItem:
-    flags = sorted(outcome.flags, key=lambda flag: _RANK[policy.severity(flag)])
+def _item(record: TranslatedRecord, policy: FlagPolicy) -> ReviewItem:
+    flags = sorted(record.flags, key=lambda flag: _RANK[policy.severity(flag)])
     return ReviewItem(
-        source_hash=source_hash(outcome.source),
-        row_id=outcome.source.id,
-        source=annotate(outcome.source.text, outcome.source.spans),
-        translation=annotate(outcome.text, outcome.spans),
-        label=_said(outcome.source.label),
+        source_hash=source_hash(record.source),
+        row_id=record.source.id,
+        source=annotate(record.source.text, record.source.spans),
+        translation=annotate(record.text, record.spans),
+        label=_said(record.source.label),
         flags=tuple(f"{flag.name}: {flag.evidence}" for flag in flags),
         severity=policy.severity(flags[0]) if flags else "info",
-        agreement=agreement(outcome.text, outcome.others),
-        others=outcome.others,
-        slot_types=tuple(span.type for span in outcome.source.spans),
-        text=outcome.text,
-        spans=tuple(span for span in outcome.spans if span is not None),
+        agreement=agreement(record.text, record.others),
+        others=record.others,
+        slot_types=tuple(span.type for span in record.source.spans),
+        text=record.text,
+        spans=tuple(span for span in record.spans if span is not None),
     )
 
 
@@ -218,10 +207,6 @@ def _said(label: Label) -> str:
     if isinstance(label, IntentLabel):
         return f"{label.intent}: {', '.join(f'{s.type}({s.value})' for s in label.slots) or 'no slots'}"
     return label.id if isinstance(label, ClassLabel) else ""
-
-
-def _or_last(agreed: float | None) -> float:
-    return 101.0 if agreed is None else agreed
 
 
 def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
@@ -246,7 +231,7 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
 
 
 def _lost(item: ReviewItem, answer: Answer, decision: str) -> str:
-    """Return what is wrong where a text that the person wrote or saw is not the one that would be kept."""
+    """Return a fault if the text that the person wrote or saw is not the one that would be kept."""
     said = f"with the decision {decision}" if decision else "without a decision"
     text, translation = " ".join(answer.text.split()), " ".join(item.translation.split())
     if decision in ("", "ok", "drop") and text and (text != translation or not decision):
@@ -260,12 +245,12 @@ def _lost(item: ReviewItem, answer: Answer, decision: str) -> str:
 
 
 def _moved(item: ReviewItem, answer: Answer) -> bool:
-    """Return whether the translation that the person saw is not the item's."""
+    """Return whether the person saw another translation than the item's."""
     return answer.shown is not None and answer.shown.split() != item.translation.split()
 
 
 def _as_shown(item: ReviewItem, text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Return edited spans in the order of the shown ones: one that kept its type and value keeps its place."""
+    """Return edited spans in the order of those shown: one that kept its type and value keeps its place."""
     left, places = list(spans), dict[int, Span]()
     for place, shown in enumerate(item.spans):
         said = (shown.type, shown.of(item.text))

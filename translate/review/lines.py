@@ -18,12 +18,12 @@ Made = TypeVar("Made")
 
 
 def dump_overrides(overrides: Mapping[str, Override]) -> str:
-    """Return overrides as JSON lines, in order of their hashes."""
+    """Return overrides as JSON lines, sorted by hash."""
     return "".join(json.dumps(asdict(overrides[key]), ensure_ascii=False) + "\n" for key in sorted(overrides))
 
 
 def parse_overrides(text: str, source: str) -> dict[str, Override]:
-    """Read overrides from JSON lines; a later line of one source replaces an earlier one.
+    """Read overrides from JSON lines, by source hash; a later line replaces an earlier one.
 
     Raises:
         ReviewError: a line is no override.

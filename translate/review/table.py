@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
-from typing import Protocol
 
 from translate.errors import ReviewError
 from translate.review.items import Answer, ReviewItem
@@ -31,19 +29,7 @@ SHOWN = "translation"
 NEEDED = ("source_hash", "decision", "edited_text")
 DELIMITERS = (",", ";", "\t")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""A cell that a spreadsheet would run, or an apostrophe too few of one; so that every cell is read as it was."""
-
-
-class _Reader(Protocol):
-    """The part of ``csv.reader`` that is used, which has no public type."""
-
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """Return itself."""
-
-    def __next__(self) -> list[str]:
-        """Return the next row's cells."""
+"""A cell that a spreadsheet would run as a formula, with any apostrophes before it."""
 
 
 def write_items(items: list[ReviewItem]) -> str:
@@ -70,7 +56,8 @@ def read_answers(text: str, source: str) -> list[Answer]:
         ReviewError: a needed column is missing or there twice, a row has cells too many or too few, or the text cannot
             be read; all such rows at once.
     """
-    rows, delimiter = _opened(text.removeprefix("\ufeff"))
+    body, delimiter = _delimited(text.removeprefix("\ufeff"))
+    rows = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
     head, answers, faults = next(rows, []), list[Answer](), list[str]()
     if wrong := _head_faults(head):
         raise ReviewError(source, wrong)
@@ -93,14 +80,13 @@ def read_answers(text: str, source: str) -> list[Answer]:
     return answers
 
 
-def _opened(text: str) -> tuple[_Reader, str]:
-    """Return the rows, and what separates their cells: what the head says, or a first line such as "sep=;"."""
+def _delimited(text: str) -> tuple[str, str]:
+    """Return the table, and what separates its cells by the head, or by a first line such as "sep=;"."""
     first, _, rest = text.partition("\n")
     if told := re.fullmatch(r"\"?sep=(.)\"?\r?", first):
-        return csv.reader(io.StringIO(rest, newline=""), delimiter=told[1], strict=True), told[1]
+        return rest, told[1]
     head = text.splitlines()[0] if text else ""
-    delimiter = max(DELIMITERS, key=head.count)
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), delimiter
+    return text, max(DELIMITERS, key=head.count)
 
 
 def _head_faults(head: list[str]) -> list[str]:

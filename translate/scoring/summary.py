@@ -1,8 +1,8 @@
-"""What a translated set is worth, in figures: what is left of its rows, of its labels and of what its texts say.
+"""Summary of a translated set: figures of its rows, its labels and its texts.
 
-Figures of rows and labels are over all outcomes. Figures of texts (values, protected strings, lengths, words, language)
-are over the outcomes that have a translation, whether their rows are written or not: dropping bad rows does not make an
-engine look better.
+Figures of rows and labels are over all records. Figures of texts (values, protected strings, lengths, words, language)
+are over the records that have a translation, whether they are written or not: dropping bad ones does not make an engine
+look better.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from translate.checks import STATUSES, FlagPolicy, Mode, Severity
 from translate.pipeline.translated import TranslatedRecord
@@ -24,7 +24,6 @@ from translate.scoring.text_figures import (
     left_lower,
     left_words,
     measure_lengths,
-    plain,
     right_language,
     share_of,
 )
@@ -36,7 +35,7 @@ _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 @dataclass(frozen=True)
 class FlagCount:
-    """Rows with a flag, and how severe it is under the policy (at its worst)."""
+    """Rows with a flag, and the worst severity of it under the policy."""
 
     rows: int
     severity: Severity
@@ -44,15 +43,14 @@ class FlagCount:
 
 @dataclass(frozen=True)
 class LabelBalance:
-    """The labels of one task before and after.
+    """The labels of one task before and after translation.
 
     Attributes:
         before: rows of the source by label id (class label or intent).
         after: written rows by label id.
-        intact: whether each written row has its label: the same class label, or the one that the inventory renames
-            the intent to, and no two labels share an id or a form. Then before and after differ by dropped rows only.
-        shift: how far the drops moved the distribution: total variation distance, 0 (equal shares) to 1; None when
-            nothing is written.
+        intact: whether each written row has its label (an intent may be renamed) and no two labels share an id or a
+            form; then before and after differ by dropped rows only.
+        shift: total variation distance of the two distributions, 0 to 1; None when nothing is written.
     """
 
     before: Mapping[str, int]
@@ -63,7 +61,7 @@ class LabelBalance:
 
 @dataclass(frozen=True)
 class Shared:
-    """Of the distinct texts, those that stand in more than one file; of sources and of translations."""
+    """Share of the distinct texts that stand in more than one file."""
 
     source: Share
     target: Share
@@ -76,23 +74,21 @@ class Summary:
     Attributes:
         src: language code of the sources.
         tgt: of the translations.
-        by_engine: rows by the id of the engine that their translation is by.
-        emitted: rows that are written, of all.
+        by_engine: rows by engine id.
+        emitted: rows that are written.
         by_status: rows by status, all four.
         by_flag: rows by flag, names in order.
-        by_mode: rows by the way of their text, all of them.
+        by_mode: rows by mode, all of them.
         labels: by taskname.
-        intents: rows written, by intent.
-        slot_types: rows with a slot of the type that are written, by the source's slot type.
-        slot_rows: rows with any slot that are written.
-        values: by kind (number, money, percent, time, date): of the translations whose source says such values, those
-            that say the same ones.
+        intents: written rows by intent.
+        slot_types: written rows of those with a slot of a type, by the source's slot type.
+        slot_rows: written rows of those with any slot.
+        values: see `kept_values`.
         values_note: why less than everything was compared; empty otherwise.
-        protected: protected strings that stand in the translation, of those that stand in the source.
-        left_words: words of the source that stand in the translation, see `left_words`.
-        left_lower: those of them that are no names, see `left_lower`.
-        language: translations over 5 words that look more like the target language than like the source's; None when
-            that cannot be said.
+        protected: see `kept_strings`.
+        left_words: see `text_figures.left_words`.
+        left_lower: see `text_figures.left_lower`.
+        language: see `right_language`; None when it cannot be said.
         language_note: why not; empty otherwise.
         lengths: None without any translation.
         shared: texts of several files; None where files were not compared.
@@ -119,14 +115,9 @@ class Summary:
     lengths: Lengths | None
     shared: Shared | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, the same for equal outcomes; shares and means to six decimals."""
-        made: dict[str, Any] = plain(self)
-        return made
-
 
 def summarise(
-    outcomes: Sequence[TranslatedRecord],
+    records: Sequence[TranslatedRecord],
     policy: FlagPolicy,
     *,
     src: str,
@@ -134,32 +125,23 @@ def summarise(
     emitted: Sequence[bool] | None = None,
     shared: Shared | None = None,
 ) -> Summary:
-    """Return the figures of a translation.
+    """Return the figures of a run.
 
-    Args:
-        outcomes: of a run.
-        policy: that decided their status.
-        src: language code of the sources.
-        tgt: of the translations.
-        emitted: for each outcome whether its row is written; without it, all with a target that are not dropped.
-        shared: see `shared_texts`.
-
-    Raises:
-        ValueError: `emitted` is not one for each outcome.
+    ``emitted`` tells for each record whether it is written; without it, those with a target that are not dropped are.
     """
-    written = [o.target is not None and o.status != "drop" for o in outcomes] if emitted is None else list(emitted)
-    rows = list(zip(outcomes, written, strict=True))
-    there = [outcome for outcome in outcomes if outcome.text.strip()]
+    written = [o.target is not None and o.status != "drop" for o in records] if emitted is None else list(emitted)
+    rows = list(zip(records, written, strict=True))
+    there = [record for record in records if record.text.strip()]
     language, language_note = right_language(there, src, tgt)
     values, values_note = kept_values(there, src, tgt)
-    statuses, modes = Counter(o.status for o in outcomes), Counter(o.mode for o in outcomes)
+    statuses, modes = Counter(o.status for o in records), Counter(o.mode for o in records)
     return Summary(
         src=src,
         tgt=tgt,
-        by_engine=_sorted(Counter(o.engine_id for o in outcomes if o.engine_id)),
+        by_engine=_sorted(Counter(o.engine_id for o in records if o.engine_id)),
         emitted=Share(sum(written), len(rows)),
         by_status={status: statuses[status] for status in STATUSES},
-        by_flag=_flags(outcomes, policy),
+        by_flag=_flags(records, policy),
         by_mode={mode: modes[mode] for mode in get_args(Mode)},
         labels=_labels(rows),
         intents=count_shares((_intents(o.source), is_written) for o, is_written in rows),
@@ -178,26 +160,22 @@ def summarise(
 
 
 def shared_texts(files: Iterable[tuple[str, Iterable[TranslatedRecord]]]) -> Shared:
-    """Count the texts that stand in more than one file: what a model saw in training, it may know in the test.
-
-    Args:
-        files: names, and the outcomes whose texts stand in them; a name given twice is one file.
-    """
+    """Count the texts that stand in more than one file: what a model saw in training, it may know in the test."""
     sources: dict[str, set[str]] = {}
     targets: dict[str, set[str]] = {}
-    for name, outcomes in files:
-        for outcome in outcomes:
-            sources.setdefault(outcome.source.text, set()).add(name)
-            if outcome.target is not None:
-                targets.setdefault(outcome.target.text, set()).add(name)
+    for name, records in files:
+        for record in records:
+            sources.setdefault(record.source.text, set()).add(name)
+            if record.target is not None:
+                targets.setdefault(record.target.text, set()).add(name)
     return Shared(*(share_of(len(names) > 1 for names in found.values()) for found in (sources, targets)))
 
 
-def _flags(outcomes: Iterable[TranslatedRecord], policy: FlagPolicy) -> dict[str, FlagCount]:
+def _flags(records: Iterable[TranslatedRecord], policy: FlagPolicy) -> dict[str, FlagCount]:
     rows, worst = Counter[str](), dict[str, int]()
-    for outcome in outcomes:
-        rows.update({flag.name for flag in outcome.flags})
-        for flag in outcome.flags:
+    for record in records:
+        rows.update({flag.name for flag in record.flags})
+        for flag in record.flags:
             worst[flag.name] = max(_SEVERITIES.index(policy.severity(flag)), worst.get(flag.name, 0))
     return {name: FlagCount(rows[name], _SEVERITIES[worst[name]]) for name in sorted(rows)}
 

@@ -1,6 +1,6 @@
-"""What texts carry over, in figures: values, protected strings, words, language, lengths.
+"""Figures of translated texts: how many keep values, protected strings and the language, and how long they are.
 
-Each figure is over the outcomes that it is given, which have a translation. A share keeps its whole, so that 0 of 2 is
+Each figure is over the records that it is given, which have a translation. A share keeps its total, so that 0 of 2 is
 not read as 0 of 2,000.
 """
 
@@ -41,29 +41,32 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many."""
+    """A count and its total."""
 
     count: int
     of: int
 
+    @classmethod
+    def total(cls, shares: Iterable[Share]) -> Share:
+        """Add up counts and totals.
+
+        >>> Share.total([Share(1, 2), Share(0, 3)])
+        Share(count=1, of=5)
+        """
+        found = list(shares)
+        return cls(sum(one.count for one in found), sum(one.of for one in found))
+
     @property
     def value(self) -> float | None:
-        """The share, 0 to 1; None of nothing."""
+        """The share, 0 to 1; None of a total of 0."""
         return self.count / self.of if self.of else None
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths of source and translation.
+    """Mean numbers of words and characters, the ratio of characters, and type-token ratios.
 
-    Attributes:
-        source_words: mean, by white space.
-        target_words: mean.
-        source_characters: mean.
-        target_characters: mean.
-        ratio: characters of all translations by those of all their sources.
-        source_types: type-token ratio: distinct words by words, case ignored.
-        target_types: the same of the translations. It falls with the size of a set, but the two are of the same rows.
+    A type-token ratio (distinct words by words, case ignored) falls with the size of a set; the two are comparable.
     """
 
     source_words: float
@@ -76,7 +79,7 @@ class Lengths:
 
 
 def plain(value: object) -> Any:
-    """Return figures as plain JSON values: numbers to six decimals, a share with its count and its whole.
+    """Return figures as plain JSON values: numbers to six decimals, a share with its count and its total.
 
     >>> plain(Share(1, 3))
     {'count': 1, 'of': 3, 'share': 0.333333}
@@ -96,17 +99,13 @@ def plain(value: object) -> Any:
 
 
 def share_of(holds: Iterable[bool]) -> Share:
-    """Count what holds.
-
-    >>> share_of([True, False, True])
-    Share(count=2, of=3)
-    """
+    """Return the share of the true ones."""
     found = list(holds)
     return Share(sum(found), len(found))
 
 
 def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Share]:
-    """Count what holds by key, keys in order; a key that one row has twice counts once.
+    """Return the share of the true ones by key, keys in order; a key that stands twice in one row counts once.
 
     >>> count_shares([(["time", "date"], True), (["time", "time"], False)])
     {'date': Share(count=1, of=1), 'time': Share(count=1, of=2)}
@@ -119,18 +118,16 @@ def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Share
     return {key: Share(count[key], of[key]) for key in sorted(of)}
 
 
-def kept_values(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[dict[str, Share], str]:
-    """Compare values: number, money, percent, time, date.
+def kept_values(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[dict[str, Share], str]:
+    """Return, by kind of value, the share of translations that say the values of their source, and a note.
 
-    Returns:
-        By kind: of the translations whose source says such a value, those that say the same ones and no others; words
-        such as "one" or "second", which need be no number, give a source none. And why less than everything was
-        compared, empty otherwise.
+    The kinds are number, money, percent, time and date; the total is that of the sources with such a value (words such
+    as "one" or "second" are none). The note tells why less than everything was compared, empty otherwise.
     """
     found: list[tuple[list[str], bool]] = []
     note = ""
-    for outcome in outcomes:
-        compared = compare_texts(outcome.source.text, outcome.text, src=src, tgt=tgt)
+    for record in records:
+        compared = compare_texts(record.source.text, record.text, src=src, tgt=tgt)
         said = {m.kind for m in (*(a for a, _ in compared.pairs), *compared.missing) if not m.weak}
         note = note or compared.note
         for name, kinds in FAMILIES.items():
@@ -139,53 +136,46 @@ def kept_values(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> tup
     return count_shares(found), note
 
 
-def kept_strings(outcomes: Iterable[TranslatedRecord]) -> Share:
-    """Count the protected strings of the sources that stand in the translations, each once a row."""
+def kept_strings(records: Iterable[TranslatedRecord]) -> Share:
+    """Return the share of the sources' protected strings that stand in the translations, each once a record."""
     return share_of(
-        is_kept(string, outcome.text)
-        for outcome in outcomes
-        for string in {one.string for one in find_protected(outcome.source.text, outcome.source.protected)}
+        is_kept(string, record.text)
+        for record in records
+        for string in {one.string for one in find_protected(record.source.text, record.source.protected)}
     )
 
 
-def left_words(outcomes: Iterable[TranslatedRecord]) -> Share:
-    """Count the words of 4 letters and more of the sources, outside protected strings, that stand in the translations.
+def left_words(records: Iterable[TranslatedRecord]) -> Share:
+    """Return the share of the sources' words (see `words_left`) that stand in the translations.
 
-    Case is ignored. Names count, so it never is 0: human Swedish leaves 0.07 (MASSIVE dev) and 0.08 (FLORES dev), six
-    engines 0.09 to 0.10 (FLORES dev), a copy 1.
+    Names count, so it never is 0: human Swedish leaves 0.07 (MASSIVE dev) and 0.08 (FLORES dev), six engines 0.09 to
+    0.10 (FLORES dev), a copy 1.
     """
-    return share_of(left for outcome in outcomes for _, left in _left(outcome))
+    return share_of(left for record in records for _, left in _left(record))
 
 
-def left_lower(outcomes: Iterable[TranslatedRecord]) -> Share:
-    """Count the words of `left_words` that begin in lower case, so are no names.
-
-    Human Swedish leaves 0.019 (FLORES dev).
-    """
-    return share_of(left for outcome in outcomes for word, left in _left(outcome) if word[0].islower())
+def left_lower(records: Iterable[TranslatedRecord]) -> Share:
+    """Return `left_words` of those that begin in lower case, so are no names; human Swedish leaves 0.019 (FLORES)."""
+    return share_of(left for record in records for word, left in _left(record) if word[0].islower())
 
 
-def right_language(outcomes: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[Share | None, str]:
-    """Count the translations over 5 words that look more like the target language than like the source's.
-
-    Returns:
-        The share, and an empty text; or None, and why it cannot be said.
-    """
+def right_language(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[Share | None, str]:
+    """Return the share of translations over 5 words in the target language; or None, and why it cannot be said."""
     limits = CheckLimits(lang_words=LANGUAGE_WORDS)
     right = []
-    for outcome in outcomes:
-        if len(outcome.text.split()) < LANGUAGE_WORDS:
+    for record in records:
+        if len(record.text.split()) < LANGUAGE_WORDS:
             continue
-        flags = {f.name: f for f in language.look(Draft(outcome.source, outcome.text, (), src, tgt, limits=limits))}
+        flags = {f.name: f for f in language.look(Draft(record.source, record.text, (), src, tgt, limits=limits))}
         if unchecked := flags.get("language_unchecked"):
             return None, unchecked.evidence
         right.append("language" not in flags)
     return (share_of(right), "") if right else (None, f"no translation has {LANGUAGE_WORDS} words or more")
 
 
-def measure_lengths(outcomes: Sequence[TranslatedRecord]) -> Lengths | None:
-    """Measure sources and translations; None without any text."""
-    sources, targets = [o.source.text for o in outcomes], [o.text for o in outcomes]
+def measure_lengths(records: Sequence[TranslatedRecord]) -> Lengths | None:
+    """Measure sources and translations; None without any source text."""
+    sources, targets = [o.source.text for o in records], [o.text for o in records]
     if not any(sources):
         return None
     words = [sum(len(text.split()) for text in side) / len(side) for side in (sources, targets)]
@@ -201,8 +191,8 @@ def measure_lengths(outcomes: Sequence[TranslatedRecord]) -> Lengths | None:
     )
 
 
-def _left(outcome: TranslatedRecord) -> list[tuple[str, bool]]:
-    return words_left(outcome.source.text, outcome.text, outcome.source.protected)
+def _left(record: TranslatedRecord) -> list[tuple[str, bool]]:
+    return words_left(record.source.text, record.text, record.source.protected)
 
 
 def _types(texts: Iterable[str]) -> float:
