@@ -1,11 +1,11 @@
-"""Engines beside one another: the same checks on what each makes of the same texts, spans left out.
+"""Compare engines: the same checks on what each makes of the same texts, without their spans.
 
 A copying engine, given with ``--compare copy``, is the floor that the checks must tell apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptbank.mt.translate_set import TranslatedSet
@@ -16,20 +16,20 @@ from translate.scoring.bootstrap import EngineScore, EvalSet, paired
 from translate.scoring.scores import Reference, ReferenceKey
 from translate.scoring.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
 
-__all__ = ["Beside", "engines_beside", "engines_scored"]
+__all__ = ["EngineFigures", "engine_figures", "engine_scores"]
 
 RUN = "this run"
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What the checks say of one engine's texts.
+class EngineFigures:
+    """Figures of one engine's texts.
 
     Attributes:
-        engine: its id; "this run" for what the run wrote, by whichever engine and way.
-        clean: rows without a flag that asks for a person.
-        values: rows that say their source's values, of those with some; a row counts once for each kind.
-        protected: strings that must stay, and did.
+        engine: its id; "this run" for the texts that the run kept.
+        clean: records without a flag that asks for a person.
+        values: records that say their source's values, of those with some; once for each kind.
+        protected: protected strings that stayed.
         left: words left as they are.
         language: translations over 5 words that look like the target language; None where that cannot be said.
     """
@@ -42,66 +42,52 @@ class Beside:
     language: Share | None
 
 
-def engines_beside(translated: TranslatedSet) -> list[Beside]:
-    """Return the run's engine and those it was compared with; nothing if it was compared with none."""
-    setup, outcomes = translated.setup, _asked(translated)
+def engine_figures(done: TranslatedSet) -> list[EngineFigures]:
+    """Return the figures of the run and of the engines it was compared with; nothing if there are none."""
+    records = _by_engines(done)
     return [
-        _beside(name, [_judged(o, t, setup) for o, t in zip(outcomes, said, strict=True)], setup)
-        for name, said in _texts(outcomes, setup)
+        _figures(name, [_rechecked(r, t, done.setup) for r, t in zip(records, texts, strict=True)], done.setup)
+        for name, texts in _texts(records, done.setup)
     ]
 
 
-def engines_scored(translated: TranslatedSet, references: Mapping[ReferenceKey, Reference]) -> list[EngineScore]:
-    """Score the run's texts and those of the engines beside it against people's, with paired bootstrap.
-
-    Args:
-        translated: the run.
-        references: human translations by what they translate.
-
-    Returns:
-        Nothing if the run was compared with no engine, or no record that an engine translated has a reference.
-    """
-    keyed = [((outcome.source.taskname, outcome.source.id), outcome) for outcome in _asked(translated)]
-    rows = [(outcome, references[key][0]) for key, outcome in keyed if key in references]
-    hypotheses = dict(_texts([outcome for outcome, _ in rows], translated.setup))
-    people = [text for _, text in rows]
-    sets = [EvalSet("people's translations", people, hypotheses)] if hypotheses else []
+def engine_scores(done: TranslatedSet, references: Mapping[ReferenceKey, Reference]) -> list[EngineScore]:
+    """Score the run and the engines it was compared with against human translations; nothing if there are none."""
+    keyed = [((record.source.taskname, record.source.id), record) for record in _by_engines(done)]
+    scored = [(record, references[key][0]) for key, record in keyed if key in references]
+    hypotheses = dict(_texts([record for record, _ in scored], done.setup))
+    sets = [EvalSet("people's translations", [text for _, text in scored], hypotheses)] if hypotheses else []
     return list(paired(sets, baseline=RUN))
 
 
-def _asked(translated: TranslatedSet) -> list[TranslatedRecord]:
-    """Return what engines were asked for, and gave something."""
-    return [outcome for outcome in translated.outcomes if outcome.text and outcome.mode != "human"]
+def _by_engines(done: TranslatedSet) -> list[TranslatedRecord]:
+    """Return the records that engines, not people, translated."""
+    return [record for record in done.records if record.text and record.mode != "human"]
 
 
-def _texts(outcomes: Sequence[TranslatedRecord], setup: Setup) -> list[tuple[str, list[str]]]:
-    """Return each engine's name and texts, the run's own first; nothing without other engines or outcomes."""
-    if not setup.others or not outcomes:
+def _texts(records: Sequence[TranslatedRecord], setup: Setup) -> list[tuple[str, list[str]]]:
+    """Return each engine's name and texts, the run's own first; nothing without other engines or records."""
+    if not setup.others or not records:
         return []
-    others = [(one.info().engine_id, [o.others[n] for o in outcomes]) for n, one in enumerate(setup.others)]
-    return [(RUN, [outcome.text for outcome in outcomes]), *others]
+    others = [(one.info().engine_id, [r.others[n] for r in records]) for n, one in enumerate(setup.others)]
+    return [(RUN, [record.text for record in records]), *others]
 
 
-def _judged(outcome: TranslatedRecord, text: str, setup: Setup) -> TranslatedRecord:
-    """Return the outcome as if its text were another, without spans and labels."""
-    source = replace(outcome.source, spans=(), label=None)
+def _rechecked(record: TranslatedRecord, text: str, setup: Setup) -> TranslatedRecord:
+    """Return the record with another text, checked without spans and labels."""
+    source = replace(record.source, spans=(), label=None)
     inventory, policy = setup.inventory, setup.policy
     flags = run_checks(Draft(source, text, (), inventory.src, inventory.tgt, limits=policy.limits))
-    return replace(outcome, source=source, text=text, spans=(), flags=flags, status=policy.status(flags))
+    return replace(record, source=source, text=text, spans=(), flags=flags, status=policy.status(flags))
 
 
-def _beside(engine: str, outcomes: Sequence[TranslatedRecord], setup: Setup) -> Beside:
+def _figures(engine: str, records: Sequence[TranslatedRecord], setup: Setup) -> EngineFigures:
     src, tgt = setup.inventory.src, setup.inventory.tgt
-    return Beside(
+    return EngineFigures(
         engine,
-        share_of(outcome.status in ("ok", "warn") for outcome in outcomes),
-        _total(kept_values(outcomes, src, tgt)[0].values()),
-        kept_strings(outcomes),
-        left_words(outcomes),
-        right_language(outcomes, src, tgt)[0],
+        share_of(record.status in ("ok", "warn") for record in records),
+        Share.total(kept_values(records, src, tgt)[0].values()),
+        kept_strings(records),
+        left_words(records),
+        right_language(records, src, tgt)[0],
     )
-
-
-def _total(shares: Iterable[Share]) -> Share:
-    found = list(shares)
-    return Share(sum(share.count for share in found), sum(share.of for share in found))

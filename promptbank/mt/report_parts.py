@@ -1,11 +1,11 @@
-"""Tables and pictures of a translation's report."""
+"""Tables and pictures of a translation's report; pictures only where ``drawn``, since they need matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from promptbank.mt.compare_engines import Beside
-from promptbank.report.parts import Cell, Figure, Table
+from promptbank.mt.compare_engines import EngineFigures
+from promptbank.report.parts import Cell, Figure, Part, Table
 from promptbank.report.plots import bar_plot
 from tasks.statistics import Interval
 from translate.review.items import ReviewItem
@@ -15,26 +15,24 @@ from translate.scoring.summary import LabelBalance, Summary
 from translate.scoring.text_figures import Share
 
 __all__ = [
+    "engine_figures_table",
     "engine_table",
-    "flag_plots",
-    "flag_tables",
-    "label_plots",
-    "label_tables",
+    "flag_parts",
+    "label_parts",
     "length_tables",
     "reference_tables",
-    "row_table",
+    "row_parts",
     "sample_table",
-    "status_plot",
     "text_table",
     "written_tables",
 ]
 
 SHOWN_LABELS = 24
-"""Bars of more labels than these cannot be read; the table has all."""
+"""Bars of a picture of labels; the table has all labels."""
 
 
-def row_table(summary: Summary) -> Table:
-    """Show what became of the rows, and how their texts went through the engine."""
+def row_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
+    """Show the rows by status, mode and engine."""
     of = summary.emitted.of
     named = {"rows": of, "written": summary.emitted.count}
     named |= {f"status {name}": n for name, n in summary.by_status.items()}
@@ -43,38 +41,28 @@ def row_table(summary: Summary) -> Table:
         named |= {f"by {engine}": n for engine, n in summary.by_engine.items()}
     rows: list[list[Cell]] = [[name, n, Share(n, of).value] for name, n in named.items()]
     note = "A row with two texts counts twice. The way of a text is that of the translation that was kept."
-    return Table("Rows", ["", "rows", "share"], rows, note=note)
+    yield Table("Rows", ["", "rows", "share"], rows, note=note)
+    if drawn:
+        said = ", ".join(f"{name} {n:,}" for name, n in summary.by_status.items())
+        yield _bars("status", "Rows by status", summary.by_status, f"Rows by status: {said}.")
 
 
-def status_plot(summary: Summary) -> Figure:
-    """Draw the rows by status."""
-    bars = {name: {"rows": [n]} for name, n in summary.by_status.items()}
-    said = ", ".join(f"{name} {n:,}" for name, n in summary.by_status.items())
-    plot = bar_plot(bars, title="Rows by status", value_label="rows")
-    return Figure("status", "Rows by status", plot, alt=f"Rows by status: {said}.")
-
-
-def flag_tables(summary: Summary) -> list[Table]:
+def flag_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
     """Show the rows by flag, the most frequent first; nothing without flags."""
-    of = summary.emitted.of
-    most = sorted(summary.by_flag.items(), key=lambda item: -item[1].rows)
-    rows: list[list[Cell]] = [[name, found.severity, found.rows, Share(found.rows, of).value] for name, found in most]
-    return [Table("Flags", ["flag", "severity", "rows", "share"], rows)] if rows else []
-
-
-def flag_plots(summary: Summary) -> list[Figure]:
-    """Draw the rows by flag, the most frequent first; nothing without flags."""
     most = sorted(summary.by_flag.items(), key=lambda item: -item[1].rows)
     if not most:
-        return []
-    bars = {f"{name} ({found.severity})": {"rows": [found.rows]} for name, found in most}
-    said = ", ".join(f"{name} {found.rows:,}" for name, found in most[:5])
-    plot = bar_plot(bars, title="Rows by flag", value_label="rows")
-    return [Figure("flags", "Rows by flag", plot, alt=f"Rows by flag, the most frequent first: {said}.")]
+        return
+    of = summary.emitted.of
+    rows: list[list[Cell]] = [[name, found.severity, found.rows, Share(found.rows, of).value] for name, found in most]
+    yield Table("Flags", ["flag", "severity", "rows", "share"], rows)
+    if drawn:
+        said = ", ".join(f"{name} {found.rows:,}" for name, found in most[:5])
+        bars = {f"{name} ({found.severity})": found.rows for name, found in most}
+        yield _bars("flags", "Rows by flag", bars, f"Rows by flag, the most frequent first: {said}.")
 
 
 def text_table(summary: Summary) -> Table:
-    """Show what the texts carry over."""
+    """Show what the translations keep of their sources."""
     found = {f"translations with the {kind} values of their source": share for kind, share in summary.values.items()}
     found |= {"protected strings kept": summary.protected, "words of the source left as they are": summary.left_words}
     found["of those that begin in lower case"] = summary.left_lower
@@ -106,21 +94,23 @@ def length_tables(summary: Summary) -> list[Table]:
     return [Table("Lengths", ["", "source", "translation", "ratio"], rows, note="Over all translations.")]
 
 
-def label_tables(summary: Summary) -> list[Table]:
-    """Show each task's labels before and after."""
-    return [_label_table(task, balance) for task, balance in summary.labels.items()]
-
-
-def label_plots(summary: Summary) -> list[Figure]:
-    """Draw each task's labels before and after, the most frequent ones; nothing of a task without written rows."""
-    drawn = [(task, balance) for task, balance in summary.labels.items() if balance.after]
-    return [_label_plot(number, *labels) for number, labels in enumerate(drawn, start=1)]
+def label_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
+    """Show each task's labels before and after; no picture of a task without written rows."""
+    yield from (_label_table(task, balance) for task, balance in summary.labels.items())
+    if drawn:
+        written = ((task, balance) for task, balance in summary.labels.items() if balance.after)
+        yield from (_label_figure(number, *labels) for number, labels in enumerate(written, start=1))
 
 
 def written_tables(summary: Summary) -> list[Table]:
-    """Show how many rows are written by intent and by slot type; nothing for sets without."""
+    """Show the written rows by intent and by slot type; nothing for sets without."""
     slots = {**summary.slot_types, "any": summary.slot_rows} if summary.slot_types else {}
-    return [*_written("By intent", "intent", summary.intents), *_written("By slot type", "slot type", slots)]
+    tables = (("By intent", "intent", summary.intents), ("By slot type", "slot type", slots))
+    return [
+        Table(title, [first, "rows", "written", "share"], [[n, s.of, s.count, s.value] for n, s in shares.items()])
+        for title, first, shares in tables
+        if shares
+    ]
 
 
 def reference_tables(found: ReferenceScores) -> list[Table]:
@@ -140,7 +130,7 @@ def reference_tables(found: ReferenceScores) -> list[Table]:
 
 
 def engine_table(scores: Sequence[EngineScore]) -> Table:
-    """Show engines side by side on each set."""
+    """Show the scores of engines on each set."""
     rows: list[list[Cell]] = [
         [s.engine, s.set_name, s.metric, s.rows, s.score, Interval(s.mean, s.low, s.high, 0.95), s.baseline, s.p]
         for s in scores
@@ -150,20 +140,13 @@ def engine_table(scores: Sequence[EngineScore]) -> Table:
     return Table("Engines", columns, rows, note=f"Paired bootstrap resampling (Koehn 2004). {said}")
 
 
-def beside_table(found: Sequence[Beside]) -> Table:
-    """Show what the checks say of several engines' texts."""
+def engine_figures_table(found: Sequence[EngineFigures]) -> Table:
+    """Show the figures of several engines' texts."""
     columns = ["engine", "rows without a flag for a person", "values kept", "protected strings kept"]
     columns += ["words left as they are", "texts that look like the target language"]
     rows: list[list[Cell]] = [
-        [
-            b.engine,
-            b.clean.value,
-            b.values.value,
-            b.protected.value,
-            b.left.value,
-            b.language.value if b.language else None,
-        ]
-        for b in found
+        [one.engine, one.clean.value, one.values.value, one.protected.value, one.left.value, _value(one.language)]
+        for one in found
     ]
     note = "The same checks on what each engine made of the same texts; spans and slots are left out."
     return Table("Engines beside one another", columns, rows, note)
@@ -175,34 +158,39 @@ def sample_table(title: str, items: Sequence[ReviewItem]) -> Table:
     return Table(title, ["row", "source", "translation", "label", "flags"], rows)
 
 
-def _label_table(task: str, balance: LabelBalance) -> Table:
+def _bars(name: str, title: str, counts: Mapping[str, int], alt: str) -> Figure:
+    bars = {label: {"rows": [n]} for label, n in counts.items()}
+    return Figure(name, title, bar_plot(bars, title=title, value_label="rows"), alt=alt)
+
+
+def _value(share: Share | None) -> float | None:
+    return share.value if share else None
+
+
+def _shares(balance: LabelBalance) -> dict[str, tuple[int, float | None, int, float | None]]:
+    """Return the rows of each label and their share, before and after."""
     before, after = sum(balance.before.values()), sum(balance.after.values())
-    rows: list[list[Cell]] = []
+    found = {}
     for name in dict.fromkeys([*balance.before, *balance.after]):
         was, now = balance.before.get(name, 0), balance.after.get(name, 0)
-        rows.append([name, was, Share(was, before).value, now, Share(now, after).value])
+        found[name] = (was, Share(was, before).value, now, Share(now, after).value)
+    return found
+
+
+def _label_table(task: str, balance: LabelBalance) -> Table:
+    rows: list[list[Cell]] = [[name, *cells] for name, cells in _shares(balance).items()]
     said = "Every written row has its label." if balance.intact else "Some written rows have another label."
     moved = "" if balance.shift is None else f" Total variation distance of the shares: {balance.shift:.4f}."
-    return Table(
-        f"Labels of {task}", ["label", "rows before", "share", "rows after", "share after"], rows, said + moved
-    )
+    columns = ["label", "rows before", "share", "rows after", "share after"]
+    return Table(f"Labels of {task}", columns, rows, said + moved)
 
 
-def _label_plot(number: int, task: str, balance: LabelBalance) -> Figure:
-    before, after = sum(balance.before.values()), sum(balance.after.values())
-    names = dict.fromkeys([*balance.before, *balance.after])
-    most = sorted(names, key=lambda name: -balance.before.get(name, 0))[:SHOWN_LABELS]
-    bars = {
-        name: {"before": [balance.before.get(name, 0) / before], "after": [balance.after.get(name, 0) / after]}
-        for name in most
-    }
+def _label_figure(number: int, task: str, balance: LabelBalance) -> Figure:
+    shares = _shares(balance)
+    most = sorted(shares, key=lambda name: -shares[name][0])[:SHOWN_LABELS]
+    bars = {name: {"before": [shares[name][1] or 0.0], "after": [shares[name][3] or 0.0]} for name in most}
     title = f"Labels of {task} before and after"
     said = "; ".join(f"{name} {bars[name]['before'][0]:.3f}, {bars[name]['after'][0]:.3f}" for name in most[:5])
-    note = f"The {len(most)} most frequent of {len(names)}." if len(most) < len(names) else ""
+    note = f"The {len(most)} most frequent of {len(shares)}." if len(most) < len(shares) else ""
     plot = bar_plot(bars, title=title, value_label="share of the rows")
     return Figure(f"labels-{number}", title, plot, note, alt=f"Share of the rows before, after: {said}.")
-
-
-def _written(title: str, first: str, shares: Mapping[str, Share]) -> list[Table]:
-    rows: list[list[Cell]] = [[name, share.of, share.count, share.value] for name, share in shares.items()]
-    return [Table(title, [first, "rows", "written", "share"], rows)] if rows else []

@@ -1,6 +1,6 @@
-"""The report of a translation: what became of rows, labels and texts, beside what engines are worth.
+"""The report of a translated set: its rows, labels and texts, references, and engines compared.
 
-It holds figures alone, so that it can be published where the texts may not; samples add texts for the reader at home.
+``report.json`` holds figures alone, so that it can be published where the texts may not; the pages may show samples.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from promptbank.mt.compare_engines import Beside, engines_beside, engines_scored
+from promptbank.mt.compare_engines import EngineFigures, engine_figures, engine_scores
 from promptbank.mt.report_parts import (
-    beside_table,
+    engine_figures_table,
     engine_table,
-    flag_plots,
-    flag_tables,
-    label_plots,
-    label_tables,
+    flag_parts,
+    label_parts,
     length_tables,
     reference_tables,
-    row_table,
+    row_parts,
     sample_table,
-    status_plot,
     text_table,
     written_tables,
 )
@@ -51,43 +48,27 @@ LEAST_LANGUAGE = 0.98
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows to read, with their texts.
-
-    Attributes:
-        random: as any.
-        worst: by the severity of their flags.
-    """
+    """Rows to read, with their texts: random ones, and the worst by the severity of their flags."""
 
     random: Sequence[ReviewItem]
     worst: Sequence[ReviewItem]
 
 
-def pick_samples(outcomes: Iterable[TranslatedRecord], policy: FlagPolicy, count: int = 20) -> Samples:
-    """Choose rows to read, the same ones each time; rows that say the same are one.
-
-    Args:
-        outcomes: of a run.
-        policy: that decided their status.
-        count: of each kind; a row may be of both.
-
-    Returns:
-        Those whose source has the smallest hash, and the worst of those with a flag.
-    """
-    worst = review_items(outcomes, policy, statuses=STATUSES)
+def pick_samples(records: Iterable[TranslatedRecord], policy: FlagPolicy, count: int = 20) -> Samples:
+    """Choose ``count`` rows of each kind, the same ones each time; rows with equal content are one."""
+    worst = review_items(records, policy, statuses=STATUSES)
     drawn = sorted(worst, key=lambda item: hashlib.sha256(f"sample {item.source_hash}".encode()).digest())
     return Samples(drawn[:count], [item for item in worst if item.flags][:count])
 
 
-def summary_of(translated: TranslatedSet) -> Summary:
+def summary_of(done: TranslatedSet) -> Summary:
     """Return the figures of translated files; texts that stand in several files are counted if there are several."""
-    files = [(f.source.name, [outcome for row in f.outcomes for outcome in row]) for f in translated.files]
-    emitted = [
-        is_written for f in translated.files for row, is_written in zip(f.outcomes, f.emitted, strict=True) for _ in row
-    ]
-    inventory = translated.setup.inventory
+    files = [(f.source.name, [record for example in f.examples for record in example.records]) for f in done.files]
+    emitted = [example.written is not None for example in done.examples for _ in example.records]
+    inventory = done.setup.inventory
     return summarise(
-        translated.outcomes,
-        translated.setup.policy,
+        done.records,
+        done.setup.policy,
         src=inventory.src,
         tgt=inventory.tgt,
         emitted=emitted,
@@ -99,44 +80,41 @@ def translation_report(
     summary: Summary,
     *,
     samples: Samples | None = None,
-    engine_scores: Sequence[EngineScore] | None = None,
+    scores: Sequence[EngineScore] = (),
     references: ReferenceScores | None = None,
-    beside: Sequence[Beside] = (),
-    about: Mapping[str, object] | None = None,
+    compared: Sequence[EngineFigures] = (),
 ) -> Report:
     """Report a translation; without matplotlib (extra ``experiments``) it has no pictures.
 
     Args:
         summary: its figures.
         samples: rows with their texts; none in a report that is published.
-        engine_scores: of engines on sets.
+        scores: of the engines that were compared.
         references: the run against human translations.
-        beside: the run's engine and those it was compared with.
-        about: what to repeat it with, beside languages and engines: hashes of data and models, versions.
+        compared: figures of the engines that were compared.
     """
     drawn = find_spec("matplotlib") is not None
-    parts: list[Part] = [row_table(summary), *([status_plot(summary)] if drawn else [])]
-    parts += [*flag_tables(summary), *(flag_plots(summary) if drawn else [])]
-    parts += [text_table(summary), *length_tables(summary)]
-    parts += [*label_tables(summary), *(label_plots(summary) if drawn else []), *written_tables(summary)]
-    parts += [beside_table(beside)] if beside else []
+    parts: list[Part] = [*row_parts(summary, drawn=drawn), *flag_parts(summary, drawn=drawn)]
+    parts += [text_table(summary), *length_tables(summary), *label_parts(summary, drawn=drawn)]
+    parts += written_tables(summary)
+    parts += [engine_figures_table(compared)] if compared else []
     parts += reference_tables(references) if references else []
-    parts += [engine_table(engine_scores)] if engine_scores else []
+    parts += [engine_table(scores)] if scores else []
     if samples:
         parts += [sample_table("Random rows", samples.random), sample_table("Worst rows", samples.worst)]
-    own: dict[str, object] = {"src": summary.src, "tgt": summary.tgt, "engines": list(summary.by_engine)}
-    said = f"{summary.emitted.count:,} of {summary.emitted.of:,} rows are written; {_waiting(summary)}."
+    said = f"{summary.emitted.count:,} of {summary.emitted.of:,} rows are written"
+    waiting = f"{summary.by_status['review']:,} should be looked at by a person"
     return Report(
         f"Translation from {summary.src} to {summary.tgt}",
-        said + ("" if drawn else " There are no pictures, since matplotlib is not installed."),
-        own | dict(about or {}),
+        f"{said}; {waiting}." + ("" if drawn else " There are no pictures, since matplotlib is not installed."),
+        {"src": summary.src, "tgt": summary.tgt, "engines": list(summary.by_engine)},
         parts,
         falls_short=list(_shortcomings(summary)),
     )
 
 
 def write_translation_report(
-    translated: TranslatedSet,
+    done: TranslatedSet,
     out: Path,
     *,
     with_samples: bool = True,
@@ -145,7 +123,7 @@ def write_translation_report(
     """Write ``report.json``, ``report.md`` with its pictures and ``report.html``; equal runs give equal bytes.
 
     Args:
-        translated: what became of a set.
+        done: the translated set.
         out: folder, made if it is not there.
         with_samples: whether the pages show texts; the JSON file never does.
         references: human translations by what they translate.
@@ -157,24 +135,19 @@ def write_translation_report(
         TranslateError: no record has a reference.
         ReportError: the folder cannot be written.
     """
-    summary = summary_of(translated)
-    scores = score_against_references(translated.outcomes, references) if references else None
-    samples = pick_samples(translated.outcomes, translated.setup.policy) if with_samples else None
-    found = engines_beside(translated)
-    engines = engines_scored(translated, references) if references else []
-    report = translation_report(summary, samples=samples, engine_scores=engines, references=scores, beside=found)
+    summary, compared = summary_of(done), engine_figures(done)
+    against = score_against_references(done.records, references) if references else None
+    scores = engine_scores(done, references) if references else []
+    samples = pick_samples(done.records, done.setup.policy) if with_samples else None
+    report = translation_report(summary, samples=samples, scores=scores, references=against, compared=compared)
     content: dict[str, Any] = {"format": FORMAT, "summary": plain(summary)}
-    content |= {"references": plain(scores), "engine_scores": plain(engines), "beside": plain(found)}
+    content |= {"references": plain(against), "engine_scores": plain(scores), "beside": plain(compared)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
-        write_files(out, {"report.json": text})
+        write_files(out, {"report.json": text.encode()})
     except OSError as exc:
         raise ReportError(f"report.json cannot be written to {out} ({exc.strerror}); name another folder") from exc
     return [out / "report.json", *write_report(report, out, "report")]
-
-
-def _waiting(summary: Summary) -> str:
-    return f"{summary.by_status['review']:,} should be looked at by a person"
 
 
 def _shortcomings(summary: Summary) -> Iterator[str]:

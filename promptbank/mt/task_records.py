@@ -1,4 +1,4 @@
-"""Rows of a task as records of `translate`, and translated records as rows of the same task in another language."""
+"""Examples of a task as records of `translate`, and translated records as examples in another language."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from tasks import (
 )
 from translate import ClassLabel, Frame, IntentLabel, Label, Record, SlotLabel, Span
 
-__all__ = ["SourceRow", "read_rows", "translated_row"]
+__all__ = ["SourceExample", "source_examples", "translated_example"]
 
 
 @dataclass(frozen=True)
-class SourceRow:
-    """One row of a set.
+class SourceExample:
+    """One example of a set, with what of it is translated.
 
     Attributes:
         data: its keys as they were read.
-        example: the checked row.
-        records: what of it is translated: one record for each text field, in the card's order, the label with the one
-            it is about; and one for a free answer.
+        example: checked.
+        records: one for each text field, in the card's order; that of the card's ``text_field`` has the label. And one
+            for a free answer.
     """
 
     data: Mapping[str, Any]
@@ -46,13 +46,10 @@ class SourceRow:
     records: tuple[Record, ...]
 
 
-def read_rows(lines: Sequence[InputRecord | DataError], card: TaskCard, *, name: str) -> list[SourceRow]:
-    """Check the rows of a file and take out what is translated.
+def source_examples(lines: Sequence[InputRecord | DataError], card: TaskCard, *, name: str) -> list[SourceExample]:
+    """Check the lines of a file and take out what is translated.
 
-    Args:
-        lines: of the file; rows without any answer are taken too, if none of the file has one.
-        card: the task, in the source language.
-        name: of the file.
+    Lines without any answer are taken too, if none of the file has one.
 
     Raises:
         DataError: all faults at once.
@@ -60,39 +57,42 @@ def read_rows(lines: Sequence[InputRecord | DataError], card: TaskCard, *, name:
     labelled = any(isinstance(line, InputRecord) and card.answer_field in line.data for line in lines)
     examples = gather_examples([(name, map(_writable, lines))], card, need_answer=labelled)
     kept = [line for line in lines if isinstance(line, InputRecord)]
-    rows, faults = [], []
+    found, faults = [], []
     for line, example in zip(kept, examples, strict=True):
         try:
-            rows.append(SourceRow(line.data, example, tuple(_records(line.data, example, card))))
+            found.append(SourceExample(line.data, example, tuple(_records(line.data, example, card))))
         except DataError as exc:
             faults.append(f"{example.source}: {exc}")
     raise_faults(faults)
-    return rows
+    return found
 
 
-def translated_row(row: SourceRow, records: Sequence[Record], label_text: str, card: TaskCard) -> dict[str, Any]:
-    """Return the row in the target language: the same keys, id, group and meaning, with its language named.
+def translated_example(
+    source: SourceExample, records: Sequence[Record], label_text: str, card: TaskCard
+) -> dict[str, Any]:
+    """Return an example in the target language: the same keys, id, group and meaning, with its language named.
 
     Args:
-        row: of the source.
+        source: the example.
         records: its translated records, in order.
         label_text: the form of a class label; empty where there is none.
         card: the task in the target language.
 
     Raises:
-        InputError: the row would not be one of the card, or would mean another label.
+        InputError: the card would not read the example, or would read another label.
     """
-    fields = dict(zip(row.example.fields, records, strict=False))
-    data: dict[str, Any] = {**row.data, **{name: record.framed for name, record in fields.items()}}
-    if row.example.answer is not None:
-        data[card.answer_field] = _answer(row, records, label_text, card)
-    data |= {"id": row.example.id, "group": row.example.group, "lang": card.lang}
-    _check(row, data, card)
+    example = source.example
+    fields = dict(zip(example.fields, records, strict=False))
+    data: dict[str, Any] = {**source.data, **{name: record.framed for name, record in fields.items()}}
+    if example.answer is not None:
+        data[card.answer_field] = _answer(example, records, label_text, card)
+    data |= {"id": example.id, "group": example.group, "lang": card.lang}
+    _check(example, data, card)
     return data
 
 
 def _writable(line: InputRecord | DataError) -> InputRecord | DataError:
-    """Return a line, or what of it could not be written as JSON again: a dataset's dates, images, NaN."""
+    """Return a line, or a fault if it could not be written as JSON again (dates, images, NaN of a dataset)."""
     if isinstance(line, DataError):
         return line
     faults = [
@@ -112,22 +112,15 @@ def _is_json(value: object) -> bool:
 
 
 def _records(data: Mapping[str, Any], example: Example, card: TaskCard) -> Iterator[Record]:
-    about = card.text_field
     for name, text in example.fields.items():
-        said = _Said(example, card, name, text, data)
-        yield said.labelled() if name == about else said.plain()
-    if _is_free(card) and example.answer is not None:
+        yield _TextField(example, card, name, text, data).record()
+    if card.is_open and card.answer_format is None and example.answer is not None:
         yield Record(f"{example.id}#{card.answer_field}", example.group, card.taskname, example.answer)
 
 
-def _is_free(card: TaskCard) -> bool:
-    """Return whether answers are natural language."""
-    return card.is_open and card.answer_format is None
-
-
 @dataclass(frozen=True)
-class _Said:
-    """One text field of a row."""
+class _TextField:
+    """One text field of an example."""
 
     example: Example
     card: TaskCard
@@ -135,16 +128,12 @@ class _Said:
     text: str
     data: Mapping[str, Any]
 
-    def plain(self) -> Record:
-        """Return the record of a field that no label is about."""
-        text, frame = self._unframed()
-        e = self.example
-        return Record(f"{e.id}#{self.name}", e.group, e.taskname, text, frame=frame, protected=self._names(frame))
-
-    def labelled(self) -> Record:
-        """Return the record of the field that the label is about."""
+    def record(self) -> Record:
+        """Return the field's record; the label goes with the card's ``text_field``."""
         e, card = self.example, self.card
         text, frame = self._unframed()
+        if self.name != card.text_field:
+            return Record(f"{e.id}#{self.name}", e.group, e.taskname, text, frame=frame, protected=self._names(frame))
         spans: tuple[Span, ...] = ()
         label: Label = None
         notes: tuple[str, ...] = ()
@@ -156,27 +145,23 @@ class _Said:
         return Record(e.id, e.group, e.taskname, text, spans, label, frame, self._names(frame), notes)
 
     def _names(self, frame: Frame | None) -> tuple[str, ...]:
-        """Return what the card's phrases name beside the text, as the phrase around it or the row itself says it."""
+        """Return the values of the other placeholders of the card's phrases, by the frame or by the example's keys."""
         framed = [value for _, value in frame.values] if frame else []
-        places = {
-            s.name for phrase in self.card.phrases.values() for s in scan_template(phrase)[0] if isinstance(s, Field)
-        }
+        segments = (segment for phrase in self.card.phrases.values() for segment in scan_template(phrase)[0])
+        places = {segment.name for segment in segments if isinstance(segment, Field)}
         said = [self.data.get(place) for place in sorted(places - {self.name})]
         return tuple(dict.fromkeys([*framed, *(name for name in said if isinstance(name, str) and name in self.text)]))
 
     def _unframed(self) -> tuple[str, Frame | None]:
-        """Take the field's text out of the card's phrase around it, if it stands in one."""
-        for phrase in self.card.phrases.values():
-            frame = _frame(phrase, self.name, self.text, self.data)
-            if frame is not None:
-                return frame
-        return self.text, None
+        """Take the text out of the first of the card's phrases that it stands in, if any."""
+        frames = (_frame(phrase, self.name, self.text, self.data) for phrase in self.card.phrases.values())
+        return next(filter(None, frames), (self.text, None))
 
 
 def _frame(phrase: str, name: str, text: str, data: Mapping[str, Any]) -> tuple[str, Frame] | None:
-    """Read a text backwards through a phrase; None where it does not stand in it.
+    """Take a text out of a phrase, with the values of the other placeholders; None if it does not fit the phrase.
 
-    What the row itself says of a placeholder decides; without that, the phrase's last words in the text count.
+    The example's own value of a placeholder decides; without one, the phrase's last words in the text count.
     """
     segments = [segment for segment in scan_template(phrase)[0] if isinstance(segment, Text | Field)]
     names = [segment.name for segment in segments if isinstance(segment, Field)]
@@ -214,31 +199,29 @@ def _index(slot: Slot, spans: Sequence[Span]) -> int | None:
     return spans.index(Span(slot.start, slot.end, slot.type))
 
 
-def _answer(row: SourceRow, records: Sequence[Record], label_text: str, card: TaskCard) -> str:
+def _answer(example: Example, records: Sequence[Record], label_text: str, card: TaskCard) -> str:
     if not card.is_open:
         return label_text
     if card.answer_format is not None:
-        label = next(record.label for record in records if record.id == row.example.id)
+        label = next(record.label for record in records if record.id == example.id)
         if not isinstance(label, IntentLabel):
-            raise InputError(f"row {row.example.id!r} lost its intent; this is a fault of promptbank")
+            raise InputError(f"row {example.id!r} lost its intent; this is a fault of promptbank")
         slots = tuple(Slot(slot.type, slot.value) for slot in label.slots)
         return ANSWER_FORMATS[card.answer_format].write(card, IntentSlots(label.intent, slots))
     return records[-1].text
 
 
-def _check(row: SourceRow, data: Mapping[str, Any], card: TaskCard) -> None:
-    """Make sure that the row is one of the target card and means what the source means."""
+def _check(source: Example, data: Mapping[str, Any], card: TaskCard) -> None:
+    """Make sure that the target card reads the translated example, with the same label."""
     try:
-        example = example_from(
-            InputRecord(0, data, row.example.source), card, need_answer=row.example.answer is not None
-        )
+        example = example_from(InputRecord(0, data, source.source), card, need_answer=source.answer is not None)
     except DataError as exc:
         raise InputError(
             f"{exc}; the translated row does not fit the card {card.taskname}:{card.lang}: let its label_space hold "
             f"the forms of labels.{card.lang}.toml"
         ) from exc
-    if not card.is_open and example.answer != row.example.answer:
+    if not card.is_open and example.answer != source.answer:
         raise InputError(
-            f"{row.example.source}: {row.example.answer!r} became {data[card.answer_field]!r}, which the card "
+            f"{source.source}: {source.answer!r} became {data[card.answer_field]!r}, which the card "
             f"{card.taskname}:{card.lang} reads as {example.answer!r}; correct labels.{card.lang}.toml"
         )

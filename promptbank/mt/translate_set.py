@@ -1,11 +1,11 @@
-"""One run of a translation: files of tasks in, the same files in another language out, and what to review."""
+"""Translate files of tasks: the same files in another language, their provenance, and what to review."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,11 @@ from filelock import FileLock, Timeout
 from promptbank.errors import InputError
 from promptbank.mt.cards import target_card
 from promptbank.mt.review import ITEMS, REVIEW
-from promptbank.mt.task_records import SourceRow, translated_row
+from promptbank.mt.task_records import SourceExample, translated_example
 from promptbank.report.write import write_files
 from tasks import DataError, TaskCard
 from translate import Engine, Memory
-from translate.checks import Flag, Status
+from translate.checks import STATUSES, Flag, Status
 from translate.inventory.file import dump_inventory, load_inventory
 from translate.inventory.inventory import Inventory
 from translate.pipeline.memory import Step
@@ -43,53 +43,55 @@ __all__ = [
 PROVENANCE = "provenance.jsonl"
 _OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*")
 _LABELS = re.compile(r"labels\..*\.toml")
-WRITTEN: tuple[Status, ...] = ("ok", "warn", "review")
+WRITTEN: tuple[Status, ...] = STATUSES[:-1]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of one task.
-
-    Attributes:
-        name: of the file, kept.
-        card: the task in the source language.
-        rows: of the file.
-        path: where it is, if it is a file.
-    """
+    """A file of one task, in the source language; ``path`` tells where it is, if it is a file."""
 
     name: str
     card: TaskCard
-    rows: Sequence[SourceRow]
+    examples: Sequence[SourceExample]
     path: Path | None = None
 
 
 @dataclass(frozen=True)
-class TranslatedFile:
-    """What became of a file.
+class TranslatedExample:
+    """An example with its translated records, and the example to write; None if it is not written."""
 
-    Attributes:
-        source: the file.
-        card: the task in the target language.
-        outcomes: for each row, those of its records.
-        emitted: for each row, whether it stands in the translated file.
-        text: of that file, JSON lines.
-    """
+    source: SourceExample
+    records: Sequence[TranslatedRecord]
+    written: Mapping[str, object] | None
+
+    @property
+    def status(self) -> Status:
+        """The worst status of its records."""
+        return max((record.status for record in self.records), key=STATUSES.index, default="ok")
+
+
+@dataclass(frozen=True)
+class TranslatedFile:
+    """A file with its translated examples, and the card of the task in the target language."""
 
     source: Source
     card: TaskCard
-    outcomes: Sequence[Sequence[TranslatedRecord]]
-    emitted: Sequence[bool]
-    text: str
+    examples: Sequence[TranslatedExample]
+
+    @property
+    def text(self) -> str:
+        """The translated file, JSON lines."""
+        return _json_lines(one.written for one in self.examples if one.written is not None)
 
 
 @dataclass(frozen=True)
 class TranslatedSet:
-    """What became of a set.
+    """The result of a run.
 
     Attributes:
         files: in the order of the sources.
         setup: of the run.
-        made_cards: cards that neither promptbank nor the bank has, and that go beside the files.
+        made_cards: cards that neither promptbank nor the bank has; they are written beside the files.
     """
 
     files: Sequence[TranslatedFile]
@@ -97,16 +99,21 @@ class TranslatedSet:
     made_cards: Sequence[TaskCard]
 
     @property
-    def outcomes(self) -> list[TranslatedRecord]:
-        """All outcomes in order."""
-        return [outcome for file in self.files for row in file.outcomes for outcome in row]
+    def examples(self) -> list[TranslatedExample]:
+        """All examples in order."""
+        return [example for file in self.files for example in file.examples]
+
+    @property
+    def records(self) -> list[TranslatedRecord]:
+        """All records in order."""
+        return [record for example in self.examples for record in example.records]
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows there are, are written, and have each status."""
-        statuses = Counter(_worst(row) for file in self.files for row in file.outcomes)
-        rows = sum(len(file.source.rows) for file in self.files)
-        written = sum(sum(file.emitted) for file in self.files)
-        return {"rows": rows, "written": written, **{status: statuses[status] for status in (*WRITTEN, "drop")}}
+        """Return how many examples there are, are written, and have each status."""
+        examples = self.examples
+        statuses = Counter(example.status for example in examples)
+        written = sum(example.written is not None for example in examples)
+        return {"rows": len(examples), "written": written, **{status: statuses[status] for status in STATUSES}}
 
 
 def target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
@@ -133,42 +140,42 @@ def translate_sources(
         memory: what was translated before.
         setup: labels, policy, names.
         known: cards of the target language; a task without one gets a card from the labels.
-        only: statuses of the rows that are written; a row without a translation never is.
+        only: statuses of the examples that are written; one without a translation never is.
         on_step: told of the engine's progress.
 
     Raises:
         TranslateError: see `translate_records`.
-        InputError: a row does not fit its target card.
+        InputError: a translated example does not fit its target card.
     """
     cards = target_cards(sources, setup.inventory, known)
-    records = [record for source in sources for row in source.rows for record in row.records]
-    outcomes = iter(translate_records(records, engine, memory, setup, on_step=on_step))
-    files = [
-        _file(source, cards[source.card.taskname], [[next(outcomes) for _ in row.records] for row in source.rows], only)
-        for source in sources
-    ]
-    made = [card for card in cards.values() if card not in known]
-    return TranslatedSet(files, setup, made)
+    records = [record for source in sources for example in source.examples for record in example.records]
+    translated = iter(translate_records(records, engine, memory, setup, on_step=on_step))
+    files = []
+    for source in sources:
+        card = cards[source.card.taskname]
+        examples = [_translated(one, [next(translated) for _ in one.records], card, only) for one in source.examples]
+        files.append(TranslatedFile(source, card, examples))
+    return TranslatedSet(files, setup, [card for card in cards.values() if card not in known])
 
 
-def write_translated(translated: TranslatedSet, out: Path) -> list[Path]:
+def write_translated(done: TranslatedSet, out: Path) -> list[Path]:
     """Write the translated files, ``provenance.jsonl``, ``review.csv`` and what `mt review apply` needs to read it;
     cards and labels where they are new.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    setup = translated.setup
-    items = review_items(translated.outcomes, setup.policy, (setup.inventory.src, setup.inventory.tgt))
-    contents = {file.source.name: file.text for file in translated.files}
-    contents[PROVENANCE] = "".join(_lines(_provenance(translated)))
+    inventory = done.setup.inventory
+    items = review_items(done.records, done.setup.policy, (inventory.src, inventory.tgt))
+    contents = {file.source.name: file.text for file in done.files}
+    contents[PROVENANCE] = _json_lines(_provenance(done))
     contents[REVIEW] = write_items(items)
     contents[ITEMS] = dump_items(items)
-    labels, used = _labels_name(out, setup.inventory), out / f"labels.{setup.inventory.tgt}.used.toml"
+    labels, used = _labels_name(out, inventory), out / f"labels.{inventory.tgt}.used.toml"
     if labels:
-        contents[labels] = dump_inventory(setup.inventory)
-    if translated.made_cards:
-        contents["cards.jsonl"] = "".join(_lines(card.plain() for card in translated.made_cards))
+        contents[labels] = dump_inventory(inventory)
+    if done.made_cards:
+        contents["cards.jsonl"] = _json_lines(card.plain() for card in done.made_cards)
     try:
         write_files(out, contents)
         if labels != used.name:
@@ -189,12 +196,7 @@ def left_behind(out: Path, sources: Sequence[Source]) -> list[str]:
 
 
 def refuse_names(sources: Sequence[Source], out: Path, read: Sequence[Path] = ()) -> None:
-    """Make sure that no written file would take the place of one that is read, of another or of the run's own.
-
-    Args:
-        sources: the files.
-        out: folder of the translated ones.
-        read: what else the run reads.
+    """Make sure that no written file replaces one that is read (``read`` too), another one, or one of the run's own.
 
     Raises:
         InputError: all such files at once.
@@ -214,7 +216,7 @@ def refuse_names(sources: Sequence[Source], out: Path, read: Sequence[Path] = ()
 
 
 def _labels_name(out: Path, inventory: Inventory) -> str | None:
-    """Return under which name the labels are written: none where the folder has them, another one than a person's."""
+    """Return the name of the labels to write: None where the folder has them, another one beside a person's."""
     path = out / f"labels.{inventory.tgt}.toml"
     known = load_inventory(path).decisions if path.is_file() else {}
     if path.is_file() and known == inventory.decisions:
@@ -240,51 +242,36 @@ def locked(out: Path) -> Iterator[None]:
         raise InputError(f"{out} cannot be used ({exc.strerror}); choose another --out") from exc
 
 
-def _file(
-    source: Source, card: TaskCard, outcomes: list[list[TranslatedRecord]], only: Collection[str]
-) -> TranslatedFile:
-    written = [_written(row, found, card, only) for row, found in zip(source.rows, outcomes, strict=True)]
-    rows = [row for row, _ in written]
-    text = "".join(_lines([row for row in rows if row is not None]))
-    return TranslatedFile(source, card, [found for _, found in written], [row is not None for row in rows], text)
-
-
-def _written(
-    row: SourceRow, found: list[TranslatedRecord], card: TaskCard, only: Collection[str]
-) -> tuple[Mapping[str, object] | None, list[TranslatedRecord]]:
-    """Return the translated row, None where it is not written, and its outcomes.
+def _translated(
+    source: SourceExample, records: Sequence[TranslatedRecord], card: TaskCard, only: Collection[str]
+) -> TranslatedExample:
+    """Return the translated example, to be written if its status is one of ``only``.
 
     A label that could not be read back, such as one with the value "a), date(b", is left to a person.
     """
-    targets = [outcome.target for outcome in found if outcome.target is not None]
-    if len(targets) < len(found) or _worst(found) not in only:
-        return None, found
+    kept = TranslatedExample(source, records, None)
+    targets = [record.target for record in records if record.target is not None]
+    if len(targets) < len(records) or kept.status not in only:
+        return kept
     try:
-        return translated_row(row, targets, next((o.label_text for o in found if o.label_text), ""), card), found
+        label_text = next((record.label_text for record in records if record.label_text), "")
+        return replace(kept, written=translated_example(source, targets, label_text, card))
     except DataError as exc:
         flag = Flag("slot_value", "review", f"the label cannot be written: {exc}")
-        return None, [
-            replace(o, target=None, status="review", flags=(*o.flags, flag)) if o.source.id == row.example.id else o
-            for o in found
+        flagged = [
+            replace(r, target=None, status="review", flags=(*r.flags, flag)) if r.source.id == source.example.id else r
+            for r in records
         ]
+        return replace(kept, records=flagged)
 
 
-def _worst(outcomes: Sequence[TranslatedRecord]) -> str:
-    order = (*WRITTEN, "drop")
-    return max((outcome.status for outcome in outcomes), key=order.index, default="ok")
+def _provenance(done: TranslatedSet) -> Iterator[dict[str, object]]:
+    for file in done.files:
+        for one in file.examples:
+            line = int(one.source.example.source.rpartition(":")[2])
+            where = {"file": file.source.name, "line": line, "written": one.written is not None}
+            yield from ({**where, **provenance(record)} for record in one.records)
 
 
-def _provenance(translated: TranslatedSet) -> Iterator[dict[str, object]]:
-    for file in translated.files:
-        for row, outcomes, emitted in zip(file.source.rows, file.outcomes, file.emitted, strict=True):
-            for outcome in outcomes:
-                where = {
-                    "file": file.source.name,
-                    "line": int(row.example.source.rpartition(":")[2]),
-                    "written": emitted,
-                }
-                yield {**where, **provenance(outcome)}
-
-
-def _lines(rows: Iterator[Mapping[str, object]] | Sequence[Mapping[str, object]]) -> Iterator[str]:
-    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def _json_lines(rows: Iterable[Mapping[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

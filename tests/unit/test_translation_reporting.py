@@ -8,10 +8,10 @@ import pytest
 import sacrebleu
 
 from promptbank.mt import reporting
-from promptbank.mt.compare_engines import engines_beside, engines_scored
+from promptbank.mt.compare_engines import engine_figures, engine_scores
 from promptbank.mt.references import read_references
 from promptbank.mt.reporting import pick_samples, summary_of, translation_report, write_translation_report
-from promptbank.mt.task_records import read_rows
+from promptbank.mt.task_records import source_examples
 from promptbank.mt.translate_set import Source, TranslatedSet, translate_sources
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
@@ -61,7 +61,9 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
     return Source(
-        name, card, read_rows([InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name)
+        name,
+        card,
+        source_examples([InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name),
     )
 
 
@@ -109,7 +111,7 @@ def test_a_copying_engine_falls_short() -> None:
 
 
 def test_an_engine_that_only_copies_fails_the_checks_beside_the_run_s_own() -> None:
-    ours, copied = engines_beside(run(others=(CopyEngine("en", "sv"),)))
+    ours, copied = engine_figures(run(others=(CopyEngine("en", "sv"),)))
     assert (ours.engine, copied.engine) == ("this run", CopyEngine("en", "sv").info().engine_id)
     assert (ours.clean, copied.clean) == (Share(3, 4), Share(0, 4))
     assert (ours.values, copied.values) == (Share(2, 3), Share(1, 3))  # "friday" and "sunday" are no days in Swedish
@@ -117,7 +119,7 @@ def test_an_engine_that_only_copies_fails_the_checks_beside_the_run_s_own() -> N
     assert copied.left.value == 1.0
     assert ours.left.value is not None
     assert ours.left.value < 0.3
-    assert engines_beside(run()) == []
+    assert engine_figures(run()) == []
 
 
 def test_other_engines_stand_in_the_report(tmp_path: Path) -> None:
@@ -129,13 +131,13 @@ def test_other_engines_stand_in_the_report(tmp_path: Path) -> None:
 def test_compared_engines_are_scored_against_people_on_the_same_rows() -> None:
     done = run(others=(CopyEngine("en", "sv"),))
     people = {("intent_and_slot", "a"): ("väck mig på söndag", {}), ("sentiment-task", "a"): ("x", {})}
-    ours, copied = (one for one in engines_scored(done, people) if one.metric == "chrF2")
-    (said,) = (o for o in done.outcomes if o.source.id == "a")
+    ours, copied = (one for one in engine_scores(done, people) if one.metric == "chrF2")
+    (said,) = (o for o in done.records if o.source.id == "a")
     assert ours.score == pytest.approx(score_texts([said.text], ["väck mig på söndag"]).chrf2)
     assert copied.score == pytest.approx(score_texts([said.source.text], ["väck mig på söndag"]).chrf2)
     assert ours.score > copied.score
-    assert engines_scored(run(), people) == []
-    assert engines_scored(done, {}) == []
+    assert engine_scores(run(), people) == []
+    assert engine_scores(done, {}) == []
 
 
 LETTER = parse_card(
@@ -169,7 +171,7 @@ def test_each_field_of_a_row_is_scored_against_people_s_translation_of_that_fiel
     done = translate_sources(sources, engine, DictMemory(), Setup(shipped_inventory("en", "sv")))
     people = {"subject": "sammanträdet", "body": "vi träffas på fredag", "label": "good", "id": "1"}
     references = read_references([references_of(tmp_path / "people.jsonl", people)], sources, cards_of(done))
-    found = score_against_references(done.outcomes, references)
+    found = score_against_references(done.records, references)
     wanted = sacrebleu.corpus_chrf(list(said.values()), [[people["subject"], people["body"]]])
     assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
 
@@ -181,7 +183,7 @@ def test_rows_of_two_tasks_with_one_id_are_scored_against_their_own(tmp_path: Pa
     label = "\nIntent: alarm_set\nSlots: date(söndag)"
     alarm = {"taskname": "intent_and_slot", "utterance": "väck mig söndag", "label": label, "id": "a"}
     paths = [references_of(tmp_path / f"{n}.jsonl", row) for n, row in enumerate((mood, alarm))]
-    found = score_against_references(done.outcomes, read_references(paths, sources, cards_of(done)))
+    found = score_against_references(done.records, read_references(paths, sources, cards_of(done)))
     wanted = sacrebleu.corpus_chrf(
         ["Acme tappade 6 procent på fredagen", "väck mig på söndag"], [[mood["sentence"], alarm["utterance"]]]
     )
@@ -218,10 +220,10 @@ def test_without_matplotlib_the_report_has_no_pictures_and_says_so() -> None:
 
 def test_references_and_engines_have_their_tables() -> None:
     translated = run()
-    references = score_against_references(translated.outcomes, PEOPLE)
+    references = score_against_references(translated.records, PEOPLE)
     texts = ["väck mig på söndag", "hej på dig min vän"]
     engines = paired([EvalSet("dev", texts, {"human": texts, "copy": ["wake me", "hello"]})], resamples=20)
-    report = translation_report(summary_of(translated), references=references, engine_scores=engines)
+    report = translation_report(summary_of(translated), references=references, scores=engines)
     assert rows_of(report, "Slot values against human translations")["any"] == [1, 1, 1.0, 1, 1.0]
     assert rows_of(report, "Against human translations")["chrF2"][0] == references.chrf2
     table = next(part for part in report.parts if isinstance(part, Table) and part.title == "Engines")
@@ -234,8 +236,8 @@ def test_references_and_engines_have_their_tables() -> None:
 
 def test_samples_are_the_same_rows_each_time_and_the_worst_are_flagged() -> None:
     translated = run()
-    first = pick_samples(translated.outcomes, translated.setup.policy, count=2)
-    again = pick_samples(translated.outcomes[::-1], translated.setup.policy, count=2)
+    first = pick_samples(translated.records, translated.setup.policy, count=2)
+    again = pick_samples(translated.records[::-1], translated.setup.policy, count=2)
     assert {i.row_id for i in first.random} == {i.row_id for i in again.random}
     assert len(first.random) == 2
     assert first.worst[0].row_id == "1"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from promptbank.errors import InputError
 from promptbank.mt.cards import target_card, undecided_words
-from promptbank.mt.task_records import read_rows, translated_row
+from promptbank.mt.task_records import source_examples, translated_example
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
 from translate import ClassLabel, IntentLabel, Record, SlotLabel, Span
 from translate.inventory.file import shipped_inventory
@@ -22,16 +22,16 @@ SWEDISH = shipped_inventory("en", "sv")
 
 
 def one(data: Mapping[str, object], card: TaskCard) -> tuple[Record, ...]:
-    return read_rows([InputRecord(1, data, "rows.jsonl:1")], card, name="rows.jsonl")[0].records
+    return source_examples([InputRecord(1, data, "rows.jsonl:1")], card, name="rows.jsonl")[0].records
 
 
 def carried(data: Mapping[str, object], card: TaskCard, inventory: Inventory) -> dict[str, object]:
     """The row through an engine that copies, with every span where it was."""
-    row = read_rows([InputRecord(1, data, "rows.jsonl:1")], card, name="rows.jsonl")[0]
+    row = source_examples([InputRecord(1, data, "rows.jsonl:1")], card, name="rows.jsonl")[0]
     made = [assemble(record, record.text, record.spans, inventory) for record in row.records]
     whole = [record for record in made if record is not None]
-    said = next((t for r in row.records if (t := label_text(r.label, r.taskname, inventory))), "")
-    return translated_row(row, whole, said, target_card(card, inventory))
+    said = next((t for r in row.records if (t := label_text(r, inventory))), "")
+    return translated_example(row, whole, said, target_card(card, inventory))
 
 
 def test_the_phrase_around_a_sentence_is_taken_off_and_its_target_is_protected() -> None:
@@ -82,10 +82,10 @@ def test_the_article_s_row_keeps_its_intent_and_slot_types() -> None:
         "label": "\nIntent: iot_coffee\nSlots: device_type(coffee machine)",
         "id": "7",
     }
-    source = read_rows([InputRecord(1, row, "rows.jsonl:1")], SLOTS, name="rows.jsonl")[0]
+    source = source_examples([InputRecord(1, row, "rows.jsonl:1")], SLOTS, name="rows.jsonl")[0]
     target = assemble(source.records[0], "starta kaffemaskinen", (Span(7, 20, "device_type"),), SWEDISH)
     assert target is not None
-    assert translated_row(source, [target], "", target_card(SLOTS, SWEDISH)) == {
+    assert translated_example(source, [target], "", target_card(SLOTS, SWEDISH)) == {
         "taskname": "intent_and_slot",
         "utterance": "starta kaffemaskinen",
         "label": "\nIntent: iot_coffee\nSlots: device_type(kaffemaskinen)",
@@ -107,7 +107,7 @@ def test_label_and_phrase_come_from_the_inventory_and_id_and_group_from_the_sour
 
 def test_a_derived_id_and_group_are_written_out_so_that_folds_are_the_source_s() -> None:
     row = {"sentence": "Sales rose.", "label": "positive"}
-    source = read_rows([InputRecord(1, row, "rows.jsonl:1")], SENTIMENT, name="rows.jsonl")[0].example
+    source = source_examples([InputRecord(1, row, "rows.jsonl:1")], SENTIMENT, name="rows.jsonl")[0].example
     made = carried(row, SENTIMENT, SWEDISH)
     assert (made["id"], made["group"]) == (source.id, source.group)
 
@@ -161,15 +161,15 @@ def test_a_row_that_could_not_be_written_again_is_a_fault_of_its_line(value: obj
 
 
 def test_a_form_that_the_target_card_does_not_know_is_refused() -> None:
-    row = read_rows([InputRecord(1, {"sentence": "Up.", "label": "positive"}, "r:1")], SENTIMENT, name="r")[0]
+    row = source_examples([InputRecord(1, {"sentence": "Up.", "label": "positive"}, "r:1")], SENTIMENT, name="r")[0]
     with pytest.raises(InputError, match="label_space"):
-        translated_row(row, row.records, "toppen", target_card(SENTIMENT, SWEDISH))
+        translated_example(row, row.records, "toppen", target_card(SENTIMENT, SWEDISH))
 
 
 def test_a_form_that_means_another_label_is_refused() -> None:
-    row = read_rows([InputRecord(1, {"sentence": "Up.", "label": "positive"}, "r:1")], SENTIMENT, name="r")[0]
+    row = source_examples([InputRecord(1, {"sentence": "Up.", "label": "positive"}, "r:1")], SENTIMENT, name="r")[0]
     with pytest.raises(InputError, match="reads as 'negative'"):
-        translated_row(row, row.records, "negativ", target_card(SENTIMENT, SWEDISH))
+        translated_example(row, row.records, "negativ", target_card(SENTIMENT, SWEDISH))
 
 
 def test_the_shipped_swedish_cards_are_what_the_shipped_inventory_writes() -> None:

@@ -17,7 +17,7 @@ from promptbank.mt.engines.providers import choose_engine, offers, open_engine
 from promptbank.mt.labels import proposed
 from promptbank.mt.memory import BankMemory, apply_overrides, kept_overrides
 from promptbank.mt.review import decided_pair, read_decisions, unapplied
-from promptbank.mt.task_records import read_rows
+from promptbank.mt.task_records import source_examples
 from promptbank.mt.translate_set import Source, TranslatedSet, locked, refuse_names, translate_sources, write_translated
 from store import open_store
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
@@ -73,7 +73,7 @@ class WordEngine:
 
 def source(name: str, rows: list[dict[str, str]], card: TaskCard = SENTIMENT) -> Source:
     lines = [InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, start=1)]
-    return Source(name, card, read_rows(lines, card, name=name))
+    return Source(name, card, source_examples(lines, card, name=name))
 
 
 def run(*sources: Source, engine: WordEngine | None = None, **setup: object) -> TranslatedSet:
@@ -103,9 +103,9 @@ def test_a_label_that_could_not_be_read_back_is_left_to_a_person_and_the_run_goe
     rows = [ALARM[0] | {"id": "bad"}, other | {"id": "good"}]
     done = run(source("alarm.jsonl", rows, SLOTS), engine=WordEngine({"sunday": "a), time(b", "monday": "måndag"}))
     (file,) = done.files
-    assert file.emitted == [False, True]
-    assert "holds '), time('" in file.outcomes[0][0].flags[-1].evidence
-    assert "bad" in {item.row_id for item in review_items(done.outcomes, FlagPolicy())}
+    assert [example.written is not None for example in file.examples] == [False, True]
+    assert "holds '), time('" in file.examples[0].records[0].flags[-1].evidence
+    assert "bad" in {item.row_id for item in review_items(done.records, FlagPolicy())}
 
 
 def test_a_blank_slot_value_is_a_fault_of_its_line() -> None:
@@ -179,7 +179,7 @@ def test_a_language_without_cards_gets_one_that_reads_the_files(tmp_path: Path) 
     assert card.label_space == {"positive": ("positivo",), "negative": ("negativo",)}
     assert card.phrases == {"target": "{sentence} Sentimento por {target}"}
     assert [e.answer for e in read_examples([tmp_path / "f.jsonl"], card)] == ["positive", "negative"]
-    assert {flag.name for outcome in done.outcomes for flag in outcome.flags} >= {"label_auto"}
+    assert {flag.name for outcome in done.records for flag in outcome.flags} >= {"label_auto"}
 
 
 def test_proposed_labels_never_collide() -> None:
@@ -224,7 +224,7 @@ def test_a_phrase_that_is_also_a_label_is_decided_as_both() -> None:
 
 def test_decisions_hold_for_the_languages_they_were_made_in() -> None:
     rows = [{"sentence": "the profit rose sharply at the group this year", "label": "positive"}]
-    (item,) = review_items(run(source("f.jsonl", rows), engine=WordEngine({})).outcomes, FlagPolicy(), ("en", "gl"))
+    (item,) = review_items(run(source("f.jsonl", rows), engine=WordEngine({})).records, FlagPolicy(), ("en", "gl"))
     assert decided_pair([item], None, None) == ("en", "gl")
     with pytest.raises(InputError, match="--tgt is 'sv', but the review file is of en-gl"):
         decided_pair([item], "en", "sv")
