@@ -8,7 +8,7 @@ from pathlib import Path
 from promptbank.bank.cards import chosen_card
 from promptbank.bank.session import Bank
 from promptbank.errors import InputError
-from promptbank.mt.task_records import read_rows
+from promptbank.mt.task_records import source_examples
 from promptbank.mt.translate_set import Source
 from tasks import DataError, InputRecord, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 
@@ -37,7 +37,7 @@ def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, ca
         raise InputError(f"no samples are shipped for {task or src}; give labelled rows with --data")
     names = ", ".join(dict.fromkeys(card.taskname for card, _ in parts))
     bank.say(f"no --data given: translating the shipped samples of {names}")
-    return [Source(p.name, card, read_rows(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
+    return [Source(p.name, card, source_examples(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
 
 
 def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) -> list[Source]:
@@ -51,12 +51,12 @@ def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) 
     if chosen.lang != src:
         raise InputError(f"the card {chosen.taskname}:{chosen.lang} is not in --src {src}; give it with --card")
     if is_file:
-        return [Source(path.name, chosen, read_rows(read[""], chosen, name=spec), path)]
+        return [Source(path.name, chosen, source_examples(read[""], chosen, name=spec), path)]
     sources, faults = [], []
     for part, lines in read.items():
         name = f"{path.name}-{part}.jsonl" if len(read) > 1 else f"{path.name}.jsonl"
         try:
-            sources.append(Source(name, chosen, read_rows(lines, chosen, name=f"{spec}[{part}]")))
+            sources.append(Source(name, chosen, source_examples(lines, chosen, name=f"{spec}[{part}]")))
         except DataError as exc:
             faults.append(str(exc))
     raise_faults(faults)

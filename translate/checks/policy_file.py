@@ -1,4 +1,4 @@
-"""``policy.toml``: which flag means what, as a file."""
+"""``policy.toml``: the severities of flags and the limits of checks, as a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _File(BaseModel):
 
 
 def load_policy(path: Path) -> FlagPolicy:
-    """Load a policy: a table ``[severities]`` of flags, a table ``[limits]`` of figures; both may be absent.
+    """Load a policy; both tables may be absent.
 
     Raises:
         PolicyError: the file cannot be read, is no TOML, or names what does not exist; all faults at once.
