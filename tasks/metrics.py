@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 __all__ = ["ClassificationReport", "LabelScore", "classification_report", "collapse_of", "exact_match"]
 
@@ -45,7 +44,7 @@ class ClassificationReport:
     majority_share: float
     collapse: str | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return plain JSON values."""
         return asdict(self)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tasks.errors import DataError
 
@@ -27,7 +27,7 @@ class InputRecord:
     """One JSON object and where it came from ("file.jsonl:12")."""
 
     line: int
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     source: str
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from promptbank.bank.cards import examples_of
 from promptbank.bank.freeze import record_evaluation
@@ -28,7 +27,7 @@ class TaskScore:
     """
 
     row: Row
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
     data_sha256: str
 
 

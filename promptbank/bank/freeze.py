@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -34,7 +33,7 @@ class Measured:
     """A row that an alias points at, and its dev metrics from the stored bytes in float32."""
 
     row: Row
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
 
 
 def freeze_and_measure(

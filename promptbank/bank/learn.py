@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -77,7 +76,7 @@ class Learnt:
     """
 
     row: Row
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
     trained: Trained
     run_id: str
     warnings: tuple[str, ...]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from promptbank.errors import InputError, TooLongError
 from tasks import Field, TaskCard, Text, VirtualBlock
@@ -69,7 +69,7 @@ class TokenPolicy:
         bos_id = tokenizer.bos_token_id if first == tokenizer.bos_token_id else None
         return cls(bos_id=bos_id, eos_id=int(tokenizer.eos_token_id), answer_tokens=answer_tokens)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return the plain mapping that is stored as JSON; what is not set is not in it."""
         plain = asdict(self)
         return plain if self.log_prior is not None else {k: v for k, v in plain.items() if k != "log_prior"}

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from promptbank.errors import InputError
 from tasks import (
@@ -41,7 +40,7 @@ class SourceExample:
             for a free answer.
     """
 
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     example: Example
     records: tuple[Record, ...]
 
@@ -69,7 +68,7 @@ def source_examples(lines: Sequence[InputRecord | DataError], card: TaskCard, *,
 
 def translated_example(
     source: SourceExample, records: Sequence[Record], label_text: str, card: TaskCard
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return an example in the target language: the same keys, id, group and meaning, with its language named.
 
     Args:
@@ -83,7 +82,7 @@ def translated_example(
     """
     example = source.example
     fields = dict(zip(example.fields, records, strict=False))
-    data: dict[str, Any] = {**source.data, **{name: record.framed for name, record in fields.items()}}
+    data: dict[str, object] = {**source.data, **{name: record.framed for name, record in fields.items()}}
     if example.answer is not None:
         data[card.answer_field] = _answer(example, records, label_text, card)
     data |= {"id": example.id, "group": example.group, "lang": card.lang}
@@ -111,7 +110,7 @@ def _is_json(value: object) -> bool:
     return True
 
 
-def _records(data: Mapping[str, Any], example: Example, card: TaskCard) -> Iterator[Record]:
+def _records(data: Mapping[str, object], example: Example, card: TaskCard) -> Iterator[Record]:
     for name, text in example.fields.items():
         yield _TextField(example, card, name, text, data).record()
     if card.is_open and card.answer_format is None and example.answer is not None:
@@ -126,7 +125,7 @@ class _TextField:
     card: TaskCard
     name: str
     text: str
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
 
     def record(self) -> Record:
         """Return the field's record; the label goes with the card's ``text_field``."""
@@ -158,7 +157,7 @@ class _TextField:
         return next(filter(None, frames), (self.text, None))
 
 
-def _frame(phrase: str, name: str, text: str, data: Mapping[str, Any]) -> tuple[str, Frame] | None:
+def _frame(phrase: str, name: str, text: str, data: Mapping[str, object]) -> tuple[str, Frame] | None:
     """Take a text out of a phrase, with the values of the other placeholders; None if it does not fit the phrase.
 
     The example's own value of a placeholder decides; without one, the phrase's last words in the text count.
@@ -177,7 +176,7 @@ def _frame(phrase: str, name: str, text: str, data: Mapping[str, Any]) -> tuple[
     return found[name], Frame(phrase, name, tuple((other, found[other]) for other in names if other != name))
 
 
-def _group(place: str, name: str, data: Mapping[str, Any]) -> str:
+def _group(place: str, name: str, data: Mapping[str, object]) -> str:
     known = data.get(place)
     if place != name and isinstance(known, str) and known:
         return f"(?P<{place}>{re.escape(known)})"
@@ -211,7 +210,7 @@ def _answer(example: Example, records: Sequence[Record], label_text: str, card: 
     return records[-1].text
 
 
-def _check(source: Example, data: Mapping[str, Any], card: TaskCard) -> None:
+def _check(source: Example, data: Mapping[str, object], card: TaskCard) -> None:
     """Make sure that the target card reads the translated example, with the same label."""
     try:
         example = example_from(InputRecord(0, data, source.source), card, need_answer=source.answer is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -123,7 +123,7 @@ class TrainConfig(BaseModel):
         auto = 0.0 if self.starts_from_row else AUTO_KEEP_FROM
         return Extent(epochs, int((auto if self.keep_from == "auto" else self.keep_from) * epochs), patience)
 
-    def decisive(self) -> dict[str, Any]:
+    def decisive(self) -> dict[str, object]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
         settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
         return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})

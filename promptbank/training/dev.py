@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +45,7 @@ class DevScore:
     def _key(self) -> tuple[float, float]:
         return (self.accuracy if self.accuracy is not None else 0.0, -self.loss)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return a plain mapping."""
         return asdict(self)
 

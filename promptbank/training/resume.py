@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -45,7 +45,7 @@ class Progress:
     step: int = 0
     loss_sum: float = 0.0
     best_epoch: int | None = None
-    epochs: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[dict[str, object]] = field(default_factory=list)
     failed: str = ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from translate.errors import EngineError
@@ -89,11 +89,11 @@ def post(
     name: str,
     address: ServiceUrl,
     path: str,
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     *,
     key: str = "",
     headers: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Post JSON to a path of a service and return the JSON object that it answers; errors do not quote the key.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from translate.checks import Flag, Mode, Status
 from translate.inventory.inventory import INTENT, SLOT_TYPE, Inventory
@@ -120,7 +119,7 @@ def override_spans(source: Record, override: Override) -> tuple[Span | None, ...
     return tuple(left[span.type].pop(0) if left[span.type] else None for span in source.spans)
 
 
-def provenance(record: TranslatedRecord) -> dict[str, Any]:
+def provenance(record: TranslatedRecord) -> dict[str, object]:
     """Return where a translation comes from, as plain data without any time in it."""
     return {
         "row_id": record.source.id,

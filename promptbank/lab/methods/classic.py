@@ -23,7 +23,7 @@ LONGEST_PHRASE = 2
 """Words; shorter ones count too."""
 
 
-def tfidf_settings() -> dict[str, Any]:
+def tfidf_settings() -> dict[str, object]:
     """Return what decides the result of TF-IDF beside its rows and its version."""
     return {"c": INVERSE_PENALTY, "longest_phrase": LONGEST_PHRASE, "most_iterations": MOST_ITERATIONS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from promptbank.engine.evaluate import Evaluated
 from promptbank.model.backbone import Backbone
@@ -119,7 +119,7 @@ class Method(ABC):
             TrainingError: the method does not fit this backbone.
         """
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """Return what sets the method apart, as plain JSON values."""
         return asdict(self)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from promptbank.engine.evaluate import Evaluated, score_texts
 from promptbank.errors import PromptBankError
@@ -51,7 +51,7 @@ class Tfidf(Method):
         """Begin without classifiers."""
         return _Classifiers()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """Return the features and the penalty, and the package that decides the rest; None where it is missing."""
         try:
             version = tfidf_version()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -133,7 +132,7 @@ def _encoded(pairs: Iterable[Pair], pieces: Pieces, longest: int) -> list[Encode
     return [(src, tgt) for src, tgt in rows if max(len(src), len(tgt)) <= longest]
 
 
-def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, object]:
     """Return what is trained, its pieces not known yet.
 
     How often is logged, and on which device, is no part of it.
@@ -149,7 +148,7 @@ def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any
     }
 
 
-def _claim(path: Path, said: dict[str, Any]) -> str:
+def _claim(path: Path, said: dict[str, object]) -> str:
     """Write what is trained into the folder, or check that it is what the folder is for; return its identity."""
     if not path.exists():
         write_file(path, json.dumps(said, indent=2) + "\n")
@@ -157,7 +156,7 @@ def _claim(path: Path, said: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _refuse_another(path: Path, said: dict[str, Any]) -> None:
+def _refuse_another(path: Path, said: dict[str, object]) -> None:
     """Refuse a folder that was claimed by another training; what is None is not known yet."""
     known = read_json(path)
     others = [key for key, value in said.items() if value is not None and known.get(key) != value]
