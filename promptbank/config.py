@@ -52,6 +52,7 @@ class Origin:
     origin: str
 
 
+NAMES = tuple(field.name for field in fields(Settings) if field.name != "home")
 _NUMBERS = {
     "threads": (0, 1024),
     "batch_tokens": (64, 1_000_000),
@@ -74,17 +75,21 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
         ConfigError: all faults at once: a number out of range, an unknown key of the file, a file that is no TOML.
     """
     home, home_origin = _home(flags, environment)
-    layers = [_flag_layer(flags), _environment_layer(environment), _file_layer(home / CONFIG_FILE), _defaults(home)]
+    given = {name: (value, "flag") for name, value in flags.items() if value is not None}
+    variables = {name: f"PROMPTBANK_{name.upper()}" for name in NAMES}
+    told = {name: (environment[key], key) for name, key in variables.items() if environment.get(key)}
+    defaults = {f.name: (f.default, "default") for f in fields(Settings)} | {
+        "db": (f"sqlite:///{home / 'bank.db'}", "default")
+    }
+    found: dict[str, tuple[object, str]] = {**defaults, **_read(home / CONFIG_FILE), **told, **given}
     values: dict[str, Any] = {"home": home}
-    origins = [Origin("home", str(home), home_origin)]
     faults: list[str] = []
-    for name in (f.name for f in fields(Settings) if f.name != "home"):
-        raw, origin = next(layer[name] for layer in layers if name in layer)
-        values[name] = (_number if name in _NUMBERS else _text)(name, raw, origin, faults)
-        origins.append(Origin(name, _masked(str(values[name])), origin))
+    for name in NAMES:
+        values[name] = (_number if name in _NUMBERS else _text)(name, *found[name], faults)
     if faults:
         raise ConfigError("; ".join(faults))
-    return Settings(**values), origins
+    origins = [Origin(name, _masked(str(values[name])), found[name][1]) for name in NAMES]
+    return Settings(**values), [Origin("home", str(home), home_origin), *origins]
 
 
 def make_home(home: Path) -> None:
@@ -115,16 +120,8 @@ def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[
         raise ConfigError(f"the home {given} (from {origin}) names a user's folder that is not known here") from exc
 
 
-def _flag_layer(flags: Mapping[str, object]) -> dict[str, tuple[object, str]]:
-    return {name: (value, "flag") for name, value in flags.items() if value is not None}
-
-
-def _environment_layer(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    names = {f.name: f"PROMPTBANK_{f.name.upper()}" for f in fields(Settings)}
-    return {name: (environment[key], key) for name, key in names.items() if environment.get(key)}
-
-
-def _file_layer(path: Path) -> dict[str, tuple[object, str]]:
+def _read(path: Path) -> dict[str, tuple[object, str]]:
+    """Read ``config.toml``, if it is there."""
     if not path.is_file():
         return {}
     try:
@@ -133,16 +130,9 @@ def _file_layer(path: Path) -> dict[str, tuple[object, str]]:
         raise ConfigError(f"{path} is no valid TOML: {exc}") from exc
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read ({exc.strerror}); make it readable, or move it away") from exc
-    known = [f.name for f in fields(Settings) if f.name != "home"]
-    unknown = sorted(set(read) - set(known))
-    if unknown:
-        raise ConfigError(f"{path}: unknown key(s) {', '.join(unknown)}; known: {', '.join(known)}")
+    if unknown := sorted(set(read) - set(NAMES)):
+        raise ConfigError(f"{path}: unknown key(s) {', '.join(unknown)}; known: {', '.join(NAMES)}")
     return {name: (value, str(path)) for name, value in read.items()}
-
-
-def _defaults(home: Path) -> dict[str, tuple[object, str]]:
-    found: dict[str, tuple[object, str]] = {"db": (f"sqlite:///{home / 'bank.db'}", "default")}
-    return found | {f.name: (f.default, "default") for f in fields(Settings) if f.name not in ("home", "db")}
 
 
 def _number(name: str, raw: object, origin: str, faults: list[str]) -> int:

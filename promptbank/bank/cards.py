@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,36 +26,27 @@ from tasks import (
     read_examples,
     read_jsonl,
     sample_path,
-    split_dev,
     variant_names,
 )
 
 __all__ = [
-    "Found",
-    "TrainSplit",
+    "ExampleSet",
     "add_cards",
     "cards_by_origin",
     "chosen_card",
     "examples_of",
+    "examples_of_each",
     "known_cards",
-    "splits_or_samples",
 ]
 
+Sources = Iterable[tuple[str, Iterable[InputRecord | DataError]]]
+
 
 @dataclass(frozen=True)
-class Found:
-    """Examples, and where they came from in words."""
+class ExampleSet:
+    """Labelled examples, and in words where they came from."""
 
     examples: list[Example]
-    note: str
-
-
-@dataclass(frozen=True)
-class TrainSplit:
-    """Training and dev examples, and where they came from in words."""
-
-    train: list[Example]
-    dev: list[Example]
     note: str
 
 
@@ -102,7 +93,7 @@ def add_cards(store: Store, cards: Sequence[TaskCard]) -> list[bool]:
     return [store.cards.add(c.taskname, c.lang, c.canonical_json(), c.sha256) for c in cards]
 
 
-def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["train", "test"]) -> Found:
+def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["train", "test"]) -> ExampleSet:
     """Read labelled examples from files, datasets, or the card's shipped sample.
 
     Args:
@@ -115,49 +106,24 @@ def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["tr
         TaskError: every fault of the files.
     """
     if data:
-        examples = gather_examples([(spec, _records(spec, part)) for spec in data], card)
-        return Found(examples, f"{len(examples)} rows from {', '.join(data)}")
+        return _gathered(card, [(spec, _records(spec, part)) for spec in data], data)
     sample = sample_path(card, part)
     if sample is None:
         raise InputError(f"{card.taskname}:{card.lang} ships no sample; give labelled rows with --data")
     examples = read_examples([sample], card)
-    return Found(
-        examples, f"no --data given: using the {len(examples)} rows of the shipped {part} sample {sample.name}"
-    )
+    note = f"no --data given: using the {len(examples)} rows of the shipped {part} sample {sample.name}"
+    return ExampleSet(examples, note)
 
 
-def _records(spec: str, part: str) -> Iterator[InputRecord | DataError]:
-    if Path(spec).is_file() or spec.endswith((".jsonl", ".json")):
-        return read_jsonl(spec)
-    return dataset_records(spec, part=part)
-
-
-def splits_or_samples(cards: Sequence[TaskCard], data: Sequence[str] | None, dev_fraction: float) -> list[TrainSplit]:
-    """Read the training data of each card and keep a share of its groups for dev.
-
-    Args:
-        cards: the tasks.
-        data: see `examples_of`. For several cards each record must name its task, and goes to that one.
-        dev_fraction: share of the groups.
+def examples_of_each(cards: Sequence[TaskCard], data: Sequence[str] | None) -> list[ExampleSet]:
+    """Read the training examples of each card; for several cards each record names its own by taskname and lang.
 
     Raises:
         InputError: no data given and no sample shipped.
-        TaskError: every fault of the files; a task without rows.
+        TaskError: every fault of the files; a task without examples.
     """
-    if data and len(cards) > 1:
-        found = _divided(cards, data)
-    else:
-        found = [examples_of(card, data, part="train") for card in cards]
-    return [_split(one, dev_fraction) for one in found]
-
-
-def _split(found: Found, dev_fraction: float) -> TrainSplit:
-    train, dev = split_dev(found.examples, dev_fraction)
-    return TrainSplit(train, dev, f"{found.note}: {len(train)} to train on, {len(dev)} for dev")
-
-
-def _divided(cards: Sequence[TaskCard], data: Sequence[str]) -> list[Found]:
-    """Give each card the records that name it."""
+    if not data or len(cards) == 1:
+        return [examples_of(card, data, part="train") for card in cards]
     records: dict[str, list[InputRecord | DataError]] = {f"{card.taskname}:{card.lang}": [] for card in cards}
     faults: list[str] = []
     for record in (record for spec in data for record in _records(spec, "train")):
@@ -169,12 +135,20 @@ def _divided(cards: Sequence[TaskCard], data: Sequence[str]) -> list[Found]:
         else:
             faults.append(f"{record.source}: the record must name one of {', '.join(records)} by taskname and lang")
     raise_faults(faults)
-    where = ", ".join(data)
     return [
-        Found(examples, f"{len(examples)} rows from {where}")
-        for card in cards
-        for examples in [gather_examples([(where, records[f"{card.taskname}:{card.lang}"])], card)]
+        _gathered(card, [(", ".join(data), found)], data) for card, found in zip(cards, records.values(), strict=True)
     ]
+
+
+def _gathered(card: TaskCard, sources: Sources, data: Sequence[str]) -> ExampleSet:
+    examples = gather_examples(sources, card)
+    return ExampleSet(examples, f"{len(examples)} rows from {', '.join(data)}")
+
+
+def _records(spec: str, part: str) -> Iterator[InputRecord | DataError]:
+    if Path(spec).is_file() or spec.endswith((".jsonl", ".json")):
+        return read_jsonl(spec)
+    return dataset_records(spec, part=part)
 
 
 def _names(record: InputRecord, cards: Sequence[TaskCard]) -> list[str]:

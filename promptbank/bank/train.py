@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from promptbank.bank.cards import add_cards, chosen_card, splits_or_samples
+from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.session import Bank
 from promptbank.training.config import checked_config
 from promptbank.training.progress import Listener
+from tasks import split_dev
 
 __all__ = ["train"]
 
@@ -51,8 +52,10 @@ def train(
     if card is not None and Path(card).is_file():
         add_cards(bank.store, cards)
     lessons = []
-    for chosen, split in zip(cards, splits_or_samples(cards, data, config.dev_fraction), strict=True):
+    for chosen, found in zip(cards, examples_of_each(cards, data), strict=True):
         name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
-        bank.say(f"{name}: {split.note}" if name else split.note)
-        lessons.append(Lesson(chosen, split.train, split.dev, config, name=name))
+        learn, dev = split_dev(found.examples, config.dev_fraction)
+        told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
+        bank.say(f"{name}: {told}" if name else told)
+        lessons.append(Lesson(chosen, learn, dev, config, name=name))
     return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, listener=progress, lm=bank.lm)

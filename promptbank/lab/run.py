@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptbank.bank.cards import Found, chosen_card, examples_of
+from promptbank.bank.cards import ExampleSet, chosen_card, examples_of
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
 from promptbank.lab.experiments.arms import Arms, read_flagged
@@ -54,7 +54,7 @@ class TaskRows:
     card: str | None = None
     test_data: Sequence[str] | None = None
 
-    def read(self, bank: Bank) -> tuple[TaskCard, Found]:
+    def read(self, bank: Bank) -> tuple[TaskCard, ExampleSet]:
         """Find the card and read its rows.
 
         Raises:

@@ -81,7 +81,7 @@ class TranslationRequest:
     beam: int | None = None
     characters: int = CHARACTERS
     data: Sequence[str] = ()
-    out: Path | None = None
+    out: str | Path | None = None
     task: str | None = None
     card: str | None = None
     fallback: str = "auto"
@@ -98,7 +98,7 @@ class TranslationRequest:
     @property
     def folder(self) -> Path:
         """The folder of the translated files."""
-        return self.out or Path("translated") / self.tgt
+        return Path(self.out or f"translated/{self.tgt}")
 
     @property
     def files(self) -> list[Path]:

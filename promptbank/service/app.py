@@ -27,7 +27,7 @@ from promptbank.problems import EXPECTED, Problem, problem_of
 from promptbank.service.body import read_body, read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
 from store import RowInfo, StoreError
-from tasks import TaskCard, TaskError, TaskRef, parse_card, parse_spec
+from tasks import TaskError, TaskRef, parse_card, parse_spec
 
 __all__ = ["RequestLimits", "create_app"]
 
@@ -75,7 +75,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None) -> FastA
         app.add_exception_handler(kind, _problem_response)
     app.add_exception_handler(HTTPException, _http_response)
     app.add_exception_handler(Exception, _bug_response)
-    _add_predictions(app, _Counter(server, limits or RequestLimits()))
+    _add_predictions(app, server, limits or RequestLimits())
     _add_tasks(app, server)
     _add_health(app, server)
     return app
@@ -112,24 +112,6 @@ _TURN: RunVar[CapacityLimiter] = RunVar("turn")
 """Of the event loop: whose batch runs."""
 
 
-class _Counter:
-    """Takes a request's body, has the server answer, and shapes the response."""
-
-    def __init__(self, server: TaskServer, limits: RequestLimits) -> None:
-        self._server, self._limits = server, limits
-
-    async def serve(self, request: Request, task: str | None, lang: str | None) -> JSONResponse:
-        body = await read_body(request, self._limits.body)
-        read = read_records(body, request.headers.get("content-type", ""), self._limits.records)
-        questions = [Question(record, task, lang) for record in read.records]
-        answers = await to_thread.run_sync(self._server.answer, questions, limiter=_turn())
-        if not read.single:
-            return JSONResponse([_plain(answer) for answer in answers])
-        if isinstance(answers[0], Prediction):
-            return JSONResponse(answers[0].as_dict())
-        return _problem_response(request, answers[0])
-
-
 def _turn() -> CapacityLimiter:
     if (turn := _TURN.get(None)) is None:
         turn = CapacityLimiter(1)
@@ -141,7 +123,18 @@ def _plain(answer: Prediction | Exception) -> dict[str, object]:
     return answer.as_dict() if isinstance(answer, Prediction) else problem_of(answer).as_dict()
 
 
-def _add_predictions(app: FastAPI, counter: _Counter) -> None:
+def _add_predictions(app: FastAPI, server: TaskServer, limits: RequestLimits) -> None:
+    async def answer(request: Request, task: str | None, lang: str | None) -> JSONResponse:
+        body = await read_body(request, limits.body)
+        read = read_records(body, request.headers.get("content-type", ""), limits.records)
+        questions = [Question(record, task, lang) for record in read.records]
+        answers = await to_thread.run_sync(server.answer, questions, limiter=_turn())
+        if not read.single:
+            return JSONResponse([_plain(answer) for answer in answers])
+        if isinstance(answers[0], Prediction):
+            return JSONResponse(answers[0].as_dict())
+        return _problem_response(request, answers[0])
+
     models = PredictionModel | list[PredictionModel | ProblemModel]
     about: dict[str, Any] = {
         "responses": _PROBLEMS,
@@ -159,14 +152,14 @@ def _add_predictions(app: FastAPI, counter: _Counter) -> None:
         A list answers 200 with one item a record, in order; an item that failed is a problem with its own status. A
         single record answers with its own status. The gold answer, if present, is ignored.
         """
-        return await counter.serve(request, None, lang)
+        return await answer(request, None, lang)
 
     @app.post("/v1/tasks/{taskname}/predict", summary="Answer records by one task", **about)
     async def predict_task(
         request: Request, taskname: str, lang: str | None = Query(None, description="for records that name no language")
     ) -> JSONResponse:
         """Like `/v1/predict`, with the task in the path: `taskname[:lang][@version]`."""
-        return await counter.serve(request, taskname, lang)
+        return await answer(request, taskname, lang)
 
 
 def _add_tasks(app: FastAPI, server: TaskServer) -> None:
@@ -220,22 +213,19 @@ def _task_or_problem(server: TaskServer, info: RowInfo) -> TaskModel | ProblemMo
 
 
 def _task(server: TaskServer, info: RowInfo) -> TaskModel:
-    card = _card(server, info)
+    card = parse_card(json.loads(server.store.rows.get(info.scope, info.version).card_json))
+    labels = list(card.label_space) if card.label_space is not None else None
     return TaskModel(
         taskname=info.scope.taskname,
         lang=info.scope.lang,
         version=info.version,
         sha256=info.sha256,
-        labels=list(card.label_space) if card.label_space is not None else None,
+        labels=labels,
         fields=list(card.fields),
         prompt_template=card.prompt_template,
         total_virtual_tokens=card.total_virtual_tokens,
         created_at=info.created_at,
     )
-
-
-def _card(server: TaskServer, info: RowInfo) -> TaskCard:
-    return parse_card(json.loads(server.store.rows.get(info.scope, info.version).card_json))
 
 
 def _version(info: RowInfo) -> VersionModel:

@@ -22,7 +22,7 @@ translate unavailable unknown unreachable unusable
 
 NOT_YET = """
 BeamSearching Bench Beside Compared Context Curve Decoded Digits Dot EvalSet Evaluated
-Evaluation Extent Failed Finished Fit Found Full Held Job Kept Learnt Lengths Lesson Listener Measured Meter Metered
+Evaluation Extent Failed Finished Fit Full Held Job Kept Learnt Lengths Lesson Listener Measured Meter Metered
 Ordered Other Outcome OverVocabulary Packed Parity Position Progress Question Recorder Rendered Resumable
 RewrittenSource RowsDone Run Scored Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken
 Trained Trainer Tuned Uncalibrated Verified Weighting Wording
