@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptbank.bank.train import train
     from promptbank.mt.translation import TranslationRequest, translate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Bank", "TranslationRequest", "__version__", "evaluate", "open_bank", "predict", "train", "translate"]
 
