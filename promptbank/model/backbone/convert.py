@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from promptbank.errors import UnusableBackboneError
 from promptbank.files import sha256_of
-from promptbank.model.backbone.cache import UNSTATED, Manifest
+from promptbank.model.backbone.cache import UNSTATED, Manifest, Progress
 from promptbank.model.backbone.pretrained import quiet_transformers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from transformers import PreTrainedModel
-
-    from promptbank.model.backbone.cache import Progress
 
 __all__ = ["GgufFile", "convert_gguf"]
 
@@ -32,16 +31,21 @@ class GgufFile:
 
     path: Path
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file's bytes."""
+        return sha256_of(self.path)
+
     @property
     def name(self) -> str:
         """Folder name in the cache: plain on every system, never hidden, another one for other bytes."""
         stem = re.sub(r"[^\w.-]+", "_", self.path.stem).lstrip(".") or "model"
-        return f"{stem}-{sha256_of(self.path)[:12]}"
+        return f"{stem}-{self.sha256[:12]}"
 
     def build(self, model: Path, _: Path, progress: Progress) -> Manifest:
         """Convert the file, see `cache.Build`."""
         convert_gguf(self.path.resolve(), model, progress)
-        return Manifest(self.name, self.path.name, sha256_of(self.path), UNSTATED, "dequantised from GGUF")
+        return Manifest(self.name, self.path.name, self.sha256, UNSTATED, "dequantised from GGUF")
 
 
 def convert_gguf(gguf: Path, out: Path, progress: Progress) -> None:

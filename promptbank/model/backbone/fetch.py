@@ -13,15 +13,11 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from promptbank.errors import FetchError
 from promptbank.files import sha256_of
-from promptbank.model.backbone.cache import Manifest
+from promptbank.model.backbone.cache import Manifest, Progress
 from promptbank.model.backbone.convert import convert_gguf
-
-if TYPE_CHECKING:
-    from promptbank.model.backbone.cache import Progress
 
 __all__ = ["BuiltIn", "fetch_gguf"]
 

@@ -21,14 +21,12 @@ from promptbank.errors import (
     UnknownBackboneError,
     UnusableBackboneError,
 )
-from promptbank.model.backbone.cache import UNSTATED, Manifest, PulledBackbone
+from promptbank.model.backbone.cache import UNSTATED, Manifest, Progress, PulledBackbone
 from promptbank.model.backbone.catalog import CATALOG
 from promptbank.model.backbone.folder import INDEX, WEIGHTS, check_folder
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
-
-    from promptbank.model.backbone.cache import Progress
 
 __all__ = ["HubRepo", "cached_repo"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from promptbank.model.backbone.cache import BackboneCache, PulledBackbone
+from promptbank.model.backbone.cache import BackboneCache, Progress, PulledBackbone
 from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE
 from promptbank.model.backbone.folder import check_folder
 from promptbank.model.backbone.frozen import Backbone, freeze
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import torch
 
     from promptbank.config import Settings
-    from promptbank.model.backbone.cache import Progress
 
 __all__ = ["BackboneInfo", "list_backbones", "load_backbone", "local_folder", "open_backbone", "pull_backbone"]
 
