@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -6,6 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, create_engine, inspect
 
 from store import (
@@ -54,6 +57,23 @@ def test_the_state_names_what_is_pending_and_makes_nothing(empty_url: str) -> No
     migrate(empty_url)
     assert schema_state(empty_url) == SchemaState("0003", "0003", ())
     assert schema_state(empty_url).ready
+
+
+def test_the_names_of_the_migrations_files_are_their_revisions_in_order(empty_url: str) -> None:
+    outside(empty_url, "SELECT 1")
+    with closing(migrating(empty_url)) as database, database.write(MIGRATION_LOCK) as connection:
+        scripts = list(ScriptDirectory.from_config(migrations_config(connection)).walk_revisions())[::-1]
+    revisions = tuple(script.revision for script in scripts)
+    assert schema_state(empty_url).pending == revisions
+    assert [script.down_revision for script in scripts] == [None, *revisions[:-1]]
+
+
+def test_opening_a_bank_that_is_up_to_date_imports_no_alembic(tmp_path: Path) -> None:
+    code = (
+        f"import store, sys; store.open_store({str(tmp_path / 'bank.db')!r}).close(); print('alembic' in sys.modules)"
+    )
+    said = [subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True) for _ in range(2)]
+    assert [done.stdout.strip() for done in said] == ["True", "False"]
 
 
 def test_the_state_of_a_file_that_is_not_there_is_an_error_and_makes_none(sqlite_path: Path) -> None:
