@@ -21,9 +21,9 @@ translate unavailable unknown unreachable unusable
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
 NOT_YET = """
-BeamSearching Bench Beside Compared Context Curve Decoded Digits Dot EvalSet Evaluated
+BeamSearching Bench Compared Context Curve Decoded Digits Dot EvalSet Evaluated
 Evaluation Extent Failed Finished Fit Full Held Job Kept Learnt Lengths Lesson Listener Measured Meter Metered
-Ordered Other Outcome OverVocabulary Packed Parity Position Progress Question Recorder Rendered Resumable
+Ordered Other Outcome OverVocabulary Parity Position Progress Question Recorder Rendered Resumable
 RewrittenSource RowsDone Run Scored Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken
 Trained Trainer Tuned Uncalibrated Verified Weighting Wording
 """

@@ -5,6 +5,7 @@ Nothing is fetched, no code of the folder runs, and the library's many kinds of 
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -96,14 +97,16 @@ def _refusing(what: str) -> Iterator[None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Switch progress bars and advice of transformers off for a block; promptbank reports progress itself."""
+    """Switch progress bars, advice and warnings of transformers off; promptbank reports progress itself."""
     from transformers.utils import logging as library
 
     bars, level = library.is_progress_bar_enabled(), library.get_verbosity()
     library.disable_progress_bar()
     library.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         library.set_verbosity(level)
         if bars:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from transformers import MarianMTModel
 
+from promptbank.model.backbone.pretrained import quiet_transformers
 from promptbank.mt.marian.errors import NmtError
-from promptbank.mt.marian.model import load_marian, quiet_transformers
+from promptbank.mt.marian.model import load_marian
 from promptbank.mt.marian.pieces import EOS, Pieces, load_pieces
 from promptbank.mt.marian.search import search
 

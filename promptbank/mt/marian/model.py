@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,11 +11,12 @@ from safetensors import SafetensorError
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from promptbank.files import read_json
+from promptbank.model.backbone.pretrained import quiet_transformers
 from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.pieces import Pieces
 from promptbank.mt.marian.sizes import MarianSizes
 
-__all__ = ["build_marian", "load_marian", "parameters", "quiet_transformers", "save_marian"]
+__all__ = ["build_marian", "load_marian", "parameters", "save_marian"]
 
 WEIGHTS = "model.safetensors"
 
@@ -120,21 +118,3 @@ def load_marian(folder: Path) -> MarianMTModel:
         raise NmtError(f"the Marian in {folder} cannot be loaded: {exc}") from exc
     model.train(False)
     return model
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Switch bars, advice and warnings of transformers off (it recommends sacremoses, which it does not use here)."""
-    from transformers.utils import logging as library
-
-    bars, level = library.is_progress_bar_enabled(), library.get_verbosity()
-    library.disable_progress_bar()
-    library.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        library.set_verbosity(level)
-        if bars:
-            library.enable_progress_bar()
