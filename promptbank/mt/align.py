@@ -1,4 +1,4 @@
-"""Word alignment for a run: eflomal with the corpus of the pair, where both are there."""
+"""The word aligner of a run: eflomal with the corpus of the language pair."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ __all__ = ["chosen_aligner"]
 
 
 def chosen_aligner(name: str, settings: Settings, memory: Memory, src: str, tgt: str) -> Aligner | None:
-    """Return what aligns words, if anything does.
+    """Return the aligner of a corpus below ``<home>/mt``; None for "none".
 
-    Args:
-        name: a corpus below ``<home>/mt``; "auto" for that of the pair, if eflomal and it are there; "none".
-        settings: home.
-        memory: keeps links, since eflomal gives others each time.
-        src: source language.
-        tgt: target language.
+    "auto" takes the corpus of the pair, and None where it or eflomal is missing. The memory keeps links, since eflomal
+    gives others each time.
 
     Raises:
         ConfigError: a corpus was named that is not there, or eflomal is not installed.

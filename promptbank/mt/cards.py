@@ -12,9 +12,7 @@ __all__ = ["target_card", "undecided_words"]
 
 
 def target_card(card: TaskCard, inventory: Inventory) -> TaskCard:
-    """Return a card with its words and label forms in the inventory's target language.
-
-    What the inventory does not decide stays as it is.
+    """Return a card in the inventory's target language; words and labels without a decision stay.
 
     Raises:
         CardError: the inventory's decisions do not make a sound card.
@@ -33,7 +31,7 @@ def target_card(card: TaskCard, inventory: Inventory) -> TaskCard:
 
 
 def undecided_words(card: TaskCard, inventory: Inventory) -> list[tuple[Section, str]]:
-    """Return what of a card the inventory has no decision for, with its section: the words first, then the labels."""
+    """Return the words and labels of a card without a decision, each with its section."""
     words = [*_words(card.prompt_template), *card.phrases.values(), card.description]
     section = ("label", card.taskname)
     labels = [label for label in card.label_space or {} if inventory.label(card.taskname, label) is None]

@@ -1,4 +1,4 @@
-"""Proposals for a label inventory: what an engine makes of labels and phrases, for a person to approve."""
+"""Propose a label inventory: an engine's translations of labels and phrases, for a person to approve."""
 
 from __future__ import annotations
 
@@ -17,27 +17,21 @@ from translate.records.protect import unmask
 __all__ = ["proposed"]
 
 CARRIERS = ("It was {}.", "The answer is {}.", "This text is about {}.", "Everything here is {}.")
-"""Sentences around a label's word, so that an engine has a grammar to put it in; the majority decides."""
+"""Sentences around a label's word, which an engine translates better than the word alone; the majority decides."""
 
 PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 def proposed(cards: Sequence[TaskCard], inventory: Inventory, engine: Engine, memory: Memory) -> Inventory:
-    """Return an inventory in which every label and phrase of the cards has a decision, with status "auto" where new.
+    """Return the inventory with a new decision, of status "auto", for each undecided label and phrase of some cards.
 
     A label keeps the words of its source form where the engine gives two labels the same ones.
-
-    Args:
-        cards: in the source language.
-        inventory: what is decided; those decisions stay.
-        engine: translates the pair.
-        memory: keeps what it says.
     """
-    asked = _Asked(inventory, engine, memory)
+    words_of = _LabelTranslator(inventory, engine, memory)
     for card in cards:
         for section, words in undecided_words(card, inventory):
             forms = (words,) if section == TEXT else (card.label_space or {})[words]
-            decision = asked.phrase(words) if section == TEXT else asked.label(forms[0])
+            decision = words_of.phrase(words) if section == TEXT else words_of.label(forms[0])
             inventory = _with(inventory, section, words, [decision, *(Decision(target=form) for form in forms)])
     return inventory
 
@@ -52,8 +46,8 @@ def _with(inventory: Inventory, section: Section, key: str, proposals: Iterable[
     return inventory
 
 
-class _Asked:
-    """An engine that is asked for words."""
+class _LabelTranslator:
+    """Translates labels and phrases with an engine."""
 
     def __init__(self, inventory: Inventory, engine: Engine, memory: Memory) -> None:
         self._src, self._tgt = inventory.src, inventory.tgt
@@ -61,13 +55,13 @@ class _Asked:
         self._markers = engine.info().markers
 
     def label(self, form: str) -> Decision:
-        """Return what most carriers make of a label's form, the others as variants; the form itself of nothing."""
+        """Return the form that most carriers give, the others as variants; the label's own form if none gives one."""
         found = Counter(said for said in self._forms(form.replace("_", " ")) if said)
         ranked = [said for said, _ in found.most_common()]
         return Decision(target=ranked[0], variants=tuple(ranked[1:])) if ranked else Decision(target=form)
 
     def phrase(self, words: str) -> Decision:
-        """Return a phrase's translation with its placeholders; the phrase itself where one got lost."""
+        """Return a phrase's translation with its placeholders; the phrase itself if one got lost."""
         head = re.match(r"\{\w+\}\s*", words)  # the text's own place at the start stays there
         start = head[0] if head else ""
         rest = words[len(start) :]

@@ -1,4 +1,4 @@
-"""The review file of a translated folder, and the decisions in it."""
+"""The review file of a translated folder, and the decisions that a person wrote into it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ REVIEW, ITEMS = "review.csv", "review.jsonl"
 
 
 def read_decisions(path: Path) -> tuple[dict[str, Override], list[ReviewItem]]:
-    """Read and check the decisions of a review file, all of them or none; by source hash, and the items shown.
-
-    Args:
-        path: the file; the items that were shown lie beside it.
+    """Return the decisions of a review file by source hash, and the items that were shown, which lie beside it.
 
     Raises:
         InputError: it or the items cannot be read.
@@ -33,7 +30,7 @@ def read_decisions(path: Path) -> tuple[dict[str, Override], list[ReviewItem]]:
 
 
 def decided_pair(items: list[ReviewItem], src: str | None, tgt: str | None) -> tuple[str, str]:
-    """Return the language pair that decisions are for: what the items say, or what was asked where they say nothing.
+    """Return the language pair of decisions: that of the items, or the given one where they do not say theirs.
 
     Raises:
         InputError: the two differ, or neither says it.
@@ -54,9 +51,9 @@ def decided_pair(items: list[ReviewItem], src: str | None, tgt: str | None) -> t
 
 
 def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
-    """Return of how many rows the folder's review file says what is not kept; a new run would wipe it out.
+    """Count the rows of a folder's review file with a decision, text or note that the bank does not keep.
 
-    Decisions count, and so do texts and notes without one.
+    A new run would overwrite them.
 
     Raises:
         InputError: the file cannot be read.

@@ -132,14 +132,14 @@ def translate_sources(
     only: Collection[str] = WRITTEN,
     on_step: Callable[[Step], None] | None = None,
 ) -> TranslatedSet:
-    """Translate files together, so that no text that stands in several goes through the engine twice.
+    """Translate files together, so that a text that stands in several is translated once.
 
     Args:
         sources: the files.
         engine: translates the pair.
-        memory: what was translated before.
-        setup: labels, policy, names.
-        known: cards of the target language; a task without one gets a card from the labels.
+        memory: asked first.
+        setup: the rest.
+        known: cards of the target language; a task without one gets a card by the inventory.
         only: statuses of the examples that are written; one without a translation never is.
         on_step: told of the engine's progress.
 

@@ -1,7 +1,6 @@
-"""Values that a translation must keep: numbers, money, percentages, clock times and dates, compared by what they say.
+"""Values that a translation must keep: numbers, money, percentages, clock times and dates.
 
-A language is a module with a ``GRAMMAR``, which its regions ("en-GB") share; one without degrades to digits, and the
-comparison says so.
+A language is a module with a ``GRAMMAR``, which its regions ("en-GB") share. Without one only digits are compared.
 """
 
 from __future__ import annotations
@@ -32,22 +31,14 @@ GRAMMARS: dict[str, ValueGrammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
 
 
 def read_values(text: str, lang: str) -> tuple[Mention, ...]:
-    """Return the values a text says, from left to right; numbers in digits only where the language has no module."""
+    """Return the values of a text, from left to right; only numbers in digits where the language has no module."""
     return (lookup(GRAMMARS, lang) or digits_grammar(lang)).read(text)
 
 
 def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> ValueComparison:
-    """Compare the values of a text and its translation.
+    """Compare the values of a text and its translation; of digits only, with a note, when a language has no module.
 
-    Args:
-        source: the text.
-        target: its translation.
-        src: language code of the text.
-        tgt: language code of the translation.
-        lenient: whether bare numbers may agree as clock times (a slot known to be a time).
-
-    Returns:
-        The comparison; of digits only, with a note, when a language has no module.
+    When ``lenient``, bare numbers may agree as clock times (in a slot that is known to be a time).
 
     >>> compare_texts("nine am on friday", "nio på fredag", src="en", tgt="sv").compatible
     True
@@ -72,12 +63,7 @@ def _with_units(text: str, grammar: ValueGrammar) -> tuple[Mention, ...]:
 def written_value(mention: Mention, tgt: str) -> str | None:
     """Return how a language writes a value that a source text says in digits.
 
-    Args:
-        mention: of the source text.
-        tgt: language code wanted.
-
-    Returns:
-        None where the language has no writer, or would not read the very value back from what it writes.
+    None where the language has no writer, or would not read the very value back from what it writes.
 
     >>> [written_value(one, "sv") for one in read_values("up 33% to $2.7 billion on Dec 13", "en")]
     ['33 %', '2,7 miljarder dollar', '13 december']

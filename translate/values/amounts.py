@@ -1,4 +1,4 @@
-"""Numbers, percentages and money in digits and words: what languages share, told by a table of each one's habits."""
+"""The rule for numbers, percentages and money in digits and words, made from a table of each language."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Digits:
         return re.compile(rf"(?:(?:{whole}){part}?|\.(?P<bare>\d+))(?:{self.ordinal})?", re.IGNORECASE)
 
     def values(self, match: re.Match[str]) -> list[Decimal]:
-        """Return the values of a match: two where a separator may be either, "1.200" with groups by point."""
+        """Return the values of a match: two where a separator may be both, as in "1.200" where points group digits."""
         if match["bare"]:
             return [Decimal(f"0.{match['bare']}")]
         whole = re.sub(r"\D", "", match["grouped"] or match["plain"])

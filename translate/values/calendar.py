@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from translate.values.grammar import Rule, phrase_rule, words_of
+from translate.values.grammar import Rule, fixed_rule, phrase_rule, words_of
 from translate.values.mention import Kind, Reading
 
 __all__ = ["Months", "relative_rules", "weekday_rule"]
@@ -22,7 +22,7 @@ class Months:
         days: day words with their numbers, 1 to 31, ordinals and cardinals.
         endings: regular expression of what may follow a day in digits ("st", ":e").
         between: regular expression of what may stand between day and month ("of").
-        year: regular expression of what makes a number behind a month the begin of a year ("thousand").
+        year: regular expression of what makes a number behind a month the beginning of a year ("thousand").
         weak: months that are also other words ("may", "march").
     """
 
@@ -59,15 +59,9 @@ def weekday_rule(names: Mapping[str, int], ending: str) -> Rule:
 
 
 def relative_rules(table: Mapping[str, tuple[Kind, tuple[int, ...]]], *, weak: bool) -> tuple[Rule, ...]:
-    """Return a rule for each phrase that counts days, weeks or years from now.
+    """Return a rule for each phrase (a regular expression) that counts days, weeks or years from now, and how far.
 
-    Args:
-        table: regular expression -> what is counted, and how far it may be from now.
-        weak: whether translations often leave the phrase away.
+    Phrases are ``weak`` if translations often leave them away.
     """
-    return tuple(phrase_rule(pattern, _constant(kind, far), weak=weak) for pattern, (kind, far) in table.items())
-
-
-def _constant(kind: Kind, far: tuple[int, ...]) -> Callable[[re.Match[str]], Iterable[Reading]]:
-    readings = [Reading(kind, Decimal(n)) for n in far]
-    return lambda _: readings
+    return tuple(fixed_rule(pattern, *(Reading(kind, Decimal(n)) for n in far), weak=weak)
+                 for pattern, (kind, far) in table.items())  # fmt: skip

@@ -1,4 +1,4 @@
-"""Number words: from "two hundred and thirty five" or "tvåhundratrettiofem" to 235, for languages that count alike."""
+"""Number words: "two hundred and thirty five" and "tvåhundratrettiofem" are 235."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ __all__ = ["CardinalWords", "Spoken"]
 
 @dataclass(frozen=True)
 class Spoken:
-    """A number in words: its value, where it ends, and whether its only word has other uses too ("one", "second").
-
-    An ordinal ("third") is one that its last word makes so.
-    """
+    """A number in words, where it ends, whether its only word has other uses ("one"), and whether it is an ordinal."""
 
     value: int
     end: int
@@ -27,7 +24,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class CardinalWords:
-    """The number words of a language of the Germanic kind: units, tens and scales that multiply what stands before.
+    """The number words of a language that counts in units, tens, and scales that multiply what stands before.
 
     Attributes:
         cardinals: words with their values, inflections included; 100 and more are scales.

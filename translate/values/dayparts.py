@@ -1,4 +1,4 @@
-"""Parts of the day: "this morning" must not become "i kväll", whether an hour stands beside it or not."""
+"""Parts of the day: "this morning" must not become "i kväll"."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ __all__ = ["compare_parts", "read_parts"]
 def read_parts(text: str, grammar: ValueGrammar, values: Sequence[Mention]) -> tuple[Mention, ...]:
     """Return the parts of the day that a text names, from left to right; greetings name none.
 
-    Args:
-        text: of the grammar's language.
-        grammar: of the language.
-        values: what the text says; a part inside a clock time is weak, for it is compared with its hour.
+    A part inside a clock time among the text's ``values`` is weak, for it is compared with its hour.
     """
     clocks = [one for one in values if one.kind == "clock"]
     found = []
@@ -33,15 +30,10 @@ def read_parts(text: str, grammar: ValueGrammar, values: Sequence[Mention]) -> t
 
 
 def compare_parts(found: ValueComparison, source: Sequence[Mention], target: Sequence[Mention]) -> ValueComparison:
-    """Return a comparison with the parts of the day in it.
+    """Return a comparison with the parts of the day that the two texts name.
 
-    Two texts differ where each names one and none is shared: translations often leave a part away, or name one more.
-    Where all stand inside clock times nothing is compared again: "three in the morning" is "tre på natten".
-
-    Args:
-        found: the values compared.
-        source: parts that the source text names.
-        target: parts that its translation names.
+    They differ if each names one and none is shared: translations often leave a part away, or name one more. Where all
+    stand inside clock times nothing is compared again: "three in the morning" is "tre på natten".
     """
     if not source or not target or all(one.weak for one in (*source, *target)):
         return found

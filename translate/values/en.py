@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import ValueGrammar, numbered, paired_digits, phrase_rule, words_of
+from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 
 __all__ = ["GRAMMAR"]
@@ -118,10 +118,6 @@ def _military(found: re.Match[str]) -> Iterable[Reading]:
     return clock_readings(hour, minute, _hours(found)) if whole and 0 < hour <= 24 and minute < 60 else ()
 
 
-def _fixed(*minutes: int) -> frozenset[Reading]:
-    return frozenset(Reading("clock", Decimal(n)) for n in minutes)
-
-
 CLOCKS = (
     phrase_rule(rf"half past {HOUR}{PART}?", _half),
     phrase_rule(rf"(?:a )?{MINUTE}(?: minutes?)? (?P<way>past|after) {HOUR}{PART}?", _past),
@@ -136,8 +132,8 @@ CLOCKS = (
     phrase_rule(rf"{HOUR}[ -](?P<minute>{LONG}){PART}?", _at),
     phrase_rule(rf"{HOUR} (?:oh?|zero) (?P<oh>{words_of(list(UNITS)[1:10])}){PART}?", _at),
     phrase_rule(rf"(?P<number>\d{{3,4}}|\w+(?: thousand| hundred)(?: and)?(?: \w+){{0,2}}?){PART}", _military),
-    phrase_rule("(?:twelve |12 )?(?:mid )?(?:noon|midday)|mid day", lambda _: _fixed(12 * 60)),
-    phrase_rule("midnight", lambda _: _fixed(0)),
+    fixed_rule("(?:twelve |12 )?(?:mid )?(?:noon|midday)|mid day", Reading("clock", Decimal(12 * 60))),
+    fixed_rule("midnight", Reading("clock", Decimal(0))),
 )
 
 

@@ -30,7 +30,7 @@ class ValueGrammar:
     Attributes:
         lang: its code.
         rules: of two rules that read equally far, the earlier one counts.
-        writer: how the language writes a value that another one says; None where nobody has told it.
+        writer: writes a value of another language; None where there is none.
         day_parts: parts of the day with the regular expression of the words that name them.
         range_word: word between the ends of a range ("to").
         list_words: regular expression of words between the members of a list ("and|or").
@@ -67,12 +67,9 @@ def _plain(text: str) -> str:
 
 
 def phrase_rule(pattern: str, read: Callable[[re.Match[str]], Iterable[Reading]], *, weak: bool = False) -> Rule:
-    """Return the rule of one regular expression (case ignored, whole words) whose match ``read`` reads.
+    """Return the rule of one regular expression (case ignored, whole words).
 
-    Args:
-        pattern: of the phrase, from its first character.
-        read: gives the readings; none when the match says no value.
-        weak: whether the phrase is also used without any value.
+    ``read`` gives the readings of a match, none when it is no value; ``weak`` tells that the phrase has other uses.
     """
     compiled = re.compile(rf"(?:{pattern})(?!\w)", re.IGNORECASE)
 
@@ -84,12 +81,13 @@ def phrase_rule(pattern: str, read: Callable[[re.Match[str]], Iterable[Reading]]
     return rule
 
 
-def paired_digits(below_100: Mapping[str, int]) -> Rule:
-    """Return the rule that reads "twenty seventeen" as the year 2017, or the clock time 20:17.
+def fixed_rule(pattern: str, *readings: Reading, weak: bool = False) -> Rule:
+    """Return the rule of a phrase that always has the same readings."""
+    return phrase_rule(pattern, lambda _: readings, weak=weak)
 
-    Args:
-        below_100: words of the language for 0 to 99.
-    """
+
+def paired_digits(below_100: Mapping[str, int]) -> Rule:
+    """Return the rule that reads "twenty seventeen" as the year 2017, or the clock time 20:17."""
 
     def read(found: re.Match[str]) -> Iterable[Reading]:
         high, low = (below_100[found[part].casefold()] for part in ("high", "low"))

@@ -1,4 +1,4 @@
-"""Lists and ranges that state a unit once: "10 till 12 dollar" says two amounts, "1.2-1.5 billion" two billions."""
+"""Lists and ranges that state a unit once: "10 till 12 dollar" is two amounts, "1.2-1.5 billion" two billions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _DASH = r"\s*[-\u2013]\s*"
 
 
 def share_units(text: str, mentions: Sequence[Mention], *, range_word: str, list_words: str) -> tuple[Mention, ...]:
-    """Return mentions of which those in lists and ranges may have another one's unit and scale too.
+    """Return mentions with the units and scales of others in their lists and ranges as loose readings.
 
-    A number may have those of later ones of its list, and in a range also those of the one before it ("$10-12"). It may
-    still be what it says alone: these readings are loose.
+    A number may have those of later ones of its list, and in a range also those of the one before it ("$10-12").
 
     Args:
         text: that the mentions were read from.

@@ -1,4 +1,4 @@
-"""A mention: a stretch of text that says a number, an amount, a clock time or a date, with all its readings."""
+"""Mentions: stretches of text that say a number, an amount, a clock time or a date, with all their readings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reading:
     """One value that a mention may have.
 
     Attributes:
-        kind: what it is.
+        kind: of value.
         value: a number or amount as it is; minutes since midnight of a clock; 1 (Monday) to 7; days from today;
             the place in ``DAY_PARTS`` of a part of the day; month * 100 + day of a date, month * 100 of a month; weeks,
             weekends, months or years from now, -1 to 1.
@@ -58,8 +58,8 @@ class Mention:
         start: character offset, inclusive.
         end: character offset, exclusive.
         text: the stretch.
-        readings: what it says, one of these.
-        loose: what it may say beside, when its partner is explicit: "nine" may be 09:00, "$5" may be 5.
+        readings: its possible values.
+        loose: values that it may also have, if its partner is explicit: "nine" may be 09:00, "$5" may be 5.
         weak: also used without any value ("one", "second", "may"); it may lack a partner.
         ordinal: an ordinal in words ("third"), which none but another ordinal translates.
         scale: what a word behind the number ("billion") multiplied it by.
@@ -76,7 +76,7 @@ class Mention:
 
     @property
     def kind(self) -> Kind:
-        """The kind of its first reading, in alphabetical order; all readings of a mention are mostly of one kind."""
+        """The kind of its readings; the first by name where they are of several."""
         return min(reading.kind for reading in self.readings)
 
     def __str__(self) -> str:
@@ -94,10 +94,7 @@ def clock_readings(hour: int, minute: int = 0, hours: Iterable[int] | None = Non
     Args:
         hour: 0 to 24; up to 12 it may mean either half of the day.
         minute: 0 to 59, or negative for minutes to the hour.
-        hours: the hours (0 to 23) that a part of the day leaves open; None for all.
-
-    Returns:
-        No reading when the hour is none of that part of the day, taken literally then.
+        hours: the hours (0 to 23) that a part of the day leaves open; None for all. If none of them fits, all may be.
 
     >>> sorted(map(str, clock_readings(9)))
     ['09:00', '21:00']

@@ -9,7 +9,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import ValueGrammar, numbered, paired_digits, phrase_rule, words_of
+from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 from translate.values.sv_write import write
 
@@ -150,10 +150,6 @@ def _run_together(found: re.Match[str]) -> Iterable[Reading]:
     return clock_readings(hour, minute, _hours(found)) if hour <= 24 and minute < 60 else ()
 
 
-def _fixed(minutes: int) -> frozenset[Reading]:
-    return frozenset({Reading("clock", Decimal(minutes))})
-
-
 CLOCKS = (
     phrase_rule(rf"{BEFORE}halv {HOUR}{BEHIND}", _half),
     phrase_rule(rf"{BEFORE}{ROUND}(?: minuter)? (?P<way>i|över) halv {HOUR}{BEHIND}", _half),
@@ -172,8 +168,8 @@ CLOCKS = (
     phrase_rule(rf"{O_CLOCK}(?P<number>\d{{3,4}}){BEHIND}", _run_together),
     phrase_rule(rf"{HOUR}{PART}", _at),
     phrase_rule(rf"(?P<hour>[01]?\d|2[0-4])-tiden{BEHIND}", _at),
-    phrase_rule("(?:klockan )?tolv mitt på dagen|mitt på dagen", lambda _: _fixed(12 * 60)),
-    phrase_rule("midnatt", lambda _: _fixed(0)),
+    fixed_rule("(?:klockan )?tolv mitt på dagen|mitt på dagen", Reading("clock", Decimal(12 * 60))),
+    fixed_rule("midnatt", Reading("clock", Decimal(0))),
 )
 
 

@@ -28,13 +28,9 @@ _DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
 
 
 def write(mention: Mention) -> str | None:
-    """Return how Swedish writes a value that another language says in digits.
+    """Return how Swedish writes a value in digits of another language.
 
-    Args:
-        mention: of a source text.
-
-    Returns:
-        None where that is not one thing, or where digits may be part of a name.
+    None where it may be written in several ways, or where the digits may be part of a name.
     """
     if not re.search(r"\d", mention.text) or len(mention.readings) != 1:
         return None
@@ -67,7 +63,7 @@ def _number(text: str, value: Decimal) -> str | None:
 
 
 def _amount(text: str, value: Decimal) -> str:
-    """Return a number: with a word for millions where the source has one, else in digits."""
+    """Return a number, with a word for millions where the source has one."""
     for size, one, many in SCALES if _SCALE.search(text) else ():
         if value >= size:
             return f"{_digits((value / size).normalize(), grouped=False)} {one if value == size else many}"

@@ -1,4 +1,4 @@
-"""The tuned backbone as an engine of `translate`."""
+"""The engine of a tuned backbone."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["BackboneTranslator", "open_engine", "translate_texts"]
 
 
 class BackboneTranslator:
-    """Translates with a backbone that has learnt it; satisfies ``translate.Engine``.
+    """Translates with a tuned backbone.
 
     Args:
         translator: the model.
         decoding: beam and limits.
-        words: what may be written, if it is at hand; made of the translator's own words otherwise.
+        words: the allowed tokens, if they are at hand; made of the translator's own otherwise.
     """
 
     def __init__(self, translator: Translator, decoding: Decoding | None = None, *, words: Words | None = None) -> None:
@@ -38,7 +38,7 @@ class BackboneTranslator:
             self._words = SomeWords(translator.lm, [*translator.words, self._wording.eos_id])
 
     def info(self) -> EngineInfo:
-        """Say what this engine is."""
+        """Describe the engine; its id changes with everything that changes its output."""
         return EngineInfo(self._id, (str(self._translator.languages),), markers="bracket", offline=True)
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
@@ -61,7 +61,7 @@ class BackboneTranslator:
         )
 
     def greedy(self) -> BackboneTranslator | None:
-        """Return the same model with a beam of one: another opinion at a third of the time. None if this is greedy."""
+        """Return the same model with a beam of one, which takes a third of the time; None if this is greedy."""
         if self._decoding.beam == 1:
             return None
         greedy = replace(self._decoding, beam=1)
@@ -69,7 +69,7 @@ class BackboneTranslator:
 
     @cached_property
     def _id(self) -> str:
-        """Name and hash over the weights, words, backbone, dtype and what of the decoding moves its result."""
+        """Name and hash over the weights, allowed tokens, backbone, dtype and decoding."""
         translator, dtype = self._translator, self._translator.lm.dtype
         decides = {key: value for key, value in asdict(self._decoding).items() if key != "batch_tokens"}
         said: list[object] = [
@@ -105,16 +105,16 @@ def translate_texts(
     words: Words | None = None,
     on_texts: Callable[[int], None] | None = None,
 ) -> list[Hypothesis]:
-    """Translate texts, longest first, and give the results in their order.
+    """Translate texts in batches of similar length; results are in the order of the texts.
 
     Args:
-        lm: a model that has learnt to translate.
-        wording: how texts become prompts.
+        lm: a tuned backbone.
+        wording: makes prompts of texts.
         texts: in the source language.
         decoding: beam and limits.
         window: positions of the backbone.
-        words: what may be written; all words if None.
-        on_texts: told how many are done, after each batch.
+        words: the allowed tokens; None for all.
+        on_texts: called after each batch with the number of texts done.
 
     Raises:
         EngineError: a text is too long for the backbone.

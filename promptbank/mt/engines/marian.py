@@ -25,7 +25,7 @@ class MarianEngine:
 
     Args:
         ref: a folder, or a repository of the hub: "owner/name" or "owner/name@revision".
-        langpair: source and target language, such as ("en", "sv").
+        langpair: source and target language.
         decoding: options of the search.
         code: first token of every text, such as ">>swe<<", for models of many target languages.
 
@@ -55,11 +55,11 @@ class MarianEngine:
         )
 
     def info(self) -> EngineInfo:
-        """Say what this engine is; its id changes with the model's files and the options of the search."""
+        """Describe the engine; its id changes with the model's files and the options of the search."""
         return self._info
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
-        """Translate segments, those of alike length together.
+        """Translate segments in batches of similar length; scores are mean log-probabilities a token.
 
         Raises:
             EngineError: a text is too long for the model.
@@ -69,9 +69,9 @@ class MarianEngine:
     def _cut(self, text: str) -> list[int]:
         return [*self._start, *self._pieces.ids(text)]
 
-    def _search(self, rows: list[list[int]], limit: int) -> list[Hypothesis]:
+    def _search(self, texts: list[list[int]], limit: int) -> list[Hypothesis]:
         from promptbank.mt.marian.search import search
 
         options = self._decoding
-        found = search(self._model, rows, limit, beam=options.beam, length_penalty=options.length_penalty)
+        found = search(self._model, texts, limit, beam=options.beam, length_penalty=options.length_penalty)
         return [Hypothesis(self._pieces.text(ids), score) for ids, score in found]

@@ -1,7 +1,7 @@
-"""A task of the bank as an engine: the frozen backbone translates with a prompt of some kilobytes.
+"""The engine of a task in the bank: the frozen backbone translates with a prompt of some kilobytes.
 
-The task is an open one whose answer is the translation, such as the card in ``configs/translate-en-sv.jsonl``, which
-takes the rows of a corpus as they are: ``promptbank train --card configs/translate-en-sv.jsonl --data train.jsonl``.
+The task's free answer is the translation, as with the card in ``configs/translate-en-sv.jsonl``, which takes the pairs
+of a corpus as they are: ``promptbank train --card configs/translate-en-sv.jsonl --data train.jsonl``.
 """
 
 from __future__ import annotations
