@@ -13,10 +13,11 @@ import pytest
 
 from translate.corpus.augment import augment
 from translate.corpus.build import build_corpus
-from translate.corpus.filters import COMMON, reason, sieve
+from translate.corpus.filters import reason, sieve
 from translate.corpus.folder import corpus_files, read_corpus, read_manifest
 from translate.corpus.pairs import CorpusError, Pair, draw, is_sentence, likeness, read_held_out, read_pairs
 from translate.corpus.settings import CorpusSettings
+from translate.values import GRAMMARS
 
 PLAIN = CorpusSettings(title=0, entity=0, marker=0, dev=0, caps={}, repeats={})
 
@@ -88,7 +89,8 @@ def test_hindi_words_that_differ_in_vowel_signs_are_no_doubles() -> None:
 
 
 def test_common_words_of_one_language_are_not_common_in_another() -> None:
-    assert COMMON["en"].isdisjoint(COMMON["sv"])
+    assert GRAMMARS["en"].common_words
+    assert GRAMMARS["en"].common_words.isdisjoint(GRAMMARS["sv"].common_words)
 
 
 def test_a_language_without_a_word_list_is_not_judged() -> None:

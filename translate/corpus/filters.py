@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 
 from translate.corpus.pairs import Pair, is_combining, likeness
 from translate.langcodes import lookup
+from translate.values import GRAMMARS
 
 __all__ = ["FILTERS", "RULES", "Sieved", "reason", "sieve"]
 
@@ -35,22 +36,6 @@ _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&[#\w]+;|`|\*\*|\[\[|\]\]|=\"|https?:/
 _NAMES = frozenset({"person", "place_name", "business_name", "artist_name"})
 _ALIKE = 0.4  # "mom" and "mamma" have 0.5, "new york" and "alvesta" 0.13
 _WORD = re.compile(r"[^\W\d_]+")
-
-COMMON: Mapping[str, frozenset[str]] = {
-    "en": frozenset(
-        _WORD.findall(
-            "the of and to is are was were this that with from you your it not be have has can will would for which "
-            "when if by as or he she they we an on"
-        )
-    ),
-    "sv": frozenset(
-        _WORD.findall(
-            "och att det som är var den på för av med inte till ett en har kan ska skulle från om eller när du din "
-            "ditt jag han hon vi de sig detta denna vid efter hur"
-        )
-    ),
-}
-"""Common words by language; none is common in another listed one. A language without a list is not tested."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +107,12 @@ def _language(pair: Pair, src: str, tgt: str) -> bool:
 
 def _is_foreign(text: str, own: str, other: str) -> bool:
     """At least two common words of the other language, and more than of its own; or letters of another script."""
-    common = lookup(COMMON, own), lookup(COMMON, other)
-    if None in common:
+    grammars = lookup(GRAMMARS, own), lookup(GRAMMARS, other)
+    common = [grammar.common_words for grammar in grammars if grammar and grammar.common_words]
+    if len(common) < 2:
         return False
     words = Counter(_WORD.findall(text.casefold()))
-    mine, theirs = (sum(n for word, n in words.items() if word in known) for known in common if known)
+    mine, theirs = (sum(n for word, n in words.items() if word in known) for known in common)
     return (theirs >= 2 and theirs > mine) or any(char.isalpha() and char > "ɏ" for char in text)
 
 

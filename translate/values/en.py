@@ -9,7 +9,15 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, Digits
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
-from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
+from translate.values.grammar import (
+    ClockPhrases,
+    ValueGrammar,
+    fixed_rule,
+    numbered,
+    paired_digits,
+    phrase_rule,
+    words_of,
+)
 from translate.values.mention import Kind, Reading, clock_readings
 
 __all__ = ["GRAMMAR"]
@@ -57,6 +65,7 @@ def _below(end: int) -> dict[str, int]:
 
 
 HOURS, MINUTES = _below(25), _below(60)
+WORDS = {n: word for word, n in reversed(MINUTES.items())}
 PARTS = {
     r"a\.?\s?m\b\.?": range(12),
     r"p\.?\s?m\b\.?": range(12, 24),
@@ -181,6 +190,20 @@ SPELLS: dict[str, tuple[Kind, tuple[int, ...]]] = {
 SPELLS |= {rf"{way}(?=\s+(?:{words_of(WEEKDAYS)}))": ("week", far) for way, far in WAYS.items() if far != (0,)}
 SPELLS |= {"from (?:now|today)": ("day", (0,))}
 
+
+def _in_half_day(hour: int, minute: int) -> str:
+    """Say "nine thirty p. m."."""
+    return f"{WORDS[hour % 12 or 12]}{f' {WORDS[minute]}' if minute else ''} {'am' if hour < 12 else 'p. m.'}"
+
+
+def _relative(hour: int, minute: int) -> str:
+    """Say "half past six", or "six o'clock" where the minute has no such phrase."""
+    now, then = WORDS[hour % 12 or 12], WORDS[hour % 12 + 1]
+    said = {10: f"ten past {now}", 15: f"quarter past {now}", 30: f"half past {now}"}
+    said |= {45: f"quarter to {then}", 50: f"ten to {then}"}
+    return said.get(minute, f"{now} o'clock")
+
+
 GRAMMAR = ValueGrammar(
     "en",
     (
@@ -199,4 +222,13 @@ GRAMMAR = ValueGrammar(
     },
     range_word="to",
     list_words="and|or",
+    common_words=frozenset(
+        numbered(
+            "the of and to is are was were this that with from you your it not be have has can will would for which "
+            "when if by as or he she they we an on"
+        )
+    ),
+    clock_phrases=ClockPhrases(
+        {"half-day": _in_half_day, "o'clock": _in_half_day, "24-hour": _in_half_day, "relative": _relative}
+    ),
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from translate.values.mention import Mention, Reading, clock_readings, number
 
-__all__ = ["Rule", "ValueGrammar", "numbered", "paired_digits", "phrase_rule", "words_of"]
+__all__ = ["ClockPhrases", "Rule", "ValueGrammar", "numbered", "paired_digits", "phrase_rule", "words_of"]
 
 Rule = Callable[[str, int], Mention | None]
 
@@ -21,6 +21,20 @@ _BEGIN = re.compile(
     r"|(?<![^\s(])[-\u2212\u2013](?=[$€£¥]?\.?\d)"  # a minus, not the hyphen or dash of a range
 )
 _STRANGE = re.compile(r"(?![0-9])\d|[\u0130\u0131]")
+
+
+@dataclass(frozen=True)
+class ClockPhrases:
+    """How a language says clock times in words.
+
+    Attributes:
+        ways: "half-day", "o'clock", "24-hour" and "relative" -> the phrase of an hour (0 to 23) and a minute that is 0,
+            10, 15, 20, 30, 45 or 50.
+        before: word before a time that is not said twice ("klockan ").
+    """
+
+    ways: Mapping[str, Callable[[int, int], str]]
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,8 @@ class ValueGrammar:
         day_parts: parts of the day with the regular expression of the words that name them.
         range_word: word between the ends of a range ("to").
         list_words: regular expression of words between the members of a list ("and|or").
+        common_words: by which a text of the language is told from others; none is common in another language.
+        clock_phrases: for corpora with other clock times; None for none.
     """
 
     lang: str
@@ -42,6 +58,8 @@ class ValueGrammar:
     day_parts: Mapping[str, str] = field(default_factory=dict)
     range_word: str = "-"
     list_words: str = ","
+    common_words: frozenset[str] = frozenset()
+    clock_phrases: ClockPhrases | None = None
 
     def read(self, text: str) -> tuple[Mention, ...]:
         """Return the values a text says, from left to right."""

@@ -11,7 +11,7 @@ from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
 from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
-from translate.values.sv_write import write
+from translate.values.sv_write import CLOCK_PHRASES, write
 
 __all__ = ["GRAMMAR"]
 
@@ -252,4 +252,11 @@ GRAMMAR = ValueGrammar(
     },
     range_word="till",
     list_words="och|eller",
+    common_words=frozenset(
+        numbered(
+            "och att det som är var den på för av med inte till ett en har kan ska skulle från om eller när du din "
+            "ditt jag han hon vi de sig detta denna vid efter hur"
+        )
+    ),
+    clock_phrases=CLOCK_PHRASES,
 )
