@@ -1,4 +1,4 @@
-"""How values are written in reports: the same everywhere, so that columns can be read downwards.
+"""Format the values of a report, the same way everywhere so that columns can be read downwards.
 
 Scores and other numbers up to 1 have 4 decimals, larger ones 4 significant digits, and whole parts are never rounded.
 Numbers below 0.001 are written with an exponent, since 4 decimals would make them 0.
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from promptbank.report.parts import Cell, Table
 from tasks.statistics import Interval, MeanSd
 
-__all__ = ["about_rows", "blocks", "cell_plain", "cell_text", "is_number", "number_columns", "plain_text"]
+__all__ = ["about_rows", "blocks", "cell_plain", "cell_text", "number_columns", "plain_text"]
 
 NOTHING = "-"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -39,10 +39,10 @@ def cell_text(cell: Cell) -> str:
         case int():
             return f"{cell:,}"
         case MeanSd():
-            return _beside(cell.mean, "" if cell.sd is None else " ± {}", cell.sd)
+            return _numbers("{}" if cell.sd is None else "{} ± {}", cell.mean, cell.sd)
         case Interval():
-            return _beside(cell.mean, " [{}, {}]", cell.low, cell.high)
-    return _number(cell, _decimals(cell))
+            return _numbers("{} [{}, {}]", cell.mean, cell.low, cell.high)
+    return _numbers("{}", cell)
 
 
 def cell_plain(cell: Cell) -> object:
@@ -54,34 +54,25 @@ def cell_plain(cell: Cell) -> object:
     return asdict(cell) if isinstance(cell, MeanSd | Interval) else cell
 
 
-def _beside(mean: float, form: str, *others: float | None) -> str:
-    """A mean and numbers that are read with it, so with as many decimals."""
-    numbers = [x for x in (mean, *others) if x is not None]
-    decimals = _decimals(max(numbers, key=abs))
-    return _number(mean, decimals) + form.format(*(_number(x, decimals) for x in numbers[1:]))
+def _numbers(form: str, *numbers: float | None) -> str:
+    """Write numbers that are read together, all with the decimals of the largest."""
+    known = [x for x in numbers if x is not None]
+    decimals = _decimals(max(known, key=abs))
+    return form.format(*(f"{x:.2e}" if decimals is None else f"{x:,.{decimals}f}" for x in known))
 
 
 def _decimals(number: float) -> int | None:
-    """Decimals of a number; None where it needs an exponent."""
+    """Return the decimals of a number, or None where it needs an exponent."""
     size = abs(number)
     if size and size < 0.001:
         return None
     return 4 if size <= 1 or not math.isfinite(size) else max(0, 3 - math.floor(math.log10(size)))
 
 
-def _number(number: float, decimals: int | None) -> str:
-    return f"{number:.2e}" if decimals is None else f"{number:,.{decimals}f}"
-
-
-def is_number(cell: Cell) -> bool:
-    """Whether a cell is set to the right, as numbers are."""
-    return cell is not None and not isinstance(cell, str | bool)
-
-
 def number_columns(table: Table) -> list[bool]:
     """Say of each column whether it holds numbers, and nothing else but empty cells."""
-    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    return [any(map(is_number, cells)) and all(c is None or is_number(c) for c in cells) for cells in columns]
+    columns = [[row[place] for row in table.rows if row[place] is not None] for place in range(len(table.columns))]
+    return [bool(cells) and not any(isinstance(c, str | bool) for c in cells) for cells in columns]
 
 
 def plain_text(text: str) -> str:

@@ -1,12 +1,13 @@
-"""What a report is made of: plain values that know nothing of Markdown or HTML.
+"""The parts of a report as plain values: tables, figures and prose, which know nothing of Markdown or HTML.
 
-All text is text: nothing in it is markup, so a row of data that holds ``<script>`` or ``|`` is shown as it is. Only
-`Prose` and summaries have a form: a blank line begins a paragraph, a line that begins with ``- `` is a point of a list.
+No text is markup: an example that holds ``<script>`` or ``|`` is shown as it is. Only prose, notes and summaries have a
+form: a blank line begins a paragraph, a line that begins with ``- `` is a point of a list.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -17,7 +18,7 @@ from tasks.statistics import Interval, MeanSd
 __all__ = ["Cell", "Figure", "Part", "Prose", "Report", "Table", "check_name"]
 
 Cell = str | int | float | bool | MeanSd | Interval | None
-"""What a table shows; `promptbank.report.cells` says how."""
+"""What a table cell can hold; `promptbank.report.cells` writes it."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -28,10 +29,10 @@ class Table:
     """A table.
 
     Attributes:
-        title: heading.
+        title: its heading.
         columns: heads; the first column names the row.
         rows: as many cells each as there are columns.
-        note: what to read it with (threads, dtype, load), below the table.
+        note: below the table, such as the conditions of a timing.
 
     Raises:
         ReportError: no columns, or a row of another width.
@@ -59,9 +60,9 @@ class Figure:
     """A picture.
 
     Attributes:
-        name: of its file, unique in the report: lower-case letters and digits in words joined by ``-``.
-        title: heading.
-        png: the bytes.
+        name: of its file, unique in the report; see `check_name`.
+        title: its heading.
+        png: the bytes of a PNG.
         note: below the picture.
         alt: what it shows, for people who cannot see it: the finding with its numbers, not "a plot".
 
@@ -109,11 +110,10 @@ class Report:
 
     Attributes:
         title: of the page.
-        summary: what came out, in a few sentences.
-        about: what to repeat it with: versions, seed, data hash, fingerprint, dtype, hardware. Plain JSON values,
-            shown as a table at the end.
+        summary: the result in a few sentences.
+        about: what is needed to repeat it, such as versions, seed and data hash: plain JSON values, the last table.
         parts: in the order of the page.
-        falls_short: what was aimed at and not reached, and warnings; shown at the top, before anything that shines.
+        falls_short: goals that were not reached, and warnings; shown first.
         lang: BCP 47 tag of the report's own language.
 
     Raises:
@@ -128,8 +128,8 @@ class Report:
     lang: str = "en"
 
     def __post_init__(self) -> None:
-        names = [figure.name for figure in self.figures]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        counts = Counter(figure.name for figure in self.figures)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise ReportError(f"figure name(s) {', '.join(twice)} stand twice in {self.title!r}; each is a file's name")
 
@@ -140,11 +140,7 @@ class Report:
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse what is no name of a file on every system.
-
-    Raises:
-        ReportError: see above.
-    """
+    """Raise `ReportError` unless a name is lower-case letters and digits in words joined by ``-``."""
     if not NAME.fullmatch(name):
         raise ReportError(
             f"{what} name {name!r} cannot be a file's; use a-z, 0-9 and single '-' between, such as curve-1"
