@@ -1,8 +1,8 @@
-"""Arms of a cross-validation: the same test rows, answered by prompts that learnt from other rows of the same groups.
+"""The arms of a cross-validation: what else is learnt from, and tested on the same examples.
 
 A translated set is tested as it is, and learnt from itself, from the set it was translated from, from both, from its
-rows without a flag, or first from the other language and then from itself. All arms have the target's card and answers;
-only the texts that are learnt from differ.
+examples without a flag, or first from the other language and then from itself. All arms have the target's card and
+answers; only the texts that are learnt from differ.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ UNFLAGGED = "ok"
 
 @dataclass(frozen=True)
 class Arms:
-    """What is learnt from beside a set's own rows.
+    """What is learnt from beside a set's own examples.
 
     Attributes:
-        other: rows of the same task in another language; their groups are the set's.
+        other: examples of the same task in another language; their groups are the set's.
         lang: of these.
-        flagged: ids of rows of the set that a person should look at.
+        flagged: ids of examples of the set that a person should look at.
     """
 
     other: Sequence[Example] = ()
@@ -35,10 +35,10 @@ class Arms:
     flagged: Collection[str] = field(default_factory=frozenset)
 
     def pools(self, examples: Sequence[Example]) -> dict[str, list[Example]]:
-        """Return by name the rows that each arm learns from, the set's own aside.
+        """Return by name of the arm what it learns from.
 
         Raises:
-            InputError: an answer of the other language is none of this one's, or no flagged row is in the set.
+            InputError: an answer of the other language is none of this one's, or no flagged example is in the set.
         """
         pools: dict[str, list[Example]] = {}
         if self.other:
@@ -56,12 +56,13 @@ class Arms:
 
 
 def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[Example]:
-    """Return rows of another language with the answers of this one, and ids of their own.
+    """Return examples of another language with the answers of this one, and ids of their own.
 
-    Which answer is which is read from rows with the same id.
+    Which answer is which is read from examples with the same id.
 
     Raises:
-        InputError: no such row, an answer that stands for two, or one that no common row has; see `check_groups`.
+        InputError: no such example, an answer that stands for two, or one that no common example has; see
+            `check_groups`.
     """
     check_groups(others, examples)
     mine = {e.id: e.answer for e in examples}
@@ -83,10 +84,10 @@ def relabelled(others: Sequence[Example], examples: Sequence[Example]) -> list[E
 
 
 def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None:
-    """Refuse rows that would be learnt from in the very fold where their counterpart is tested.
+    """Refuse examples that would be learnt from in the very fold where their counterpart is tested.
 
     Raises:
-        InputError: rows with the same id are in different groups, or no row has an id or a group of the tested set.
+        InputError: examples with the same id are in different groups, or none has an id or a group of the tested set.
     """
     groups = {e.id: e.group for e in examples}
     apart = [e for e in others if groups.get(e.id, e.group) != e.group]
@@ -98,7 +99,7 @@ def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None
             "tested; keep id and group in a translation, as `promptbank translate` does"
         )
     texts = {e.group: e.fields for e in examples}
-    # rows without a group of their own have a hash of their text, which may be the same in two languages
+    # examples without a group of their own have a hash of their text, which may be the same in two languages
     if not any(e.id in groups or texts.get(e.group, e.fields) != e.fields for e in others):
         raise InputError(
             f"none of the {len(others)} rows of the other language has the id, or the group, of a tested one, so they "
@@ -108,27 +109,19 @@ def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None
 
 
 def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fraction: float) -> Split:
-    """Return an arm's part of a fold: train and dev from the pool, by its groups; the test rows are the set's own.
-
-    Args:
-        pool: what the arm learns from.
-        own: the set's own split of this fold.
-        folds: K.
-        fold: 0 to K - 1.
-        dev_fraction: share of the other folds' groups kept for dev.
-    """
+    """Return an arm's part of a fold: train and dev from the pool, by its groups; test from the set's own split."""
     return replace(fold_split(pool, folds, fold, dev_fraction), test=own.test)
 
 
 def read_flagged(path: Path) -> frozenset[str]:
-    """Return the ids of rows whose status is not "ok" in a ``provenance.jsonl`` of `promptbank translate`.
+    """Return the ids of examples whose status is not "ok" in a ``provenance.jsonl`` of `promptbank translate`.
 
     Raises:
         InputError: the file cannot be read, or is none.
     """
     try:
-        rows: list[Mapping[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        records = {row["row_id"] for row in rows if row["status"] != UNFLAGGED}
+        lines: list[Mapping[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        records = {line["row_id"] for line in lines if line["status"] != UNFLAGGED}
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError) as exc:

@@ -1,8 +1,8 @@
-"""What a task is worth without training a prompt: majority, TF-IDF and in-context learning on the same grouped folds.
+"""How well a task is solved without training a prompt: majority, TF-IDF and in-context learning on grouped folds.
 
-A cell of the ledger is one fold (classic methods) or one fold, number of shots and seed (in-context learning). It
-keeps the label scores of every row, so that all calibrations come from one pass over the backbone; every prediction is
-stored by example id, so that methods can be compared row by row.
+A part of the result is one fold (classic methods) or one fold, number of shots and seed (in-context learning). It keeps
+the label scores of every example, so that all calibrations come from one pass over the backbone; every prediction is
+stored by example id, so that methods can be compared on each example.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from promptbank.engine.calibration import CALIBRATIONS, CONTENT_FREE, calibrated, calibration_of, prior_of
 from promptbank.errors import ConfigError, InputError
-from promptbank.lab.experiments.classical import classical_name
-from promptbank.lab.experiments.ledger import Ledger, open_ledger
-from promptbank.lab.experiments.trials import origin
-from promptbank.lab.methods.classic import CLASSICAL, TfidfLogistic, label_ids, tfidf_settings
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
+from promptbank.lab.experiments.setup import base_identity
+from promptbank.lab.methods.classic import CLASSICAL, TfidfLogistic, classical_part_name, label_ids, tfidf_settings
 from promptbank.lab.methods.icl import SEPARATOR, InContext, draw_shots
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
 from tasks.statistics import mean_sd
 
-__all__ = ["Baseline", "BaselineSettings", "RowsDone", "run_baseline"]
+__all__ = ["BaselineSettings", "run_baseline"]
 
 VERSION = "baseline.v1"
 METRICS = ("accuracy", "macro_f1")
@@ -66,30 +64,6 @@ class BaselineSettings:
         return range(self.seeds if shots else 1)
 
 
-@dataclass(frozen=True)
-class RowsDone:
-    """How far in-context learning is, in rows over all folds, shots and seeds."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What came out.
-
-    Attributes:
-        path: the result file.
-        results: what it holds under ``results``: ``examples`` (fold, group and gold label by id) and ``methods``, each
-            with ``method``, ``shots``, ``calibration``, both metrics (``mean``; ``sd_folds``, the sample standard
-            deviation over folds of the mean over seeds; ``sd_seeds``, the other way round) and ``seeds``, each with its
-            ``folds`` and ``predicted`` labels by id.
-    """
-
-    path: Path
-    results: dict[str, Any]
-
-
 def run_baseline(
     home: Path,
     backbone: Backbone,
@@ -98,10 +72,9 @@ def run_baseline(
     settings: BaselineSettings,
     *,
     calibrate: Sequence[str] = ("none",),
-    lm: LanguageModel | None = None,
-    on_rows: Callable[[RowsDone], None] = lambda _: None,
-) -> Baseline:
-    """Run every baseline on every fold; a killed run goes on from its last finished cell.
+    on_rows: Callable[[int, int], None] = lambda *_: None,
+) -> Path:
+    """Run every baseline on every fold; a killed run goes on from its last finished part.
 
     Args:
         home: of the bank; the experiment lives in ``<home>/runs``.
@@ -111,28 +84,31 @@ def run_baseline(
         settings: what is run.
         calibrate: calibrations that must be possible; all that are possible are in the result, so they decide nothing
             of it.
-        lm: the backbone's language model, if there is one already.
-        on_rows: told of progress.
+        on_rows: called with the number of examples scored, over all folds, shots and seeds, and their total.
+
+    Returns:
+        The path of the result file. Its ``results`` are ``examples`` (fold, group and gold label by id) and
+        ``methods``, each with ``method``, ``shots``, ``calibration``, both metrics (``mean``; ``sd_folds``, the sample
+        standard deviation over folds of the mean over seeds; ``sd_seeds``, the other way round) and ``seeds``, each
+        with its ``folds`` and ``predicted`` labels by id.
 
     Raises:
-        ConfigError: no such calibration, folds too small for it, or more shots than training rows.
-        InputError: an open card, an id that stands twice, or a row that does not fit the window.
+        ConfigError: no such calibration, folds too small for it, or more shots than training examples.
+        InputError: an open card, an id that stands twice, or an example that does not fit the window.
         PromptBankError: scikit-learn is not installed.
         SplitError: a part of a fold would be empty.
-        TrainingError: the same experiment is under way, or a fold's training rows have one label only.
+        TrainingError: the same experiment is under way, or a fold's training examples have one label only.
     """
     label_ids(card)
     if len({e.id for e in examples}) < len(examples):
         raise InputError("an id stands twice among the examples; predictions are kept by id, so give each its own")
     splits = [crossval_split(examples, settings.folds, k, settings.dev_fraction) for k in range(settings.folds)]
     _check(splits, settings, calibrate)
-    lm = lm or LanguageModel(backbone.model)
+    lm = LanguageModel(backbone.model)
     run = _Run(backbone, lm, card, splits, settings)
-    about = _about(lm, backbone, card, examples, settings)
-    aside = {"backbone": backbone.name, "shots": list(settings.shots), "seeds": settings.seeds}
-    with open_ledger(home, "baseline", about, aside) as ledger:
-        results = run.results(ledger, on_rows)
-        return Baseline(ledger.finish(results), results)
+    notes = {"backbone": backbone.name, "shots": list(settings.shots), "seeds": settings.seeds}
+    with open_experiment(home, "baseline", _identity(lm, backbone, card, examples, settings), notes) as folder:
+        return folder.finish(run.results(folder, on_rows))
 
 
 def _check(splits: Sequence[Split], settings: BaselineSettings, calibrate: Sequence[str]) -> None:
@@ -144,11 +120,11 @@ def _check(splits: Sequence[Split], settings: BaselineSettings, calibrate: Seque
         raise ConfigError(f"{most} shots cannot be drawn from a fold's {smallest} training rows; ask for fewer")
 
 
-def _about(
+def _identity(
     lm: LanguageModel, backbone: Backbone, card: TaskCard, examples: Sequence[Example], settings: BaselineSettings
-) -> dict[str, Any]:
+) -> JsonObject:
     return {
-        **origin(backbone, lm, [card]),
+        **base_identity(backbone, lm, [card]),
         "scores": str(lm.dtype).removeprefix("torch."),
         "version": VERSION,
         "data_sha256": data_sha256(examples),
@@ -162,7 +138,7 @@ def _about(
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One experiment: its cells, and what is computed from them."""
+    """One experiment: its parts, and what is computed from them."""
 
     backbone: Backbone
     lm: LanguageModel
@@ -170,16 +146,15 @@ class _Run:
     splits: Sequence[Split]
     settings: BaselineSettings
 
-    def results(self, ledger: Ledger, on_rows: Callable[[RowsDone], None]) -> dict[str, Any]:
+    def results(self, folder: ExperimentFolder, on_rows: Callable[[int, int], None]) -> JsonObject:
         classic = [
-            ledger.cell(classical_name(f"fold-{k}"), partial(_classic, self.card, split))
+            folder.part(classical_part_name(f"fold-{k}"), partial(_classic, self.card, split))
             for k, split in enumerate(self.splits)
         ]
-        methods = [self._entry(name, {None: [cell[name] for cell in classic]}) for name in classic[0]]
-        scored = self._scored(ledger, on_rows)
+        methods = [self._entry(name, {None: [part[name] for part in classic]}) for name in classic[0]]
+        scored = self._scored(folder, on_rows)
         for shots in self.settings.shots:
-            cells = {seed: scored[shots, seed] for seed in self.settings.seeds_of(shots)}
-            methods += self._icl_entries(shots, cells)
+            methods += self._icl_entries(shots, {seed: scored[shots, seed] for seed in self.settings.seeds_of(shots)})
         examples = {
             e.id: {"fold": k, "group": e.group, "gold": e.answer}
             for k, split in enumerate(self.splits)
@@ -188,24 +163,24 @@ class _Run:
         return {"rows": len(examples), "examples": examples, "methods": methods}
 
     def _scored(
-        self, ledger: Ledger, on_rows: Callable[[RowsDone], None]
-    ) -> dict[tuple[int, int], list[dict[str, Any]]]:
-        """The cells of in-context learning by shots and seed, one for each fold."""
+        self, folder: ExperimentFolder, on_rows: Callable[[int, int], None]
+    ) -> dict[tuple[int, int], list[JsonObject]]:
+        """Return the parts of in-context learning by shots and seed, one for each fold."""
         runs = [(shots, seed) for shots in self.settings.shots for seed in self.settings.seeds_of(shots)]
         total = len(runs) * sum(len(split.test) for split in self.splits)
-        found: dict[tuple[int, int], list[dict[str, Any]]] = {run: [] for run in runs}
+        found: dict[tuple[int, int], list[JsonObject]] = {run: [] for run in runs}
         before = 0
         for shots, seed in runs:
             for k, split in enumerate(self.splits):
                 report = partial(_report, on_rows, before, total)
                 make = partial(self._score, split, shots, seed, report)
-                found[shots, seed].append(ledger.cell(f"fold-{k}.shots-{shots}.seed-{seed}", make))
+                found[shots, seed].append(folder.part(f"fold-{k}.shots-{shots}.seed-{seed}", make))
                 before += len(split.test)
-                on_rows(RowsDone(before, total))
+                on_rows(before, total)
         return found
 
-    def _score(self, split: Split, shots: int, seed: int, on_rows: Callable[[int], None]) -> dict[str, Any]:
-        """Make a cell: label scores of a fold's test rows, and of inputs without content."""
+    def _score(self, split: Split, shots: int, seed: int, on_rows: Callable[[int], None]) -> JsonObject:
+        """Return the label scores of a fold's test examples, and of inputs without content."""
         drawn = draw_shots(split.train, shots, seed)
         icl = InContext(self.lm, self.backbone, self.card, drawn, instruction=self.settings.instruction)
         rows = icl.score([e.fields for e in split.test], on_rows=on_rows)
@@ -215,8 +190,8 @@ class _Run:
             "content_free": {str(n): icl.content_free(n) for n in sorted({row.shots for row in rows})},
         }
 
-    def _icl_entries(self, shots: int, cells: Mapping[int, Sequence[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-        rows = [row for folds in cells.values() for cell in folds for row in cell["rows"].values()]
+    def _icl_entries(self, shots: int, parts: Mapping[int, Sequence[JsonObject]]) -> Iterator[JsonObject]:
+        rows = [row for folds in parts.values() for part in folds for row in part["rows"].values()]
         counts = {
             "rows_with_fewer_shots": sum(row["shots"] < shots for row in rows),
             "rows_truncated": sum(row["truncated"] > 0 for row in rows),
@@ -226,7 +201,7 @@ class _Run:
             if smallest < calibration.least_rows:
                 continue
             runs: dict[int | None, list[dict[str, str]]] = {
-                seed: [_calibrated(name, cell) for cell in folds] for seed, folds in cells.items()
+                seed: [_calibrated(name, part) for part in folds] for seed, folds in parts.items()
             }
             yield self._entry("icl", runs, shots=shots, calibration=name) | counts
 
@@ -237,20 +212,20 @@ class _Run:
         *,
         shots: int | None = None,
         calibration: str | None = None,
-    ) -> dict[str, Any]:
-        """One method's line: metrics over seeds and folds, and every prediction.
+    ) -> JsonObject:
+        """Return a method's metrics over seeds and folds, and every prediction.
 
         Args:
             method: its name.
             runs: for each seed the predictions of every fold, by example id.
-            shots: in the prompt.
+            shots: number of shots in the prompt.
             calibration: of the scores.
         """
         seeds = [self._seed(seed, folds) for seed, folds in runs.items()]
         about = {"method": method, "shots": shots, "calibration": calibration}
         return about | {metric: _spread(metric, seeds) for metric in METRICS} | {"seeds": seeds}
 
-    def _seed(self, seed: int | None, folds: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    def _seed(self, seed: int | None, folds: Sequence[Mapping[str, str]]) -> JsonObject:
         scores = [
             {"fold": k, "n": len(split.test), **self._metrics(split, predicted)}
             for k, (split, predicted) in enumerate(zip(self.splits, folds, strict=True))
@@ -264,7 +239,7 @@ class _Run:
 
 
 def _classic(card: TaskCard, split: Split) -> dict[str, dict[str, str]]:
-    """Make a cell: predictions by method and example id. TF-IDF needs no dev rows, so one learns from them too."""
+    """Return predictions by method and example id. TF-IDF needs no dev set, so one learns from its examples too."""
     known = (*split.train, *split.dev)
     fitted = {name: method.fit(card, known) for name, method in CLASSICAL.items()}
     fitted["tfidf_train"] = TfidfLogistic.fit(card, split.train)
@@ -274,20 +249,20 @@ def _classic(card: TaskCard, split: Split) -> dict[str, dict[str, str]]:
     }
 
 
-def _report(on_rows: Callable[[RowsDone], None], before: int, total: int, done: int) -> None:
-    on_rows(RowsDone(before + done, total))
+def _report(on_rows: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    on_rows(before + done, total)
 
 
-def _calibrated(name: str, cell: Mapping[str, Any]) -> dict[str, str]:
-    """Predictions of a cell by example id."""
-    priors = {shots: prior_of(scores) for shots, scores in cell["content_free"].items()}
-    rows = cell["rows"]
+def _calibrated(name: str, part: JsonObject) -> dict[str, str]:
+    """Return the calibrated predictions of a part by example id."""
+    priors = {shots: prior_of(scores) for shots, scores in part["content_free"].items()}
+    rows = part["rows"]
     values = calibrated(name, [r["scores"] for r in rows.values()], [priors[str(r["shots"])] for r in rows.values()])
     return {i: max(v, key=v.__getitem__) for i, v in zip(rows, values, strict=True)}
 
 
-def _spread(metric: str, seeds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Mean of a metric, and its sample standard deviations over folds and over seeds; None for one alone."""
+def _spread(metric: str, seeds: Sequence[JsonObject]) -> dict[str, float | None]:
+    """Return the mean of a metric, and its sample standard deviations over folds and over seeds; None for one alone."""
     table = [[fold[metric] for fold in seed["folds"]] for seed in seeds]  # (seeds, K)
     by_fold = mean_sd([fmean(column) for column in zip(*table, strict=True)])
     by_seed = mean_sd([fmean(row) for row in table])

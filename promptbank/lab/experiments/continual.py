@@ -1,6 +1,6 @@
 """A stream of tasks, learnt one after the other: what the bank forgets, and what full fine-tuning of the backbone does.
 
-After each task a new process opens the bank and answers the test rows of every task so far. Under a frozen backbone
+After each task a new process opens the bank and answers the test examples of every task so far. Under a frozen backbone
 forgetting is 0 by construction; here it is measured, down to the bits of the answers, so that a byte that changed or
 an alias that moved would show.
 """
@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -20,10 +19,11 @@ from promptbank.bank.learn import Lesson, learn_trials
 from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
 from promptbank.errors import PromptBankError
-from promptbank.lab.experiments.ledger import Ledger, open_ledger, short_hash
-from promptbank.lab.experiments.measure import measure_in_new_process
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment, short_hash
+from promptbank.lab.experiments.fresh_process import score_in_new_process
+from promptbank.lab.experiments.setup import base_identity
 from promptbank.lab.experiments.stream import Stage, Stream
-from promptbank.lab.experiments.trials import check_test_rows, origin, said, told_of
+from promptbank.lab.experiments.trials import check_test_rows, training_record, trial_notes
 from promptbank.lab.methods.learner import score_of
 from promptbank.lab.methods.registry import METHODS
 from promptbank.lab.methods.tuning import Tuned
@@ -48,7 +48,7 @@ def run_continual(
     stream: Stream,
     *,
     contrast: bool,
-    listener: Listener,
+    progress: Listener,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Learn a stream and measure all tasks after each one; return the path of the result file.
@@ -59,76 +59,92 @@ def run_continual(
         lm: its forward passes.
         stream: the tasks in order.
         contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
-        listener: hears of trainings.
-        on_stage: told in a sentence what is done next.
+        progress: is told how trainings go.
+        on_stage: called with a sentence that says what is done next.
 
     Raises:
-        InputError: test rows cannot be rendered; told before the first task is learnt.
+        InputError: test examples cannot be rendered; raised before the first task is learnt.
         TrainingError: the same stream is under way in another process; see `learn_trials`.
     """
     for stage in stream.stages:
         check_test_rows(backbone, stage.card, stage.split, stage.config)
-    about = {
-        **origin(backbone, lm, [stage.card for stage in stream.stages]),
-        "stages": [_about(stage) for stage in stream.stages],
+    identity = {
+        **base_identity(backbone, lm, [stage.card for stage in stream.stages]),
+        "stages": [_stage_identity(stage) for stage in stream.stages],
     }
-    with open_ledger(home, "continual", about, {"backbone": backbone.name, "stream": stream.name}) as ledger:
-        learnt, measured = {}, []
-        for i, stage in enumerate(stream.stages):
-            on_stage(f"task {i + 1} of {len(stream.stages)}: {stage.name}")
-            learnt[stage.name] = ledger.cell(f"learn-{i}", partial(_learn, ledger, backbone, lm, stage, listener))
-            shutil.rmtree(
-                ledger.folder / "runs", ignore_errors=True
-            )  # not before: a killed call finds its finished run
-            on_stage(f"a new process answers {i + 1} task(s)")
-            seen = stream.stages[: i + 1]
-            measured.append(
-                ledger.cell(f"measure-{i}", partial(_measure, ledger, home, backbone, f"measure-{i}", seen))
-            )
-        bank = _bank_results(stream.stages, measured, said(learnt))
-        results = {"tasks": [stage.name for stage in stream.stages], "bank": bank}
-        results |= {key: found for key, found in ledger.finished().items() if key == "full"}
-        path = ledger.finish(results)  # what was learnt stays, whatever becomes of the contrast
+    notes = {"backbone": backbone.name, "stream": stream.name}
+    with open_experiment(home, "continual", identity, notes) as folder:
+        results = {
+            "tasks": [stage.name for stage in stream.stages],
+            "bank": _learn_in_bank(folder, home, backbone, lm, stream.stages, progress, on_stage),
+        }
+        results |= {key: found for key, found in folder.finished().items() if key == "full"}
+        path = folder.finish(results)  # what was learnt stays, whatever becomes of the contrast
         if contrast:
             on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
             try:
-                results["full"] = _contrast(ledger, backbone, lm, stream, listener)
+                results["full"] = _contrast(folder, backbone, lm, stream, progress)
             except (PromptBankError, TaskError) as exc:
                 results["full"] = {"method": stream.method, "reason": str(exc)}
-            path = ledger.finish(results)
+            path = folder.finish(results)
         return path
 
 
-def _about(stage: Stage) -> dict[str, Any]:
+def _stage_identity(stage: Stage) -> JsonObject:
     split = stage.split
     return {
         "task": stage.name,
         "config": stage.config.decisive(),
         "trained_in": training_dtype(stage.config.dtype),
-        "rows": {"train": len(split.train), "dev": len(split.dev), "test": len(split.test)},
+        "rows": {part: len(examples) for part, examples in vars(split).items()},
         "data_sha256": data_sha256([*split.train, *split.dev, *split.test]),
     }
 
 
-def _learn(ledger: Ledger, backbone: Backbone, lm: LanguageModel, stage: Stage, listener: Listener) -> dict[str, Any]:
-    lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
-    with open_store(f"sqlite:///{ledger.folder / BANK}") as store:
-        (learnt,) = learn_trials(
-            store, backbone, [lesson], home=ledger.folder, listener=listener, lm=lm, starts=StartRows(store)
+def _learn_in_bank(
+    folder: ExperimentFolder,
+    home: Path,
+    backbone: Backbone,
+    lm: LanguageModel,
+    stages: Sequence[Stage],
+    progress: Listener,
+    on_stage: Callable[[str], None],
+) -> JsonObject:
+    """Learn the tasks into the experiment's bank, each measured together with all before it."""
+    learnt, measured = {}, []
+    for i, stage in enumerate(stages):
+        on_stage(f"task {i + 1} of {len(stages)}: {stage.name}")
+        learnt[stage.name] = folder.part(f"learn-{i}", partial(_learn, folder, backbone, lm, stage, progress))
+        shutil.rmtree(folder.path / "runs", ignore_errors=True)  # not before: a killed call finds its finished run
+        on_stage(f"a new process answers {i + 1} task(s)")
+        measure = partial(
+            score_in_new_process,
+            folder.path,
+            f"measure-{i}",
+            bank=folder.path / BANK,
+            home=home,
+            backbone=str(backbone.path),
+            tests={seen.name: seen.split.test for seen in stages[: i + 1]},
         )
-    return told_of(learnt)
+        measured.append(folder.part(f"measure-{i}", measure))
+    return _bank_results(stages, measured, trial_notes(learnt))
 
 
-def _measure(ledger: Ledger, home: Path, backbone: Backbone, name: str, stages: Sequence[Stage]) -> dict[str, Any]:
-    tests = {stage.name: stage.split.test for stage in stages}
-    bank = ledger.folder / BANK
-    return measure_in_new_process(ledger.folder, name, bank=bank, home=home, backbone=str(backbone.path), tests=tests)
+def _learn(
+    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stage: Stage, progress: Listener
+) -> JsonObject:
+    lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
+    with open_store(f"sqlite:///{folder.path / BANK}") as store:
+        (learnt,) = learn_trials(
+            store, backbone, [lesson], home=folder.path, listener=progress, lm=lm, starts=StartRows(store)
+        )
+    return training_record(learnt)
 
 
 def _bank_results(
-    stages: Sequence[Stage], measured: Sequence[Mapping[str, Any]], trials: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """The accuracy matrix, its scores, whose answers changed a bit after they were first given, and all warnings.
+    stages: Sequence[Stage], measured: Sequence[Mapping[str, JsonObject]], trials: Sequence[JsonObject]
+) -> JsonObject:
+    """Return the accuracy matrix, its scores, whose answers changed a bit after they were first given, and all warnings.
 
     A score can stay where answers do not, so forgetting is read with ``answers_moved`` beside it.
     """
@@ -154,18 +170,18 @@ def _bank_results(
 
 
 def _contrast(
-    ledger: Ledger, backbone: Backbone, lm: LanguageModel, stream: Stream, listener: Listener
-) -> dict[str, Any]:
+    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stream: Stream, progress: Listener
+) -> JsonObject:
     """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured.
 
-    The settings are in the names of the cells and not in the ledger's identity, so that a contrast can be added to a
-    stream that is learnt, or changed.
+    The settings are in the names of the parts and not in the experiment's identity, so that a contrast can be added to
+    a stream that is learnt, or changed.
     """
-    tuned, count = _TunedCopy(ledger.folder, backbone, lm, stream), len(stream.stages)
-    cells = [ledger.cell(f"{tuned.name}-{i}", partial(tuned.after, i, listener)) for i in range(count)]
+    tuned, count = _TunedCopy(folder.path, backbone, lm, stream), len(stream.stages)
+    parts = [folder.part(f"{tuned.name}-{i}", partial(tuned.after, i, progress)) for i in range(count)]
     tuned.remove()
-    matrix = [cell["scores"] for cell in cells]
-    trials = said({stage.name: cell for stage, cell in zip(stream.stages, cells, strict=True)})
+    matrix = [part["scores"] for part in parts]
+    trials = trial_notes({stage.name: part for stage, part in zip(stream.stages, parts, strict=True)})
     return {**tuned.about, "matrix": matrix, "scores": stream_scores(matrix).as_dict(), "trials": trials}
 
 
@@ -174,7 +190,7 @@ class _TunedCopy:
 
     Attributes:
         about: method and settings.
-        name: of its cells and files, by what decides them.
+        name: of its parts and files, by what decides them.
     """
 
     def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
@@ -191,13 +207,13 @@ class _TunedCopy:
         self._begin = partial(method.begin, backbone, lm, config)
         self._learner: Tuned | None = None
 
-    def after(self, i: int, listener: Listener) -> dict[str, Any]:
+    def after(self, i: int, progress: Listener) -> JsonObject:
         """Learn task i on top of those before it, and score tasks 0 to i."""
-        self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the cell of i is written
+        self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the part of i is written
         learner = self._learner = self._learner or self._restored(i - 1)
         for stage in self._stages if i == 0 else ():
             learner.check(stage.card, stage.split.test)
-        fit = learner.learn(self._stages[i].card, self._stages[i].split, listener)
+        fit = learner.learn(self._stages[i].card, self._stages[i].split, progress)
         scored = [learner.evaluate(stage.card, stage.split.test) for stage in self._stages[: i + 1]]
         write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})
         warnings = [*fit.warnings, *warnings_of(scored[-1].metrics)]

@@ -1,8 +1,8 @@
-"""The article's data-reduction experiment: what is left of a score with a half, a tenth, a hundredth of the rows.
+"""The article's data-reduction experiment: what is left of a score with a half, a tenth, a hundredth of the examples.
 
-Samples are nested (see `tasks.sampling`): the rows at 1 % are among those at 5 %. Each repeat draws its own rows and
-has the next fold as test part, the first again after the last, so the spread is that of rows to learn from and of rows
-to answer. TF-IDF is fitted to the same samples and their dev rows. Stored rows of the task itself are never started
+Samples are nested (see `tasks.sampling`): the examples at 1 % are among those at 5 %. Each repeat draws its own and has
+the next fold as test part, the first again after the last, so the spread is that of examples to learn from and to
+answer. TF-IDF is fitted to the same samples and their dev examples. Stored rows of the task itself are never started
 from: they may have learnt what is tested. What another language has learnt is started from by learning that first, for
 each fold that is tested from the others.
 
@@ -16,21 +16,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from promptbank.bank.start import StartRows
 from promptbank.errors import ConfigError
 from promptbank.lab.experiments.arms import check_groups
-from promptbank.lab.experiments.classical import classical_cell, classical_name
-from promptbank.lab.experiments.ledger import Ledger, open_ledger, short_hash
-from promptbank.lab.experiments.trials import Bench, Trial, row_versions, run_trials, said
-from promptbank.lab.methods.classic import tfidf_settings
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment, short_hash
+from promptbank.lab.experiments.setup import ExperimentSetup
+from promptbank.lab.experiments.trials import Trial, row_versions, run_trials, trial_notes
+from promptbank.lab.methods.classic import classical_part_name, classical_scores, tfidf_settings
 from promptbank.training.config import FROM, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
-from tasks.sampling import DEV_SAMPLE, balanced_examples, first_share
+from tasks.sampling import DEV_SAMPLE, balanced_rows, first_share
 
-__all__ = ["CurvePlan", "Other", "run_curve"]
+__all__ = ["CurvePlan", "OtherLanguage", "run_curve"]
 
 LEAST_DEV = 8
 
@@ -40,9 +39,9 @@ class CurvePlan:
     """What is learnt.
 
     Attributes:
-        fractions: shares of each fold's training rows.
+        fractions: shares of each fold's training examples.
         repeats: trainings of each fraction, at least 1; repeat r has fold r modulo K as its test part, and the seed of
-            the settings plus r draws its rows.
+            the settings plus r draws its examples.
         folds: K.
         inits: starts to compare; none means the one of the settings.
 
@@ -61,8 +60,8 @@ class CurvePlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Other:
-    """The task in another language, of which all rows but the tested fold's are learnt before, to start from.
+class OtherLanguage:
+    """The task in another language, all of which but the tested fold is learnt before, to start from.
 
     Attributes:
         card: closed, with the language's own label forms.
@@ -74,44 +73,43 @@ class Other:
 
     @property
     def init(self) -> str:
-        """The start that stands for its rows."""
+        """The start that names it."""
         return f"{FROM}{self.card.taskname}:{self.card.lang}"
 
-    def about(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         """Return what decides what it has learnt."""
         return {"card": json.loads(self.card.canonical_json()), "data_sha256": data_sha256(self.examples)}
 
 
-def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | None = None) -> Path:
+def run_curve(setup: ExperimentSetup, plan: CurvePlan, *, starts: Store, other: OtherLanguage | None = None) -> Path:
     """Learn and score every fraction; return the path of the result file.
 
     Args:
-        bench: task, closed, rows, and settings; with epochs and patience auto, few rows get more of both.
+        setup: its card is closed; with epochs and patience auto, few examples get more of both.
         plan: fractions, repeats and starts.
-        starts: the bank of which rows of other tasks may be started from.
-        other: the task in another language, if one of the starts is its own (`Other.init`).
+        starts: the bank whose rows of other tasks may be started from.
+        other: the task in another language, if one of the starts is its own (`OtherLanguage.init`).
 
     Raises:
         ConfigError: a start names a row of the task itself, or none the other language.
-        InputError: the card is open, or rows of the other language cannot be kept apart from their counterparts (see
-            `check_groups`).
+        InputError: the card is open, or examples of the other language cannot be kept apart from their counterparts
+            (see `check_groups`).
         SplitError: a fraction is no share, or a part of a fold would be empty.
         PromptBankError: scikit-learn is not installed.
         UnknownTaskError: a start names a row that is not there.
     """
-    bench.refuse_open("curve")
-    inits = plan.inits or (bench.config.init,)
+    setup.refuse_open("curve")
+    inits = plan.inits or (setup.config.init,)
     for init in inits:
         checked_config({"init": init}, of="a start")
     if other:
-        check_groups(other.examples, bench.examples)
+        check_groups(other.examples, setup.examples)
         if other.init not in inits:
             raise ConfigError(f"{other.card.lang} is learnt to be started from; name it: --start {other.init}")
-    rows = StartRows(starts, without=bench.card.taskname)
-    hashes = {init: rows.hashes(init, bench.backbone) for init in inits if not other or init != other.init}
-    decided: dict[str, Sequence[str] | Mapping[str, Any]] = {**hashes, **({other.init: other.about()} if other else {})}
-    parts = {fraction: _parts(bench, plan, fraction) for fraction in sorted(plan.fractions)}
-    about = bench.about() | {
+    rows = StartRows(starts, without=setup.card.taskname)
+    hashes = {init: rows.hashes(init, setup.backbone) for init in inits if not other or init != other.init}
+    parts = {fraction: _parts(setup, plan, fraction) for fraction in sorted(plan.fractions)}
+    identity = setup.identity() | {
         "repeats": plan.repeats,
         "folds": plan.folds,
         "least_dev": LEAST_DEV,
@@ -119,12 +117,13 @@ def run_curve(bench: Bench, plan: CurvePlan, *, starts: Store, other: Other | No
         "tfidf": tfidf_settings(),
     }
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
-    with open_ledger(bench.home, "curve", about, {**bench.aside(), **asked}) as ledger:
-        labels = {init: _label(init, decided[init]) for init in inits}
-        before = {other.init: _learnt_before(ledger, bench, plan, other, labels[other.init])} if other else {}
-        found = [_Start(init, labels[init], before.get(init)) for init in inits]
-        point = partial(_point, ledger, bench, found, rows)
-        return ledger.finish({"points": [point(fraction, part) for fraction, part in parts.items()]})
+    with open_experiment(setup.home, "curve", identity, {**setup.notes(), **asked}) as folder:
+        found = [_Start(init, _label(init, hashes[init]), [init] * plan.repeats, rows) for init in inits if init in hashes]
+        if other:
+            label = _label(other.init, other.identity())
+            learnt = _Start(other.init, label, _learn_before(folder, setup, plan, other, label), None)
+            found.insert(inits.index(other.init), learnt)
+        return folder.finish({"points": [_point(folder, setup, found, share, part) for share, part in parts.items()]})
 
 
 @dataclass(frozen=True)
@@ -133,99 +132,101 @@ class _Start:
 
     Attributes:
         init: as it was asked for.
-        label: of its cells: with the hash of the rows that it may come from, where it comes from rows.
-        learnt: the start of each repeat, where that was learnt before; None where ``init`` is the one of all.
+        label: in the names of its parts: with the hash of the rows that it may come from, where it comes from rows.
+        inits: the start of each repeat.
+        rows: that it may come from; None for those of the experiment's own bank.
     """
 
     init: str
     label: str
-    learnt: Sequence[str] | None
+    inits: Sequence[str]
+    rows: StartRows | None
 
 
-def _label(init: str, of: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return a start's part of a cell's name, with the hash of what decides it beside its name, if anything does."""
+def _label(init: str, of: Sequence[str] | JsonObject) -> str:
+    """Return a start for the name of a part, with the hash of what decides it beside its name, if anything does."""
     safe = init.replace(":", ".").replace("@", ".v")
     return f"{safe}-{short_hash(of)}" if of else safe
 
 
-def _learnt_before(ledger: Ledger, bench: Bench, plan: CurvePlan, other: Other, label: str) -> list[str]:
+def _learn_before(
+    folder: ExperimentFolder, setup: ExperimentSetup, plan: CurvePlan, other: OtherLanguage, label: str
+) -> list[str]:
     """Learn the other language for every tested fold, without it; return the start that this gives each repeat."""
     tested = range(min(plan.repeats, plan.folds))
-    splits = [crossval_split(other.examples, plan.folds, fold, bench.config.dev_fraction) for fold in tested]
-    own = "text" if bench.config.starts_from_row else bench.config.init
+    splits = [crossval_split(other.examples, plan.folds, fold, setup.config.dev_fraction) for fold in tested]
+    own = "text" if setup.config.starts_from_row else setup.config.init
     trials = [
-        Trial(f"{label}-{fold}", other.card, split, _settings(bench.config, own, fold))
+        Trial(f"{label}-{fold}", other.card, split, _settings(setup.config, own, fold))
         for fold, split in enumerate(splits)
     ]
-    run_trials(ledger, bench, trials)
-    versions = row_versions(ledger, bench, trials)
+    run_trials(folder, setup, trials)
+    versions = row_versions(folder, setup, trials)
     return [f"{other.init}@{versions[r % plan.folds]}" for r in range(plan.repeats)]
 
 
-def _parts(bench: Bench, plan: CurvePlan, fraction: float) -> dict[str, Split]:
-    """Return each repeat's rows of a fraction, by the name of their classical cell; what it lacks is told by this."""
+def _parts(setup: ExperimentSetup, plan: CurvePlan, fraction: float) -> dict[str, Split]:
+    """Return each repeat's split at a fraction, by the name of its classical part; refuse what cannot be split."""
     return {
-        classical_name(f"{fraction:g}-{r}"): _reduced(bench.examples, plan.folds, r, fraction, bench.config)
+        classical_part_name(f"{fraction:g}-{r}"): _reduced(setup.examples, plan.folds, r, fraction, setup.config)
         for r in range(plan.repeats)
     }
 
 
 def _point(
-    ledger: Ledger,
-    bench: Bench,
+    folder: ExperimentFolder,
+    setup: ExperimentSetup,
     starts: Sequence[_Start],
-    rows: StartRows,
     fraction: float,
     parts: Mapping[str, Split],
-) -> dict[str, Any]:
+) -> JsonObject:
     """Learn and score one fraction, in every repeat and from every start.
 
     Args:
-        ledger: of the experiment.
-        bench: its task.
+        folder: of the experiment.
+        setup: its task.
         starts: that are compared.
-        rows: that they may come from, where none was learnt before.
-        fraction: of the training rows.
+        fraction: of the training examples.
         parts: what `_parts` gave for it.
     """
-    config, splits = bench.config, list(parts.values())
-    cells = [ledger.cell(name, classical_cell(bench.card, split)) for name, split in parts.items()]
-    point: dict[str, Any] = {
+    splits = list(parts.values())
+    classical = [folder.part(name, partial(classical_scores, setup.card, split)) for name, split in parts.items()]
+    point: JsonObject = {
         "fraction": fraction,
         "rows": [len(split.train) for split in splits],
         "dev_rows": [len(split.dev) for split in splits],
-        "tfidf_rows": [cell["tfidf"]["rows"] for cell in cells],
-        "tfidf": [cell["tfidf"]["test"]["accuracy"] for cell in cells],
-        "majority": [cell["majority"]["test"]["accuracy"] for cell in cells],
+        "tfidf_rows": [part["tfidf"]["rows"] for part in classical],
+        "tfidf": [part["tfidf"]["test"]["accuracy"] for part in classical],
+        "majority": [part["majority"]["test"]["accuracy"] for part in classical],
         "ptuned": {},
         "macro_f1": {},
         "starts": {},
-        "trials": list(_classical_said(fraction, cells)),
+        "trials": list(_classical_notes(fraction, classical)),
     }
     for start in starts:
         trials = [
-            Trial(f"{fraction:g}-{start.label}-{r}", bench.card, split, _settings(config, init, r))
-            for r, (split, init) in enumerate(zip(splits, start.learnt or [start.init] * len(splits), strict=True))
+            Trial(f"{fraction:g}-{start.label}-{r}", setup.card, split, _settings(setup.config, init, r))
+            for r, (split, init) in enumerate(zip(splits, start.inits, strict=True))
         ]
-        done = run_trials(ledger, bench, trials, starts=None if start.learnt else rows)
-        point["ptuned"][start.init] = [done[trial.name]["test"]["accuracy"] for trial in trials]
-        point["macro_f1"][start.init] = [done[trial.name]["test"]["macro_f1"] for trial in trials]
-        point["starts"][start.init] = [done[trial.name]["start"] for trial in trials]
-        point["trials"] += said(done)
+        done = run_trials(folder, setup, trials, starts=start.rows)
+        point["ptuned"][start.init] = [one["test"]["accuracy"] for one in done.values()]
+        point["macro_f1"][start.init] = [one["test"]["macro_f1"] for one in done.values()]
+        point["starts"][start.init] = [one["start"] for one in done.values()]
+        point["trials"] += trial_notes(done)
     return point
 
 
-def _classical_said(fraction: float, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for r, cell in enumerate(cells):
-        if cell["tfidf"]["warnings"]:
+def _classical_notes(fraction: float, parts: Sequence[JsonObject]) -> Iterator[JsonObject]:
+    for r, part in enumerate(parts):
+        if part["tfidf"]["warnings"]:
             name = f"TF-IDF, {fraction:g}-{r}"
-            yield {"trial": name, "start": None, "warnings": cell["tfidf"]["warnings"], "notes": []}
+            yield {"trial": name, "start": None, "warnings": part["tfidf"]["warnings"], "notes": []}
 
 
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
-    """A share of the training rows, and the same share of the dev rows, by label, but for a least number."""
+    """Keep a share of the training examples, and the same share of dev ones by label, but for a least number."""
     split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
-    dev = balanced_examples(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
+    dev = balanced_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 
 

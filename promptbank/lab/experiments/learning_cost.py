@@ -1,4 +1,4 @@
-"""What learning a task costs in time and memory: seconds, and resident memory above what was there before.
+"""What learning a task costs: seconds, and resident memory above what was there before.
 
 Not a fresh process: the high-water mark of resident memory is set back first (Linux, ``/proc/self/clear_refs``), so the
 shared backbone, which was resident before, does not count, and a method's private copy of it does.
@@ -9,26 +9,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from promptbank.engine.evaluate import Evaluated
-from promptbank.lab.experiments.ledger import machine
-from promptbank.lab.methods.learner import Fit, Learner, Size
-from promptbank.training.progress import Listener
-from tasks import Example, Split, TaskCard
+from promptbank.lab.experiments.folder import JsonObject, machine
 
-__all__ = ["Cost", "Meter", "Metered", "cost_of"]
+__all__ = ["CostMeter", "LearningCost", "cost_of"]
 
 PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True)
-class Cost:
+class LearningCost:
     """What a method costs over its runs; None where nothing was measured.
 
     Attributes:
@@ -40,23 +34,23 @@ class Cost:
     memory_mb: int | None
 
 
-def cost_of(method: str, measured: Mapping[str, Mapping[str, Any]]) -> Cost:
+def cost_of(method: str, measured: Mapping[str, JsonObject]) -> LearningCost:
     """Put together what the runs of a method cost.
 
     Args:
         method: versioned name.
-        measured: by cell, from ``measured.json``.
+        measured: by part, from ``measured.json``.
     """
-    costs = [cost for cell, cost in measured.items() if cell.startswith(f"{method}-")]
+    costs = [cost for part, cost in measured.items() if part.startswith(f"{method}-")]
     memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
-    return Cost(
+    return LearningCost(
         round(fmean(cost["train_seconds"] for cost in costs), 1) if costs else None,
         round(max(memory) / 1e6) if memory else None,
     )
 
 
-class Meter:
-    """Measures from its making, so make it before the method begins.
+class CostMeter:
+    """Measures memory from its making, so make it before the method begins.
 
     Attributes:
         cost: ``train_seconds``; ``memory_bytes``, how far resident memory rose while the method began and learnt, and
@@ -64,12 +58,12 @@ class Meter:
     """
 
     def __init__(self) -> None:
-        _give_back()
-        self._resident = _set_back()
-        self.cost: dict[str, Any] = {}
+        _free_memory()
+        self._resident = _reset_peak()
+        self.cost: JsonObject = {}
 
     def note(self, seconds: float) -> None:
-        """Keep the cost of the first task; later ones are not asked for."""
+        """Keep the cost of the first task, which took so many seconds; later ones are not asked for."""
         if self.cost:
             return
         rise = peak = None
@@ -79,34 +73,7 @@ class Meter:
         self.cost = {"train_seconds": round(seconds, 2), "memory_bytes": rise, "peak_bytes": peak, **machine()}
 
 
-@dataclass(frozen=True, eq=False)
-class Metered(Learner):
-    """A learner of which the learning is measured."""
-
-    learner: Learner
-    meter: Meter
-
-    def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
-        """Hand on."""
-        self.learner.check(card, examples)
-
-    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
-        """Learn and note what it cost."""
-        begun = time.perf_counter()
-        fit = self.learner.learn(card, split, listener)
-        self.meter.note(time.perf_counter() - begun)
-        return fit
-
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
-        """Hand on."""
-        return self.learner.evaluate(card, examples)
-
-    def size(self, card: TaskCard) -> Size:
-        """Hand on."""
-        return self.learner.size(card)
-
-
-def _give_back() -> None:
+def _free_memory() -> None:
     """Return to the system what earlier runs have freed.
 
     The C library keeps some of it (1.2 GB after LoRA and full fine-tuning of gemma-3-270m), and a run that takes it
@@ -117,7 +84,7 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _set_back() -> int | None:
+def _reset_peak() -> int | None:
     """Set the high-water mark back to now and return it in bytes, or None where that cannot be."""
     try:
         (PROC / "clear_refs").write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""A stream of tasks, read from a TOML file."""
+"""A stream of tasks to be learnt one after the other, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One task of a stream, with its rows and settings."""
+    """One task of a stream, with its examples and settings."""
 
     card: TaskCard
     split: Split
@@ -105,13 +105,13 @@ def read_stream(path: Path, store: Store) -> Stream:
         path: TOML with ``name``, settings of all trainings under ``[config]``, and an ``[[experience]]`` a task:
             ``task``, optionally ``card``, and ``data`` (of which fold ``fold`` of ``folds`` is the test part) or
             ``train`` and ``test``; ``train_rows`` and ``test_rows`` keep nested hash samples; ``config``. Settings of
-            the fine-tuning beside it under ``[contrast]``, and its ``method``: full, full-body, lora or bitfit. Dev
-            rows are as many for each training row as the whole set has.
+            the fine-tuning it is compared with under ``[contrast]``, and its ``method``: full, full-body, lora or
+            bitfit. Dev examples are as many for each training example as the whole set has.
         store: for the cards that were added to the bank.
 
     Raises:
-        ConfigError: all faults of the file at once; a task that stands twice; more rows than there are; a group in
-            both train and test.
+        ConfigError: all faults of the file at once; a task that stands twice; more examples asked for than there are;
+            a group in both train and test.
         TaskError: a card or a data file is faulty.
     """
     try:
@@ -134,7 +134,7 @@ def read_stream(path: Path, store: Store) -> Stream:
 
 
 def _is_there(stage: Stage, before: Sequence[Stage]) -> bool:
-    """Say whether the row that a training starts from is there by then; the stream's own bank has no other rows."""
+    """Return whether the row that a training starts from is there by then; the stream's own bank has no other rows."""
     if not stage.config.init.startswith(FROM):
         return bool(before) or stage.config.init != NEAREST
     ref = parse_spec(stage.config.init.removeprefix(FROM))
@@ -161,11 +161,11 @@ def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store)
 
 def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:
     if entry.data is not None:
-        examples = examples_of(card, _beside(folder, entry.data), part="train").examples
+        examples = examples_of(card, _from_folder(folder, entry.data), part="train").examples
         whole = crossval_split(examples, entry.folds, entry.fold, config.dev_fraction)
     else:
-        known = examples_of(card, _beside(folder, entry.train or []), part="train").examples
-        test = examples_of(card, _beside(folder, entry.test or []), part="test").examples
+        known = examples_of(card, _from_folder(folder, entry.train or []), part="train").examples
+        test = examples_of(card, _from_folder(folder, entry.test or []), part="test").examples
         try:
             whole = given_split(known, test, config.dev_fraction)
         except SplitError as exc:
@@ -186,5 +186,5 @@ def _check_enough(entry: _Entry, split: Split) -> None:
             raise ConfigError(f"{entry.task}: {key} is {asked}, and there are {there}; ask for at most so many")
 
 
-def _beside(folder: Path, data: list[str]) -> list[str]:
+def _from_folder(folder: Path, data: list[str]) -> list[str]:
     return [str(folder / spec) if (folder / spec).exists() else spec for spec in data]

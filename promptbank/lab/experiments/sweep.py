@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from promptbank.errors import TrainingError
-from promptbank.lab.experiments.ledger import Ledger, open_ledger
-from promptbank.lab.experiments.trials import Bench, Trial, run_trials, said
-from promptbank.training.config import TrainConfig
-from tasks import Example, Split, TaskCard, crossval_split
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
+from promptbank.lab.experiments.setup import ExperimentSetup
+from promptbank.lab.experiments.trials import Trial, run_trials, trial_notes
+from tasks import Split, crossval_split
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
 
@@ -29,7 +29,7 @@ __all__ = ["SPACE", "SweepPlan", "draw_settings", "run_sweep"]
 
 SWEEP_SALT = "promptbank.sweep.v1"
 KEEP = 3
-"""One in so many settings of a rung goes on, to so many times the rows."""
+"""One in so many settings of a rung goes on, to so many times the examples."""
 
 SPACE: dict[str, tuple[Any, ...]] = {
     "placement": ("after", "before", "around"),
@@ -40,15 +40,18 @@ SPACE: dict[str, tuple[Any, ...]] = {
 }
 """What is tried. Every placement is tried with the card's other settings, whatever else is drawn."""
 
+Numbered = Mapping[int, JsonObject]
+"""Settings by their number in the draw."""
+
 
 @dataclass(frozen=True)
 class SweepPlan:
     """How a sweep is done.
 
     Attributes:
-        settings: how many are tried on the first rung.
+        settings: number of settings that are tried on the first rung.
         folds: inner folds of each setting.
-        rungs: of successive halving; the last one has all rows.
+        rungs: of successive halving; the last one has all examples.
         seed: of the draw.
     """
 
@@ -58,13 +61,13 @@ class SweepPlan:
     seed: int = 0
 
 
-def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
-    """Try settings and return the path of the result file.
+def run_sweep(setup: ExperimentSetup, plan: SweepPlan) -> Path:
+    """Try settings, and return the path of the result file.
 
     Args:
-        bench: task, closed, the rows to try on (keep those of a final test out of them), and what the settings replace
-            parts of.
-        plan: how many, and how.
+        setup: its examples are tried on (keep those of a final test out of them); the settings replace parts of its
+            card and config.
+        plan: how many settings, and how.
 
     Raises:
         ConfigError: the settings start from a stored row.
@@ -73,15 +76,14 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         SplitError: a part of an inner fold would be empty.
         TrainingError: every setting of a rung has failed.
     """
-    bench.refuse_open("sweep")
-    bench.refuse_stored_start("sweep")
-    _check(bench, plan)
-    card, config = bench.card, bench.config
-    about = bench.about() | {
-        "space": {name: list(values) for name, values in SPACE.items()},
-        "plan": vars(plan),
-        "salt": SWEEP_SALT,
-    }
+    setup.refuse_open("sweep")
+    setup.refuse_stored_start("sweep")
+    card, config = setup.card, setup.config
+    _rung_splits(setup, plan, 0)  # refuses empty parts before anything is learnt
+    for placement in SPACE["placement"]:
+        place_virtual_tokens(card, card.total_virtual_tokens, placement)
+    space = {name: list(values) for name, values in SPACE.items()}
+    identity = setup.identity() | {"space": space, "plan": vars(plan), "salt": SWEEP_SALT}
     base = {
         "placement": "after",
         "total_virtual_tokens": card.total_virtual_tokens,
@@ -89,27 +91,18 @@ def run_sweep(bench: Bench, plan: SweepPlan) -> Path:
         "init": config.init,
         "lr": config.lr,
     }
-    space = {name: values if base[name] in values else (*values, base[name]) for name, values in SPACE.items()}
+    allowed = {name: values if base[name] in values else [*values, base[name]] for name, values in space.items()}
     wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
-    with open_ledger(bench.home, "sweep", about, bench.aside()) as ledger:
-        drawn = ledger.cell(
-            "settings", lambda: {"settings": draw_settings(space, wanted, plan.settings, seed=plan.seed)}
-        )
-        rungs = _halve(drawn["settings"], plan, partial(_rung, ledger, bench, plan))
-        return ledger.finish({"rungs": rungs, "best": rungs[-1][0]})
-
-
-def _check(bench: Bench, plan: SweepPlan) -> None:
-    """Refuse at once what would fail after hours: parts without rows, placements that the card has no tokens for."""
-    for fold in range(plan.folds):
-        _inner(bench.examples, plan.folds, fold, bench.config.dev_fraction, KEEP ** -(plan.rungs - 1))
-    for placement in SPACE["placement"]:
-        place_virtual_tokens(bench.card, bench.card.total_virtual_tokens, placement)
+    draw = partial(draw_settings, allowed, wanted, plan.settings, seed=plan.seed)
+    with open_experiment(setup.home, "sweep", identity, setup.notes()) as folder:
+        drawn = folder.part("settings", lambda: {"settings": draw()})
+        rungs = _halve(drawn["settings"], plan, partial(_rung, folder, setup, plan))
+        return folder.finish({"rungs": rungs, "best": rungs[-1][0]})
 
 
 def draw_settings(
-    space: Mapping[str, Sequence[Any]], wanted: Sequence[Mapping[str, Any]], count: int, *, seed: int
-) -> list[dict[str, Any]]:
+    space: Mapping[str, Sequence[Any]], wanted: Sequence[JsonObject], count: int, *, seed: int
+) -> list[JsonObject]:
     """Return ``count`` different settings, or all where there are fewer: the wanted ones first, the others at random.
 
     Args:
@@ -125,18 +118,16 @@ def draw_settings(
     return drawn
 
 
-def _distinct(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [dict(setting) for n, setting in enumerate(settings) if setting not in settings[:n]]
+def _distinct(settings: Sequence[JsonObject]) -> list[JsonObject]:
+    return [setting for n, setting in enumerate(settings) if setting not in settings[:n]]
 
 
 def _halve(
-    settings: Sequence[Mapping[str, Any]],
-    plan: SweepPlan,
-    train: Callable[[int, Mapping[int, Mapping[str, Any]]], list[dict[str, Any]]],
-) -> list[list[dict[str, Any]]]:
+    settings: Sequence[JsonObject], plan: SweepPlan, train: Callable[[int, Numbered], list[JsonObject]]
+) -> list[list[JsonObject]]:
     """Return each rung's settings with their scores, the best first and those that failed last."""
-    rungs: list[list[dict[str, Any]]] = []
-    numbered = dict(enumerate(settings))
+    rungs: list[list[JsonObject]] = []
+    numbered: Numbered = dict(enumerate(settings))
     for rung in range(plan.rungs):
         scores = train(rung, numbered)
         sound = sorted((s for s in scores if "failed" not in s), key=lambda s: (-s["accuracy"], s["loss"], s["number"]))
@@ -150,45 +141,44 @@ def _halve(
 
 
 def _rung(
-    ledger: Ledger, bench: Bench, plan: SweepPlan, rung: int, settings: Mapping[int, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Train settings on inner folds of a share of the rows; each placement is timed apart."""
-    card, config = bench.card, bench.config
-    share = KEEP ** -(plan.rungs - 1 - rung)
-    splits = [_inner(bench.examples, plan.folds, fold, config.dev_fraction, share) for fold in range(plan.folds)]
+    folder: ExperimentFolder, setup: ExperimentSetup, plan: SweepPlan, rung: int, settings: Numbered
+) -> list[JsonObject]:
+    """Train settings on inner folds of a share of the examples; each placement is timed apart."""
+    splits = _rung_splits(setup, plan, rung)
     scores = []
     for placement in SPACE["placement"]:
-        chosen = {n: s for n, s in settings.items() if s["placement"] == placement}
         trials = {
-            n: [
-                Trial(f"rung{rung}-{placement}-{n}-{k}", _card(card, s), split, _config(config, s))
-                for k, split in enumerate(splits)
-            ]
-            for n, s in chosen.items()
+            n: [_trial(setup, f"rung{rung}-{placement}-{n}-{k}", setting, split) for k, split in enumerate(splits)]
+            for n, setting in settings.items()
+            if setting["placement"] == placement
         }
-        done = run_trials(ledger, bench, [t for group in trials.values() for t in group], lenient=True)
-        scores += [_score(n, chosen[n], {t.name: done[t.name] for t in group}) for n, group in trials.items()]
+        done = run_trials(folder, setup, [t for group in trials.values() for t in group], lenient=True)
+        scores += [_score(n, settings[n], {t.name: done[t.name] for t in group}) for n, group in trials.items()]
     return scores
 
 
-def _inner(examples: Sequence[Example], folds: int, fold: int, dev_fraction: float, share: float) -> Split:
-    """Split by a salt of the sweep's own; training rows shrink, dev and test rows do not."""
-    split = crossval_split(examples, folds, fold, dev_fraction, SWEEP_SALT)
-    return replace(split, train=tuple(first_share(split.train, share, seed=fold)))
+def _rung_splits(setup: ExperimentSetup, plan: SweepPlan, rung: int) -> list[Split]:
+    """Split by a salt of the sweep's own; training examples are fewer on early rungs, dev and test ones are not."""
+    share = KEEP ** -(plan.rungs - 1 - rung)
+    whole = [
+        crossval_split(setup.examples, plan.folds, fold, setup.config.dev_fraction, SWEEP_SALT)
+        for fold in range(plan.folds)
+    ]
+    return [
+        replace(split, train=tuple(first_share(split.train, share, seed=fold))) for fold, split in enumerate(whole)
+    ]
 
 
-def _card(card: TaskCard, setting: Mapping[str, Any]) -> TaskCard:
-    return place_virtual_tokens(card, setting["total_virtual_tokens"], setting["placement"])
+def _trial(setup: ExperimentSetup, name: str, setting: JsonObject, split: Split) -> Trial:
+    card = place_virtual_tokens(setup.card, setting["total_virtual_tokens"], setting["placement"])
+    config = setup.config.model_copy(update={key: setting[key] for key in ("encoder", "init", "lr")})
+    return Trial(name, card, split, config)
 
 
-def _config(config: TrainConfig, setting: Mapping[str, Any]) -> TrainConfig:
-    return config.model_copy(update={key: setting[key] for key in ("encoder", "init", "lr")})
-
-
-def _score(number: int, setting: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Accuracy over the test rows of all inner folds together, or why there is none."""
+def _score(number: int, setting: JsonObject, done: Mapping[str, JsonObject]) -> JsonObject:
+    """Return the accuracy over the test examples of all inner folds together, or why there is none."""
     folds = list(done.values())
-    about = {"number": number, "setting": dict(setting), "trials": said(done)}
+    about = {"number": number, "setting": setting, "trials": trial_notes(done)}
     failed = [fold["failed"] for fold in folds if "failed" in fold]
     if failed:
         return about | {"failed": failed[0]}

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from promptbank.errors import InputError, PromptBankError, TrainingError
-from tasks import ANSWER_FORMATS, Example, IntentSlots, TaskCard
+from tasks import ANSWER_FORMATS, Example, IntentSlots, Split, TaskCard, classification_report
 
-__all__ = ["CLASSICAL", "Majority", "TfidfLogistic", "label_ids", "tfidf_settings", "tfidf_version"]
+__all__ = [
+    "CLASSICAL",
+    "Majority",
+    "TfidfLogistic",
+    "classical_part_name",
+    "classical_scores",
+    "label_ids",
+    "tfidf_settings",
+    "tfidf_version",
+]
 
 INVERSE_PENALTY = 10
 MOST_ITERATIONS = 1000
@@ -24,17 +33,17 @@ LONGEST_PHRASE = 2
 
 
 def tfidf_settings() -> dict[str, object]:
-    """Return what decides the result of TF-IDF beside its rows and its version."""
+    """Return what decides the result of TF-IDF beside its examples and its version."""
     return {"c": INVERSE_PENALTY, "longest_phrase": LONGEST_PHRASE, "most_iterations": MOST_ITERATIONS}
 
 
 def tfidf_version() -> str:
-    """Return the version of scikit-learn, and import it.
+    """Import scikit-learn, and return its version.
 
     Raises:
         PromptBankError: it is not installed.
     """
-    _sklearn()
+    _new_pipeline()
     return importlib.metadata.version("scikit-learn")
 
 
@@ -51,7 +60,7 @@ def label_ids(card: TaskCard) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Majority:
-    """Answers the most frequent label of its training rows, whatever it is asked.
+    """Answers the most frequent label of its training examples, whatever it is asked.
 
     Attributes:
         label: its id; of equally frequent ones the first in the card.
@@ -74,7 +83,13 @@ class Majority:
         return [self.label] * len(examples)
 
 
-class _Fitted(Protocol):
+class _Pipeline(Protocol):
+    """What is used of a scikit-learn pipeline, which has no types."""
+
+    named_steps: Mapping[str, Any]
+
+    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> object: ...
+
     def predict(self, texts: Sequence[str]) -> Iterable[object]: ...
 
 
@@ -90,7 +105,7 @@ class TfidfLogistic:
     """
 
     card: TaskCard
-    pipeline: _Fitted
+    pipeline: _Pipeline
 
     @classmethod
     def fit(cls, card: TaskCard, examples: Sequence[Example]) -> TfidfLogistic:
@@ -101,15 +116,15 @@ class TfidfLogistic:
             PromptBankError: scikit-learn is not installed.
             TrainingError: fewer than two labels, or no word in any text.
         """
-        learnt = _classes(card, [example.answer or "" for example in examples])
-        found = sorted(set(learnt))
-        if len(found) < 2:
+        classes = _classes(card, [example.answer or "" for example in examples])
+        known = sorted(set(classes))
+        if len(known) < 2:
             raise TrainingError(
-                f"TF-IDF needs training rows of two labels or more, not only of {found}; give more rows"
+                f"TF-IDF needs training rows of two labels or more, not only of {known}; give more rows"
             )
-        pipeline = _pipeline()
+        pipeline = _new_pipeline()
         try:
-            pipeline.fit([_text(card, e) for e in examples], learnt)
+            pipeline.fit([_text(card, e) for e in examples], classes)
         except ValueError as exc:
             raise TrainingError(f"TF-IDF cannot learn from these {len(examples)} rows: {exc}") from exc
         return cls(card, pipeline)
@@ -121,17 +136,54 @@ class TfidfLogistic:
         found = map(str, self.pipeline.predict([_text(self.card, e) for e in examples]))
         if self.card.answer_format is None:
             return list(found)
-        return [ANSWER_FORMATS[self.card.answer_format].write(self.card, IntentSlots(name)) for name in found]
+        form = ANSWER_FORMATS[self.card.answer_format]
+        return [form.write(self.card, IntentSlots(name)) for name in found]
 
 
 CLASSICAL: dict[str, type[Majority] | type[TfidfLogistic]] = {"majority": Majority, "tfidf": TfidfLogistic}
 
 
-class _Pipeline(_Fitted, Protocol):
-    def fit(self, texts: Sequence[str], labels: Sequence[str]) -> object: ...
+def classical_part_name(part: str) -> str:
+    """Return the name of a part of a result that the classical methods make, with the version that decides it too.
+
+    It is asked for before anything is trained, so a package that is missing is named then; and a newer one makes these
+    parts anew, and no training.
+
+    Raises:
+        PromptBankError: scikit-learn is not installed.
+    """
+    return f"classical-{part}.sklearn-{tfidf_version()}"
 
 
-def _sklearn() -> tuple[Any, Any, Any]:
+def classical_scores(card: TaskCard, split: Split) -> dict[str, Any]:
+    """Fit each classical method on training and dev examples (none needs a dev set), and score it on the test ones.
+
+    Returns:
+        By method the number of examples it learnt from (``rows``), its test metrics, predictions and warnings.
+    """
+    known = [*split.train, *split.dev]
+    gold, scores = [e.answer or "" for e in split.test], {}
+    for name in CLASSICAL:
+        method, warnings = _fitted(name, card, known)
+        predicted = method.predict(split.test)
+        scores[name] = {
+            "rows": len(known),
+            "test": classification_report(gold, predicted, label_ids(card)).as_dict(),
+            "predicted": {e.id: p for e, p in zip(split.test, predicted, strict=True)},
+            "warnings": warnings,
+        }
+    return scores
+
+
+def _fitted(name: str, card: TaskCard, known: Sequence[Example]) -> tuple[Majority | TfidfLogistic, list[str]]:
+    """Fit a method; where all examples have one label, every method answers it, with a warning."""
+    found = sorted({e.answer or "" for e in known})
+    if name == "majority" or len(found) > 1:
+        return CLASSICAL[name].fit(card, known), []
+    return Majority.fit(card, known), [f"all of its {len(known)} rows are {found[0]!r}, which it answers always"]
+
+
+def _new_pipeline() -> _Pipeline:
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -140,13 +192,8 @@ def _sklearn() -> tuple[Any, Any, Any]:
         raise PromptBankError(
             "the TF-IDF baseline needs scikit-learn; install it with: pip install 'promptbank[baseline]'"
         ) from exc
-    return TfidfVectorizer, LogisticRegression, make_pipeline
-
-
-def _pipeline() -> _Pipeline:
-    vectorizer, logistic, make_pipeline = _sklearn()
-    words = vectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
-    made: _Pipeline = make_pipeline(words, logistic(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
+    words = TfidfVectorizer(ngram_range=(1, LONGEST_PHRASE), sublinear_tf=True)
+    made: _Pipeline = make_pipeline(words, LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS))
     return made
 
 

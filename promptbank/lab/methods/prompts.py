@@ -27,22 +27,22 @@ from promptbank.training.run import Plan
 from promptbank.training.start import STARTS, start_ids, starting_table
 from tasks import Example, Split, TaskCard
 
-__all__ = ["Prompt", "Rows"]
+__all__ = ["PromptTuning", "TunedPrompts"]
 
 
 @dataclass(frozen=True)
-class Prompt(Method):
-    """Learns the (V, H) rows of a task through an encoder.
+class PromptTuning(Method):
+    """Learns the (V, H) virtual-token embeddings of a task through an encoder.
 
     Attributes:
-        encoder: versioned name; "embedding.v1" is prompt tuning, where the rows themselves are the parameters.
+        encoder: versioned name; "embedding.v1" is prompt tuning, where the embeddings themselves are the parameters.
     """
 
     encoder: str = "lstm.v1"
 
     training: ClassVar = {"restarts": 0}  # no other method gets a second chance after a collapse
 
-    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> Rows:
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> TunedPrompts:
         """Begin with an empty table.
 
         Raises:
@@ -53,11 +53,11 @@ class Prompt(Method):
                 f"a comparison has no bank to start from, so init {config.init!r} is not possible; "
                 f"take one of {', '.join(STARTS)}"
             )
-        return Rows(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
+        return TunedPrompts(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
 
 
-class Rows(Learner):
-    """The rows learnt so far.
+class TunedPrompts(Learner):
+    """The prompts learnt so far.
 
     Args:
         backbone: tokenizer and window.
@@ -74,7 +74,7 @@ class Rows(Learner):
         check_prompts(self._renderer(card), examples)
 
     def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
-        """Learn the task's row; one that was there is learnt anew."""
+        """Learn the task's prompt; one that was there is learnt anew."""
         config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
         plan = Plan(renderer, split.train, split.dev, config, starting_table(self._lm, ids))
@@ -94,7 +94,7 @@ class Rows(Learner):
         return Fit(trained.best_epoch, trained.epochs, warnings=tuple(warnings))
 
     def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
-        """Score the task's row.
+        """Score the task's prompt.
 
         Raises:
             UnknownTaskError: it has none yet.

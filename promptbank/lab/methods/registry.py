@@ -7,14 +7,14 @@ from promptbank.lab.methods.bitfit import BitFit
 from promptbank.lab.methods.full import Full
 from promptbank.lab.methods.learner import Method
 from promptbank.lab.methods.lora import Lora
-from promptbank.lab.methods.prompts import Prompt
+from promptbank.lab.methods.prompts import PromptTuning
 from promptbank.lab.methods.untrained import Shots, Tfidf
 
 __all__ = ["METHODS", "method_name"]
 
 METHODS: dict[str, Method] = {
-    "ptuning.v1": Prompt("lstm.v1"),
-    "prompt.v1": Prompt("embedding.v1"),
+    "ptuning.v1": PromptTuning("lstm.v1"),
+    "prompt.v1": PromptTuning("embedding.v1"),
     "lora.v1": Lora(),
     "bitfit.v1": BitFit(),
     "full.v1": Full(),

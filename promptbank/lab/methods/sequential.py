@@ -6,6 +6,7 @@ The bank's rows forget nothing by construction; fine-tuning one set of weights a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from promptbank.engine.evaluate import Evaluated
@@ -14,10 +15,7 @@ from promptbank.lab.methods.learner import Fit, Learner, score_of
 from promptbank.training.progress import Listener
 from tasks import Split, TaskCard
 
-__all__ = ["OnStage", "learn_stream"]
-
-OnStage = Callable[[int, Fit, Sequence[Evaluated]], None]
-"""Hears of a learnt task: its number from 0, how learning went, and the scores of tasks 0 to that number."""
+__all__ = ["learn_stream"]
 
 
 def learn_stream(
@@ -25,17 +23,25 @@ def learn_stream(
     stream: Sequence[tuple[TaskCard, Split]],
     *,
     listener: Listener | None = None,
-    on_stage: OnStage = lambda *_: None,
+    on_learnt: Callable[[float], None] = lambda _: None,
+    on_stage: Callable[[int, Fit, Sequence[Evaluated]], None] = lambda *_: None,
 ) -> list[list[float]]:
     """Learn tasks one after the other.
 
+    Args:
+        learner: has learnt nothing yet.
+        stream: the tasks in order.
+        listener: is told how trainings go.
+        on_learnt: called with the seconds that learning a task took, before it is scored.
+        on_stage: called with a task's number from 0, how learning it went, and the scores of tasks 0 to that number.
+
     Returns:
         The lower triangle of the accuracy matrix R (Lopez-Paz and Ranzato 2017): row i has the scores of tasks 0 to i
-        on their test rows after task i was learnt.
+        on their test examples after task i was learnt.
 
     Raises:
         TrainingError: the stream is empty, or see `Learner.learn`.
-        InputError: test rows could not be answered; told before the first task is learnt.
+        InputError: test examples could not be answered; raised before the first task is learnt.
     """
     if not stream:
         raise TrainingError("the stream has no task; give at least one")
@@ -43,8 +49,10 @@ def learn_stream(
         learner.check(card, split.test)
     matrix: list[list[float]] = []
     for number, (card, split) in enumerate(stream):
+        begun = time.perf_counter()
         fit = learner.learn(card, split, listener)
-        scored = [learner.evaluate(known, rows.test) for known, rows in stream[: number + 1]]
+        on_learnt(time.perf_counter() - begun)
+        scored = [learner.evaluate(known, part.test) for known, part in stream[: number + 1]]
         on_stage(number, fit, scored)
         matrix.append([score_of(one) for one in scored])
     return matrix

@@ -23,7 +23,7 @@ __all__ = ["Shots", "Tfidf"]
 
 @dataclass(frozen=True)
 class Shots(Method):
-    """In-context learning without calibration; fewer shots where there are fewer training rows.
+    """In-context learning without calibration; fewer shots where there are fewer training examples.
 
     Attributes:
         shots: examples in the prompt, drawn with the run's seed.
@@ -32,14 +32,14 @@ class Shots(Method):
     trains: ClassVar[bool] = False
     shots: int = 4
 
-    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> _Shown:
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> DrawnShots:
         """Begin without shots."""
-        return _Shown(backbone, lm, config, self.shots)
+        return DrawnShots(backbone, lm, config, self.shots)
 
 
 @dataclass(frozen=True)
 class Tfidf(Method):
-    """Logistic regression on TF-IDF, a classifier for each task; it needs no dev rows and learns from them too."""
+    """Logistic regression on TF-IDF, a classifier for each task; it needs no dev set and learns from it too."""
 
     trains: ClassVar[bool] = False
 
@@ -47,9 +47,9 @@ class Tfidf(Method):
         """Import scikit-learn: half a second and 150 MB are no cost of a task."""
         tfidf_version()
 
-    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> _Classifiers:
+    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> TfidfClassifiers:
         """Begin without classifiers."""
-        return _Classifiers()
+        return TfidfClassifiers()
 
     def settings(self) -> dict[str, object]:
         """Return the features and the penalty, and the package that decides the rest; None where it is missing."""
@@ -60,7 +60,7 @@ class Tfidf(Method):
         return {**tfidf_settings(), "scikit-learn": version}
 
 
-class _Shown(Learner):
+class DrawnShots(Learner):
     """The shots drawn so far, by task."""
 
     def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig, shots: int) -> None:
@@ -88,10 +88,10 @@ class _Shown(Learner):
     def size(self, card: TaskCard) -> Size:
         """Return the bytes of the shots as JSON lines in UTF-8."""
         shown = [{**e.fields, card.answer_field: e.answer} for e in self._shots.get(card.sha256, [])]
-        return Size(0, sum(len(json.dumps(row, ensure_ascii=False).encode()) + 1 for row in shown))
+        return Size(0, sum(len(json.dumps(shot, ensure_ascii=False).encode()) + 1 for shot in shown))
 
 
-class _Classifiers(Learner):
+class TfidfClassifiers(Learner):
     """The classifiers fitted so far, by task."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class _Classifiers(Learner):
 
         scikit-learn computes in float64; as of all methods, what is kept is counted as float32.
         """
-        words, logistic = self._fitted[card.sha256].pipeline.named_steps.values()  # type: ignore[attr-defined]
+        words, logistic = self._fitted[card.sha256].pipeline.named_steps.values()
         vocabulary = sum(len(word.encode()) + 1 for word in words.vocabulary_)
         learnt = logistic.coef_.size + logistic.intercept_.size
         return Size(learnt, (learnt + words.idf_.size) * FLOAT32_BYTES + vocabulary)

@@ -1,6 +1,6 @@
-"""Measure tasks of a bank in a process of its own: what a restart finds, not what is still in memory.
+"""Score tasks of a bank in a process of its own: what a restart finds, not what is still in memory.
 
-``python -m promptbank.lab.experiments.measure JOB`` reads a job (JSON), and writes its answer beside it.
+``python -m promptbank.lab.experiments.fresh_process JOB`` reads a job (JSON), and writes its answer beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,19 +22,19 @@ from promptbank.engine.evaluate import answer_examples, score_answers
 from promptbank.engine.predictor import Prediction, Predictor
 from promptbank.errors import TrainingError
 from promptbank.files import read_json
-from promptbank.lab.experiments.ledger import write_json
+from promptbank.lab.experiments.folder import JsonObject, write_json
 from promptbank.lab.methods.learner import score_of
-from promptbank.model.backbone import load_backbone
+from promptbank.model.backbone import Backbone, load_backbone
 from promptbank.model.forward import LanguageModel
 from store import Store, TamperedRowError, open_store
 from tasks import Example, parse_spec
 
-__all__ = ["measure", "measure_in_new_process"]
+__all__ = ["do_job", "score_in_new_process"]
 
 
-def measure_in_new_process(
+def score_in_new_process(
     folder: Path, name: str, *, bank: Path, home: Path, backbone: str, tests: Mapping[str, Sequence[Example]]
-) -> dict[str, Any]:
+) -> JsonObject:
     """Score tasks of a bank in a new process that opens it.
 
     Args:
@@ -44,7 +43,7 @@ def measure_in_new_process(
         bank: the SQLite file.
         home: of the backbone.
         backbone: name or path.
-        tests: test rows by ``taskname:lang``.
+        tests: test examples by ``taskname:lang``.
 
     Returns:
         ``tasks``: by name the score (0 where the row is damaged), all metrics, and a sha256 over the bits of every
@@ -58,7 +57,7 @@ def measure_in_new_process(
     about = {"bank": str(bank), "home": str(home), "backbone": backbone, "threads": torch.get_num_threads()}
     write_json(job, about | {"answer": str(answer), "tests": plain})
     _in_new_process(job)
-    found: dict[str, Any] = read_json(answer)
+    found: JsonObject = read_json(answer)
     job.unlink()
     answer.unlink()
     return found
@@ -72,28 +71,28 @@ def _in_new_process(job: Path) -> None:
         raise TrainingError(f"the measuring process failed ({done.returncode}): {done.stderr.strip()[-400:]}")
 
 
-def measure(path: Path) -> None:
-    """Do a job, in whatever process this is."""
+def do_job(path: Path) -> None:
+    """Do the job that a file describes, in whatever process this is."""
     job = read_json(path)
     torch.set_num_threads(job["threads"])
     backbone = load_backbone(job["backbone"], home=Path(job["home"]))
     predictor = Predictor(LanguageModel(backbone.model))
     with open_store(f"sqlite:///{job['bank']}") as store:
-        tasks = {name: _measured(store, predictor, backbone, name, rows) for name, rows in job["tests"].items()}
+        tasks = {name: _scored(store, predictor, backbone, name, tests) for name, tests in job["tests"].items()}
         faults = [*verify_bank(store).faults, *verify_logits(store, backbone).faults]
     write_json(Path(job["answer"]), {"tasks": tasks, "faults": faults})
 
 
-def _measured(
-    store: Store, predictor: Predictor, backbone: Any, name: str, rows: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _scored(
+    store: Store, predictor: Predictor, backbone: Backbone, name: str, tests: Sequence[JsonObject]
+) -> JsonObject:
     """Score one task by its live row; a damaged row answers nothing, which is worth 0."""
     try:
         row = select_row(store, parse_spec(name), backbone)
     except TamperedRowError as exc:
         return {"score": 0.0, "metrics": {}, "answers_sha256": "", "fault": str(exc)}
     task = served_task(row, row.version, backbone)
-    examples = [Example(**example) for example in rows]
+    examples = [Example(**example) for example in tests]
     answers = answer_examples(predictor, task, examples)
     evaluated = score_answers(task.renderer.card, examples, answers)
     return {
@@ -109,9 +108,9 @@ def _digest(answers: Sequence[Prediction]) -> str:
 
     Not the row's version: the same bytes may have been written twice, by a command that was killed in between.
     """
-    told = [{key: value for key, value in answer.as_dict().items() if key != "version"} for answer in answers]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    plain = [{key: value for key, value in answer.as_dict().items() if key != "version"} for answer in answers]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[1]))
+    do_job(Path(sys.argv[1]))

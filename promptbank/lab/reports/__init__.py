@@ -1,0 +1,1 @@
+"""From the result file of an experiment to its report, one file an experiment."""
