@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from promptbank.bank.session import Bank
 from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
-
-if TYPE_CHECKING:
-    from promptbank.lab.experiments.compare import Compared
 
 app = typer.Typer()
 
@@ -128,23 +125,26 @@ def compare(
     Example: promptbank compare --task sentiment-task --then topic-task --methods ptuning,lora,icl,tfidf --seeds 1
     """
     from promptbank.cli.progress import ComparisonProgress
+    from promptbank.files import read_json
     from promptbank.lab import run
-    from promptbank.lab.experiments.compare import BESIDE, Comparison
+    from promptbank.lab.experiments.compare import MEASURED, OTHER_METRICS, MethodComparison
 
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
     shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
     training = {key: value for key, value in shared.items() if value is not None}
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
-    comparison = Comparison(names, seeds, rows, training, _rates(lr or []))
+    comparison = MethodComparison(names, seeds, rows, training, _rates(lr or []))
     tasks = [run.TaskRows(task, data, lang, card, test_data), *([run.TaskRows(then, then_data)] if then else [])]
     with Bank(ctx.settings, say) as bank, ComparisonProgress(list(comparison.runs())) as progress:
-        done, compared = run.compare(
+        done = run.compare(
             bank, tasks, comparison, folds=folds, dev_fraction=dev_fraction, on_run=progress.on_run, progress=progress
         )
-    print_table([_line(entry, compared) for entry in compared.methods], (*SCORES, *BESIDE, *COSTS), as_json=json)
+    costs = done.path.with_name(MEASURED)
+    lines = [_line(entry, read_json(costs)) for entry in done.result["results"]["methods"]]
+    print_table(lines, (*SCORES, *OTHER_METRICS, *COSTS), as_json=json)
     write(done, out)
-    say(f"seconds and memory: {compared.path.with_name('measured.json')}")
+    say(f"seconds and memory: {costs}")
 
 
 def _rates(given: Sequence[str]) -> dict[str, float]:
@@ -159,21 +159,21 @@ def _rates(given: Sequence[str]) -> dict[str, float]:
     return rates
 
 
-def _line(entry: Mapping[str, Any], compared: Compared) -> dict[str, object]:
+def _line(entry: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, object]:
     """Return one method as a line: scores to four decimals; seconds as mean, memory as the most of all seeds."""
-    from promptbank.lab.experiments.compare import BESIDE
+    from promptbank.lab.experiments.compare import OTHER_METRICS
     from promptbank.lab.experiments.learning_cost import cost_of
 
     name = entry["method"]
     reason = {"reason": entry["reason"]} if "reason" in entry else {}
     if "seeds" not in entry:
         return {"method": name, "score": "could not run", **reason}
-    cost = cost_of(name, compared.measured)
+    cost = cost_of(name, measured)
     return {
         "method": name,
         "score": rounded(entry["score"]["mean"]),
         "sd": rounded(entry["score"]["sd"]),
-        **{share: rounded(entry["metrics"][share]["mean"]) for share in BESIDE if share in entry["metrics"]},
+        **{share: rounded(entry["metrics"][share]["mean"]) for share in OTHER_METRICS if share in entry["metrics"]},
         "forgetting": rounded(entry["forgetting"]["mean"]),
         "trainable": entry["trainable"],
         "bytes_per_task": entry["stored_bytes"],

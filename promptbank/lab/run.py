@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from promptbank.bank.cards import ExampleSet, chosen_card, examples_of
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
+from promptbank.files import read_json
 from promptbank.lab.experiments.arms import Arms, read_flagged
 from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
-from promptbank.lab.experiments.compare import Compared, Comparison, run_compare
+from promptbank.lab.experiments.compare import MEASURED, MethodComparison, run_compare
 from promptbank.lab.experiments.continual import run_continual
 from promptbank.lab.experiments.crossval import run_crossval
-from promptbank.lab.experiments.crossval_report import crossval_report
-from promptbank.lab.experiments.curve import CurvePlan, Other, run_curve
-from promptbank.lab.experiments.method_reports import baseline_report, compare_report
-from promptbank.lab.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.lab.experiments.curve import CurvePlan, OtherLanguage, run_curve
+from promptbank.lab.experiments.folder import JsonObject
+from promptbank.lab.experiments.setup import ExperimentSetup
 from promptbank.lab.experiments.stream import read_stream
 from promptbank.lab.experiments.sweep import SweepPlan, run_sweep
-from promptbank.lab.experiments.trials import Bench
+from promptbank.lab.reports.baseline import baseline_report
+from promptbank.lab.reports.compare import compare_report
+from promptbank.lab.reports.continual import continual_report
+from promptbank.lab.reports.crossval import crossval_report
+from promptbank.lab.reports.curve import curve_report
+from promptbank.lab.reports.sweep import sweep_report
 from promptbank.report.canvas import need_matplotlib
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
@@ -76,7 +79,7 @@ class Finished:
     """
 
     path: Path
-    result: dict[str, Any]
+    result: JsonObject
     report: Report
 
     def write(self, out: Path | None = None) -> list[Path]:
@@ -84,18 +87,18 @@ class Finished:
         return write_report(self.report, out or self.path.parent, self.result["kind"])
 
 
-def _finished(path: Path, build: Callable[[Mapping[str, Any]], Report]) -> Finished:
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _finished(path: Path, build: Callable[[JsonObject], Report]) -> Finished:
+    result: JsonObject = read_json(path)
     return Finished(path, result, build(result))
 
 
-def _bench(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Listener) -> Bench:
+def _setup(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Listener) -> ExperimentSetup:
     """Find everything that an experiment on one task works with."""
     need_matplotlib()
     config = checked_config(settings)
     card, found = rows.read(bank)
     bank.say(found.note)
-    return Bench(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, progress)
+    return ExperimentSetup(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, progress)
 
 
 def crossval(
@@ -115,7 +118,7 @@ def crossval(
         rows: the task.
         settings: of the trainings, by the names of `TrainConfig`.
         folds: K, by groups.
-        progress: hears of the trainings.
+        progress: is told how trainings go.
         other: ``LANG=FILE`` of the rows in one other language, which the same test rows are answered from too.
         provenance: of rows that were translated; those without a flag are learnt from too.
 
@@ -124,9 +127,9 @@ def crossval(
         InputError: rows or provenance cannot be read.
         TaskError: every fault of the rows.
     """
-    bench = _bench(bank, rows, settings, progress)
-    path = run_crossval(bench, folds=folds, arms=_arms(bank, rows, bench.card, other, provenance))
-    return _finished(path, lambda result: crossval_report(result, bench.examples))
+    setup = _setup(bank, rows, settings, progress)
+    path = run_crossval(setup, folds=folds, arms=_arms(bank, rows, setup.card, other, provenance))
+    return _finished(path, lambda result: crossval_report(result, setup.examples))
 
 
 def _arms(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str], provenance: Path | None) -> Arms | None:
@@ -140,7 +143,7 @@ def _arms(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str], prov
     return Arms(other.examples if other else (), other.card.lang if other else "", flagged)
 
 
-def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> Other | None:
+def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> OtherLanguage | None:
     """Read LANG=FILE of the task's rows in another language; None if there are none."""
     pairs = [text.partition("=")[::2] for text in given]
     langs = sorted({lang for lang, _ in pairs})
@@ -156,7 +159,7 @@ def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> 
         other = chosen_card(bank.store, spec, None, rows.card)
     except TaskError:  # the card file holds one language only
         other = chosen_card(bank.store, spec, None, None)
-    return Other(other, examples_of(other, [path for _, path in pairs], part="train").examples)
+    return OtherLanguage(other, examples_of(other, [path for _, path in pairs], part="train").examples)
 
 
 def curve(
@@ -169,8 +172,8 @@ def curve(
     other: Sequence[str] = (),
 ) -> Finished:
     """Learn a task from fewer and fewer rows; see `crossval` for arguments and errors, `CurvePlan` for the plan."""
-    bench = _bench(bank, rows, settings, progress)
-    path = run_curve(bench, plan, starts=bank.store, other=_other(bank, rows, bench.card, other))
+    setup = _setup(bank, rows, settings, progress)
+    path = run_curve(setup, plan, starts=bank.store, other=_other(bank, rows, setup.card, other))
     return _finished(path, curve_report)
 
 
@@ -190,16 +193,16 @@ def sweep(
         rows: the task.
         settings: in which the settings that are tried do not differ; their seed is the plan's.
         plan: how many are tried, and how.
-        progress: hears of the trainings.
+        progress: is told how trainings go.
         kept_out: fold of ten that is not looked at, from 0.
     """
-    bench = _bench(bank, rows, settings, progress)
+    setup = _setup(bank, rows, settings, progress)
     if kept_out is not None:
-        used = [e for e in bench.examples if fold_of(e.group, TENTHS) != kept_out]
-        told = f"fold {kept_out} of {TENTHS}"
-        bank.say(f"{told} is kept out: {len(used)} of {len(bench.examples)} rows are used")
-        bench = replace(bench, examples=used, told={"kept_out": told})
-    return _finished(run_sweep(bench, replace(plan, seed=bench.config.seed)), sweep_report)
+        used = [e for e in setup.examples if fold_of(e.group, TENTHS) != kept_out]
+        fold = f"fold {kept_out} of {TENTHS}"
+        bank.say(f"{fold} is kept out: {len(used)} of {len(setup.examples)} rows are used")
+        setup = replace(setup, examples=used, remarks={"kept_out": fold})
+    return _finished(run_sweep(setup, replace(plan, seed=setup.config.seed)), sweep_report)
 
 
 def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -> Finished:
@@ -209,12 +212,12 @@ def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -
         bank: the bank.
         stream: TOML file of the tasks in their order.
         contrast: fine-tune a copy of the backbone on the same stream too.
-        progress: hears of the trainings.
+        progress: is told how trainings go.
     """
     need_matplotlib()
     tasks = read_stream(stream, bank.store)
     path = run_continual(
-        bank.settings.home, bank.backbone, bank.lm, tasks, contrast=contrast, listener=progress, on_stage=bank.say
+        bank.settings.home, bank.backbone, bank.lm, tasks, contrast=contrast, progress=progress, on_stage=bank.say
     )
     return _finished(path, continual_report)
 
@@ -239,29 +242,21 @@ def baseline(
     need_matplotlib()
     card, found = rows.read(bank)
     bank.say(found.note)
-    done = run_baseline(
-        bank.settings.home,
-        bank.backbone,
-        card,
-        found.examples,
-        settings,
-        calibrate=calibrate,
-        lm=bank.lm,
-        on_rows=lambda report: on_rows(report.done, report.total),
-    )
-    return _finished(done.path, baseline_report)
+    home, backbone, lm = bank.settings.home, bank.backbone, bank.lm
+    path = run_baseline(home, backbone, lm, card, found.examples, settings, calibrate=calibrate, on_rows=on_rows)
+    return _finished(path, baseline_report)
 
 
 def compare(
     bank: Bank,
     tasks: Sequence[TaskRows],
-    comparison: Comparison,
+    comparison: MethodComparison,
     *,
     folds: int,
     dev_fraction: float,
     on_run: Callable[[str, int], None],
     progress: Listener,
-) -> tuple[Finished, Compared]:
+) -> Finished:
     """Compare methods on one task, and on what a second one makes each of them forget.
 
     Args:
@@ -271,14 +266,12 @@ def compare(
         folds: one fold of so many is the test part of a task without test rows.
         dev_fraction: share of the other groups kept for dev.
         on_run: called with method and seed of each run that begins.
-        progress: hears of the trainings.
+        progress: is told how trainings go.
     """
     need_matplotlib()
     split = [_split(bank, rows, folds, dev_fraction) for rows in tasks]
-    compared = run_compare(
-        bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, listener=progress
-    )
-    return _finished(compared.path, lambda result: compare_report(result, compared.measured)), compared
+    path = run_compare(bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, progress=progress)
+    return _finished(path, lambda result: compare_report(result, read_json(path.with_name(MEASURED))))
 
 
 def _split(bank: Bank, rows: TaskRows, folds: int, dev_fraction: float) -> tuple[TaskCard, Split]:

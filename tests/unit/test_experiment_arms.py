@@ -10,10 +10,10 @@ import pytest
 from promptbank.errors import InputError
 from promptbank.lab.experiments.arms import Arms, arm_split, read_flagged, relabelled
 from promptbank.lab.experiments.crossval import run_crossval
-from promptbank.lab.experiments.crossval_report import crossval_report
+from promptbank.lab.reports.crossval import crossval_report
 from promptbank.report.parts import Table
 from tasks import Example, crossval_split
-from tests.unit.test_experiments import apart_from_timings, bench_of
+from tests.unit.test_experiments import apart_from_timings, setup_of
 from tests.worlds import examples_of
 
 MINE = examples_of(32)
@@ -78,7 +78,7 @@ def test_the_pools_are_the_other_rows_both_and_those_without_a_flag() -> None:
 
 
 def run(home: Path, arms: Arms | None) -> dict[str, Any]:
-    return json.loads(run_crossval(bench_of(home, 32), folds=3, arms=arms).read_text())
+    return json.loads(run_crossval(setup_of(home, 32), folds=3, arms=arms).read_text())
 
 
 def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_again(tmp_path: Path) -> None:

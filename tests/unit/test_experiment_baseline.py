@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import statistics
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from promptbank.cli import build_app, progress
 from promptbank.engine.calibration import calibrated, prior_of
 from promptbank.errors import ConfigError, InputError
-from promptbank.lab.experiments.baseline import Baseline, BaselineSettings, RowsDone, run_baseline
-from promptbank.lab.experiments.ledger import processor
+from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
+from promptbank.lab.experiments.folder import processor
 from promptbank.lab.methods.classic import TfidfLogistic
 from promptbank.lab.methods.icl import InContext, draw_shots
 from promptbank.model.backbone import Backbone
@@ -29,6 +29,12 @@ ROWS = examples_of(48)
 SMALL = BaselineSettings(folds=2, shots=(0, 2), seeds=2)
 
 
+@dataclass
+class Baseline:
+    path: Path
+    results: dict
+
+
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     return tiny_backbone("llama", window=1024)
@@ -37,7 +43,9 @@ def backbone() -> Backbone:
 def run(
     home: Path, backbone: Backbone, settings: BaselineSettings = SMALL, card: TaskCard = CARD, **options
 ) -> Baseline:
-    return run_baseline(home, backbone, card, options.pop("examples", ROWS), settings, **options)
+    lm = LanguageModel(backbone.model)
+    path = run_baseline(home, backbone, lm, card, options.pop("examples", ROWS), settings, **options)
+    return Baseline(path, json.loads(path.read_text())["results"])
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +184,11 @@ def test_other_settings_rows_and_label_orders_are_other_experiments(tmp_path: Pa
 
 
 def test_progress_counts_rows_over_everything(tmp_path: Path, backbone: Backbone) -> None:
-    seen: list[RowsDone] = []
-    run(tmp_path, backbone, on_rows=seen.append)
-    assert {step.total for step in seen} == {48 * 3}
-    assert [step.done for step in seen] == sorted(step.done for step in seen)
-    assert seen[-1] == RowsDone(144, 144)
+    seen: list[tuple[int, int]] = []
+    run(tmp_path, backbone, on_rows=lambda done, total: seen.append((done, total)))
+    assert {total for _, total in seen} == {48 * 3}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (144, 144)
     assert len(seen) > 6
 
 

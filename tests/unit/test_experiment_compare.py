@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from promptbank.cli import build_app
 from promptbank.errors import ConfigError, TrainingError
 from promptbank.lab.experiments import compare as comparing
 from promptbank.lab.experiments import learning_cost as meters
-from promptbank.lab.experiments.compare import Compared, Comparison, run_compare
-from promptbank.lab.experiments.learning_cost import Cost, Meter, cost_of
-from promptbank.lab.experiments.method_reports import compare_report
-from promptbank.lab.methods.prompts import Rows
+from promptbank.lab.experiments.compare import MEASURED, MethodComparison, run_compare
+from promptbank.lab.experiments.learning_cost import CostMeter, LearningCost, cost_of
+from promptbank.lab.methods.prompts import TunedPrompts
 from promptbank.lab.methods.untrained import Tfidf
+from promptbank.lab.reports.compare import compare_report
 from promptbank.model.forward import LanguageModel
 from tasks import Split, TaskCard, crossval_split
 from tests.tiny import Kind, tiny_backbone
@@ -34,6 +34,20 @@ class Killed(Exception):
     pass
 
 
+@dataclass
+class Compared:
+    """What a comparison wrote, read at once, since a later one may write the same files."""
+
+    path: Path
+    methods: list[dict[str, Any]]
+    measured: dict[str, dict[str, Any]]
+
+
+def read(path: Path) -> Compared:
+    methods = json.loads(path.read_text())["results"]["methods"]
+    return Compared(path, methods, json.loads(path.with_name(MEASURED).read_text()))
+
+
 def tasks_of(*names: str) -> list[tuple[TaskCard, Split]]:
     found = []
     for number, name in enumerate(names):
@@ -44,14 +58,14 @@ def tasks_of(*names: str) -> list[tuple[TaskCard, Split]]:
 
 def compared(
     home: Path,
-    comparison: Comparison,
+    comparison: MethodComparison,
     *names: str,
     kind: Kind = "llama",
     on_run: Callable[[str, int], None] = lambda *_: None,
 ) -> Compared:
     backbone = tiny_backbone(kind)
     tasks = tasks_of(*names or ("mood",))
-    return run_compare(home, backbone, LanguageModel(backbone.model), comparison, tasks, on_run=on_run)
+    return read(run_compare(home, backbone, LanguageModel(backbone.model), comparison, tasks, on_run=on_run))
 
 
 def results(found: Compared) -> dict[str, Any]:
@@ -65,12 +79,12 @@ def runs_of(cells: Iterable[str]) -> set[tuple[str, str]]:
 
 
 def test_a_method_and_a_seed_are_added_to_what_is_there(tmp_path: Path) -> None:
-    first = compared(tmp_path, Comparison(("prompt",), seeds=1, training=TRAINING))
+    first = compared(tmp_path, MethodComparison(("prompt",), seeds=1, training=TRAINING))
     cells = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/cells/*")}
-    more = compared(tmp_path, Comparison(("prompt", "tfidf"), seeds=2, training=TRAINING))
+    more = compared(tmp_path, MethodComparison(("prompt", "tfidf"), seeds=2, training=TRAINING))
     assert more.path == first.path
     assert {path: path.stat().st_mtime_ns for path in cells} == cells
-    other = compared(tmp_path, Comparison(("prompt",), seeds=1, training=TRAINING, lrs={"prompt": 0.5}))
+    other = compared(tmp_path, MethodComparison(("prompt",), seeds=1, training=TRAINING, lrs={"prompt": 0.5}))
     assert other.methods[0]["config"]["lr"] == 0.5  # other settings of a method are other runs of it
     assert other.methods[0]["seeds"] != more.methods[0]["seeds"][:1]
 
@@ -78,13 +92,13 @@ def test_a_method_and_a_seed_are_added_to_what_is_there(tmp_path: Path) -> None:
 def test_importing_a_package_is_no_cost_of_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(Tfidf, "ready", lambda _: said.append("ready"))
-    monkeypatch.setattr(comparing, "Meter", lambda: said.append("measured from here") or Meter())
-    compared(tmp_path, Comparison(("tfidf",), seeds=1, training=TRAINING))
+    monkeypatch.setattr(comparing, "CostMeter", lambda: said.append("measured from here") or CostMeter())
+    compared(tmp_path, MethodComparison(("tfidf",), seeds=1, training=TRAINING))
     assert said == ["ready", "measured from here"]
 
 
 def test_two_comparisons_one_of_them_killed_end_with_equal_results(tmp_path: Path) -> None:
-    comparison = Comparison(("prompt", "lora", "icl"), seeds=2, training=TRAINING)
+    comparison = MethodComparison(("prompt", "lora", "icl"), seeds=2, training=TRAINING)
 
     def kill(name: str, seed: int) -> None:
         if (name, seed) == ("lora.v1", 1):
@@ -102,7 +116,7 @@ def test_two_comparisons_one_of_them_killed_end_with_equal_results(tmp_path: Pat
 
 
 def test_every_run_has_its_costs_beside_the_result(tmp_path: Path) -> None:
-    found = compared(tmp_path, Comparison(("full", "tfidf"), seeds=1, training=TRAINING))
+    found = compared(tmp_path, MethodComparison(("full", "tfidf"), seeds=1, training=TRAINING))
     written = json.loads(found.path.with_name("measured.json").read_text())
     assert written == found.measured
     assert runs_of(written) == {("full.v1", "seed-0"), ("tfidf.v1", "seed-0")}
@@ -111,26 +125,28 @@ def test_every_run_has_its_costs_beside_the_result(tmp_path: Path) -> None:
 
 
 def test_a_method_that_cannot_run_is_listed_with_its_reason(tmp_path: Path) -> None:
-    found = compared(tmp_path, Comparison(("bitfit", "prompt"), seeds=1, training=TRAINING))
+    found = compared(tmp_path, MethodComparison(("bitfit", "prompt"), seeds=1, training=TRAINING))
     bitfit, prompt = found.methods
     assert bitfit["method"] == "bitfit.v1"
     assert "LlamaForCausalLM has no bias" in bitfit["reason"]
     assert "score" not in bitfit
     assert 0 <= prompt["score"]["mean"] <= 1
-    assert "reason" in compared(tmp_path, Comparison(("bitfit",), seeds=1)).methods[0]
-    assert "reason" not in compared(tmp_path, Comparison(("bitfit",), 1, training=TRAINING), kind="gpt2").methods[0]
+    assert "reason" in compared(tmp_path, MethodComparison(("bitfit",), seeds=1)).methods[0]
+    assert (
+        "reason" not in compared(tmp_path, MethodComparison(("bitfit",), 1, training=TRAINING), kind="gpt2").methods[0]
+    )
 
 
 def test_seeds_that_are_done_stay_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learn = Rows.learn
+    learn = TunedPrompts.learn
 
-    def fails_with_seed_1(self: Rows, *arguments: Any) -> Any:
+    def fails_with_seed_1(self: TunedPrompts, *arguments: Any) -> Any:
         if self._config.seed == 1:
             raise TrainingError("the loss is nan")
         return learn(self, *arguments)
 
-    monkeypatch.setattr(Rows, "learn", fails_with_seed_1)
-    (found,) = compared(tmp_path, Comparison(("prompt",), seeds=3, training=TRAINING)).methods
+    monkeypatch.setattr(TunedPrompts, "learn", fails_with_seed_1)
+    (found,) = compared(tmp_path, MethodComparison(("prompt",), seeds=3, training=TRAINING)).methods
     assert found["reason"] == "seed 1: the loss is nan"
     assert [cell["seed"] for cell in found["seeds"]] == [0]
     assert found["score"] == {"mean": found["seeds"][0]["score"], "sd": None}
@@ -138,7 +154,7 @@ def test_seeds_that_are_done_stay_when_a_later_one_fails(tmp_path: Path, monkeyp
 
 def test_fewer_rows_are_fewer_dev_rows_too_and_every_method_says_how_many_it_learnt_from(tmp_path: Path) -> None:
     ((_, split),) = tasks_of("mood")
-    found = compared(tmp_path, Comparison(("prompt", "tfidf", "icl"), seeds=1, rows=5, training=TRAINING)).methods
+    found = compared(tmp_path, MethodComparison(("prompt", "tfidf", "icl"), seeds=1, rows=5, training=TRAINING)).methods
     prompt, tfidf, icl = (entry["seeds"][0]["tasks"][0] for entry in found)
     dev = math.ceil(len(split.dev) * 5 / len(split.train))
     assert dev < len(split.dev)
@@ -149,9 +165,8 @@ def test_fewer_rows_are_fewer_dev_rows_too_and_every_method_says_how_many_it_lea
 def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = [(card, Split(split.train, split.dev, split.test)) for card, split in tasks_of("mood")]
     backbone = tiny_backbone("llama", window=24)
-    found = run_compare(
-        tmp_path, backbone, LanguageModel(backbone.model), Comparison(("prompt", "lora"), 1, training=TRAINING), long
-    )
+    comparison = MethodComparison(("prompt", "lora"), 1, training=TRAINING)
+    found = read(run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, long))
     for entry in found.methods:
         (task,) = entry["seeds"][0]["tasks"]
         assert task["task"] == "mood:en"
@@ -163,12 +178,14 @@ def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> N
     longer, short = split.test[0], split.test[1:]
     test = (replace(longer, fields={"sentence": f"{longer.fields['sentence']} again" * 99}), *short)
     backbone = tiny_backbone("llama")
-    found = run_compare(
-        tmp_path,
-        backbone,
-        LanguageModel(backbone.model),
-        Comparison(("prompt", "full", "icl"), 1, training=TRAINING),
-        [(card, replace(split, test=test))],
+    found = read(
+        run_compare(
+            tmp_path,
+            backbone,
+            LanguageModel(backbone.model),
+            MethodComparison(("prompt", "full", "icl"), 1, training=TRAINING),
+            [(card, replace(split, test=test))],
+        )
     )
     report = compare_report(json.loads(found.path.read_text()), {})
     for entry in found.methods:
@@ -188,8 +205,8 @@ def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Pat
     ((_, split),) = tasks_of("mood")
     longer = replace(split.test[0], fields={"sentence": f"{split.test[0].fields['sentence']} again" * 99})
     tasks = [(card, replace(split, test=(*split.test[1:], longer)))]
-    backbone, comparison = tiny_backbone("llama"), Comparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
-    found = run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, tasks, listener=KillAt(1))
+    backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
+    found = read(run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, tasks, progress=KillAt(1)))
     *trained, tfidf = found.methods
     assert all(entry["reason"].startswith(f"{longer.source}: the prompt takes ") for entry in trained)
     assert "reason" not in tfidf  # which reads a text of any length
@@ -198,9 +215,9 @@ def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Pat
 def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_path: Path) -> None:
     ((card, split),) = tasks_of("mood")
     dev = tuple(e for e in split.dev if e.answer == "positive")
-    backbone, comparison = tiny_backbone("llama"), Comparison(("prompt", "lora", "icl"), 1, training=TRAINING)
+    backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "lora", "icl"), 1, training=TRAINING)
     lm, tasks = LanguageModel(backbone.model), [(card, replace(split, dev=dev))]
-    found = run_compare(tmp_path, backbone, lm, comparison, tasks).methods
+    found = read(run_compare(tmp_path, backbone, lm, comparison, tasks)).methods
     said = f"all {len(dev)} dev rows are 'positive', so the epoch was chosen blindly"
     told = [any(w.startswith(said) for w in entry["seeds"][0]["tasks"][0]["warnings"]) for entry in found]
     assert told == [True, True, False]
@@ -210,7 +227,7 @@ def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeyp
     from promptbank.lab.methods import prompts, untrained
 
     seen: dict[str, list[set[str]]] = {"prompt": [], "icl": []}
-    for name, kind in (("prompt", prompts.Rows), ("icl", untrained._Shown)):
+    for name, kind in (("prompt", prompts.TunedPrompts), ("icl", untrained.DrawnShots)):
         learn = kind.learn
 
         def noted(
@@ -220,7 +237,7 @@ def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeyp
             return learn(self, card, split, listener)
 
         monkeypatch.setattr(kind, "learn", noted)
-    found = compared(tmp_path, Comparison(("prompt", "icl"), seeds=2, rows=5, training=TRAINING))
+    found = compared(tmp_path, MethodComparison(("prompt", "icl"), seeds=2, rows=5, training=TRAINING))
     assert seen["prompt"] == seen["icl"]
     assert [len(rows) for rows in seen["prompt"]] == [5, 5]
     assert seen["prompt"][0] != seen["prompt"][1]
@@ -259,7 +276,7 @@ def test_methods_are_scored_on_rows_that_others_set_apart_and_by_what_the_answer
 
 
 def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:
-    (entry,) = compared(tmp_path, Comparison(("lora",), seeds=3, training=TRAINING)).methods
+    (entry,) = compared(tmp_path, MethodComparison(("lora",), seeds=3, training=TRAINING)).methods
     scores = torch.tensor([cell["score"] for cell in entry["seeds"]], dtype=torch.float64)
     assert entry["score"]["mean"] == pytest.approx(float(scores.mean()))
     assert entry["score"]["sd"] == pytest.approx(float(scores.std()))
@@ -270,7 +287,7 @@ def test_means_and_deviations_are_those_of_the_seeds(tmp_path: Path) -> None:
 
 
 def test_forgetting_is_measured_on_the_first_task_and_is_0_for_rows(tmp_path: Path) -> None:
-    comparison = Comparison(("ptuning", "full", "icl", "tfidf"), seeds=1, training=TRAINING, lrs={"full": 0.05})
+    comparison = MethodComparison(("ptuning", "full", "icl", "tfidf"), seeds=1, training=TRAINING, lrs={"full": 0.05})
     found = compared(tmp_path, comparison, "mood", "spite")
     by_name = {entry["method"]: entry for entry in found.methods}
     for name in ("ptuning.v1", "icl.v1", "tfidf.v1"):
@@ -296,23 +313,23 @@ def test_forgetting_is_measured_on_the_first_task_and_is_0_for_rows(tmp_path: Pa
 )
 def test_wrong_settings_are_refused_at_once(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Comparison(**wrong)
+        MethodComparison(**wrong)
 
 
 def test_too_few_rows_and_the_same_task_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"99 of the 1. training rows of mood:en"):
-        compared(tmp_path, Comparison(("prompt",), rows=99))
+        compared(tmp_path, MethodComparison(("prompt",), rows=99))
     with pytest.raises(ConfigError, match="mood:en cannot be learnt after itself"):
-        compared(tmp_path, Comparison(("prompt",)), "mood", "mood")
+        compared(tmp_path, MethodComparison(("prompt",)), "mood", "mood")
 
 
 def test_a_name_twice_is_one_method() -> None:
-    assert Comparison(("lora", "lora.v1")).methods == ("lora.v1",)
+    assert MethodComparison(("lora", "lora.v1")).methods == ("lora.v1",)
 
 
 def test_memory_is_what_was_taken_after_the_meter_began() -> None:
     before = torch.ones(25_000_000)  # 100 MB that must not count
-    meter = Meter()
+    meter = CostMeter()
     if meter._resident is None:
         pytest.skip("the high-water mark cannot be set back here")
     passing = torch.ones(50_000_000)
@@ -328,7 +345,7 @@ def test_memory_is_what_was_taken_after_the_meter_began() -> None:
 def test_memory_that_an_earlier_run_freed_counts_again_when_it_is_taken_again() -> None:
     small = [torch.ones(10_000) for _ in range(4000)]  # 160 MB in pieces that the C library keeps when they are freed
     del small
-    meter = Meter()
+    meter = CostMeter()
     if meter._resident is None:
         pytest.skip("the high-water mark cannot be set back here")
     again = [torch.ones(10_000) for _ in range(4000)]
@@ -339,7 +356,7 @@ def test_memory_that_an_earlier_run_freed_counts_again_when_it_is_taken_again() 
 
 def test_where_memory_cannot_be_measured_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meters, "PROC", tmp_path / "nowhere")
-    meter = Meter()
+    meter = CostMeter()
     meter.note(2.0)
     assert (meter.cost["memory_bytes"], meter.cost["peak_bytes"]) == (None, None)
 
@@ -354,8 +371,8 @@ def test_costs_are_the_mean_of_seconds_and_the_most_memory() -> None:
         "lora.v1-0a.seed-1": {"train_seconds": 2.0, "memory_bytes": None},
         "full.v1-0b.seed-0": {"train_seconds": 9.0, "memory_bytes": 9_000_000},
     }
-    assert cost_of("lora.v1", measured) == Cost(1.5, 4)
-    assert cost_of("icl.v1", measured) == Cost(None, None)
+    assert cost_of("lora.v1", measured) == LearningCost(1.5, 4)
+    assert cost_of("icl.v1", measured) == LearningCost(None, None)
 
 
 def test_the_command_prints_a_line_for_each_method(home: Path) -> None:

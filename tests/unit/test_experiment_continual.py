@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from promptbank.errors import ConfigError, TooLongError
-from promptbank.lab.experiments import ledger as ledgers
-from promptbank.lab.experiments import measure as measuring
+from promptbank.lab.experiments import folder as folders
+from promptbank.lab.experiments import fresh_process
 from promptbank.lab.experiments.continual import run_continual
-from promptbank.lab.experiments.reports import continual_report
 from promptbank.lab.experiments.stream import Stage, Stream, read_stream
+from promptbank.lab.reports.continual import continual_report
 from promptbank.model.backbone import load_backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.report.parts import Table
@@ -43,7 +43,7 @@ def stream() -> Stream:
 
 def run(
     home: Path,
-    listener: Silent | None = None,
+    progress: Silent | None = None,
     *,
     contrast: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -56,7 +56,7 @@ def run(
     backbone = load_backbone(str(home.parent / "backbone"), home=home)
     lm = LanguageModel(backbone.model)
     path = run_continual(
-        home, backbone, lm, tasks or stream(), contrast=contrast, listener=listener or Silent(), on_stage=on_stage
+        home, backbone, lm, tasks or stream(), contrast=contrast, progress=progress or Silent(), on_stage=on_stage
     )
     return json.loads(path.read_text())
 
@@ -65,7 +65,7 @@ def run(
 def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure in this process, where a test is not about processes: starting one takes seconds."""
     if "new_process" not in request.keywords:
-        monkeypatch.setattr(measuring, "_in_new_process", measuring.measure)
+        monkeypatch.setattr(fresh_process, "_in_new_process", fresh_process.do_job)
 
 
 @pytest.mark.new_process
@@ -141,14 +141,14 @@ def test_a_repointed_alias_moves_the_answers_even_where_the_score_stays(tmp_path
 
 def killer(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Kill the command right before a file of this name is written."""
-    write = ledgers.write_json
+    write = folders.write_json
 
     def kill(path: Path, content: object) -> None:
         if fnmatch(path.name, name):
             raise Killed
         write(path, content)
 
-    monkeypatch.setattr(ledgers, "write_json", kill)
+    monkeypatch.setattr(folders, "write_json", kill)
 
 
 @pytest.mark.parametrize("cell", ["learn-0.json", "contrast-*-1.json", "contrast-*-2.json"])

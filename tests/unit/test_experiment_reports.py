@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
-from promptbank.lab.experiments import reports
-from promptbank.lab.experiments.crossval_report import _is_right, crossval_report
-from promptbank.lab.experiments.method_reports import compare_report
-from promptbank.lab.experiments.report_parts import shown_about, timing_table
-from promptbank.lab.experiments.reports import continual_report, curve_report, sweep_report
+from promptbank.lab.reports import curve as curve_reports
+from promptbank.lab.reports.compare import compare_report
+from promptbank.lab.reports.continual import continual_report
+from promptbank.lab.reports.crossval import _is_right, crossval_report
+from promptbank.lab.reports.curve import curve_report
+from promptbank.lab.reports.shared import shown_about, timing_table
+from promptbank.lab.reports.sweep import sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report
@@ -145,7 +147,7 @@ def test_a_curve_is_told_by_share(monkeypatch: pytest.MonkeyPatch) -> None:
         drawn.update(series)
         return b"\x89PNG\r\n\x1a\n"
 
-    monkeypatch.setattr(reports, "curve_plot", plot)
+    monkeypatch.setattr(curve_reports, "curve_plot", plot)
 
     def point(fraction: float, rows: int, score: float) -> dict[str, Any]:
         return {

@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 from promptbank.errors import ConfigError, InputError, TrainingError
-from promptbank.lab.experiments.reports import sweep_report
 from promptbank.lab.experiments.sweep import SPACE, SweepPlan, draw_settings, run_sweep
+from promptbank.lab.reports.sweep import sweep_report
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import Silent
 from tasks import SplitError, TaskError
-from tests.unit.test_experiments import KillAt, Killed, bench_of
+from tests.unit.test_experiments import KillAt, Killed, setup_of
 from tests.worlds import card_of, examples_of
 
 CONFIG = TrainConfig(epochs=1, batch_size=4, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 PLAN = SweepPlan(settings=5, folds=2, rungs=2)
 
 
-def sweep(home: Path, listener: Silent | None = None) -> dict[str, Any]:
-    bench = replace(bench_of(home, 40, listener), config=CONFIG)
-    return json.loads(run_sweep(bench, PLAN).read_text())["results"]
+def sweep(home: Path, progress: Silent | None = None) -> dict[str, Any]:
+    setup = replace(setup_of(home, 40, progress), config=CONFIG)
+    return json.loads(run_sweep(setup, PLAN).read_text())["results"]
 
 
 def test_the_best_third_goes_on_to_all_rows(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 def test_a_setting_whose_loss_is_no_number_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_encoders(monkeypatch, "mlp.v1", "embedding.v1")
-    path = run_sweep(replace(bench_of(tmp_path, 40), config=CONFIG), PLAN)
+    path = run_sweep(replace(setup_of(tmp_path, 40), config=CONFIG), PLAN)
     result = json.loads(path.read_text())
     first, last = result["results"]["rungs"]
     failed = [s for s in first if s["setting"]["encoder"] != "lstm.v1"]
@@ -103,15 +103,15 @@ def test_a_sweep_in_which_everything_fails_says_so(tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
-    bench = replace(bench_of(tmp_path, 40, KillAt(1)), config=CONFIG)
+    setup = replace(setup_of(tmp_path, 40, KillAt(1)), config=CONFIG)
     with pytest.raises(InputError, match="mood:en has open answers, and a sweep goes by accuracy"):
-        run_sweep(replace(bench, card=card_of(label_space=None)), PLAN)
+        run_sweep(replace(setup, card=card_of(label_space=None)), PLAN)
     for init in ("nearest", "from:tone:en"):
         with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a sweep"):
-            run_sweep(replace(bench, config=CONFIG.model_copy(update={"init": init})), PLAN)
+            run_sweep(replace(setup, config=CONFIG.model_copy(update={"init": init})), PLAN)
     with pytest.raises(SplitError, match="no example left for"):
-        run_sweep(replace(bench, examples=examples_of(2)), PLAN)
+        run_sweep(replace(setup, examples=examples_of(2)), PLAN)
     one = card_of(total_virtual_tokens=1, virtual_token_splits=[1])
     with pytest.raises(TaskError, match="around"):
-        run_sweep(replace(bench, card=one), PLAN)
+        run_sweep(replace(setup, card=one), PLAN)
     assert not (tmp_path / "runs").exists()

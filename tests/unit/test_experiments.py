@@ -11,14 +11,15 @@ import pytest
 
 from promptbank.bank.learn import learn_task
 from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
-from promptbank.lab.experiments import classical
-from promptbank.lab.experiments import ledger as ledgers
-from promptbank.lab.experiments.classical import classical_cell
+from promptbank.lab.experiments import folder as folders
 from promptbank.lab.experiments.crossval import run_crossval
-from promptbank.lab.experiments.curve import CurvePlan, Other, _reduced, _settings, run_curve
-from promptbank.lab.experiments.ledger import open_ledger
-from promptbank.lab.experiments.reports import curve_report
-from promptbank.lab.experiments.trials import Bench, Trial, run_trials
+from promptbank.lab.experiments.curve import CurvePlan, OtherLanguage, _reduced, _settings, run_curve
+from promptbank.lab.experiments.folder import open_experiment
+from promptbank.lab.experiments.setup import ExperimentSetup
+from promptbank.lab.experiments.trials import Trial, run_trials
+from promptbank.lab.methods import classic
+from promptbank.lab.methods.classic import classical_scores
+from promptbank.lab.reports.curve import curve_report
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
@@ -32,14 +33,14 @@ from tests.worlds import card_of, examples_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 
 
-def bench_of(home: Path, rows: int, listener: Listener | None = None) -> Bench:
+def setup_of(home: Path, rows: int, progress: Listener | None = None) -> ExperimentSetup:
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    return Bench(home, backbone, lm, card_of(), examples_of(rows), CONFIG, listener or Silent())
+    return ExperimentSetup(home, backbone, lm, card_of(), examples_of(rows), CONFIG, progress or Silent())
 
 
-def crossval(home: Path, listener: Silent | None = None) -> dict[str, Any]:
-    path = run_crossval(bench_of(home, 32, listener), folds=3)
+def crossval(home: Path, progress: Silent | None = None) -> dict[str, Any]:
+    path = run_crossval(setup_of(home, 32, progress), folds=3)
     return json.loads(path.read_text())
 
 
@@ -57,7 +58,7 @@ def test_a_newer_package_makes_its_own_cells_anew_and_no_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = crossval(tmp_path)
-    monkeypatch.setattr(classical, "tfidf_version", lambda: "9.9")
+    monkeypatch.setattr(classic, "tfidf_version", lambda: "9.9")
     again = crossval(tmp_path, KillAt(1))
     assert again["results"] == first["results"]
     assert sum(name.endswith("sklearn-9.9") for name in again["timings"]) == 3
@@ -95,24 +96,24 @@ def test_a_finished_experiment_is_not_done_again(tmp_path: Path) -> None:
 
 
 def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 16)
-    examples = bench.examples
+    setup = setup_of(tmp_path, 16)
+    examples = setup.examples
     split = Split(tuple(examples[:8]), tuple(examples[8:12]), tuple(examples[12:]))
     trials = [Trial(f"t{n}", card_of(), split, CONFIG.model_copy(update={"seed": n})) for n in range(3)]
-    with open_ledger(tmp_path, "sweep", {}) as ledger:
-        first = run_trials(ledger, bench, trials[:2], together=2)
-        both = run_trials(ledger, replace(bench, listener=KillAt(99)), trials, together=2)
+    with open_experiment(tmp_path, "sweep", {}) as folder:
+        first = run_trials(folder, setup, trials[:2], together=2)
+        both = run_trials(folder, replace(setup, progress=KillAt(99)), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
 
 
 def test_test_rows_that_do_not_fit_are_told_before_a_trial_is_learnt(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 16, KillAt(1))
-    longer = replace(bench.examples[15], fields={"sentence": "up and " * 200})
-    split = Split(tuple(bench.examples[:8]), tuple(bench.examples[8:12]), (*bench.examples[12:15], longer))
+    setup = setup_of(tmp_path, 16, KillAt(1))
+    longer = replace(setup.examples[15], fields={"sentence": "up and " * 200})
+    split = Split(tuple(setup.examples[:8]), tuple(setup.examples[8:12]), (*setup.examples[12:15], longer))
     trial = Trial("t", card_of(truncate_field=None), split, CONFIG)
-    with open_ledger(tmp_path, "curve", {}) as ledger, pytest.raises(TooLongError, match=f"^{longer.source}: "):
-        run_trials(ledger, bench, [trial])
+    with open_experiment(tmp_path, "curve", {}) as folder, pytest.raises(TooLongError, match=f"^{longer.source}: "):
+        run_trials(folder, setup, [trial])
 
 
 def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -123,57 +124,57 @@ def test_a_part_is_made_once_and_kept(tmp_path: Path) -> None:
         return {"n": len(calls)}
 
     for _ in range(2):
-        with open_ledger(tmp_path, "curve", {"seed": 1}) as ledger:
-            assert ledger.cell("a", make) == {"n": 1}
-            result = json.loads(ledger.finish({"a": 1}).read_text())
+        with open_experiment(tmp_path, "curve", {"seed": 1}) as folder:
+            assert folder.part("a", make) == {"n": 1}
+            result = json.loads(folder.finish({"a": 1}).read_text())
     assert result["results"] == {"a": 1}
-    assert result["about"] == {"seed": 1, "processor": ledgers.processor()}
+    assert result["about"] == {"seed": 1, "processor": folders.processor()}
     assert set(result["timings"]["a"]) >= {"seconds", "cpu_seconds", "threads", "load_average"}
 
 
 def test_other_settings_are_another_experiment(tmp_path: Path) -> None:
-    folders = set()
+    paths = set()
     for about in ({"seed": 1}, {"seed": 2}, {"seed": 1, "folds": 3}):
-        with open_ledger(tmp_path, "curve", about) as ledger:
-            folders.add(ledger.folder)
-    assert len(folders) == 3
+        with open_experiment(tmp_path, "curve", about) as folder:
+            paths.add(folder.path)
+    assert len(paths) == 3
 
 
 def test_what_decides_nothing_is_told_and_makes_no_other_experiment(tmp_path: Path) -> None:
-    folders, told = set(), []
+    paths, told = set(), []
     for name in ("gemma", "the same under another name"):
-        with open_ledger(tmp_path, "curve", {"seed": 1}, {"backbone": name}) as ledger:
-            folders.add(ledger.folder)
-            told.append(json.loads(ledger.finish({}).read_text())["about"]["backbone"])
-    assert len(folders) == 1
+        with open_experiment(tmp_path, "curve", {"seed": 1}, {"backbone": name}) as folder:
+            paths.add(folder.path)
+            told.append(json.loads(folder.finish({}).read_text())["about"]["backbone"])
+    assert len(paths) == 1
     assert told == ["gemma", "the same under another name"]
 
 
 def test_the_same_experiment_twice_at_once_is_refused(tmp_path: Path) -> None:
-    with open_ledger(tmp_path, "curve", {}), pytest.raises(TrainingError, match="under way"):
-        open_ledger(tmp_path, "curve", {}).__enter__()
+    with open_experiment(tmp_path, "curve", {}), pytest.raises(TrainingError, match="under way"):
+        open_experiment(tmp_path, "curve", {}).__enter__()
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.json"
-    ledgers.write_json(path, {"a": 1})
+    folders.write_json(path, {"a": 1})
 
     def fails(*_args: object) -> Callable[[], None]:
         raise OSError("disk full")
 
     monkeypatch.setattr("promptbank.files.os.replace", fails)
     with pytest.raises(OSError, match="disk full"):
-        ledgers.write_json(path, {"a": 2})
+        folders.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def curve(home: Path, plan: CurvePlan, listener: Silent | None = None) -> dict[str, Any]:
-    bench = bench_of(home, 48, listener)
-    rows, tone = bench.examples, card_of(taskname="tone")
+def curve(home: Path, plan: CurvePlan, progress: Silent | None = None) -> dict[str, Any]:
+    setup = setup_of(home, 48, progress)
+    rows, tone = setup.examples, card_of(taskname="tone")
     home.mkdir(exist_ok=True)
     with open_store(f"sqlite:///{home / 'bank.db'}") as store:
-        learn_task(store, bench.backbone, tone, rows[:8], rows[8:16], CONFIG, home=home, lm=bench.lm)
-        path = run_curve(bench, plan, starts=store)
+        learn_task(store, setup.backbone, tone, rows[:8], rows[8:16], CONFIG, home=home, lm=setup.lm)
+        path = run_curve(setup, plan, starts=store)
     return json.loads(path.read_text())
 
 
@@ -183,9 +184,9 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -
     few, all_rows = result["results"]["points"]
     assert [point["fraction"] for point in (few, all_rows)] == [0.2, 1.0]
     assert few["rows"] == [max(1, round(0.2 * n)) for n in all_rows["rows"]]
-    bench = bench_of(tmp_path, 32)
+    setup = setup_of(tmp_path, 32)
     for repeat in range(2):
-        some, every = (_reduced(bench.examples, 3, repeat, share, CONFIG) for share in (0.2, 1.0))
+        some, every = (_reduced(setup.examples, 3, repeat, share, CONFIG) for share in (0.2, 1.0))
         assert {e.id for e in some.train} < {e.id for e in every.train}
         assert some.test == every.test
     assert list(few["ptuned"]) == ["text", "nearest", "from:tone:en"]
@@ -193,33 +194,33 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -
     assert curve(tmp_path / "home", plan, KillAt(1)) == result
 
 
-def digest_of(bench: Bench) -> str:
-    return json.dumps(bench.about(), sort_keys=True)
+def digest_of(setup: ExperimentSetup) -> str:
+    return json.dumps(setup.identity(), sort_keys=True)
 
 
 def test_an_experiment_is_another_one_for_what_decides_it_alone(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 8)
+    setup = setup_of(tmp_path, 8)
 
-    def changed(**settings: object) -> Bench:
-        return replace(bench, config=CONFIG.model_copy(update=settings))
+    def changed(**settings: object) -> ExperimentSetup:
+        return replace(setup, config=CONFIG.model_copy(update=settings))
 
-    def with_card(card: TaskCard) -> Bench:
-        return replace(bench, card=card)
+    def with_card(card: TaskCard) -> ExperimentSetup:
+        return replace(setup, card=card)
 
-    renamed = Backbone(**{**vars(bench.backbone), "name": "another name"})
+    renamed = Backbone(**{**vars(setup.backbone), "name": "another name"})
     turned = card_of(label_space={label: list(f) for label, f in reversed((card_of().label_space or {}).items())})
-    same = [bench, changed(cache_bytes=1), changed(checkpoint_steps=7), replace(bench, backbone=renamed)]
+    same = [setup, changed(cache_bytes=1), changed(checkpoint_steps=7), replace(setup, backbone=renamed)]
     other = [changed(seed=1), changed(dtype="bfloat16"), with_card(turned), with_card(card_of(splits=(5,)))]
     assert len({digest_of(one) for one in same}) == 1
-    assert len({digest_of(one) for one in (bench, *other)}) == 1 + len(other)
-    assert changed(dtype="bfloat16").about()["trained_in"] == "bfloat16 weights"
+    assert len({digest_of(one) for one in (setup, *other)}) == 1 + len(other)
+    assert changed(dtype="bfloat16").identity()["trained_in"] == "bfloat16 weights"
 
 
 def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = crossval(tmp_path / "whole")
-    write = ledgers.write_json
+    write = folders.write_json
 
     def kill(path: Path, content: object) -> None:
         if path.name == "training-fold-0.json":
@@ -227,7 +228,7 @@ def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
         write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledgers, "write_json", kill)
+        patch.setattr(folders, "write_json", kill)
         with pytest.raises(Killed):
             crossval(tmp_path / "killed")
     again = crossval(tmp_path / "killed", KillAt(1))  # no step is made again
@@ -240,28 +241,28 @@ def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
 
 @pytest.mark.parametrize("init", ["nearest", "from:tone:en"])
 def test_a_cross_validation_starts_from_no_stored_row(tmp_path: Path, init: str) -> None:
-    bench = replace(bench_of(tmp_path, 32), config=CONFIG.model_copy(update={"init": init}))
+    setup = replace(setup_of(tmp_path, 32), config=CONFIG.model_copy(update={"init": init}))
     with pytest.raises(ConfigError, match=f"init '{init}' is not possible in a crossval: .*; take text, labels"):
-        run_crossval(bench, folds=3)
+        run_crossval(setup, folds=3)
 
 
-def learn(store: Store, bench: Bench, card: TaskCard, seed: int = 0) -> str:
-    rows, config = bench.examples, CONFIG.model_copy(update={"seed": seed})
+def learn(store: Store, setup: ExperimentSetup, card: TaskCard, seed: int = 0) -> str:
+    rows, config = setup.examples, CONFIG.model_copy(update={"seed": seed})
     return learn_task(
-        store, bench.backbone, card, rows[:8], rows[8:16], config, home=bench.home, lm=bench.lm
+        store, setup.backbone, card, rows[:8], rows[8:16], config, home=setup.home, lm=setup.lm
     ).row.sha256
 
 
 def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 48)
+    setup = setup_of(tmp_path, 48)
     plan = CurvePlan((1.0,), 2, 3, ("nearest",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         for card in (card_of(), card_of(lang="sv"), card_of(taskname="tone")):
-            learn(store, bench, card)
-        result = json.loads(run_curve(bench, plan, starts=store).read_text())
+            learn(store, setup, card)
+        result = json.loads(run_curve(setup, plan, starts=store).read_text())
         for named in ("from:mood:en", "from:mood:sv@1"):
             with pytest.raises(ConfigError, match="may have learnt the rows that are tested on"):
-                run_curve(bench, replace(plan, inits=(named,)), starts=store)
+                run_curve(setup, replace(plan, inits=(named,)), starts=store)
     (point,) = result["results"]["points"]
     assert len(point["starts"]["nearest"]) == 2
     assert set(point["starts"]["nearest"]) <= {"text", "tone:en@1"}
@@ -273,70 +274,72 @@ def test_a_curve_never_starts_from_a_row_of_the_task_itself(tmp_path: Path) -> N
 
 
 def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested_fold(tmp_path: Path) -> None:
-    bench = replace(bench_of(tmp_path, 48), card=card_of(lang="sv"))
-    other = Other(card_of(), [replace(e, fields={"sentence": f"{e.fields['sentence']} en"}) for e in bench.examples])
+    setup = replace(setup_of(tmp_path, 48), card=card_of(lang="sv"))
+    other = OtherLanguage(
+        card_of(), [replace(e, fields={"sentence": f"{e.fields['sentence']} en"}) for e in setup.examples]
+    )
     moved = replace(other, examples=[replace(e, group="elsewhere") for e in other.examples])
     plan = CurvePlan((0.5,), 3, 2, ("text", "from:mood:en"))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
-        path = run_curve(bench, plan, starts=store, other=other)
+        path = run_curve(setup, plan, starts=store, other=other)
         with pytest.raises(ConfigError, match="en is learnt to be started from; name it: --start from:mood:en"):
-            run_curve(bench, replace(plan, inits=("text",)), starts=store, other=other)
+            run_curve(setup, replace(plan, inits=("text",)), starts=store, other=other)
         with pytest.raises(InputError, match="keep id and group"):
-            run_curve(bench, plan, starts=store, other=moved)
+            run_curve(setup, plan, starts=store, other=moved)
     (point,) = json.loads(path.read_text())["results"]["points"]
     assert point["starts"] == {"text": ["text"] * 3, "from:mood:en": ["mood:en@1", "mood:en@2", "mood:en@1"]}
     assert len(list((path.parent / "cells").glob("from.mood.en-*.json"))) == 2  # the third repeat tests a fold again
     for fold in range(2):
         (cell,) = (path.parent / "cells").glob(f"from.mood.en-*-{fold}.json")
         before = json.loads(cell.read_text())["result"]
-        tested = {e.id for e in crossval_split(bench.examples, 2, fold, CONFIG.dev_fraction).test}
+        tested = {e.id for e in crossval_split(setup.examples, 2, fold, CONFIG.dev_fraction).test}
         assert set(before["predicted"]) == tested  # its test part is the one of the repeat, so it learnt none of it
 
 
 def test_a_curve_learns_from_no_language_whose_rows_cannot_be_told_from_the_tested_ones(tmp_path: Path) -> None:
-    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
-    texts = [f"{e.fields['sentence']} en" for e in bench.examples]
-    texts[0] = bench.examples[0].fields["sentence"]  # the same in both languages, so with the same hash for a group
-    rows = [replace(e, id=f"en-{e.id}", fields={"sentence": t}) for e, t in zip(bench.examples, texts, strict=True)]
+    setup = replace(setup_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    texts = [f"{e.fields['sentence']} en" for e in setup.examples]
+    texts[0] = setup.examples[0].fields["sentence"]  # the same in both languages, so with the same hash for a group
+    rows = [replace(e, id=f"en-{e.id}", fields={"sentence": t}) for e, t in zip(setup.examples, texts, strict=True)]
     lost = [replace(e, group=f"en-{e.group}" if n else e.group) for n, e in enumerate(rows)]
     plan = CurvePlan((0.5,), 2, 2, ("from:mood:en",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         with pytest.raises(InputError, match=r"none of the 48 rows .* has the id, or the group, of a tested one"):
-            run_curve(bench, plan, starts=store, other=Other(card_of(), lost))
+            run_curve(setup, plan, starts=store, other=OtherLanguage(card_of(), lost))
         with pytest.raises(Killed):  # groups alone are enough to keep them apart
-            run_curve(bench, plan, starts=store, other=Other(card_of(), rows))
+            run_curve(setup, plan, starts=store, other=OtherLanguage(card_of(), rows))
 
 
 def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = replace(bench_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
-    other, plan = Other(card_of(), bench.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
+    setup = replace(setup_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    other, plan = OtherLanguage(card_of(), setup.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         with pytest.raises(SplitError, match="no example left for"):
-            run_curve(replace(bench, examples=bench.examples[:2]), plan, starts=store, other=other)
+            run_curve(replace(setup, examples=setup.examples[:2]), plan, starts=store, other=other)
         with pytest.raises(SplitError, match=r"a share of 50\.0"):
-            run_curve(bench, replace(plan, fractions=(0.5, 50.0)), starts=store, other=other)
+            run_curve(setup, replace(plan, fractions=(0.5, 50.0)), starts=store, other=other)
         monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
         with pytest.raises(PromptBankError, match="needs scikit-learn"):
-            run_curve(bench, plan, starts=store, other=other)
+            run_curve(setup, plan, starts=store, other=other)
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Path) -> None:
-    bench, tone = bench_of(tmp_path, 48), card_of(taskname="tone")
+    setup, tone = setup_of(tmp_path, 48), card_of(taskname="tone")
     plan, cells = CurvePlan((1.0,), 1, 3, ("nearest", "from:tone:en")), list[set[str]]()
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
 
         def startable() -> dict[str, list[str]]:
-            path = run_curve(bench, plan, starts=store)
+            path = run_curve(setup, plan, starts=store)
             cells.append({cell.name for cell in path.parent.glob("cells/*") if "1-text" not in cell.name})
             found: dict[str, list[str]] = json.loads(path.read_text())["about"]["rows_to_start_from"]
             return found
 
-        first = learn(store, bench, tone)
+        first = learn(store, setup, tone)
         assert startable() == {"nearest": [first], "from:tone:en": [first]}
-        second = learn(store, bench, tone, seed=9)
+        second = learn(store, setup, tone, seed=9)
         assert startable() == {"nearest": [second], "from:tone:en": [second]}
         store.aliases.move(store.rows.list(taskname="tone")[0].scope, 1, "live", reason="back")
         assert startable() == {"nearest": [first], "from:tone:en": [first]}
@@ -344,13 +347,13 @@ def test_a_curve_learns_anew_when_what_it_may_start_from_is_another(tmp_path: Pa
 
 
 def test_few_dev_rows_have_both_labels_and_one_label_alone_is_warned_of(tmp_path: Path) -> None:
-    bench = bench_of(tmp_path, 96)
+    setup = setup_of(tmp_path, 96)
     for repeat in range(6):
-        assert len({e.answer for e in _reduced(bench.examples, 6, repeat, 0.1, CONFIG).dev}) == 2
-    dev = [e for e in bench.examples[8:] if e.answer == "positive"][:3]
+        assert len({e.answer for e in _reduced(setup.examples, 6, repeat, 0.1, CONFIG).dev}) == 2
+    dev = [e for e in setup.examples[8:] if e.answer == "positive"][:3]
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         learnt = learn_task(
-            store, bench.backbone, bench.card, bench.examples[:8], dev, CONFIG, home=tmp_path, lm=bench.lm
+            store, setup.backbone, setup.card, setup.examples[:8], dev, CONFIG, home=tmp_path, lm=setup.lm
         )
     assert "all 3 dev rows are 'positive', so the epoch was chosen blindly" in learnt.warnings[-1]
 
@@ -381,12 +384,12 @@ def test_repeats_beyond_the_folds_begin_with_the_first_fold_again_and_draw_other
 
 def test_a_curve_of_open_answers_is_refused(tmp_path: Path, fresh_store: Store) -> None:
     with pytest.raises(InputError, match="a curve goes by accuracy"):
-        run_curve(replace(bench_of(tmp_path, 16), card=card_of(label_space=None)), CurvePlan(), starts=fresh_store)
+        run_curve(replace(setup_of(tmp_path, 16), card=card_of(label_space=None)), CurvePlan(), starts=fresh_store)
 
 
 def test_tfidf_answers_the_only_label_that_it_saw_and_says_how_many_rows_it_learnt_from() -> None:
     positive, negative = (tuple(e for e in examples_of(32) if e.answer == label) for label in ("positive", "negative"))
-    cell = classical_cell(card_of(), Split(positive[:5], positive[5:8], negative[:4] + positive[8:10]))()
+    cell = classical_scores(card_of(), Split(positive[:5], positive[5:8], negative[:4] + positive[8:10]))
     assert set(cell["tfidf"]["predicted"].values()) == {"positive"}
     assert cell["tfidf"]["test"]["accuracy"] == 2 / 6
     assert (cell["tfidf"]["rows"], cell["majority"]["rows"]) == (8, 8)

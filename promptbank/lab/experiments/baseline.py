@@ -67,6 +67,7 @@ class BaselineSettings:
 def run_baseline(
     home: Path,
     backbone: Backbone,
+    lm: LanguageModel,
     card: TaskCard,
     examples: Sequence[Example],
     settings: BaselineSettings,
@@ -79,6 +80,7 @@ def run_baseline(
     Args:
         home: of the bank; the experiment lives in ``<home>/runs``.
         backbone: in float32.
+        lm: its forward passes.
         card: a closed card.
         examples: with answers, told apart by their ids.
         settings: what is run.
@@ -104,7 +106,6 @@ def run_baseline(
         raise InputError("an id stands twice among the examples; predictions are kept by id, so give each its own")
     splits = [crossval_split(examples, settings.folds, k, settings.dev_fraction) for k in range(settings.folds)]
     _check(splits, settings, calibrate)
-    lm = LanguageModel(backbone.model)
     run = _Run(backbone, lm, card, splits, settings)
     notes = {"backbone": backbone.name, "shots": list(settings.shots), "seeds": settings.seeds}
     with open_experiment(home, "baseline", _identity(lm, backbone, card, examples, settings), notes) as folder:

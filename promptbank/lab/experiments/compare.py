@@ -34,7 +34,7 @@ from promptbank.training.progress import Listener
 from promptbank.training.prompts import training_dtype
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
-from tasks.sampling import DEV_SAMPLE, fewer_rows
+from tasks.sampling import DEV_SAMPLE, smaller_split
 from tasks.statistics import mean_sd
 
 __all__ = ["MEASURED", "OTHER_METRICS", "MethodComparison", "run_compare"]
@@ -232,7 +232,7 @@ class _Run:
 
     def _drawn(self, split: Split, seed: int) -> Split:
         rows = self.comparison.rows
-        return split if rows is None else fewer_rows(split, rows, seed=seed)
+        return split if rows is None else smaller_split(split, rows, seed=seed)
 
 
 def _task_result(fit: Fit, split: Split, scored: Evaluated) -> JsonObject:

@@ -144,7 +144,7 @@ def _learn(
 def _bank_results(
     stages: Sequence[Stage], measured: Sequence[Mapping[str, JsonObject]], trials: Sequence[JsonObject]
 ) -> JsonObject:
-    """Return the accuracy matrix, its scores, whose answers changed a bit after they were first given, and all warnings.
+    """Return the accuracy matrix, its scores, whose answers changed after they were first given, and all warnings.
 
     A score can stay where answers do not, so forgetting is read with ``answers_moved`` beside it.
     """

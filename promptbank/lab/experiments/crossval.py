@@ -68,14 +68,13 @@ def _arms(
     """
     card, found = setup.card, JsonObject()
     for name, pool in pools.items():
-        about = {"data_sha256": data_sha256(pool), "rows": len(pool)}
-        digest = about["data_sha256"][:12]
+        digest = data_sha256(pool)
         parts = [arm_split(pool, own, len(splits), k, setup.config.dev_fraction) for k, own in enumerate(splits)]
-        trials = _trials(setup, f"arm-{digest}", parts)
-        found[name] = {**about, "ptuned": _learnt(folder, setup, trials)}
+        trials = _trials(setup, f"arm-{digest[:12]}", parts)
+        found[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": _learnt(folder, setup, trials)}
         if name == arms.lang:
             inits = [f"{FROM}{card.taskname}:{card.lang}@{v}" for v in row_versions(folder, setup, trials)]
-            learnt = _learnt(folder, setup, _trials(setup, f"then-{digest}", splits, inits))
+            learnt = _learnt(folder, setup, _trials(setup, f"then-{digest[:12]}", splits, inits))
             own = {"data_sha256": data_sha256(setup.examples), "rows": len(setup.examples)}
             found[f"{name}, then {card.lang}"] = {**own, "ptuned": learnt}
     return found

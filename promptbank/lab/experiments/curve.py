@@ -27,7 +27,7 @@ from promptbank.lab.methods.classic import classical_part_name, classical_scores
 from promptbank.training.config import FROM, TrainConfig, checked_config
 from store import Store
 from tasks import Example, Split, TaskCard, crossval_split, data_sha256
-from tasks.sampling import DEV_SAMPLE, balanced_rows, first_share
+from tasks.sampling import DEV_SAMPLE, balanced_examples, first_share
 
 __all__ = ["CurvePlan", "OtherLanguage", "run_curve"]
 
@@ -118,7 +118,7 @@ def run_curve(setup: ExperimentSetup, plan: CurvePlan, *, starts: Store, other: 
     }
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
     with open_experiment(setup.home, "curve", identity, {**setup.notes(), **asked}) as folder:
-        found = [_Start(init, _label(init, hashes[init]), [init] * plan.repeats, rows) for init in inits if init in hashes]
+        found = [_Start(init, _label(init, of), [init] * plan.repeats, rows) for init, of in hashes.items()]
         if other:
             label = _label(other.init, other.identity())
             learnt = _Start(other.init, label, _learn_before(folder, setup, plan, other, label), None)
@@ -226,7 +226,7 @@ def _classical_notes(fraction: float, parts: Sequence[JsonObject]) -> Iterator[J
 def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
     """Keep a share of the training examples, and the same share of dev ones by label, but for a least number."""
     split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
-    dev = balanced_rows(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
+    dev = balanced_examples(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
 
 

@@ -51,7 +51,8 @@ class ExperimentFolder:
         """
         path = self.path / "cells" / f"{name}.json"
         if path.is_file():
-            return read_json(path)["result"]
+            found: JsonObject = read_json(path)["result"]
+            return found
         begun, cpu = time.perf_counter(), time.process_time()
         result: JsonObject = json.loads(json.dumps(make()))  # what a later call will read
         timing = {
@@ -66,7 +67,8 @@ class ExperimentFolder:
     def finished(self) -> JsonObject:
         """Return the results of the last call that came to its end; empty if none did."""
         path = self.path / "result.json"
-        return read_json(path)["results"] if path.is_file() else {}
+        found: JsonObject = read_json(path)["results"] if path.is_file() else {}
+        return found
 
     def finish(self, results: JsonObject) -> Path:
         """Write the result file, ``result.json`` in the folder, and return its path."""

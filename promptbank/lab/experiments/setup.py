@@ -1,4 +1,4 @@
-"""The setup of an experiment on one task: backbone, card, examples and settings, and what of them decides its result."""
+"""The setup of an experiment on one task: backbone, card, examples and settings, and its identity."""
 
 from __future__ import annotations
 

@@ -164,9 +164,7 @@ def _rung_splits(setup: ExperimentSetup, plan: SweepPlan, rung: int) -> list[Spl
         crossval_split(setup.examples, plan.folds, fold, setup.config.dev_fraction, SWEEP_SALT)
         for fold in range(plan.folds)
     ]
-    return [
-        replace(split, train=tuple(first_share(split.train, share, seed=fold))) for fold, split in enumerate(whole)
-    ]
+    return [replace(split, train=tuple(first_share(split.train, share, seed=fold))) for fold, split in enumerate(whole)]
 
 
 def _trial(setup: ExperimentSetup, name: str, setting: JsonObject, split: Split) -> Trial:

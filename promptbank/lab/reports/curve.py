@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
 from promptbank.lab.reports.shared import notes_tables, shown_about, timing_table, warning_lines
-from promptbank.report.parts import Figure, Report, Table
+from promptbank.report.parts import Cell, Figure, Report, Table
 from promptbank.report.plots import curve_plot
 from tasks.statistics import mean_sd
 
@@ -63,7 +63,7 @@ def _share(point: JsonObject) -> str:
 
 def _score_table(points: Sequence[JsonObject], inits: Sequence[str]) -> Table:
     columns = ["share", "training rows", "dev rows", "rows of TF-IDF", *(f"p-tuned, start: {i}" for i in inits)]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             _share(point),
             *(round(_mean(point[key])) for key in ("rows", "dev_rows", "tfidf_rows")),
