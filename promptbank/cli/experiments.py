@@ -25,7 +25,7 @@ from promptbank.cli.output import print_json, print_table, say
 from promptbank.errors import ConfigError
 
 if TYPE_CHECKING:
-    from promptbank.lab.run import Finished
+    from promptbank.lab.run import ExperimentResult
 
 app = typer.Typer()
 
@@ -187,7 +187,7 @@ def continual(
         raise typer.Exit(CHECK_SAID_NO)
 
 
-def _print(done: Finished, out: Path | None, *, as_json: bool) -> None:
+def _print(done: ExperimentResult, out: Path | None, *, as_json: bool) -> None:
     """Write the report and print its first table."""
     from promptbank.report.cells import cell_plain, cell_text
     from promptbank.report.parts import Table
@@ -203,7 +203,7 @@ def _print(done: Finished, out: Path | None, *, as_json: bool) -> None:
         print_table(rows, table.columns, as_json=False)
 
 
-def write(done: Finished, out: Path | None) -> list[str]:
+def write(done: ExperimentResult, out: Path | None) -> list[str]:
     """Write a report, say what it warns of and where it is; return its paths."""
     written = list(map(str, done.write(out)))
     for line in done.report.falls_short:

@@ -33,7 +33,7 @@ from promptbank.training.config import checked_config
 from promptbank.training.progress import Listener
 from tasks import Split, TaskCard, TaskError, crossval_split, fold_of, given_split
 
-__all__ = ["Finished", "TaskRows", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
+__all__ = ["ExperimentResult", "TaskRows", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
 
 TENTHS = 10
 """Folds of which a sweep may keep one out: those of a ten-fold cross-validation."""
@@ -69,7 +69,7 @@ class TaskRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class ExperimentResult:
     """What an experiment left.
 
     Attributes:
@@ -87,9 +87,9 @@ class Finished:
         return write_report(self.report, out or self.path.parent, self.result["kind"])
 
 
-def _finished(path: Path, build: Callable[[JsonObject], Report]) -> Finished:
+def _finished(path: Path, build: Callable[[JsonObject], Report]) -> ExperimentResult:
     result: JsonObject = read_json(path)
-    return Finished(path, result, build(result))
+    return ExperimentResult(path, result, build(result))
 
 
 def _setup(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Listener) -> ExperimentSetup:
@@ -110,7 +110,7 @@ def crossval(
     progress: Listener,
     other: Sequence[str] = (),
     provenance: Path | None = None,
-) -> Finished:
+) -> ExperimentResult:
     """Learn and score a task on K folds.
 
     Args:
@@ -170,7 +170,7 @@ def curve(
     *,
     progress: Listener,
     other: Sequence[str] = (),
-) -> Finished:
+) -> ExperimentResult:
     """Learn a task from fewer and fewer rows; see `crossval` for arguments and errors, `CurvePlan` for the plan."""
     setup = _setup(bank, rows, settings, progress)
     path = run_curve(setup, plan, starts=bank.store, other=_other(bank, rows, setup.card, other))
@@ -185,7 +185,7 @@ def sweep(
     *,
     progress: Listener,
     kept_out: int | None = None,
-) -> Finished:
+) -> ExperimentResult:
     """Try settings; see `crossval` for arguments and errors, `SweepPlan` for the plan.
 
     Args:
@@ -205,7 +205,7 @@ def sweep(
     return _finished(run_sweep(setup, replace(plan, seed=setup.config.seed)), sweep_report)
 
 
-def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -> Finished:
+def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -> ExperimentResult:
     """Learn the tasks of a stream file, one after the other, and measure all of them after each.
 
     Args:
@@ -229,7 +229,7 @@ def baseline(
     *,
     calibrate: Sequence[str],
     on_rows: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Finished:
+) -> ExperimentResult:
     """Score a task without training a prompt.
 
     Args:
@@ -256,7 +256,7 @@ def compare(
     dev_fraction: float,
     on_run: Callable[[str, int], None],
     progress: Listener,
-) -> Finished:
+) -> ExperimentResult:
     """Compare methods on one task, and on what a second one makes each of them forget.
 
     Args:

@@ -21,11 +21,10 @@ translate unavailable unknown unreachable unusable
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
 NOT_YET = """
-BeamSearching Bench Compared Context Curve Decoded Digits Dot EvalSet Evaluated
-Evaluation Extent Failed Finished Fit Full Held Job Kept Learnt Lengths Lesson Listener Measured Meter Metered
-Ordered Other Outcome OverVocabulary Parity Position Progress Question Recorder Rendered Resumable
-RewrittenSource RowsDone Run Scored Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken
-Trained Trainer Tuned Uncalibrated Verified Weighting Wording
+BeamSearching Context Curve Decoded Digits EvalSet Evaluated Evaluation Extent Failed Fit Held Job Kept Learnt
+Lengths Lesson Listener Measured Ordered Outcome OverVocabulary Parity Position Progress Question Recorder Rendered
+Resumable RewrittenSource Run Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken Trained Trainer
+Tuned Uncalibrated Verified Weighting Wording
 """
 """Names that are still to be changed or explained; this list only shrinks."""
 

@@ -18,7 +18,7 @@ from promptbank.lab.experiments import compare as comparing
 from promptbank.lab.experiments import learning_cost as meters
 from promptbank.lab.experiments.compare import MEASURED, MethodComparison, run_compare
 from promptbank.lab.experiments.learning_cost import CostMeter, LearningCost, cost_of
-from promptbank.lab.methods.prompts import TunedPrompts
+from promptbank.lab.methods.prompts import PromptLearner
 from promptbank.lab.methods.untrained import Tfidf
 from promptbank.lab.reports.compare import compare_report
 from promptbank.model.forward import LanguageModel
@@ -138,14 +138,14 @@ def test_a_method_that_cannot_run_is_listed_with_its_reason(tmp_path: Path) -> N
 
 
 def test_seeds_that_are_done_stay_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learn = TunedPrompts.learn
+    learn = PromptLearner.learn
 
-    def fails_with_seed_1(self: TunedPrompts, *arguments: Any) -> Any:
+    def fails_with_seed_1(self: PromptLearner, *arguments: Any) -> Any:
         if self._config.seed == 1:
             raise TrainingError("the loss is nan")
         return learn(self, *arguments)
 
-    monkeypatch.setattr(TunedPrompts, "learn", fails_with_seed_1)
+    monkeypatch.setattr(PromptLearner, "learn", fails_with_seed_1)
     (found,) = compared(tmp_path, MethodComparison(("prompt",), seeds=3, training=TRAINING)).methods
     assert found["reason"] == "seed 1: the loss is nan"
     assert [cell["seed"] for cell in found["seeds"]] == [0]
@@ -227,7 +227,7 @@ def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeyp
     from promptbank.lab.methods import prompts, untrained
 
     seen: dict[str, list[set[str]]] = {"prompt": [], "icl": []}
-    for name, kind in (("prompt", prompts.TunedPrompts), ("icl", untrained.DrawnShots)):
+    for name, kind in (("prompt", prompts.PromptLearner), ("icl", untrained.ShotLearner)):
         learn = kind.learn
 
         def noted(

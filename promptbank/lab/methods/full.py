@@ -10,11 +10,11 @@ from torch import nn
 from promptbank.lab.methods.tuning import TuningMethod
 from promptbank.model.forward import vocabulary_layers
 
-__all__ = ["Full"]
+__all__ = ["FullTuning"]
 
 
 @dataclass(frozen=True)
-class Full(TuningMethod):
+class FullTuning(TuningMethod):
     """Learns all weights.
 
     Attributes:

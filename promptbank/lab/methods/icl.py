@@ -29,7 +29,7 @@ from tasks import Example, TaskCard
 from tasks.placement import plain_template
 from tasks.sampling import sample_key
 
-__all__ = ["SEPARATOR", "InContext", "Scored", "draw_shots", "plain_card"]
+__all__ = ["SEPARATOR", "InContext", "RecordScores", "draw_shots", "plain_card"]
 
 SEPARATOR = "\n\n"
 """What ends a shot, and every form that is scored."""
@@ -39,7 +39,7 @@ BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
-class Scored:
+class RecordScores:
     """Label scores of one record.
 
     Attributes:
@@ -140,7 +140,7 @@ class InContext:
 
     def score(
         self, records: Sequence[Mapping[str, str]], *, on_rows: Callable[[int], None] = lambda _: None
-    ) -> list[Scored]:
+    ) -> list[RecordScores]:
         """Score every label for every record.
 
         Where a prompt does not fit the window, the oldest shots are dropped for that record; where it does not fit
@@ -158,7 +158,7 @@ class InContext:
         """
         queries = [self._query(fields) for fields in records]
         scores = self._scores(queries, on_rows)
-        return [Scored(s, q.shots, q.truncated) for q, s in zip(queries, scores, strict=True)]
+        return [RecordScores(s, q.shots, q.truncated) for q, s in zip(queries, scores, strict=True)]
 
     def content_free(self, shots: int) -> list[dict[str, float]]:
         """Return the label scores of every input of `CONTENT_FREE` after the newest ``shots`` shots.

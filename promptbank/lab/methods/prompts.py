@@ -27,7 +27,7 @@ from promptbank.training.run import Plan
 from promptbank.training.start import STARTS, start_ids, starting_table
 from tasks import Example, Split, TaskCard
 
-__all__ = ["PromptTuning", "TunedPrompts"]
+__all__ = ["PromptLearner", "PromptTuning"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PromptTuning(Method):
 
     training: ClassVar = {"restarts": 0}  # no other method gets a second chance after a collapse
 
-    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> TunedPrompts:
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> PromptLearner:
         """Begin with an empty table.
 
         Raises:
@@ -53,10 +53,10 @@ class PromptTuning(Method):
                 f"a comparison has no bank to start from, so init {config.init!r} is not possible; "
                 f"take one of {', '.join(STARTS)}"
             )
-        return TunedPrompts(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
+        return PromptLearner(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
 
 
-class TunedPrompts(Learner):
+class PromptLearner(Learner):
     """The prompts learnt so far.
 
     Args:

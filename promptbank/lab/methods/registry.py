@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from promptbank.errors import ConfigError
 from promptbank.lab.methods.bitfit import BitFit
-from promptbank.lab.methods.full import Full
+from promptbank.lab.methods.full import FullTuning
 from promptbank.lab.methods.learner import Method
 from promptbank.lab.methods.lora import Lora
 from promptbank.lab.methods.prompts import PromptTuning
@@ -17,8 +17,8 @@ METHODS: dict[str, Method] = {
     "prompt.v1": PromptTuning("embedding.v1"),
     "lora.v1": Lora(),
     "bitfit.v1": BitFit(),
-    "full.v1": Full(),
-    "full-body.v1": Full(embeddings=False),
+    "full.v1": FullTuning(),
+    "full-body.v1": FullTuning(embeddings=False),
     "icl.v1": Shots(),
     "tfidf.v1": Tfidf(),
 }

@@ -32,9 +32,9 @@ class Shots(Method):
     trains: ClassVar[bool] = False
     shots: int = 4
 
-    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> DrawnShots:
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> ShotLearner:
         """Begin without shots."""
-        return DrawnShots(backbone, lm, config, self.shots)
+        return ShotLearner(backbone, lm, config, self.shots)
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Tfidf(Method):
         """Import scikit-learn: half a second and 150 MB are no cost of a task."""
         tfidf_version()
 
-    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> TfidfClassifiers:
+    def begin(self, _backbone: Backbone, _lm: LanguageModel, _config: TrainConfig) -> TfidfLearner:
         """Begin without classifiers."""
-        return TfidfClassifiers()
+        return TfidfLearner()
 
     def settings(self) -> dict[str, object]:
         """Return the features and the penalty, and the package that decides the rest; None where it is missing."""
@@ -60,7 +60,7 @@ class Tfidf(Method):
         return {**tfidf_settings(), "scikit-learn": version}
 
 
-class DrawnShots(Learner):
+class ShotLearner(Learner):
     """The shots drawn so far, by task."""
 
     def __init__(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig, shots: int) -> None:
@@ -91,7 +91,7 @@ class DrawnShots(Learner):
         return Size(0, sum(len(json.dumps(shot, ensure_ascii=False).encode()) + 1 for shot in shown))
 
 
-class TfidfClassifiers(Learner):
+class TfidfLearner(Learner):
     """The classifiers fitted so far, by task."""
 
     def __init__(self) -> None:
