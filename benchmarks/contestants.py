@@ -22,9 +22,9 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.encoder import build_encoder
 from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer, TokenPolicy, encode_plain
-from promptbank.training.examples import render_rows, row_losses
+from promptbank.training.examples import example_losses, render_examples
 from promptbank.training.kv_cache import PrefixCache, worth_caching
-from promptbank.training.prompts import training_copy
+from promptbank.training.precision import training_copy
 from promptbank.training.start import embedding_scale, start_ids, starting_table
 from tasks import Example, parse_card
 
@@ -145,8 +145,8 @@ def promptbank_steps(
         TokenPolicy.of(backbone.tokenizer),
         backbone.window,
     )
-    rows = render_rows(renderer, examples)
-    beginnings = [row.ids[: row.constant] for row in rows]
+    rows = render_examples(renderer, examples)
+    beginnings = [row.beginning for row in rows]
     start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
     encoder = build_encoder("lstm.v1", start, embedding_scale(lm), seed=0)
     learn = _learner(list(encoder.parameters()))
@@ -157,8 +157,8 @@ def promptbank_steps(
         held.append(PrefixCache(trained, beginnings, budget=CACHE_BYTES, spill=folder))
 
     def step(batch: list[int]) -> float:
-        prefixes = [held[0][i] for i in batch] if held else None
-        return learn(row_losses(trained, [encoder()] * len(batch), [rows[i] for i in batch], prefixes).mean())
+        prefixes = [held[0][beginnings[i]] for i in batch] if held else None
+        return learn(example_losses(trained, [encoder()] * len(batch), [rows[i] for i in batch], prefixes).mean())
 
     return Contestant(name, step, prepare if worth_caching(beginnings) else None)
 

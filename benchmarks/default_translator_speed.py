@@ -24,7 +24,7 @@ from promptbank.mt.engines.backbone import BackboneTranslator
 from promptbank.mt.translator.decoding import Decoding, length_batches
 from promptbank.mt.translator.model import Translator, load_translator
 from promptbank.mt.translator.pairs import Wording
-from promptbank.training.prompts import cpu_has_bfloat16
+from promptbank.training.precision import cpu_has_bfloat16
 from translate import EngineInfo, Hypothesis, Segment
 
 SHIPPED = Path(__file__).parent.parent / "translate" / "models" / "-".join(PAIR)

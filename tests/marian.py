@@ -10,7 +10,7 @@ import torch
 from promptbank.mt.marian.model import build_marian, save_marian
 from promptbank.mt.marian.pieces import train_pieces
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
-from promptbank.mt.marian.training import Job, train_marian
+from promptbank.mt.marian.training import MarianPlan, train_marian
 from translate import Segment
 
 ADJECTIVES = [("red", "röda"), ("big", "stora"), ("old", "gamla"), ("new", "nya"), ("small", "lilla")]
@@ -26,7 +26,7 @@ SETTINGS = TrainSettings(
     steps=300, batch_tokens=200, lr=1e-2, warmup=20, schedule="cosine.v1", dropout=0.0, longest=32, label_smoothing=0.0,
     log_every=20, check_every=100,
 )  # fmt: skip
-JOB = Job(("en", "sv"), MARIAN_PAIRS, MARIAN_PAIRS[:4], SIZES, SETTINGS)
+PLAN = MarianPlan(("en", "sv"), MARIAN_PAIRS, MARIAN_PAIRS[:4], SIZES, SETTINGS)
 
 
 def segments(texts: Sequence[str]) -> list[Segment]:
@@ -36,7 +36,7 @@ def segments(texts: Sequence[str]) -> list[Segment]:
 
 def train_tiny_marian(folder: Path) -> Path:
     """Train for 300 steps; return the model's folder."""
-    outcome = train_marian(JOB, folder)
+    outcome = train_marian(PLAN, folder)
     assert outcome.model is not None
     return outcome.model
 

@@ -19,7 +19,7 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
-from promptbank.training.run import Trained
+from promptbank.training.prompt_run import Trained
 from store import NewEvaluation, NewRow, Row, RowInfo, Store
 from tasks import Example
 

@@ -28,9 +28,10 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import training_renderer
-from promptbank.training.progress import Listener, Silent, run_warnings
+from promptbank.training.progress import NoProgress, Progress
+from promptbank.training.prompt_run import Failed, Plan, Trained
 from promptbank.training.prompts import train_each, train_prompts
-from promptbank.training.run import Failed, Plan, Trained
+from promptbank.training.run_warnings import run_warnings
 from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256
 
@@ -104,11 +105,11 @@ def learn_task(
     config: TrainConfig,
     *,
     home: Path,
-    listener: Listener | None = None,
+    progress: Progress | None = None,
     lm: LanguageModel | None = None,
 ) -> Learnt:
     """Learn one task and make it live; see `learn_tasks`."""
-    return learn_tasks(store, backbone, [Lesson(card, train, dev, config)], home=home, listener=listener, lm=lm)[0]
+    return learn_tasks(store, backbone, [Lesson(card, train, dev, config)], home=home, progress=progress, lm=lm)[0]
 
 
 def learn_tasks(
@@ -117,7 +118,7 @@ def learn_tasks(
     lessons: Sequence[Lesson],
     *,
     home: Path,
-    listener: Listener | None = None,
+    progress: Progress | None = None,
     lm: LanguageModel | None = None,
 ) -> list[Learnt]:
     """Learn tasks in shared batches, each with an encoder of its own, and move each one's alias.
@@ -127,14 +128,14 @@ def learn_tasks(
         backbone: float32.
         lessons: what is to be learnt.
         home: its ``runs/`` holds the resume file.
-        listener: hears of progress.
+        progress: receives reports.
         lm: the backbone's forward passes, if they are at hand.
 
     Raises:
         TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
         StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
     """
-    session = _Session(store, backbone, lm or LanguageModel(backbone.model), home, listener or Silent())
+    session = _Session(store, backbone, lm or LanguageModel(backbone.model), home, progress or NoProgress())
     learnt = session.learn(lessons, StartRows(store), train_prompts)
     shutil.rmtree(session.folder, ignore_errors=True)
     return [one for one in learnt if isinstance(one, Learnt)]
@@ -146,7 +147,7 @@ def learn_trials(
     lessons: Sequence[Lesson],
     *,
     home: Path,
-    listener: Listener,
+    progress: Progress,
     lm: LanguageModel,
     starts: StartRows,
     lenient: bool = False,
@@ -161,7 +162,7 @@ def learn_trials(
         backbone: float32.
         lessons: what is to be learnt.
         home: its ``runs/`` holds the resume file.
-        listener: hears of progress.
+        progress: receives reports.
         lm: the backbone's forward passes.
         starts: where rows to start from are looked up.
         lenient: a run of which the loss is not finite fails alone; otherwise that is an error.
@@ -169,7 +170,7 @@ def learn_trials(
     Raises:
         TrainingError: see `learn_tasks`.
     """
-    session = _Session(store, backbone, lm, home, listener)
+    session = _Session(store, backbone, lm, home, progress)
     return session.learn(lessons, starts, train_each if lenient else train_prompts)
 
 
@@ -182,9 +183,9 @@ class _Session:
 
     folder: Path
 
-    def __init__(self, store: Store, backbone: Backbone, lm: LanguageModel, home: Path, listener: Listener) -> None:
+    def __init__(self, store: Store, backbone: Backbone, lm: LanguageModel, home: Path, progress: Progress) -> None:
         self._store, self._backbone, self._lm = store, backbone, lm
-        self._home, self._listener = home, listener
+        self._home, self._progress = home, progress
 
     def learn(
         self,
@@ -202,9 +203,9 @@ class _Session:
             with FileLock(self.folder / "lock", timeout=0):
                 run_ids = _started(self._store, self.folder, prepared)
                 names = dict(zip((p.plan.name for p in prepared), run_ids, strict=True))
-                recorder = Recorder(self._store, names, self._listener)
+                recorder = Recorder(self._store, names, self._progress)
                 plans = [one.plan for one in prepared]
-                outcomes = train(self._lm, plans, folder=self.folder, identity=identity, listener=recorder)
+                outcomes = train(self._lm, plans, folder=self.folder, identity=identity, progress=recorder)
                 return [
                     self._published(one, outcome, run_id)
                     for one, outcome, run_id in zip(prepared, outcomes, run_ids, strict=True)

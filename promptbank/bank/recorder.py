@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from promptbank.training.progress import EpochReport, Listener, StepReport
+from promptbank.training.progress import EpochReport, NoProgress, Progress, StepReport
 from store import Store
 
 __all__ = ["Recorder"]
 
 
-class Recorder:
+class Recorder(NoProgress):
     """Stores metrics by step, an epoch at a time.
 
     Args:
@@ -19,7 +19,7 @@ class Recorder:
         inner: hears everything too.
     """
 
-    def __init__(self, store: Store, run_ids: Mapping[str, str], inner: Listener) -> None:
+    def __init__(self, store: Store, run_ids: Mapping[str, str], inner: Progress) -> None:
         self._store, self._run_ids, self._inner = store, run_ids, inner
         self._pending: dict[str, list[tuple[int, dict[str, float]]]] = {name: [] for name in run_ids}
         self._steps = dict.fromkeys(run_ids, 0)

@@ -16,7 +16,7 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import FROM, INITS, NEAREST, TrainConfig
 from promptbank.training.dev import DevSet
-from promptbank.training.examples import render_rows
+from promptbank.training.examples import render_examples
 from promptbank.training.start import start_ids, starting_table
 from store import Row, RowInfo, Store
 from tasks import Example, parse_spec
@@ -142,7 +142,7 @@ def _nearest(
 ) -> Start:
     """Try every live row of the backbone, and the text start, on dev rows; the lowest loss wins."""
     probe = dev[:PROBE_ROWS]
-    score = DevSet(lm, renderer, probe, render_rows(renderer, probe), None).score
+    score = DevSet(lm, renderer, probe, render_examples(renderer, probe), None).score
     starts = [Start(_own(lm, renderer, "text", 0), "text")]
     for info in rows.live(backbone):
         row = rows.store.rows.get(info.scope, info.version)

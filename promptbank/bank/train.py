@@ -9,7 +9,7 @@ from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.session import Bank
 from promptbank.training.config import checked_config
-from promptbank.training.progress import Listener
+from promptbank.training.progress import Progress
 from tasks import split_dev
 
 __all__ = ["train"]
@@ -22,7 +22,7 @@ def train(
     lang: str | None = None,
     card: str | None = None,
     settings: Mapping[str, object] | None = None,
-    progress: Listener | None = None,
+    progress: Progress | None = None,
 ) -> list[Learnt]:
     """Learn one task, or several in shared batches, and make each one live.
 
@@ -58,4 +58,4 @@ def train(
         told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
         bank.say(f"{name}: {told}" if name else told)
         lessons.append(Lesson(chosen, learn, dev, config, name=name))
-    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, listener=progress, lm=bank.lm)
+    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, progress=progress, lm=bank.lm)

@@ -154,7 +154,7 @@ def train(
     """
     from promptbank.cli.progress import TranslatorProgress
     from promptbank.mt import training
-    from promptbank.mt.marian.signals import stop_on_signal
+    from promptbank.training.signals import stop_on_signal
 
     options = {
         "steps": steps, "tokens": tokens, "accumulate": accumulate, "lr": lr, "warmup": warmup, "schedule": schedule,

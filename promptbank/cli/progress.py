@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -22,17 +22,13 @@ from rich.progress import (
 )
 
 from promptbank.cli.output import say
-
-if TYPE_CHECKING:
-    from promptbank.mt.translator.curve import Evaluation
-    from promptbank.mt.translator.plan import MtStep
-    from promptbank.training.progress import EpochReport, StepReport
+from promptbank.training.curve import CurvePoint
+from promptbank.training.progress import EpochReport, NoProgress, StepReport
 
 __all__ = ["ComparisonProgress", "TrainingProgress", "TranslatorProgress", "counting"]
 
 LINE_SECONDS = 30.0
 """Between two lines of progress where no terminal shows a bar."""
-
 
 LOG_STEPS = 20
 """Steps of a translator's training from one line to the next, and over which speed and loss are averaged."""
@@ -69,7 +65,7 @@ def counting() -> Iterator[Callable[[int, int, str], None]]:
         yield show
 
 
-class _Drawn:
+class _Drawn(NoProgress):
     """A bar that is drawn inside a ``with`` block on a terminal, and lines above it."""
 
     def __init__(self) -> None:
@@ -170,24 +166,24 @@ class TranslatorProgress(_Drawn):
 
     def __init__(self) -> None:
         super().__init__()
-        self._recent: deque[MtStep] = deque(maxlen=LOG_STEPS)
+        self._recent: deque[StepReport] = deque(maxlen=LOG_STEPS)
         self._line = self._progress.add_task("training")
 
-    def on_step(self, report: MtStep) -> None:
+    def on_step(self, report: StepReport) -> None:
         """Tell of the last steps: loss, seconds a step, tokens a second, time left."""
         self._recent.append(report)
         count, taken = len(self._recent), sum(step.seconds for step in self._recent)
         loss, tokens = (sum(step.loss for step in self._recent) / count, sum(step.tokens for step in self._recent))
-        said = f"loss {loss:.3f}, {taken / count:.2f} s a step, {tokens / taken:.0f} tokens/s"
+        said = f"loss {loss:.3f}, {taken / count:.2f} s a step, {tokens / max(taken, 1e-9):.0f} tokens/s"
         if self._is_shown:
             self._progress.update(self._line, completed=report.step, total=report.steps, description=said)
         elif report.step % LOG_STEPS == 0:
             left = (report.steps - report.step) * taken / count / 3600
             say(f"step {report.step}/{report.steps}: {said}, lr {report.lr:.1e}, {left:.1f} h left")
 
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Tell of an evaluation."""
-        scores = "".join(f", {name} chrF2 {value:.1f}" for name, value in evaluation.chrf2.items())
-        dev = "" if evaluation.dev_loss is None else f", dev loss {evaluation.dev_loss:.3f}"
-        averaged = " (averaged weights)" if evaluation.averaged else ""
-        say(f"after {evaluation.step} steps{averaged}: {evaluation.tokens} tokens{dev}{scores}")
+    def on_point(self, point: CurvePoint) -> None:
+        """Tell of a point of the curve."""
+        scores = "".join(f", {name} chrF2 {value:.1f}" for name, value in point.chrf2.items())
+        dev = "" if point.dev_loss is None else f", dev loss {point.dev_loss:.3f}"
+        averaged = " (averaged weights)" if point.averaged else ""
+        say(f"after {point.step} steps{averaged}: {point.tokens} tokens{dev}{scores}")

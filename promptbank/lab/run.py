@@ -30,7 +30,7 @@ from promptbank.report.canvas import need_matplotlib
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
 from promptbank.training.config import checked_config
-from promptbank.training.progress import Listener
+from promptbank.training.progress import Progress
 from tasks import Split, TaskCard, TaskError, crossval_split, fold_of, given_split
 
 __all__ = ["ExperimentResult", "TaskRows", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
@@ -92,7 +92,7 @@ def _finished(path: Path, build: Callable[[JsonObject], Report]) -> ExperimentRe
     return ExperimentResult(path, result, build(result))
 
 
-def _setup(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Listener) -> ExperimentSetup:
+def _setup(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Progress) -> ExperimentSetup:
     """Find everything that an experiment on one task works with."""
     need_matplotlib()
     config = checked_config(settings)
@@ -107,7 +107,7 @@ def crossval(
     settings: Mapping[str, object],
     *,
     folds: int,
-    progress: Listener,
+    progress: Progress,
     other: Sequence[str] = (),
     provenance: Path | None = None,
 ) -> ExperimentResult:
@@ -168,7 +168,7 @@ def curve(
     settings: Mapping[str, object],
     plan: CurvePlan,
     *,
-    progress: Listener,
+    progress: Progress,
     other: Sequence[str] = (),
 ) -> ExperimentResult:
     """Learn a task from fewer and fewer rows; see `crossval` for arguments and errors, `CurvePlan` for the plan."""
@@ -183,7 +183,7 @@ def sweep(
     settings: Mapping[str, object],
     plan: SweepPlan,
     *,
-    progress: Listener,
+    progress: Progress,
     kept_out: int | None = None,
 ) -> ExperimentResult:
     """Try settings; see `crossval` for arguments and errors, `SweepPlan` for the plan.
@@ -205,7 +205,7 @@ def sweep(
     return _finished(run_sweep(setup, replace(plan, seed=setup.config.seed)), sweep_report)
 
 
-def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Listener) -> ExperimentResult:
+def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Progress) -> ExperimentResult:
     """Learn the tasks of a stream file, one after the other, and measure all of them after each.
 
     Args:
@@ -255,7 +255,7 @@ def compare(
     folds: int,
     dev_fraction: float,
     on_run: Callable[[str, int], None],
-    progress: Listener,
+    progress: Progress,
 ) -> ExperimentResult:
     """Compare methods on one task, and on what a second one makes each of them forget.
 

@@ -15,7 +15,7 @@ from promptbank.mt.memory import BankMemory
 from promptbank.mt.report_parts import engine_table
 from promptbank.mt.status import TranslationStatus
 from promptbank.mt.translation import TranslationRequest, load_engine
-from promptbank.mt.translator.curve import EvalSet
+from promptbank.mt.translator.plan import EvalTexts
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
 from translate.corpus.pairs import read_pairs
@@ -26,7 +26,7 @@ from translate.scoring.bootstrap import EvalSet as Translations
 __all__ = ["read_sets", "score_engines"]
 
 
-def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalSet]:
+def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalTexts]:
     """Read the first rows of evaluation sets; a set is named as its file, up to the first dot.
 
     Raises:
@@ -37,7 +37,7 @@ def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[Ev
     if twice := [name for name, count in named.items() if count > 1]:
         raise ConfigError(f"several --set files are named {', '.join(twice)}; a set is named as its file: rename them")
     found = {path.name.partition(".")[0]: list(read_pairs(path, *Languages.parse(langpair)))[:rows] for path in paths}
-    return [EvalSet(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
+    return [EvalTexts(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
 
 
 def score_engines(

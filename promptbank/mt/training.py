@@ -11,26 +11,25 @@ from typing import Any
 import torch
 
 from promptbank.config import Settings
-from promptbank.errors import ConfigError
+from promptbank.errors import ConfigError, TrainingError
 from promptbank.model.backbone import Backbone, open_backbone
 from promptbank.mt.corpora import corpus_folder
 from promptbank.mt.engines.models import translator_folder
 from promptbank.mt.languages import Languages
 from promptbank.mt.marian.conversion import convert_marian
-from promptbank.mt.marian.curve import Point
-from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.sizes import TrainSettings
-from promptbank.mt.marian.training import Job, train_marian
+from promptbank.mt.marian.training import MarianPlan, train_marian
 from promptbank.mt.score import read_sets
 from promptbank.mt.translator.allowed_tokens import writable_words
 from promptbank.mt.translator.model import with_backbone_of
 from promptbank.mt.translator.pack import PackReport, as_low_rank, pack_translator
 from promptbank.mt.translator.pairs import Wording, render_pairs
-from promptbank.mt.translator.plan import Listener, MtPlan
+from promptbank.mt.translator.plan import MtPlan
 from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.snapshot import snapshot_translator
 from promptbank.mt.translator.train import train_translator
 from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update
+from promptbank.training.progress import Progress
 from translate.corpus.folder import read_corpus, read_manifest
 
 __all__ = ["TranslatorRequest", "pack", "start_low_rank", "train"]
@@ -92,14 +91,19 @@ class TranslatorRequest:
 
 
 def train(
-    settings: Settings, request: TranslatorRequest, *, progress: Listener, should_stop: Callable[[], bool], say: Say
+    settings: Settings,
+    request: TranslatorRequest,
+    *,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    say: Say,
 ) -> Path | None:
     """Train a translator, or go on with it.
 
     Args:
         settings: home, backbone and threads.
         request: what is trained.
-        progress: hears of steps and evaluations; a Marian's are said.
+        progress: receives reports.
         should_stop: asked between steps; the state is saved when it says so.
         say: called with what a person should know.
 
@@ -123,7 +127,11 @@ def train(
 
 
 def _train_backbone(
-    settings: Settings, request: TranslatorRequest, progress: Listener, should_stop: Callable[[], bool], say: Say
+    settings: Settings,
+    request: TranslatorRequest,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    say: Say,
 ) -> Path | None:
     update, given = _update(request), dict(request.settings)
     if "checkpoint_minutes" in given:
@@ -178,7 +186,11 @@ def _parts(corpus: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
 
 def _train_marian(
-    settings: Settings, request: TranslatorRequest, _progress: Listener, should_stop: Callable[[], bool], say: Say
+    settings: Settings,
+    request: TranslatorRequest,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    say: Say,
 ) -> Path | None:
     if strange := sorted(set(request.settings) - set(MARIAN)):
         raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
@@ -194,16 +206,11 @@ def _train_marian(
     out = request.folder(settings.home, langpair)
     learn, dev = _parts(corpus)
     say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
-    job = Job(Languages.parse(langpair), learn, dev, settings=wanted, device=request.device)
-    done = train_marian(job, out, on_point=lambda point: say(_said(point)), stop=should_stop)
+    plan = MarianPlan(Languages.parse(langpair), learn, dev, settings=wanted, device=request.device)
+    done = train_marian(plan, out, progress=progress, should_stop=should_stop)
     if done.model:
         say(_converted(done.model, out / "ct2", [src for src, _ in dev or learn]))
     return done.model
-
-
-def _said(point: Point) -> str:
-    dev = "" if point.dev_loss is None else f", dev loss {point.dev_loss:.3f}"
-    return f"step {point.step}: loss {point.loss:.3f}{dev}, {point.tokens_per_second:.0f} tokens/s, lr {point.lr:.1e}"
 
 
 def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
@@ -212,7 +219,7 @@ def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
         return f"CTranslate2: {out} is there already"
     try:
         parity = convert_marian(model, out, texts[:PARITY_SENTENCES])
-    except NmtError as exc:
+    except TrainingError as exc:
         return f"not converted for CTranslate2: {exc}"
     return f"CTranslate2: {out}, {parity.bytes} bytes; {parity.sentences} sentences alike in float32, " + (
         f"{parity.quantised_same} in int8"
@@ -264,5 +271,5 @@ def _opened(settings: Settings, engine: str, out: Path | None, suffix: str, say:
 def _words(backbone: Backbone, corpus: Path) -> set[int]:
     """Return the tokens that a corpus's training pairs allow."""
     wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
-    rows = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
-    return writable_words(backbone.tokenizer, [row.ids for row in rows])
+    pairs = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
+    return writable_words(backbone.tokenizer, [pair.ids for pair in pairs])

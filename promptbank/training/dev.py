@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import torch
@@ -14,51 +13,24 @@ from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
-from promptbank.training.examples import TrainRow, row_losses
-from promptbank.training.kv_cache import Held
+from promptbank.training.examples import TrainExample, example_losses
+from promptbank.training.progress import DevScore
 from tasks import Example, classification_report
 
-__all__ = ["DevScore", "DevSet"]
+__all__ = ["DevSet"]
 
-BATCH_ROWS = 32
-
-
-@dataclass(frozen=True)
-class DevScore:
-    """A dev score in float32.
-
-    Attributes:
-        accuracy: share of right labels; None for open answers.
-        loss: mean -log p(gold label) over the label set in nats, or per learnt answer token for open answers.
-        collapse: what is said when nearly all predictions are one label though the gold ones are mixed.
-    """
-
-    accuracy: float | None
-    loss: float
-    collapse: str | None = None
-
-    def better_than(self, other: DevScore | None) -> bool:
-        """Whether this score is higher: more right labels, and among equals a lower loss."""
-        return other is None or self._key > other._key
-
-    @property
-    def _key(self) -> tuple[float, float]:
-        return (self.accuracy if self.accuracy is not None else 0.0, -self.loss)
-
-    def as_dict(self) -> dict[str, object]:
-        """Return a plain mapping."""
-        return asdict(self)
+BATCH = 32
 
 
 class DevSet:
-    """Rendered dev rows, with the float32 keys and values of their constant beginnings.
+    """Rendered dev examples, with the float32 keys and values of their constant beginnings.
 
     Args:
         lm: the float32 backbone.
         renderer: of the task.
         examples: the dev examples, with answers.
-        rows: the same, rendered.
-        held: keys and values by row, or None to compute everything each time.
+        rendered: the same as tokens.
+        held: keys and values by beginning, or None to compute everything each time.
     """
 
     def __init__(
@@ -66,16 +38,16 @@ class DevSet:
         lm: LanguageModel,
         renderer: Renderer,
         examples: Sequence[Example],
-        rows: Sequence[TrainRow],
-        held: Held | None,
+        rendered: Sequence[TrainExample],
+        held: Mapping[tuple[int, ...], Tensor] | None,
     ) -> None:
         self._lm, self._renderer, self._held = lm, renderer, held
         self._gold = [example.answer or "" for example in examples]
-        self._rows = rows
+        self._examples = rendered
 
     @torch.no_grad()
     def score(self, table: PromptTable) -> DevScore:
-        """Score a prompt table on all dev rows."""
+        """Score a prompt table on all dev examples."""
         outcomes = [
             (i, *out) for batch in self._batches() for i, out in zip(batch, self._outcomes(table, batch), strict=True)
         ]
@@ -89,27 +61,27 @@ class DevSet:
         return DevScore(report.accuracy, loss, report.collapse)
 
     def _batches(self) -> list[list[int]]:
-        """Row indices, equally long after the constant part (see `score_forms`)."""
+        """Return indices of examples that are equally long after the constant part (see `score_forms`)."""
+        examples = self._examples
 
         def tail(i: int) -> int:
-            return len(self._rows[i].prompt) - self._start(i)
+            return len(examples[i].prompt) - self._start(i)
 
-        order = sorted(range(len(self._rows)), key=lambda i: (tail(i), len(self._rows[i].prompt)))
+        order = sorted(range(len(examples)), key=lambda i: (tail(i), len(examples[i].prompt)))
         groups = [list(group) for _, group in groupby(order, key=tail)]
-        return [group[i : i + BATCH_ROWS] for group in groups for i in range(0, len(group), BATCH_ROWS)]
+        return [group[i : i + BATCH] for group in groups for i in range(0, len(group), BATCH)]
 
-    def _start(self, row: int) -> int:
-        return self._rows[row].constant if self._held is not None else 0
+    def _start(self, index: int) -> int:
+        return self._examples[index].constant if self._held is not None else 0
 
     def _outcomes(self, table: PromptTable, batch: list[int]) -> list[tuple[float, str]]:
-        """Loss and predicted label of each row in a batch; no label for open answers."""
-        held = [self._held[i] for i in batch] if self._held is not None else None
+        """Return loss and predicted label of each example in a batch; no label for open answers."""
+        examples = [self._examples[i] for i in batch]
+        held = None if self._held is None else [self._held[example.beginning] for example in examples]
         if self._renderer.card.is_open:
-            rows = [self._rows[i] for i in batch]
-            losses = row_losses(self._lm, [table] * len(rows), rows, held)
-            return [(float(loss), "") for loss in losses]
+            return [(float(loss), "") for loss in example_losses(self._lm, [table] * len(batch), examples, held)]
         forms = self._renderer.forms
-        requests = [ScoringRequest(self._rows[i].prompt[self._start(i) :], table, forms) for i in batch]
+        requests = [ScoringRequest(self._examples[i].prompt[self._start(i) :], table, forms) for i in batch]
         scored = score_forms(self._lm, requests, held)
         return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
 

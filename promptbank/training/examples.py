@@ -1,4 +1,4 @@
-"""Training rows, their batches, and the loss on their answers."""
+"""Training examples as tokens, and the loss on their answers."""
 
 from __future__ import annotations
 
@@ -22,28 +22,25 @@ from promptbank.training.answer_loss import Loss, loss_for
 from promptbank.training.config import TrainConfig
 from tasks import Example, TaskCard, raise_faults
 
-__all__ = ["TrainRow", "check_prompts", "epoch_batches", "render_rows", "row_losses", "training_renderer"]
+__all__ = ["TrainExample", "check_prompts", "example_losses", "render_examples", "training_renderer"]
 
 R = TypeVar("R")
 
-BUCKET_BATCHES = 8
-"""Batches shuffled together before they are sorted by length: little padding, and still a new mixture each epoch."""
-
 
 @dataclass(frozen=True)
-class TrainRow:
-    """One example as ids.
+class TrainExample:
+    """One example as tokens.
 
     Attributes:
-        prompt: ids before the answer, as inference renders them.
-        answer: ids of the answer, its end token included.
-        constant: number of leading ids before the first virtual token.
+        prompt: tokens before the answer, as inference renders them; virtual ones are negative.
+        answer: tokens of the answer, its end token included.
+        constant: number of leading tokens before the first virtual one.
         truncated: characters cut from the text.
         answer_only: the card's ``answer_only_loss``; otherwise discrete tokens after the first virtual one are learnt
             too.
-        choices: what could have stood in the answer, by the token's place in it, where more than one id could; None
-            where every word could stand at every token.
-        unwritable: whether the loss had no choices for this answer, so that it is learnt over all words.
+        choices: tokens that the answer loss is normalised over, by place in the answer, where there is more than one;
+            None for the whole vocabulary at every place.
+        unwritable: whether the card's format does not allow the answer, so that it is learnt over the vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -59,6 +56,11 @@ class TrainRow:
         """Prompt and answer."""
         return self.prompt + self.answer
 
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """What stands before the first virtual token."""
+        return self.ids[: self.constant]
+
     def targets(self) -> list[int]:
         """Return the positions whose next token is learnt; what is constant teaches nothing, computed or held."""
         ids, first = self.ids, len(self.prompt) - 1
@@ -67,17 +69,17 @@ class TrainRow:
         return [*before, *(first + place for place in places)]
 
     def choice(self, target: int) -> Tensor | None:
-        """Return the ids that could follow a position of `targets`; None for all."""
+        """Return the tokens that could follow a position of `targets`; None for all."""
         return self.choices.get(target + 1 - len(self.prompt)) if self.choices is not None else None
 
 
-def render_rows(renderer: Renderer, examples: Sequence[Example], loss: str = "auto") -> list[TrainRow]:
+def render_examples(renderer: Renderer, examples: Sequence[Example], loss: str = "auto") -> list[TrainExample]:
     """Render examples with their answers; the first form of a label is the one that is trained.
 
     Args:
         renderer: of the task.
         examples: with answers.
-        loss: over what the probability of an answer is taken, see `promptbank.training.answer_loss`.
+        loss: which tokens the loss is normalised over, see `promptbank.training.answer_loss`.
 
     Raises:
         InputError: examples cannot be rendered; of the kind of their faults, all of them at once.
@@ -96,7 +98,7 @@ def check_prompts(renderer: Renderer, examples: Sequence[Example]) -> None:
     """Refuse examples that could not be answered; gold answers are not looked at.
 
     Raises:
-        InputError: see `render_rows`.
+        InputError: see `render_examples`.
     """
     _each(examples, lambda example: renderer.prompt(example.fields))
 
@@ -116,55 +118,40 @@ def _each(examples: Sequence[Example], render: Callable[[Example], R]) -> list[R
     return rendered
 
 
-def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainRow:
+def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainExample:
     card, text = renderer.card, example.answer or ""
     prompt = renderer.prompt(example.fields)
     answer = renderer.answer(text if card.is_open else card.form(text))
-    row = TrainRow(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
+    rendered = TrainExample(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
     try:
-        return replace(row, choices=loss.choices(renderer, renderer.kept(example.fields, prompt), answer))
+        return replace(rendered, choices=loss.choices(renderer, renderer.kept(example.fields, prompt), answer))
     except InputError:
-        return replace(row, unwritable=True)
+        return replace(rendered, unwritable=True)
 
 
-def epoch_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
-    """Return the epoch's batches of row indices: shuffled, then bucketed by length, then shuffled again.
-
-    A function of its arguments alone, so a resumed run sees the very same batches.
-    """
-    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-    order = torch.randperm(len(lengths), generator=generator).tolist()
-    span = batch_size * BUCKET_BATCHES
-    batches = []
-    for start in range(0, len(order), span):
-        bucket = sorted(order[start : start + span], key=lambda i: lengths[i])
-        batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
-    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-def row_losses(
+def example_losses(
     lm: LanguageModel,
     tables: Sequence[PromptTable],
-    rows: Sequence[TrainRow],
+    examples: Sequence[TrainExample],
     held: Sequence[Tensor] | None,
     *,
     heads: Sequence[FrozenHead] | None = None,
 ) -> Tensor:
-    """Return each row's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
+    """Return each example's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
 
     Args:
         lm: the frozen backbone.
-        tables: the prompt table of each row; gradients flow into them.
-        rows: B rows.
+        tables: the prompt table of each example; gradients flow into them.
+        examples: B of them.
         held: keys and values of the constant beginnings; None to compute them here.
-        heads: the head of each row for tokens without choices, which does not learn; the backbone's own if None.
+        heads: the head of each example for tokens without choices, which does not learn; the backbone's own if None.
     """
-    starts = [row.constant if held is not None else 0 for row in rows]
-    packed = pack([row.ids[s:] for row, s in zip(rows, starts, strict=True)], tables, pad="right")
+    starts = [one.constant if held is not None else 0 for one in examples]
+    packed = pack([one.ids[s:] for one, s in zip(examples, starts, strict=True)], tables, pad="right")
     hidden = lm.hidden(packed, cache_of(held) if held is not None else None)  # (B, S, H)
-    learnt = list(_learnt(rows, starts))
+    learnt = list(_learnt(examples, starts))
     if not learnt:
-        return hidden.sum() * torch.zeros(len(rows))
+        return hidden.sum() * torch.zeros(len(examples))
     *columns, choices = zip(*learnt, strict=True)
     b_index, t_index, targets = map(torch.tensor, columns)
     wanted = hidden[b_index, t_index]
@@ -177,16 +164,16 @@ def row_losses(
         free = (wanted[~among], targets[~among])
         over_words = -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
         nll = nll.index_put((~among,), over_words)
-    sums = torch.zeros(len(rows)).index_add(0, b_index, nll)
-    return sums / torch.bincount(b_index, minlength=len(rows)).clamp(min=1)
+    sums = torch.zeros(len(examples)).index_add(0, b_index, nll)
+    return sums / torch.bincount(b_index, minlength=len(examples)).clamp(min=1)
 
 
-def _learnt(rows: Sequence[TrainRow], starts: Sequence[int]) -> Iterator[tuple[int, int, int, Tensor | None]]:
-    """Yield of every learnt token its row, the computed position that it follows, its id and its choices."""
-    for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        ids = row.ids
-        for t in row.targets():
-            yield b, t - start, ids[t + 1], row.choice(t)
+def _learnt(examples: Sequence[TrainExample], starts: Sequence[int]) -> Iterator[tuple[int, int, int, Tensor | None]]:
+    """Yield of every learnt token its example, the computed position that it follows, its id and its choices."""
+    for b, (example, start) in enumerate(zip(examples, starts, strict=True)):
+        ids = example.ids
+        for t in example.targets():
+            yield b, t - start, ids[t + 1], example.choice(t)
 
 
 def _by_head(heads: Sequence[FrozenHead], wanted: Tensor, targets: Tensor, rows: Tensor) -> Tensor:

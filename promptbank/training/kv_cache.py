@@ -6,8 +6,7 @@ bfloat16. What exceeds the byte budget goes to memory-mapped safetensors files i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,117 +15,84 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from promptbank.model.forward import LanguageModel, prefill
+from promptbank.training.batches import cut_by_tokens
 
-__all__ = ["Held", "PrefixCache", "worth_caching"]
+__all__ = ["PrefixCache", "worth_caching"]
 
 PREFILL_TOKENS = 4096
 """Padded tokens of one forward pass while filling."""
 
 
-class PrefixCache:
-    """Held keys and values of many rows; equal rows are computed and held once.
+class PrefixCache(Mapping[tuple[int, ...], Tensor]):
+    """Keys and values, (L, 2, heads, T, D), by the tokens of the beginning that they are of.
 
     Args:
         lm: the backbone, in the dtype they will be used in.
-        rows: the constant beginnings, each with at least one id.
+        beginnings: each with at least one token; equal ones are computed and held once.
         budget: bytes kept in memory.
         spill: folder for the rest, made when needed.
-        on_rows: called with the number of distinct rows done.
+        on_progress: called with the number of distinct beginnings done.
     """
 
     def __init__(
         self,
         lm: LanguageModel,
-        rows: Sequence[Sequence[int]],
+        beginnings: Iterable[tuple[int, ...]],
         *,
         budget: int,
         spill: Path,
-        on_rows: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.bytes_held = 0
-        places: dict[Sequence[int], int] = {}
-        self._places = [places.setdefault(tuple(row), len(places)) for row in rows]
-        distinct = list(places)
-        self._held: dict[int, Tensor] = {}
-        self._files: dict[int, Path] = {}
+        self._held: dict[tuple[int, ...], Tensor] = {}
+        self._files: dict[tuple[int, ...], tuple[Path, str]] = {}
         self._budget, self._spill = budget, spill
-        done = 0
-        for batch in _batches(distinct):
-            self._keep(batch, prefill(lm, [distinct[i] for i in batch]))
-            done += len(batch)
-            on_rows(done)
+        distinct = sorted(dict.fromkeys(beginnings), key=len)
+        for batch in cut_by_tokens(range(len(distinct)), [len(one) for one in distinct], PREFILL_TOKENS):
+            part = [distinct[i] for i in batch]
+            self._keep(part, prefill(lm, part))
+            on_progress(batch[-1] + 1)
 
-    def __getitem__(self, row: int) -> Tensor:
-        """Return one row's keys and values, (L, 2, heads, T, D)."""
-        place = self._places[row]
-        if place in self._held:
-            return self._held[place]
-        with safe_open(self._files[place], framework="pt") as file:
-            tensor: Tensor = file.get_tensor(str(place))
+    def __getitem__(self, beginning: tuple[int, ...]) -> Tensor:
+        """Return the keys and values of a beginning, from memory or from disk."""
+        if beginning in self._held:
+            return self._held[beginning]
+        path, name = self._files[beginning]
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
         return tensor
 
-    def spilled(self, row: int) -> bool:
-        """Whether a row lies on disk."""
-        return self._places[row] in self._files
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        yield from self._held
+        yield from self._files
 
-    def parts(self, sizes: Sequence[int]) -> Iterator[Held]:
-        """Yield views of so many rows each, one after the other."""
-        base = 0
-        for size in sizes:
-            yield Held(self, base, size)
-            base += size
+    def __len__(self) -> int:
+        return len(self._held) + len(self._files)
+
+    def spilled(self, beginning: tuple[int, ...]) -> bool:
+        """Whether the keys and values of a beginning lie on disk."""
+        return beginning in self._files
 
     def close(self) -> None:
         """Drop what is held and remove the spilled files."""
-        self._held.clear()
-        for path in set(self._files.values()):
+        for path in {path for path, _ in self._files.values()}:
             path.unlink(missing_ok=True)
+        self._held.clear()
         self._files.clear()
 
-    def _keep(self, batch: list[int], tensors: list[Tensor]) -> None:
+    def _keep(self, beginnings: Sequence[tuple[int, ...]], tensors: list[Tensor]) -> None:
         size = sum(t.nbytes for t in tensors)
         if self.bytes_held + size <= self._budget:
-            self._held.update(zip(batch, tensors, strict=True))
+            self._held.update(zip(beginnings, tensors, strict=True))
             self.bytes_held += size
             return
         self._spill.mkdir(parents=True, exist_ok=True)
-        path = self._spill / f"prefix-{batch[0]}.safetensors"
-        save_file({str(i): t for i, t in zip(batch, tensors, strict=True)}, path)
-        self._files.update(dict.fromkeys(batch, path))
+        path = self._spill / f"prefix-{len(self)}.safetensors"
+        save_file({str(n): tensor for n, tensor in enumerate(tensors)}, path)
+        self._files.update({one: (path, str(n)) for n, one in enumerate(beginnings)})
 
 
-@dataclass(frozen=True, eq=False)
-class Held:
-    """Some rows of a cache, counted from 0."""
-
-    cache: PrefixCache
-    base: int
-    size: int
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, row: int) -> Tensor:
-        """Return one row's keys and values, (L, 2, heads, T, D)."""
-        return self.cache[self.base + row]
-
-    def spilled(self) -> int:
-        """Return how many of the rows lie on disk."""
-        return sum(self.cache.spilled(self.base + row) for row in range(self.size))
-
-
-def _batches(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Group rows of like length under a padded-token budget, shortest first."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(rows)), key=lambda i: (len(rows[i]), i)):
-        if batches and (len(batches[-1]) + 1) * len(rows[index]) <= PREFILL_TOKENS:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
-
-
-def worth_caching(rows: Sequence[Sequence[int]]) -> bool:
-    """Whether constant beginnings are long enough to be held: one token in each row, four on average."""
-    lengths = torch.tensor([len(row) for row in rows], dtype=torch.float32)
+def worth_caching(beginnings: Sequence[Sequence[int]]) -> bool:
+    """Whether constant beginnings are long enough to be held: one token in each, four on average."""
+    lengths = torch.tensor([len(one) for one in beginnings], dtype=torch.float32)
     return bool(lengths.min() >= 1 and lengths.mean() >= 4)

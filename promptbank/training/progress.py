@@ -1,16 +1,13 @@
-"""What a training says on its way: a report a step and an epoch, and who may hear them."""
+"""What a training reports while it runs, and how that is received: the CLI draws it, the bank stores it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from promptbank.model.backbone import Backbone
-from promptbank.training.dev import DevScore
-from tasks import Example, TaskCard
+from promptbank.training.curve import CurvePoint
 
-__all__ = ["EpochReport", "Listener", "Silent", "StepReport", "run_warnings"]
+__all__ = ["DevScore", "EpochReport", "NoProgress", "Progress", "StepReport"]
 
 
 @dataclass(frozen=True)
@@ -18,20 +15,51 @@ class StepReport:
     """One optimizer step of one run.
 
     Attributes:
-        epoch: from 1.
         step: of the whole run, from 1.
         steps: that the run has if it is not stopped early.
-        loss: mean of the step's rows, in nats a token.
+        loss: mean of the step's examples, in nats a token.
         lr: learning rate of the step.
+        epoch: from 1.
         run: name of the run; empty when there is only one.
+        tokens: that were read; 0 where they are not counted.
+        seconds: that the step took; 0 where it is not measured.
     """
 
-    epoch: int
     step: int
     steps: int
     loss: float
     lr: float
+    epoch: int
     run: str = ""
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class DevScore:
+    """A dev score in float32.
+
+    Attributes:
+        accuracy: share of right labels; None for open answers.
+        loss: mean -log p(gold label) over the label set in nats, or per learnt answer token for open answers.
+        collapse: what is said when nearly all predictions are one label though the gold ones are mixed.
+    """
+
+    accuracy: float | None
+    loss: float
+    collapse: str | None = None
+
+    def better_than(self, other: DevScore | None) -> bool:
+        """Whether this score is higher: more right labels, and among equals a lower loss."""
+        return other is None or self._key > other._key
+
+    @property
+    def _key(self) -> tuple[float, float]:
+        return (self.accuracy if self.accuracy is not None else 0.0, -self.loss)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return a plain mapping."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -54,7 +82,7 @@ class EpochReport:
     restart: str = ""
     run: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return a plain mapping, as stored with the run."""
         plain = {"epoch": self.epoch, "train_loss": self.train_loss, "best": self.best, **self.dev.as_dict()}
         return {**plain, "restart": self.restart} if self.restart else plain
@@ -66,21 +94,24 @@ class EpochReport:
         return cls(plain["epoch"], plain["train_loss"], score, plain["best"], plain.get("restart", ""))
 
 
-class Listener(Protocol):
-    """Hears how runs go; the CLI draws it, the bank stores it, tests collect it."""
+class Progress(Protocol):
+    """Receives the reports of trainings."""
 
     def on_prefix(self, done: int, total: int) -> None:
-        """Constant beginnings computed so far."""
+        """Keys and values of so many constant prompt beginnings are computed, of the total."""
 
     def on_step(self, report: StepReport) -> None:
-        """One step is done."""
+        """A step is made."""
 
     def on_epoch(self, report: EpochReport) -> None:
-        """One epoch is scored on dev."""
+        """An epoch is scored on dev."""
+
+    def on_point(self, point: CurvePoint) -> None:
+        """A translator is scored."""
 
 
-class Silent:
-    """A listener that does nothing."""
+class NoProgress:
+    """Ignores all reports; a base for classes that look at some."""
 
     def on_prefix(self, done: int, total: int) -> None:
         """Ignore it."""
@@ -91,47 +122,5 @@ class Silent:
     def on_epoch(self, report: EpochReport) -> None:
         """Ignore it."""
 
-
-def run_warnings(
-    backbone: Backbone,
-    card: TaskCard,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    *,
-    truncated: int,
-    unwritable: int = 0,
-    reach: int = 0,
-    collapse: object = None,
-) -> Iterator[str]:
-    """Say what a person should know before trusting what a training left.
-
-    Args:
-        backbone: its window, and how far its local layers see.
-        card: the task.
-        train: rows that were learnt from.
-        dev: rows that chose the epoch.
-        truncated: training and dev rows whose text was cut.
-        unwritable: training and dev rows with an answer that the card's format does not allow.
-        reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
-        collapse: what the dev score says when nearly all predictions are one label.
-    """
-    if truncated:
-        yield f"{truncated} rows had their text cut to fit the window of {backbone.window} positions"
-    if unwritable:
-        yield (
-            f"{unwritable} rows have an answer that the card's format does not allow, such as a value that is not in "
-            "the text; they were learnt over all words, and held to the format nothing can answer them"
-        )
-    if backbone.sliding_window is not None and reach > backbone.sliding_window:
-        yield (
-            f"in some rows the virtual tokens stand {reach} positions before the answer's end, and the local layers "
-            f"of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
-        )
-    if collapse:
-        yield str(collapse)
-    labels = {example.answer for example in dev}
-    if not card.is_open and len(labels) == 1 < len({example.answer for example in train}):
-        yield (
-            f"all {len(dev)} dev rows are {labels.pop()!r}, so the epoch was chosen blindly; give more rows, or "
-            "another --dev-fraction"
-        )
+    def on_point(self, point: CurvePoint) -> None:
+        """Ignore it."""

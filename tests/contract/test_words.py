@@ -15,16 +15,15 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 PLAIN = """
 align all ambiguous body busy by classification conflict copy data dense dict disk earlier eval fetch fixed flagged
 found frozen full greedy input invalid large long mismatch mt new nmt no not online other over packed paired plain
-pulled ready recorded remembered rendered rewritten run sampled shipped silent source spec storage stored too train
-translate unavailable unknown unreachable unusable
+pulled ready recorded remembered rendered rewritten run sampled shipped silent source spec stopped storage stored too
+train trained translate unavailable unknown unreachable unusable
 """
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
 NOT_YET = """
-BeamSearching Context Curve Decoded Digits EvalSet Evaluated Evaluation Extent Failed Fit Held Job Kept Learnt
-Lengths Lesson Listener Measured Ordered Outcome OverVocabulary Parity Position Progress Question Recorder Rendered
-Resumable RewrittenSource Run Sentence Setup Share Sieved Silent SomeWords Source Spectrum Spoken Trained Trainer
-Tuned Uncalibrated Verified Weighting Wording
+BeamSearching Context Decoded Digits Evaluated Extent Failed Fit Kept Learnt Lengths Lesson Measured Ordered
+OverVocabulary Parity Question Recorder Rendered RewrittenSource Run Sentence Share Sieved SomeWords Source Spectrum
+Spoken Trained Tuned Uncalibrated Verified Weighting Wording
 """
 """Names that are still to be changed or explained; this list only shrinks."""
 

@@ -91,7 +91,7 @@ def _infos(store: Store):
 def test_kill_during_training_changes_no_bit(world: Path) -> None:
     finish(world, "whole")
     process = start(world, "killed")
-    assert killed_when(process, lambda: any((world / "killed" / "runs").glob("*/resume.safetensors")))
+    assert killed_when(process, lambda: any((world / "killed" / "runs").glob("*/checkpoints/step-*.safetensors")))
     assert rows(world, "killed") == []
     finish(world, "killed")
     assert rows(world, "killed") == rows(world, "whole")

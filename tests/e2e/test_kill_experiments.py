@@ -45,7 +45,7 @@ COMMANDS = {
 }
 
 BEGUN = {"baseline": "cells/*shots*", "compare": "cells/*"}
-"""What is there once the hard part is under way: a training's resume file, or the first of several cells."""
+"""What is there once the hard part is under way: a training's checkpoint, or the first of several cells."""
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def kill(world: Path, home: str, name: str) -> None:
     """Kill -9 as soon as something is under way that the next call must go on with."""
     process = start(world, home, name)
     while process.poll() is None:
-        if any(world.glob(f"{home}/runs/{name}-*/{BEGUN.get(name, '**/resume.safetensors')}")):
+        if any(world.glob(f"{home}/runs/{name}-*/{BEGUN.get(name, '**/checkpoints/step-*.safetensors')}")):
             process.send_signal(signal.SIGKILL)
             process.wait()
             return

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from promptbank.model.inject import pack, positions
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import virtual_id
-from promptbank.training.examples import render_rows
+from promptbank.training.examples import render_examples
 from tasks import Example, builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of, renderer_of
@@ -54,7 +54,7 @@ def test_inference_ids_are_training_ids_up_to_the_answer(card, text: str, kind: 
     if card.is_open:
         renderer.policy = type(renderer.policy)(renderer.policy.bos_id, renderer.policy.eos_id)
         renderer = type(renderer)(card, BACKBONES[kind].tokenizer, renderer.policy, 2048)
-    row = render_rows(renderer, [example])[0]
+    row = render_examples(renderer, [example])[0]
     prompt = renderer.prompt({**fields, card.answer_field: "anything"})
     assert row.ids[: len(prompt.ids)] == prompt.ids == row.prompt
 

@@ -25,7 +25,7 @@ from promptbank.errors import (
 )
 from promptbank.model.backbone import Backbone, load_backbone
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Silent, StepReport
+from promptbank.training.progress import NoProgress, StepReport
 from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
 from tasks import DataError, InputRecord, TaskError, parse_spec
 from tests.stores import ROOT, behind_triggers
@@ -35,7 +35,7 @@ from tests.worlds import BEFORE, SPLIT, card_of, examples_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1)
 
 
-def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: int = 0, listener=None, **keys):
+def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: int = 0, progress=None, **keys):
     card = card_of(**keys)
     examples = examples_of(12, taskname=card.taskname, lang=card.lang)
     config = CONFIG.model_copy(update={"seed": seed})
@@ -47,7 +47,7 @@ def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: i
         examples[8:],
         config,
         home=home,
-        listener=listener,
+        progress=progress,
     )
 
 
@@ -192,7 +192,7 @@ def test_two_trainings_at_once_get_two_versions(fresh_store: Store, tmp_path: Pa
     assert verify_bank(fresh_store).faults == ()
 
 
-class _Meanwhile(Silent):
+class _Meanwhile(NoProgress):
     """Starts the very same training again from inside the first."""
 
     def __init__(self, again) -> None:
@@ -207,9 +207,9 @@ class _Meanwhile(Silent):
 
 
 def test_the_very_same_training_twice_at_once_is_refused(fresh_store: Store, tmp_path: Path) -> None:
-    listener = _Meanwhile(lambda: learn(fresh_store, tmp_path))
-    learn(fresh_store, tmp_path, listener=listener)
-    assert "under way in another process" in str(listener.error)
+    progress = _Meanwhile(lambda: learn(fresh_store, tmp_path))
+    learn(fresh_store, tmp_path, progress=progress)
+    assert "under way in another process" in str(progress.error)
 
 
 def test_a_run_that_stopped_between_row_and_alias_finds_its_row_again(
@@ -225,7 +225,7 @@ def test_a_run_that_stopped_between_row_and_alias_finds_its_row_again(
     assert [info.aliases for info in fresh_store.rows.list()] == [(LIVE,)]
 
 
-class _Count(Silent):
+class _Count(NoProgress):
     steps = 0
 
     def on_step(self, report: StepReport) -> None:
@@ -245,7 +245,7 @@ def test_a_disk_that_is_full_at_the_freeze_costs_no_training(
             learn(fresh_store, tmp_path)
     assert fresh_store.rows.get(first.scope).version == 1
     counter = _Count()
-    assert learn(fresh_store, tmp_path, listener=counter).row.version == 2
+    assert learn(fresh_store, tmp_path, progress=counter).row.version == 2
     assert counter.steps == 0  # the resume file was there; only the row had to be written
 
 

@@ -14,7 +14,7 @@ from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Silent, StepReport
+from promptbank.training.progress import NoProgress, StepReport
 from store import DiskFullError, Store
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, card_of, examples_of
@@ -66,11 +66,11 @@ def test_a_disk_full_at_one_row_leaves_the_others_alone(
 
     steps: list[StepReport] = []
 
-    class Steps(Silent):
+    class Steps(NoProgress):
         def on_step(self, report: StepReport) -> None:
             steps.append(report)
 
-    learn(fresh_store, tmp_path, listener=Steps())
+    learn(fresh_store, tmp_path, progress=Steps())
     assert not steps
     assert [(i.scope.taskname, i.version, i.aliases) for i in fresh_store.rows.list()] == [
         ("gist", 1, ("live",)),

@@ -12,7 +12,7 @@ from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevSet
-from promptbank.training.examples import render_rows
+from promptbank.training.examples import render_examples
 from promptbank.training.start import start_ids, starting_table
 from store import Store
 from tests.tiny import tiny_backbone
@@ -40,7 +40,7 @@ def learn(store: Store, home: Path, *names: str) -> None:
 def test_the_nearest_row_is_that_of_the_lowest_loss(fresh_store: Store, tmp_path: Path) -> None:
     learn(fresh_store, tmp_path, "tone", "gist", "mood")
     renderer = renderer_of(BACKBONE, card_of())
-    dev = DevSet(LM, renderer, EXAMPLES[8:], render_rows(renderer, EXAMPLES[8:]), None)
+    dev = DevSet(LM, renderer, EXAMPLES[8:], render_examples(renderer, EXAMPLES[8:]), None)
     ids = start_ids("text", renderer, vocabulary=LM.vocabulary, seed=0)
     tables = {"text": starting_table(LM, ids)}
     for info in frozen_tasks(fresh_store, BACKBONE.fingerprint):

@@ -231,10 +231,10 @@ def test_all_methods_of_a_seed_learn_the_same_drawn_rows(tmp_path: Path, monkeyp
         learn = kind.learn
 
         def noted(
-            self: Any, card: Any, split: Split, listener: Any = None, *, name: str = name, learn: Any = learn
+            self: Any, card: Any, split: Split, progress: Any = None, *, name: str = name, learn: Any = learn
         ) -> Any:
             seen[name].append({e.id for e in split.train})
-            return learn(self, card, split, listener)
+            return learn(self, card, split, progress)
 
         monkeypatch.setattr(kind, "learn", noted)
     found = compared(tmp_path, MethodComparison(("prompt", "icl"), seeds=2, rows=5, training=TRAINING))

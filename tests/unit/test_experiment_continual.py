@@ -22,7 +22,7 @@ from promptbank.model.backbone import load_backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.report.parts import Table
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Silent
+from promptbank.training.progress import NoProgress
 from store import NewRow, Store, open_store
 from tasks import Split, crossval_split
 from tests.tiny import save_tiny
@@ -43,7 +43,7 @@ def stream() -> Stream:
 
 def run(
     home: Path,
-    progress: Silent | None = None,
+    progress: NoProgress | None = None,
     *,
     contrast: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -56,7 +56,7 @@ def run(
     backbone = load_backbone(str(home.parent / "backbone"), home=home)
     lm = LanguageModel(backbone.model)
     path = run_continual(
-        home, backbone, lm, tasks or stream(), contrast=contrast, progress=progress or Silent(), on_stage=on_stage
+        home, backbone, lm, tasks or stream(), contrast=contrast, progress=progress or NoProgress(), on_stage=on_stage
     )
     return json.loads(path.read_text())
 

@@ -11,7 +11,7 @@ from promptbank.errors import ConfigError, InputError, TrainingError
 from promptbank.lab.experiments.sweep import SPACE, SweepPlan, draw_settings, run_sweep
 from promptbank.lab.reports.sweep import sweep_report
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Silent
+from promptbank.training.progress import NoProgress
 from tasks import SplitError, TaskError
 from tests.unit.test_experiments import KillAt, Killed, setup_of
 from tests.worlds import card_of, examples_of
@@ -20,7 +20,7 @@ CONFIG = TrainConfig(epochs=1, batch_size=4, dtype="float32", checkpoint_steps=1
 PLAN = SweepPlan(settings=5, folds=2, rungs=2)
 
 
-def sweep(home: Path, progress: Silent | None = None) -> dict[str, Any]:
+def sweep(home: Path, progress: NoProgress | None = None) -> dict[str, Any]:
     setup = replace(setup_of(home, 40, progress), config=CONFIG)
     return json.loads(run_sweep(setup, PLAN).read_text())["results"]
 

@@ -23,7 +23,7 @@ from promptbank.lab.reports.curve import curve_report
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Listener, Silent
+from promptbank.training.progress import NoProgress, Progress
 from store import Store, open_store
 from tasks import Split, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
@@ -33,13 +33,13 @@ from tests.worlds import card_of, examples_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
 
 
-def setup_of(home: Path, rows: int, progress: Listener | None = None) -> ExperimentSetup:
+def setup_of(home: Path, rows: int, progress: Progress | None = None) -> ExperimentSetup:
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    return ExperimentSetup(home, backbone, lm, card_of(), examples_of(rows), CONFIG, progress or Silent())
+    return ExperimentSetup(home, backbone, lm, card_of(), examples_of(rows), CONFIG, progress or NoProgress())
 
 
-def crossval(home: Path, progress: Silent | None = None) -> dict[str, Any]:
+def crossval(home: Path, progress: NoProgress | None = None) -> dict[str, Any]:
     path = run_crossval(setup_of(home, 32, progress), folds=3)
     return json.loads(path.read_text())
 
@@ -168,7 +168,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def curve(home: Path, plan: CurvePlan, progress: Silent | None = None) -> dict[str, Any]:
+def curve(home: Path, plan: CurvePlan, progress: NoProgress | None = None) -> dict[str, Any]:
     setup = setup_of(home, 48, progress)
     rows, tone = setup.examples, card_of(taskname="tone")
     home.mkdir(exist_ok=True)

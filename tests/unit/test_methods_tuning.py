@@ -17,7 +17,7 @@ from promptbank.lab.methods.tuning import Tuned
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Silent, StepReport
+from promptbank.training.progress import NoProgress, StepReport
 from tasks import Example, Split, TaskCard
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import SPLIT, card_of, examples_of, renderer_of
@@ -73,7 +73,7 @@ def test_learning_changes_what_should_learn_and_nothing_else(method: str, dtype:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_loss_is_that_of_the_model_itself_on_the_answers(kind: Kind) -> None:
-    class First(Silent):
+    class First(NoProgress):
         def __init__(self) -> None:
             self.losses: list[float] = []
 
@@ -243,7 +243,7 @@ def test_a_row_that_leaves_nothing_before_the_answer_is_refused() -> None:
 def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
     _, learner = begun("lora.v1", "llama")
     next(iter(learner.state.values())).data.fill_(float("nan"))
-    with pytest.raises(TrainingError, match=r"the loss is nan; try a lower --lr than 0\.01"):
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 1; try a lower --lr than 0\.01"):
         learner.learn(card_of(), split_of(examples_of(12)))
 
 

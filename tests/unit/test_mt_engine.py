@@ -242,7 +242,7 @@ def test_a_marian_goes_from_pairs_to_an_engine(mt, home: Path) -> None:  # type:
     call = ("train", "--arch", "marian", "--steps", "2", "--tokens", "200", "--warmup", "1", "--every", "1")
     trained = mt(*call, "--threads", "1")
     assert trained.exit_code == 0, trained.stderr
-    assert "step 2" in trained.stderr
+    assert "after 2 steps" in trained.stderr
     (offer, *_) = [json.loads(line) for line in mt("engines", "--json").stdout.splitlines()]
     assert (offer["engine"], offer["auto"]) == ("en-sv-marian", "*")
     write_pairs(Path("dev.tsv"), 2)
@@ -292,7 +292,7 @@ def test_a_wrong_call_is_one_line_that_helps(mt, arguments: tuple[str, ...], sai
 
 def test_a_request_to_end_the_process_saves_and_the_same_command_goes_on(mt, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     from promptbank.cli.progress import TranslatorProgress
-    from promptbank.mt.translator.plan import MtStep
+    from promptbank.training.progress import StepReport
 
     write_pairs(Path("pairs.tsv"), 60)
     assert mt("corpus", "build", "--data", "pairs.tsv").exit_code == 0
@@ -300,7 +300,7 @@ def test_a_request_to_end_the_process_saves_and_the_same_command_goes_on(mt, mon
     plain = TranslatorProgress.on_step
     steps: list[int] = []
 
-    def told(self: TranslatorProgress, report: MtStep) -> None:
+    def told(self: TranslatorProgress, report: StepReport) -> None:
         steps.append(report.step)
         plain(self, replace(report))
         if steps == [1, 2]:

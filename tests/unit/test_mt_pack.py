@@ -26,11 +26,11 @@ from promptbank.mt.translator.updates import (
     LowRankUpdate,
     PackedUpdate,
     Update,
-    learnt,
     linear_layers,
     matrix_of,
     update_of,
 )
+from promptbank.training.checkpoint import learnt
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
@@ -409,7 +409,7 @@ def test_a_low_rank_start_is_the_best_of_its_rank(tmp_path: Path, rank: int, alp
 
 def test_a_low_rank_training_starts_where_the_factors_are(tmp_path: Path) -> None:
     from promptbank.mt.translator.plan import start_numbers
-    from promptbank.mt.translator.updates import load_learnt
+    from promptbank.training.checkpoint import load_learnt
 
     backbone = tiny_backbone("llama")
     source = tuned(tmp_path / "a", backbone, FullUpdate(), rows=2)  # of rank 2; norms change as well

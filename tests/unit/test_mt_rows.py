@@ -11,7 +11,7 @@ from promptbank.model.head import FrozenHead
 from promptbank.model.render import encode_plain
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.loss import answer_loss
-from promptbank.mt.translator.pairs import PairRow, Wording, render_pairs, token_batches
+from promptbank.mt.translator.pairs import PairExample, Wording, render_pairs
 from tests.tiny import KINDS, SPECIAL, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
@@ -21,7 +21,7 @@ EN_SV = Languages("en", "sv")
 def test_a_prompt_is_the_template_with_the_start_token_and_the_answer_ends(kind: Kind) -> None:
     backbone = tiny_backbone(kind)
     wording = Wording(backbone.tokenizer, EN_SV)
-    row = wording.row("the year", "good")
+    row = wording.pair("the year", "good")
     start = [] if kind == "gpt2" else [SPECIAL.index("<bos>")]
     assert list(row.prompt) == start + encode_plain(backbone.tokenizer, "English: the year\nSwedish:")
     assert list(row.answer) == [*encode_plain(backbone.tokenizer, " good"), backbone.eos_id]
@@ -62,31 +62,10 @@ def test_a_pair_that_can_be_read_in_two_ways_is_refused() -> None:
 def test_rows_over_the_window_are_left_out_and_none_left_is_an_error() -> None:
     wording = Wording(tiny_backbone("llama").tokenizer, EN_SV)
     short, long = ("a", "b"), ("a " * 60, "b " * 60)
-    limit = len(wording.row(*short).ids)
-    assert render_pairs(wording, [short, long], window=limit) == [wording.row(*short)]
+    limit = len(wording.pair(*short).ids)
+    assert render_pairs(wording, [short, long], window=limit) == [wording.pair(*short)]
     with pytest.raises(TrainingError, match="none of 1 pairs"):
         render_pairs(wording, [long], window=limit)
-
-
-def test_batches_hold_every_row_once_and_no_more_padded_tokens_than_allowed() -> None:
-    lengths = [3 + (7 * n) % 40 for n in range(500)]
-    batches = token_batches(lengths, 100, seed=3, epoch=1)
-    assert sorted(i for batch in batches for i in batch) == list(range(500))
-    assert all(len(batch) * max(lengths[i] for i in batch) <= 100 for batch in batches)
-    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    assert padded < 1.1 * sum(lengths)
-
-
-def test_batches_depend_on_seed_and_epoch_alone() -> None:
-    lengths = [3 + n % 9 for n in range(200)]
-    once = token_batches(lengths, 50, seed=0, epoch=0)
-    assert token_batches(lengths, 50, seed=0, epoch=0) == once
-    assert token_batches(lengths, 50, seed=0, epoch=1) != once
-    assert token_batches(lengths, 50, seed=1, epoch=0) != once
-
-
-def test_a_row_over_the_limit_is_a_batch_of_its_own() -> None:
-    assert sorted(token_batches([5, 99, 5], 20, seed=0, epoch=0)) in ([[0, 2], [1]], [[1], [2, 0]])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,14 +73,14 @@ def test_the_loss_is_that_of_the_answers_alone_whatever_else_is_in_the_batch(kin
     backbone = tiny_backbone(kind)
     lm = LanguageModel(backbone.model)
     wording = Wording(backbone.tokenizer, EN_SV)
-    rows = [wording.row("the year is good", "hope"), wording.row("bad", "a heavy blow for the company")]
+    rows = [wording.pair("the year is good", "hope"), wording.pair("bad", "a heavy blow for the company")]
     loss, tokens = answer_loss(lm, FrozenHead.of(lm.head, torch.float32), rows)
     assert tokens == sum(len(row.answer) for row in rows)
     assert float(loss) == pytest.approx(sum(by_hand(lm, row) for row in rows), rel=1e-4)
 
 
 @torch.no_grad()
-def by_hand(lm: LanguageModel, row: PairRow) -> float:
+def by_hand(lm: LanguageModel, row: PairExample) -> float:
     """The model's own logits of one row, without a batch."""
     logits = lm.model(input_ids=torch.tensor([row.ids])).logits[0].log_softmax(-1)
     return -sum(float(logits[t - 1, row.ids[t]]) for t in range(len(row.prompt), len(row.ids)))

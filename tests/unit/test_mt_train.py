@@ -17,16 +17,18 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.mt.engines.backbone import open_engine
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.checkpoint import mean_of
-from promptbank.mt.translator.curve import Curve, EvalSet, Evaluation
+from promptbank.mt.translator.averaging import mean_of
 from promptbank.mt.translator.model import load_translator, merged, prepared
 from promptbank.mt.translator.pack import pack_translator
 from promptbank.mt.translator.pairs import Wording, render_pairs
-from promptbank.mt.translator.plan import MtPlan, MtStep, start_numbers
-from promptbank.mt.translator.settings import MtSettings, rate
+from promptbank.mt.translator.plan import EvalTexts, MtPlan, start_numbers
+from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.snapshot import snapshot_translator
 from promptbank.mt.translator.train import train_translator
-from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update, learnt, update_of
+from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update, update_of
+from promptbank.training.checkpoint import learnt
+from promptbank.training.curve import CurvePoint, LearningCurve
+from promptbank.training.progress import NoProgress, StepReport
 from tests.tiny import KINDS, Kind, tiny_backbone
 from translate.pipeline.memory import make_segment
 
@@ -38,24 +40,24 @@ SETTINGS = MtSettings(
 )
 
 
-class Heard:
-    """Keeps what a training tells."""
+class Heard(NoProgress):
+    """Keeps what a training reports."""
 
     def __init__(self) -> None:
-        self.steps: list[MtStep] = []
-        self.evaluations: list[Evaluation] = []
+        self.steps: list[StepReport] = []
+        self.points: list[CurvePoint] = []
 
-    def on_step(self, report: MtStep) -> None:
+    def on_step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        self.evaluations.append(evaluation)
+    def on_point(self, point: CurvePoint) -> None:
+        self.points.append(point)
 
 
 def plan_of(backbone: Backbone, out: Path, update: Update, settings: MtSettings = SETTINGS, **keys: object) -> MtPlan:
     wording = Wording(backbone.tokenizer, EN_SV)
     rows = render_pairs(wording, PAIRS, window=200)
-    sets = [EvalSet("toy", *map(tuple, zip(*PAIRS, strict=True)))]
+    sets = [EvalTexts("toy", *map(tuple, zip(*PAIRS, strict=True)))]
     plan = MtPlan(update, wording, rows[2:], rows[:2], "c" * 64, sets, settings, out)
     return replace(plan, **keys)  # type: ignore[arg-type]
 
@@ -79,7 +81,7 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path: Path, update: Update, q
     assert whole is not None
     assert again is not None
     assert (whole / "update.safetensors").read_bytes() == (again / "update.safetensors").read_bytes()
-    first, second = (Curve(tmp_path / name / "curve.jsonl").read() for name in "ab")
+    first, second = (LearningCurve(tmp_path / name / "curve.jsonl").read() for name in "ab")
     assert [replace(e, seconds=0) for e in first] == [replace(e, seconds=0) for e in second]
     assert not (tmp_path / "b" / "checkpoints").exists()
 
@@ -91,7 +93,7 @@ def test_a_run_killed_between_checkpoints_ends_with_the_same_bits(tmp_path: Path
         pass
 
     class Dies(Heard):
-        def on_step(self, report: MtStep) -> None:
+        def on_step(self, report: StepReport) -> None:
             if report.step == 5:
                 raise Killed
 
@@ -117,7 +119,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     plan = plan_of(backbone, tmp_path, FullUpdate())
     assert train_translator(backbone, plan, Heard(), after(4)) is None
     for other in (replace(plan, corpus_sha256="d" * 64), replace(plan, settings=replace(SETTINGS, lr=2e-3))):
-        with pytest.raises(TrainingError, match="belongs to a run with another corpus, backbone or settings"):
+        with pytest.raises(TrainingError, match="belongs to another run, with other data, backbone or settings"):
             train_translator(backbone, other, Heard())
 
 
@@ -209,14 +211,14 @@ def test_pairs_that_were_learnt_by_heart_are_translated(tmp_path: Path, update: 
     engine = open_engine(folder, backbone)
     found = engine.translate([make_segment("en", "sv", "plain", src) for src, _ in PAIRS])
     assert sum(h.text == tgt for h, (_, tgt) in zip(found, PAIRS, strict=True)) >= 10
-    assert heard.evaluations[-1].chrf2["toy"] > 80 > heard.evaluations[0].chrf2["toy"]
+    assert heard.points[-1].chrf2["toy"] > 80 > heard.points[0].chrf2["toy"]
 
 
 def test_two_batches_of_a_step_have_the_gradient_of_one(tmp_path: Path) -> None:
     """Every answer token weighs the same, however the rows of a step are batched."""
     backbone = tiny_backbone("llama")
     few = plan_of(backbone, tmp_path, FullUpdate())
-    rows = [few.wording.row("the year is", "is"), few.wording.row("bad", "a heavy blow for the outlook")]
+    rows = [few.wording.pair("the year is", "is"), few.wording.pair("bad", "a heavy blow for the outlook")]
     width = max(len(row.ids) for row in rows)
     results = []
     for name, tokens, accumulate in (("one", 2 * width, 1), ("two", width, 2)):
@@ -234,7 +236,7 @@ def test_averaging_stores_the_mean_of_the_last_weights(tmp_path: Path) -> None:
     seen: list[dict[str, torch.Tensor]] = []
 
     class Looks(Heard):
-        def on_step(self, report: MtStep) -> None:
+        def on_step(self, report: StepReport) -> None:
             for path in (tmp_path / "checkpoints").glob("kept-*.safetensors"):
                 if path.name not in names:
                     names.append(path.name)
@@ -266,7 +268,7 @@ def test_a_start_is_where_the_curve_begins(tmp_path: Path) -> None:
     first = train_translator(backbone, plan_of(backbone, tmp_path / "a", FullUpdate()), heard := Heard())
     other = Heard()
     train_translator(backbone, plan_of(backbone, tmp_path / "b", FullUpdate(), start=first), other)
-    ended, began = heard.evaluations[-1].dev_loss, other.evaluations[0].dev_loss
+    ended, began = heard.points[-1].dev_loss, other.points[0].dev_loss
     assert ended is not None
     assert began == pytest.approx(ended, rel=0.02)  # it was stored in bfloat16
     with pytest.raises(TrainingError, match="no translator to start from"):
@@ -282,7 +284,7 @@ def test_half_precision_passes_learn_about_the_same(tmp_path: Path) -> None:
             settings = replace(SETTINGS, dtype=dtype, eval_rows=0)
             folder = tmp_path / dtype / type(update).__name__
             train_translator(backbone, plan_of(backbone, folder, update, settings), heard)
-            losses.append(heard.evaluations[-1].dev_loss)
+            losses.append(heard.points[-1].dev_loss)
     assert losses[2:] == pytest.approx(losses[:2], rel=0.05)
 
 
@@ -302,7 +304,7 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_rates_rise_and_fall(schedule: str, step: int, share: float) -> None:
     settings = MtSettings(steps=16, warmup=4, schedule=schedule, lr=0.1)
-    assert rate(settings, step) == pytest.approx(0.1 * share)
+    assert settings.rates().rate(step) == pytest.approx(0.1 * share)
 
 
 def test_all_faults_of_settings_are_told_at_once() -> None:
@@ -318,13 +320,13 @@ def test_an_update_is_what_was_stored() -> None:
 
 
 def test_a_curve_replaces_what_is_run_again_and_drops_a_cut_line(tmp_path: Path) -> None:
-    curve = Curve(tmp_path / "curve.jsonl")
+    curve = LearningCurve(tmp_path / "curve.jsonl")
     for step in (0, 2, 4):
-        curve.add(Evaluation(step, 1.0, 1.0))
-    curve.add(Evaluation(4, None, 0.5, averaged=True))
+        curve.add(CurvePoint(step, 1.0, 1.0))
+    curve.add(CurvePoint(4, None, 0.5, averaged=True))
     assert [(e.step, e.averaged) for e in curve.read()] == [(0, False), (2, False), (4, False), (4, True)]
     curve.rewind(2)
-    curve.add(Evaluation(2, 2.0, 2.0))
+    curve.add(CurvePoint(2, 2.0, 2.0))
     with (tmp_path / "curve.jsonl").open("a") as file:
         file.write('{"step": 4, "tra')
     assert [(e.step, e.train_loss) for e in curve.read()] == [(0, 1.0), (2, 2.0)]

@@ -6,7 +6,7 @@ import pytest
 
 from promptbank.errors import InputError, TooLongError
 from promptbank.model.render import TokenPolicy, encode_plain, virtual_id
-from promptbank.training.examples import render_rows
+from promptbank.training.examples import render_examples
 from tasks import builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
@@ -44,7 +44,7 @@ def test_white_space_before_the_answer_belongs_to_the_answer() -> None:
 def test_training_ids_start_with_the_inference_ids(card) -> None:
     backbone = tiny_backbone("gemma3")
     renderer = renderer_of(backbone, card)
-    for row, example in zip(render_rows(renderer, examples_of()), examples_of(), strict=True):
+    for row, example in zip(render_examples(renderer, examples_of()), examples_of(), strict=True):
         assert row.ids[: len(row.prompt)] == renderer.prompt(example.fields).ids
         assert row.ids[len(row.prompt) :] == renderer.answer(card.form(example.answer))
 
@@ -143,16 +143,16 @@ def test_rows_that_cannot_be_learnt_are_all_named_at_once() -> None:
     wordy = replace(examples_of(1)[0], answer="good and " * 20)
     longer = replace(examples_of(2)[1], fields={"sentence": "profit rose " * 20})
     with pytest.raises(TooLongError) as caught:
-        render_rows(renderer, [wordy, *examples_of(1, offset=5), longer])
+        render_examples(renderer, [wordy, *examples_of(1, offset=5), longer])
     first, second = str(caught.value).split("; memory:1: ")
     assert first.startswith("memory:0: the answer 'good and")
     assert second.startswith("the prompt takes ")
     surrogate = replace(examples_of(1)[0], fields={"sentence": "\ud800"})
     with pytest.raises(InputError) as mixed:
-        render_rows(renderer, [surrogate, longer])
+        render_examples(renderer, [surrogate, longer])
     assert type(mixed.value) is InputError
     with pytest.raises(TooLongError, match=r"memory:1: .*; and 5 more$"):
-        render_rows(renderer, [longer] * 25)
+        render_examples(renderer, [longer] * 25)
 
 
 def test_policy_takes_bos_only_where_the_tokenizer_adds_it() -> None:

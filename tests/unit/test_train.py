@@ -11,11 +11,11 @@ from promptbank.model.head import FrozenHead
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
-from promptbank.training.examples import epoch_batches, render_rows, row_losses
+from promptbank.training.examples import example_losses, render_examples
 from promptbank.training.kv_cache import PrefixCache
-from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.progress import EpochReport, NoProgress, StepReport
+from promptbank.training.prompt_run import Plan
 from promptbank.training.prompts import train_prompts
-from promptbank.training.run import Plan
 from promptbank.training.start import embedding_scale, start_ids, starting_table
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
@@ -32,11 +32,11 @@ def world(kind: Kind = "llama", template: str = AFTER, splits: tuple[int, ...] =
     return lm, renderer, start
 
 
-def trained(folder: Path, config: TrainConfig = CONFIG, listener=None, **keys):
+def trained(folder: Path, config: TrainConfig = CONFIG, progress=None, **keys):
     lm, renderer, start = world(**keys)
     examples = examples_of(12)
     plan = Plan(renderer, examples[:8], examples[8:], config, start)
-    return train_prompts(lm, [plan], folder=folder, identity="run", listener=listener)[0]
+    return train_prompts(lm, [plan], folder=folder, identity="run", progress=progress)[0]
 
 
 def token_losses(lm, table, row, wanted):
@@ -50,8 +50,8 @@ def token_losses(lm, table, row, wanted):
 @pytest.mark.parametrize(("template", "splits"), [(AFTER, (4,)), (BEFORE, (4,)), (SPLIT, (2, 2))])
 def test_the_loss_is_the_mean_over_the_answer(kind: Kind, template: str, splits: tuple[int, ...]) -> None:
     lm, renderer, start = world(kind, template, splits)
-    rows = render_rows(renderer, examples_of())
-    found = row_losses(lm, [start] * len(rows), rows, None)
+    rows = render_examples(renderer, examples_of())
+    found = example_losses(lm, [start] * len(rows), rows, None)
     for row, loss in zip(rows, found, strict=True):
         expected = token_losses(lm, start, row, range(len(row.prompt), len(row.ids)))
         assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
@@ -59,8 +59,8 @@ def test_the_loss_is_the_mean_over_the_answer(kind: Kind, template: str, splits:
 
 def test_without_answer_only_loss_discrete_tokens_count_and_virtual_ones_do_not() -> None:
     lm, renderer, start = world("gpt2", SPLIT, (2, 2), answer_only_loss=False)
-    rows = render_rows(renderer, examples_of(3))
-    found = row_losses(lm, [start] * len(rows), rows, None)
+    rows = render_examples(renderer, examples_of(3))
+    found = example_losses(lm, [start] * len(rows), rows, None)
     for row, loss in zip(rows, found, strict=True):
         expected = token_losses(lm, start, row, [t for t in range(1, len(row.ids)) if row.ids[t] >= 0])
         assert float(loss) == pytest.approx(sum(expected) / len(expected), abs=1e-4)
@@ -70,14 +70,14 @@ def test_without_answer_only_loss_discrete_tokens_count_and_virtual_ones_do_not(
 @pytest.mark.parametrize("answer_only", [True, False])
 def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind, answer_only: bool) -> None:
     lm, renderer, start = world(kind, AFTER_AND_WORDS, answer_only_loss=answer_only)
-    rows = render_rows(renderer, examples_of())
+    rows = render_examples(renderer, examples_of())
     gradients = []
     held = [prefill(lm, [row.ids[: row.constant] for row in rows]), None]
     if kind == "gpt2":  # no BOS, but the text stands before the virtual tokens
         assert min(row.constant for row in rows) >= 1
     for prefix in held:
         table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
-        losses = row_losses(lm, [table] * len(rows), rows, prefix)
+        losses = example_losses(lm, [table] * len(rows), rows, prefix)
         losses.mean().backward()
         gradients.append(table.input_rows.grad)
         for row, loss in zip(rows, losses.detach(), strict=True):
@@ -90,8 +90,9 @@ def test_held_prefixes_give_the_same_loss_and_gradient(kind: Kind, answer_only: 
 @pytest.mark.parametrize("answer_only", [True, False])
 def test_held_prefixes_give_open_answers_the_same_dev_score(answer_only: bool) -> None:
     lm, renderer, start = world("gpt2", AFTER_AND_WORDS, label_space=None, answer_only_loss=answer_only)
-    rows = render_rows(renderer, examples_of())
-    held = prefill(lm, [row.ids[: row.constant] for row in rows])
+    rows = render_examples(renderer, examples_of())
+    beginnings = [row.beginning for row in rows]
+    held = dict(zip(beginnings, prefill(lm, beginnings), strict=True))
     scores = [DevSet(lm, renderer, examples_of(), rows, prefix).score(start).loss for prefix in (held, None)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
@@ -99,12 +100,12 @@ def test_held_prefixes_give_open_answers_the_same_dev_score(answer_only: bool) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_head_that_does_not_learn_gives_the_same_loss_and_gradient(kind: Kind) -> None:
     lm, renderer, start = world(kind)
-    rows = render_rows(renderer, examples_of())
+    rows = render_examples(renderer, examples_of())
     one, other = (FrozenHead.of(lm.head, torch.float32) for _ in range(2))
     found = []
     for heads in (None, [one] * len(rows), [one, *[other] * (len(rows) - 1)]):
         table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
-        losses = row_losses(lm, [table] * len(rows), rows, None, heads=heads)
+        losses = example_losses(lm, [table] * len(rows), rows, None, heads=heads)
         losses.mean().backward()
         found.append((losses.detach(), table.input_rows.grad))
     for losses, gradient in found[1:]:
@@ -114,15 +115,15 @@ def test_a_head_that_does_not_learn_gives_the_same_loss_and_gradient(kind: Kind)
 
 def test_two_runs_in_one_batch_have_the_gradients_of_each_alone() -> None:
     lm, renderer, start = world()
-    rows = render_rows(renderer, examples_of(4))
+    rows = render_examples(renderer, examples_of(4))
     other = PromptTable.of_rows(start.input_rows.flip(0).contiguous())
     alone = []
     for table in (start, other):
         leaf = PromptTable.of_rows(table.input_rows.clone().requires_grad_())
-        row_losses(lm, [leaf] * 4, rows, None).sum().backward()
+        example_losses(lm, [leaf] * 4, rows, None).sum().backward()
         alone.append(leaf.input_rows.grad)
     both = [PromptTable.of_rows(table.input_rows.clone().requires_grad_()) for table in (start, other)]
-    row_losses(lm, [both[0]] * 4 + [both[1]] * 4, rows * 2, None).sum().backward()
+    example_losses(lm, [both[0]] * 4 + [both[1]] * 4, rows * 2, None).sum().backward()
     for table, gradient in zip(both, alone, strict=True):
         assert torch.allclose(table.input_rows.grad, gradient, rtol=1e-5, atol=1e-6)
 
@@ -143,7 +144,7 @@ class _Killed(Exception):
     pass
 
 
-class _KillAt(Silent):
+class _KillAt(NoProgress):
     def __init__(self, step: int) -> None:
         self.step = step
 
@@ -158,14 +159,14 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path: Path, e
     config = CONFIG.model_copy(update={"encoder": encoder})
     whole = trained(tmp_path / "whole", config)
     with pytest.raises(_Killed):
-        trained(tmp_path / "killed", config, listener=_KillAt(step))
+        trained(tmp_path / "killed", config, progress=_KillAt(step))
     again = trained(tmp_path / "killed", config)
     assert again.table.sha256 == whole.table.sha256
     assert again.epochs == whole.epochs
     assert again.best_epoch == whole.best_epoch
 
 
-def test_a_resume_file_of_another_run_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     trained(tmp_path)
     lm, renderer, start = world()
     examples = examples_of(12)
@@ -174,10 +175,18 @@ def test_a_resume_file_of_another_run_is_refused(tmp_path: Path) -> None:
         train_prompts(lm, [plan], folder=tmp_path, identity="other")
 
 
-def test_a_damaged_resume_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "resume.safetensors").write_bytes(b"not a safetensors file")
-    with pytest.raises(TrainingError, match="is damaged"):
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step-00000001.safetensors").write_bytes(b"not a safetensors file")
+    with pytest.raises(TrainingError, match=r"is damaged \(step-00000001\.safetensors: "):
         trained(tmp_path)
+
+
+def test_the_resume_file_of_an_earlier_release_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "resume.safetensors").write_bytes(b"of an encoder that is not read")
+    with pytest.raises(TrainingError, match=r"resume\.safetensors was written by an earlier release.* delete it"):
+        trained(tmp_path)
+    assert (tmp_path / "resume.safetensors").exists()
 
 
 def test_prefixes_over_the_budget_spill_and_change_nothing(tmp_path: Path) -> None:
@@ -191,18 +200,23 @@ def test_prefixes_over_the_budget_spill_and_change_nothing(tmp_path: Path) -> No
 
 def test_a_prefix_cache_holds_what_a_single_pass_gives(tmp_path: Path) -> None:
     lm, renderer, _ = world("gemma3")
-    rows = [row.ids[: row.constant] for row in render_rows(renderer, examples_of())]
+    rows = [row.beginning for row in render_examples(renderer, examples_of())]
     cache = PrefixCache(lm, rows, budget=2000, spill=tmp_path / "spill")
-    assert any(cache.spilled(n) for n in range(len(rows)))
-    for index, row in enumerate(rows):
-        assert torch.allclose(cache[index], prefill(lm, [row])[0], atol=1e-5)
+    assert any(cache.spilled(row) for row in rows)
+    assert set(cache) == set(rows)
+    assert len(cache) == len(set(rows))
+    for row in rows:
+        assert torch.allclose(cache[row], prefill(lm, [row])[0], atol=1e-5)
+    cache.close()
+    assert len(cache) == 0
+    assert not list((tmp_path / "spill").iterdir())
 
 
 @pytest.mark.parametrize("template", [AFTER, BEFORE])
 def test_the_dev_score_counts_right_labels_by_brute_force(template: str) -> None:
     lm, renderer, start = world("llama", template)
     examples = examples_of()
-    rows = render_rows(renderer, examples)
+    rows = render_examples(renderer, examples)
     score = DevSet(lm, renderer, examples, rows, None).score(start)
     right, losses = 0, []
     for example, row in zip(examples, rows, strict=True):
@@ -218,7 +232,7 @@ def test_the_dev_score_counts_right_labels_by_brute_force(template: str) -> None
     assert score.loss == pytest.approx(sum(losses) / len(losses), abs=1e-3)
 
 
-class _Collect(Silent):
+class _Collect(NoProgress):
     def __init__(self) -> None:
         self.epochs: list[EpochReport] = []
         self.rates: list[float] = []
@@ -231,15 +245,15 @@ class _Collect(Silent):
 
 
 def test_the_best_dev_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
-    listener = _Collect()
+    progress = _Collect()
     config = CONFIG.model_copy(update={"epochs": 40, "patience": 2, "lr": 0.3, "keep_from": 0.1, "restarts": 0})
-    out = trained(tmp_path, config, listener)
+    out = trained(tmp_path, config, progress)
     best = max(out.epochs[4:], key=lambda e: (e.dev.accuracy, -e.dev.loss))
     assert out.best_epoch == best.epoch
     assert len(out.epochs) == min(40, out.best_epoch + 2)
     lm, renderer, _ = world()
     examples = examples_of(12)[8:]
-    again = DevSet(lm, renderer, examples, render_rows(renderer, examples), None).score(out.table)
+    again = DevSet(lm, renderer, examples, render_examples(renderer, examples), None).score(out.table)
     assert again.accuracy == best.dev.accuracy
     assert again.loss == pytest.approx(best.dev.loss, abs=1e-4)
 
@@ -254,20 +268,12 @@ def test_an_early_epoch_is_not_kept_however_well_it_scores(tmp_path: Path, monke
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(tmp_path: Path) -> None:
-    listener = _Collect()
-    trained(tmp_path, CONFIG.model_copy(update={"epochs": 10, "warmup": 0.2}), listener)
-    assert len(listener.rates) == 20
-    assert max(listener.rates) == listener.rates[3] == CONFIG.lr
-    assert listener.rates[:4] == pytest.approx([CONFIG.lr * k / 4 for k in (1, 2, 3, 4)])
-    assert listener.rates[-1] < 0.02 * CONFIG.lr
-
-
-def test_batches_are_a_function_of_seed_and_epoch_and_hold_every_row_once() -> None:
-    lengths = [3, 9, 4, 7, 7, 1, 12, 5, 6, 2]
-    batches = epoch_batches(lengths, 3, seed=1, epoch=2)
-    assert sorted(i for batch in batches for i in batch) == list(range(10))
-    assert batches == epoch_batches(lengths, 3, seed=1, epoch=2)
-    assert batches != epoch_batches(lengths, 3, seed=1, epoch=3)
+    progress = _Collect()
+    trained(tmp_path, CONFIG.model_copy(update={"epochs": 10, "warmup": 0.2}), progress)
+    assert len(progress.rates) == 20
+    assert max(progress.rates) == progress.rates[3] == CONFIG.lr
+    assert progress.rates[:4] == pytest.approx([CONFIG.lr * k / 4 for k in (1, 2, 3, 4)])
+    assert progress.rates[-1] < 0.02 * CONFIG.lr
 
 
 def test_an_open_task_is_chosen_by_its_loss(tmp_path: Path) -> None:

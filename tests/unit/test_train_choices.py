@@ -14,10 +14,10 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from promptbank.training.answer_loss import LOSSES
 from promptbank.training.config import TrainConfig
-from promptbank.training.examples import TrainRow, render_rows, row_losses
-from promptbank.training.progress import run_warnings
+from promptbank.training.examples import TrainExample, example_losses, render_examples
+from promptbank.training.prompt_run import Plan
 from promptbank.training.prompts import train_prompts
-from promptbank.training.run import Plan
+from promptbank.training.run_warnings import run_warnings
 from promptbank.training.start import start_ids, starting_table
 from tasks import Example
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -56,7 +56,7 @@ def world(kind: Kind = "llama", **keys: object) -> tuple[LanguageModel, Renderer
 
 
 @torch.no_grad()
-def brute_force(lm: LanguageModel, table: PromptTable, renderer: Renderer, asked: Example, row: TrainRow) -> float:
+def brute_force(lm: LanguageModel, table: PromptTable, renderer: Renderer, asked: Example, row: TrainExample) -> float:
     """The whole sequence through the whole model; softmax over what the grammar allows, tokens without choice aside."""
     own = [table.input_rows[-i - 1] if i < 0 else lm.embedding(torch.tensor([i]))[0] for i in row.ids]
     logits = lm.model(inputs_embeds=torch.stack(own)[None], use_cache=False).logits[0]
@@ -77,22 +77,24 @@ def brute_force(lm: LanguageModel, table: PromptTable, renderer: Renderer, asked
 @pytest.mark.parametrize("held", [False, True])
 def test_the_loss_is_among_what_the_grammar_allows(kind: Kind, held: bool) -> None:
     lm, renderer, start = world(kind)
-    rows = render_rows(renderer, EXAMPLES)
+    rows = render_examples(renderer, EXAMPLES)
     prefix = prefill(lm, [row.ids[: row.constant] for row in rows]) if held else None
-    found = row_losses(lm, [start] * len(rows), rows, prefix)
+    found = example_losses(lm, [start] * len(rows), rows, prefix)
     for asked, row, loss in zip(EXAMPLES, rows, found, strict=True):
         assert float(loss) == pytest.approx(brute_force(lm, start, renderer, asked, row), abs=1e-4)
 
 
 def test_only_the_answer_has_choices_where_the_template_is_learnt_too() -> None:
     lm, renderer, start = world(prompt_template="<|VIRTUAL_PROMPT_0|>{sentence} so:{label}", answer_only_loss=False)
-    (row,) = render_rows(renderer, EXAMPLES[:1])
+    (row,) = render_examples(renderer, EXAMPLES[:1])
     whole = replace(row, choices=None)
-    among, before = row_losses(lm, [start] * 2, [row, whole], None)
+    among, before = example_losses(lm, [start] * 2, [row, whole], None)
     template = [t for t in row.targets() if t < len(row.prompt) - 1]
     assert template
     assert len(row.targets()) == len(template) + len(row.choices or {})
-    answer_only = row_losses(lm, [start] * 2, [replace(row, answer_only=True), replace(whole, answer_only=True)], None)
+    answer_only = example_losses(
+        lm, [start] * 2, [replace(row, answer_only=True), replace(whole, answer_only=True)], None
+    )
     own = [float(loss) * n for loss, n in zip(answer_only, (len(row.choices or {}), len(row.answer)), strict=True)]
     shared = float(before) * len(whole.targets()) - own[1]  # of the template, over all words
     assert float(among) * len(row.targets()) - own[0] == pytest.approx(shared, abs=1e-3)
@@ -102,13 +104,15 @@ def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_t
     lm, renderer, start = world()
     strange = example(9, *STRANGE)
     mixed = [EXAMPLES[0], strange, EXAMPLES[1]]
-    rows = render_rows(renderer, mixed)
+    rows = render_examples(renderer, mixed)
     assert [row.unwritable for row in rows] == [False, True, False]
-    plain = render_rows(renderer, mixed, "vocabulary.v1")
+    plain = render_examples(renderer, mixed, "vocabulary.v1")
     head = FrozenHead.of(lm.head, torch.float32)
     for heads in (None, [head] * 3):
-        found = row_losses(lm, [start] * len(rows), rows, None, heads=heads)
-        assert float(found[1]) == pytest.approx(float(row_losses(lm, [start] * len(plain), plain, None)[1]), rel=1e-5)
+        found = example_losses(lm, [start] * len(rows), rows, None, heads=heads)
+        assert float(found[1]) == pytest.approx(
+            float(example_losses(lm, [start] * len(plain), plain, None)[1]), rel=1e-5
+        )
         for n in (0, 2):
             assert float(found[n]) == pytest.approx(brute_force(lm, start, renderer, mixed[n], rows[n]), abs=1e-4)
     config = TrainConfig(epochs=1, batch_size=2, dtype="float32")
@@ -127,17 +131,17 @@ def test_training_learns_to_choose_and_dev_is_scored_alike(tmp_path: Path) -> No
     (trained,) = train_prompts(lm, [plan], folder=tmp_path, identity="x")
     first, best = trained.epochs[0].dev.loss, trained.epochs[trained.best_epoch - 1].dev.loss
     assert best < 0.7 * first
-    rows = render_rows(renderer, EXAMPLES)
+    rows = render_examples(renderer, EXAMPLES)
     own = [brute_force(lm, trained.table, renderer, e, row) for e, row in zip(EXAMPLES, rows, strict=True)]
     assert best == pytest.approx(sum(own) / len(own), abs=1e-4)
 
 
 def test_where_nothing_is_to_be_chosen_the_loss_is_0_and_so_is_its_gradient() -> None:
     lm, renderer, start = world(intents=["weather"])
-    rows = render_rows(renderer, [example(0, " ", "\nIntent: weather\nSlots: None")])
+    rows = render_examples(renderer, [example(0, " ", "\nIntent: weather\nSlots: None")])
     assert rows[0].choices == {}
     table = PromptTable.of_rows(start.input_rows.clone().requires_grad_())
-    loss = row_losses(lm, [table] * len(rows), rows, None)
+    loss = example_losses(lm, [table] * len(rows), rows, None)
     loss.sum().backward()
     assert loss.tolist() == [0.0]
     assert not table.input_rows.grad.any()
@@ -145,13 +149,13 @@ def test_where_nothing_is_to_be_chosen_the_loss_is_0_and_so_is_its_gradient() ->
 
 def test_auto_is_the_grammar_where_there_is_one() -> None:
     _, renderer, _ = world()
-    assert [row.choices is None for row in render_rows(renderer, EXAMPLES)] == [False] * 4
-    assert [row.choices is None for row in render_rows(renderer, EXAMPLES, "vocabulary.v1")] == [True] * 4
+    assert [row.choices is None for row in render_examples(renderer, EXAMPLES)] == [False] * 4
+    assert [row.choices is None for row in render_examples(renderer, EXAMPLES, "vocabulary.v1")] == [True] * 4
     closed = renderer_of(tiny_backbone("llama"))
     row = example(0, "good", "positive")
-    assert render_rows(closed, [row])[0].choices is None
+    assert render_examples(closed, [row])[0].choices is None
     with pytest.raises(ConfigError, match="mood:en has no answer_format"):
-        render_rows(closed, [row], "grammar.v1")
+        render_examples(closed, [row], "grammar.v1")
 
 
 def test_the_settings_name_every_loss() -> None:

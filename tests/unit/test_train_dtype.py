@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from promptbank.model.forward import LanguageModel
-from promptbank.training.prompts import training_copy, training_dtype
+from promptbank.training.precision import training_copy, training_dtype
 from tests.tiny import Kind, tiny_backbone
 
 CPUINFO = Path("/proc/cpuinfo")

@@ -10,9 +10,9 @@ from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.progress import EpochReport, NoProgress, StepReport
+from promptbank.training.prompt_run import Failed, Plan, PromptRun, Trained
 from promptbank.training.prompts import _grouped, train_each, train_prompts
-from promptbank.training.run import Failed, Plan, Run, Trained
 from promptbank.training.start import start_ids, starting_table
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
@@ -55,14 +55,14 @@ class Gradients:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: dict[str, torch.Tensor] = {}
-        learn = Run.learn
+        rate = PromptRun.rate
 
-        def noted(run: Run, loss: float) -> None:
+        def noted(run: PromptRun) -> float:
             flat = [p.grad.flatten() for p in run.encoder.parameters() if p.grad is not None]
             self.found.setdefault(run.plan.name, torch.cat(flat))
-            learn(run, loss)
+            return rate(run)
 
-        monkeypatch.setattr(Run, "learn", noted)
+        monkeypatch.setattr(PromptRun, "rate", noted)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,7 +95,7 @@ class Killed(Exception):
     pass
 
 
-class KillAt(Silent):
+class KillAt(NoProgress):
     def __init__(self, steps: int) -> None:
         self.left = steps
 
@@ -110,7 +110,7 @@ def test_killed_runs_end_with_the_bits_of_undisturbed_ones(tmp_path: Path, steps
     lm, three = plans()
     whole = train_prompts(lm, three, folder=tmp_path / "whole", identity="x")
     with pytest.raises(Killed):
-        train_prompts(lm, three, folder=tmp_path / "killed", identity="x", listener=KillAt(steps))
+        train_prompts(lm, three, folder=tmp_path / "killed", identity="x", progress=KillAt(steps))
     again = train_prompts(lm, three, folder=tmp_path / "killed", identity="x")
     for one, other in zip(whole, again, strict=True):
         assert one.table.sha256 == other.table.sha256
@@ -137,7 +137,7 @@ def test_a_run_that_failed_stays_failed_when_the_others_are_killed(tmp_path: Pat
     mixed = [three[0], replace(three[1], start=nowhere(three[1]))]
     whole = train_each(lm, mixed, folder=tmp_path / "whole", identity="x")
     with pytest.raises(Killed):
-        train_each(lm, mixed, folder=tmp_path / "killed", identity="x", listener=KillAt(steps))
+        train_each(lm, mixed, folder=tmp_path / "killed", identity="x", progress=KillAt(steps))
     again = train_each(lm, mixed, folder=tmp_path / "killed", identity="x")
     assert again[1] == whole[1]
     assert isinstance(again[0], Trained)
@@ -146,7 +146,7 @@ def test_a_run_that_failed_stays_failed_when_the_others_are_killed(tmp_path: Pat
 
 
 def test_reports_name_their_run(tmp_path: Path) -> None:
-    class Names(Silent):
+    class Names(NoProgress):
         def __init__(self) -> None:
             self.epochs: list[str] = []
 
@@ -155,19 +155,19 @@ def test_reports_name_their_run(tmp_path: Path) -> None:
 
     lm, three = plans()
     names = Names()
-    train_prompts(lm, three, folder=tmp_path, identity="x", listener=names)
+    train_prompts(lm, three, folder=tmp_path, identity="x", progress=names)
     assert sorted(names.epochs) == ["run0"] * 2 + ["run1"] * 4 + ["run2"] * 2
 
 
 def test_one_text_is_read_once_for_all_runs(tmp_path: Path) -> None:
-    class Texts(Silent):
+    class Texts(NoProgress):
         def on_prefix(self, done: int, total: int) -> None:
             self.done, self.total = done, total
 
     lm, three = plans()
     same = [Plan(p.renderer, three[0].train, three[0].dev, p.config, p.start, p.name) for p in three[:2]]
     texts = Texts()
-    out = train_prompts(lm, same, folder=tmp_path, identity="x", listener=texts)
+    out = train_prompts(lm, same, folder=tmp_path, identity="x", progress=texts)
     assert (texts.done, texts.total) == (10, 10)
     assert [run.cached for run in out] == [(7, 0), (7, 0)]
 
@@ -193,6 +193,6 @@ def test_groups_hold_every_run_once_and_few_rows(monkeypatch: pytest.MonkeyPatch
     def groups(*runs: Sized) -> list[list[int]]:
         return [[run.rows for run in group] for group in _grouped(runs)]
 
-    monkeypatch.setattr("promptbank.training.prompts.SHARED_ROWS", 10)
+    monkeypatch.setattr("promptbank.training.prompts.SHARED_EXAMPLES", 10)
     assert groups(*map(Sized, (4, 4, 4, 12, 1, 9, 10))) == [[4, 4], [4], [12], [1, 9], [10]]
     assert groups(Sized(1, 8), Sized(2, 60), Sized(3, 12), Sized(4, 64), Sized(5, 13)) == [[1, 3], [5], [2, 4]]

@@ -9,9 +9,9 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
-from promptbank.training.progress import EpochReport, Silent, StepReport
+from promptbank.training.progress import EpochReport, NoProgress, StepReport
+from promptbank.training.prompt_run import Plan, Trained
 from promptbank.training.prompts import train_prompts
-from promptbank.training.run import Plan, Trained
 from promptbank.training.start import start_ids, starting_table
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of, renderer_of
@@ -19,7 +19,7 @@ from tests.worlds import card_of, examples_of, renderer_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, restarts=2)
 
 
-class Steps(Silent):
+class Steps(NoProgress):
     def __init__(self, killed_at: int = 0) -> None:
         self.reports: list[StepReport] = []
         self.epochs: list[EpochReport] = []
@@ -34,13 +34,13 @@ class Steps(Silent):
         self.epochs.append(report)
 
 
-def trained(folder: Path, config: TrainConfig = CONFIG, listener: Silent | None = None) -> Trained:
+def trained(folder: Path, config: TrainConfig = CONFIG, progress: NoProgress | None = None) -> Trained:
     backbone = tiny_backbone("llama")
     renderer, lm = renderer_of(backbone, card_of()), LanguageModel(backbone.model)
     start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))
     examples = examples_of(12)
     plan = Plan(renderer, examples[:8], examples[8:], config, start)
-    return train_prompts(lm, [plan], folder=folder, identity="run", listener=listener)[0]
+    return train_prompts(lm, [plan], folder=folder, identity="run", progress=progress)[0]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("collapsed")
 def test_each_attempt_has_the_next_seed_and_half_the_rate(tmp_path: Path) -> None:
     steps = Steps()
-    out = trained(tmp_path, listener=steps)
+    out = trained(tmp_path, progress=steps)
     assert [epoch.epoch for epoch in out.epochs] == [1, 2, 3, 4, 5, 6]
     assert [bool(epoch.restart) for epoch in out.epochs] == [False, True, False, True, False, False]
     assert "seed 1 and rate 0.01" in out.epochs[1].restart
@@ -85,7 +85,7 @@ def test_an_attempt_is_what_a_run_with_its_seed_and_rate_is(tmp_path: Path) -> N
 def test_a_run_killed_in_any_attempt_ends_with_the_same_bits(tmp_path: Path, step: int) -> None:
     whole = trained(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "killed", listener=Steps(killed_at=step))
+        trained(tmp_path / "killed", progress=Steps(killed_at=step))
     again = trained(tmp_path / "killed")
     assert again.table.sha256 == whole.table.sha256
     assert again.epochs == whole.epochs

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from promptbank.errors import TrainingError
 from promptbank.mt.engines.marian import MarianEngine
-from promptbank.mt.marian.errors import NmtError
 from tests.marian import MARIAN_PAIRS, save_random_marian, segments, train_tiny_marian
 from translate.engines.decoding import DecodingOptions
 from translate.errors import EngineError
@@ -134,7 +134,7 @@ def test_a_conversion_that_computes_something_else_is_refused_and_leaves_nothing
     name = next(name for name, tensor in weights.items() if tensor.shape[0] == len(load_vocabulary(wrong)))
     weights[name][-1] = 3 * torch.randn(weights[name].shape[1], generator=torch.Generator().manual_seed(0))
     save_file(weights, wrong / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(NmtError, match=r"refused: .* float32 translations differ"):
+    with pytest.raises(TrainingError, match=r"refused: .* float32 translations differ"):
         convert_marian(wrong, tmp_path / "ct2", SOURCES)
     assert list(tmp_path.iterdir()) == [wrong]
 
@@ -144,13 +144,13 @@ def load_vocabulary(folder):
 
 
 def test_what_cannot_be_converted_says_why(learnt, int8, tmp_path):
-    with pytest.raises(NmtError, match="is there already"):
+    with pytest.raises(TrainingError, match="is there already"):
         convert_marian(learnt, int8[0], SOURCES)
-    with pytest.raises(NmtError, match="there are none"):
+    with pytest.raises(TrainingError, match="there are none"):
         convert_marian(learnt, tmp_path / "ct2", [])
-    with pytest.raises(NmtError, match="more than 255 discrete tokens"):
+    with pytest.raises(TrainingError, match="more than 255 discrete tokens"):
         convert_marian(learnt, tmp_path / "ct2", ["house " * 300])
-    with pytest.raises(NmtError, match="cannot convert"):
+    with pytest.raises(TrainingError, match="cannot convert"):
         convert_marian(learnt, tmp_path / "ct2", SOURCES[:1], quantisation="int3")
     assert not list(tmp_path.iterdir())
 

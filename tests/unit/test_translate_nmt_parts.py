@@ -1,16 +1,16 @@
-"""Pairs, pieces, batches, schedules and sizes."""
+"""Pairs, pieces, batches and sizes."""
 
+from array import array
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptbank.mt.marian.batches import epoch_batches
-from promptbank.mt.marian.errors import NmtError
+from promptbank.errors import TrainingError
 from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import Pieces, load_pieces, train_pieces
-from promptbank.mt.marian.schedule import learning_rate_share
+from promptbank.mt.marian.run import marian_batches
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
 from translate.engines.decoding import DecodingOptions, length_batches, translate_in_batches
 from translate.errors import EngineError
@@ -62,21 +62,21 @@ def test_the_same_texts_give_the_same_pieces_and_files(tmp_path, pieces):
 
 
 def test_damaged_or_missing_piece_files_are_errors(tmp_path, pieces):
-    with pytest.raises(NmtError, match=r"no source\.spm, target\.spm, vocab\.json"):
+    with pytest.raises(EngineError, match=r"no source\.spm, target\.spm, vocab\.json"):
         load_pieces(tmp_path)
     pieces.save(tmp_path)
     (tmp_path / "target.spm").write_bytes(b"damaged")
-    with pytest.raises(NmtError, match="damaged"):
+    with pytest.raises(EngineError, match="damaged"):
         load_pieces(tmp_path)
     pieces.save(tmp_path)
     (tmp_path / "target_vocab.json").write_text("{}")
-    with pytest.raises(NmtError, match="one shared vocabulary"):
+    with pytest.raises(EngineError, match="one shared vocabulary"):
         load_pieces(tmp_path)
 
 
 @pytest.mark.parametrize("texts", [[], TEXTS])
 def test_pieces_that_cannot_be_made_are_an_error(texts):
-    with pytest.raises(NmtError, match="no SentencePiece of 10 pieces"):
+    with pytest.raises(TrainingError, match="no SentencePiece of 10 pieces"):
         train_pieces(texts, 10)
 
 
@@ -92,15 +92,16 @@ def test_the_code_of_a_target_language(pieces):
 
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 100), st.integers(0, 3))
 def test_every_row_is_in_one_batch_and_no_batch_is_too_large(lengths, tokens, epoch):
-    batches = epoch_batches(lengths, tokens, seed=1, epoch=epoch)
+    pairs = [(array("i", [0]), array("i", [0] * length)) for length in lengths]
+    batches = marian_batches(pairs, tokens, seed=1, epoch=epoch)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(len(batch) == 1 or max(lengths[row] for row in batch) * len(batch) <= tokens for batch in batches)
-    assert epoch_batches(lengths, tokens, seed=1, epoch=epoch) == batches
+    assert marian_batches(pairs, tokens, seed=1, epoch=epoch) == batches
 
 
 def test_epochs_and_seeds_differ():
-    lengths = [3] * 40
-    orders = [str(epoch_batches(lengths, 9, seed=seed, epoch=epoch)) for seed in (0, 1) for epoch in (0, 1)]
+    pairs = [(array("i", [0] * 3), array("i", [0]))] * 40
+    orders = [str(marian_batches(pairs, 9, seed=seed, epoch=epoch)) for seed in (0, 1) for epoch in (0, 1)]
     assert len(set(orders)) == 4
 
 
@@ -142,27 +143,16 @@ def test_a_text_that_is_too_long_is_an_error_and_never_cut():
         translate_in_batches(["a", "c" * 31], list, DecodingOptions(longest_source=30), lambda *_: [])
 
 
-def test_schedules_by_their_formulas():
-    assert [learning_rate_share("inverse-sqrt.v1", step, 100, 4) for step in (1, 2, 4, 16, 100)] == [
-        0.25, 0.5, 1.0, 0.5, 0.2,
-    ]  # fmt: skip
-    assert learning_rate_share("cosine.v1", 10, 110, 10) == 1.0
-    assert learning_rate_share("cosine.v1", 60, 109, 10) == pytest.approx(0.5)
-    assert 0 < learning_rate_share("cosine.v1", 110, 110, 10) < 1e-3
-    with pytest.raises(NmtError, match=r"unknown schedule 'linear'; known: inverse-sqrt\.v1, cosine\.v1"):
-        learning_rate_share("linear", 1, 2, 1)
-
-
 def test_sizes_and_settings_name_all_their_faults():
-    with pytest.raises(NmtError, match=r"vocabulary 0 .*; encoder_layers 0"):
+    with pytest.raises(TrainingError, match=r"vocabulary 0 .*; encoder_layers 0"):
         MarianSizes(vocabulary=0, encoder_layers=0)
-    with pytest.raises(NmtError, match="multiple of the 3 heads"):
+    with pytest.raises(TrainingError, match="multiple of the 3 heads"):
         MarianSizes(heads=3)
-    with pytest.raises(NmtError, match=r"steps 0 .*dropout 1\.0 .*lr -1 .*batch_tokens 8 must hold"):
+    with pytest.raises(TrainingError, match=r"steps 0 .*dropout 1\.0 .*lr -1 .*batch_tokens 8 must hold"):
         TrainSettings(steps=0, dropout=1.0, lr=-1, batch_tokens=8)
-    with pytest.raises(NmtError, match=r"schedule 'cosine' is unknown, choose from inverse-sqrt\.v1, cosine\.v1"):
-        TrainSettings(schedule="cosine")
-    with pytest.raises(NmtError, match=r"lr nan must be above 0; clip inf must be above 0"):
+    with pytest.raises(TrainingError, match=r"schedule is 'sine', one of linear\.v1, cosine\.v1, .*inverse-sqrt\.v1"):
+        TrainSettings(schedule="sine")
+    with pytest.raises(TrainingError, match=r"lr nan must be above 0; clip inf must be above 0"):
         TrainSettings(lr=float("nan"), clip=float("inf"))
     with pytest.raises(EngineError, match="beam 0"):
         DecodingOptions(beam=0)

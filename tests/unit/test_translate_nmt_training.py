@@ -12,25 +12,27 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import log_softmax
 
-from promptbank.mt.marian.curve import read_curve
-from promptbank.mt.marian.errors import NmtError
-from promptbank.mt.marian.loop import batch_loss
+from promptbank.errors import TrainingError
 from promptbank.mt.marian.model import build_marian, load_marian, parameters, save_marian
 from promptbank.mt.marian.pieces import Pieces, load_pieces
+from promptbank.mt.marian.run import batch_loss
 from promptbank.mt.marian.search import search
-from promptbank.mt.marian.signals import stop_on_signal
 from promptbank.mt.marian.sizes import MarianSizes
 from promptbank.mt.marian.training import train_marian
-from tests.marian import JOB, SETTINGS, SIZES
+from promptbank.training.curve import LearningCurve
+from promptbank.training.signals import stop_on_signal
 from tests.marian import MARIAN_PAIRS as PAIRS
+from tests.marian import PLAN, SETTINGS, SIZES
 
-SHORT = replace(JOB, settings=replace(SETTINGS, steps=12, dropout=0.1, label_smoothing=0.1, check_every=5, log_every=2))
+SHORT = replace(
+    PLAN, settings=replace(SETTINGS, steps=12, dropout=0.1, label_smoothing=0.1, check_every=5, log_every=2)
+)
 
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory):
     folder = tmp_path_factory.mktemp("marian")
-    return folder, train_marian(JOB, folder)
+    return folder, train_marian(PLAN, folder)
 
 
 def greedy(folder, text):
@@ -48,16 +50,16 @@ def test_twenty_pairs_are_learnt_by_heart(learnt):
     assert outcome.finished
     assert (outcome.pairs, outcome.left_out) == (20, 0)
     assert {src: greedy(outcome.model, src) for src, _ in PAIRS} == dict(PAIRS)
-    points = read_curve(folder / "curve.jsonl")
+    points = LearningCurve(folder / "curve.jsonl").read()
     assert [point.step for point in points] == list(range(20, 301, 20))
-    assert points[-1].loss < 0.1 < points[0].loss
+    assert points[-1].train_loss < 0.1 < points[0].train_loss
     assert [point.step for point in points if point.dev_loss is not None] == [100, 200, 300]
-    assert not (folder / "checkpoint.safetensors").exists()
+    assert not (folder / "checkpoints").exists()
 
 
 def test_a_finished_training_is_not_made_again(learnt):
     folder, outcome = learnt
-    assert train_marian(JOB, folder, stop=lambda: pytest.fail("a step was made")) == outcome
+    assert train_marian(PLAN, folder, should_stop=lambda: pytest.fail("a step was made")) == outcome
 
 
 def test_the_folder_loads_in_transformers_with_the_same_ids_and_translation(learnt):
@@ -100,15 +102,15 @@ def test_stopped_and_taken_up_again_ends_with_the_same_bits(tmp_path, stops):
     train_marian(SHORT, tmp_path / "whole")
     for stop in stops:
         steps = iter(range(stop))
-        outcome = train_marian(SHORT, tmp_path / "cut", stop=lambda steps=steps: next(steps, None) is None)
+        outcome = train_marian(SHORT, tmp_path / "cut", should_stop=lambda steps=steps: next(steps, None) is None)
         assert not outcome.finished
         assert outcome.model is None
-        assert (tmp_path / "cut/checkpoint.safetensors").exists()
+        assert list((tmp_path / "cut/checkpoints").glob("step-*.safetensors"))
     assert train_marian(SHORT, tmp_path / "cut").finished
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
-    whole, cut = (read_curve(tmp_path / name / "curve.jsonl") for name in ("whole", "cut"))
+    whole, cut = (LearningCurve(tmp_path / name / "curve.jsonl").read() for name in ("whole", "cut"))
     assert [point.step for point in cut] == [point.step for point in whole]
-    assert [point.loss for point in cut] == [point.loss for point in whole]
+    assert [point.train_loss for point in cut] == [point.train_loss for point in whole]
     assert [point.dev_loss for point in cut] == [point.dev_loss for point in whole]
 
 
@@ -116,13 +118,15 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from tests.unit.test_translate_nmt_training import SHORT
-from promptbank.mt.marian.signals import stop_on_signal
 from promptbank.mt.marian.training import train_marian
-with stop_on_signal() as stop:
-    def slowly(point):
+from promptbank.training.progress import NoProgress
+from promptbank.training.signals import stop_on_signal
+class Slowly(NoProgress):
+    def on_point(self, point):
         print(point.step, flush=True)
         time.sleep(0.3)
-    outcome = train_marian(SHORT, Path(sys.argv[1]), on_point=slowly, stop=stop)
+with stop_on_signal() as stop:
+    outcome = train_marian(SHORT, Path(sys.argv[1]), progress=Slowly(), should_stop=stop)
 print("stopped", outcome.step, outcome.finished, flush=True)
 """
 
@@ -144,7 +148,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path, number)
         assert "stopped" in said
         assert said.split()[-1] == "False"
         assert process.returncode == 0
-    assert (tmp_path / "cut/checkpoint.safetensors").exists()
+    assert list((tmp_path / "cut/checkpoints").glob("step-*.safetensors"))
     assert train_marian(SHORT, tmp_path / "cut").finished
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
 
@@ -176,52 +180,62 @@ def test_a_second_signal_acts_as_it_always_did():
     ],
 )
 def test_another_training_in_the_same_folder_is_refused(tmp_path, change, said):
-    train_marian(SHORT, tmp_path, stop=lambda: True)
-    with pytest.raises(NmtError, match=f"another training .*{said}"):
+    train_marian(SHORT, tmp_path, should_stop=lambda: True)
+    with pytest.raises(TrainingError, match=f"another training .*{said}"):
         train_marian(replace(SHORT, **change), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):
-    train_marian(SHORT, tmp_path, stop=lambda: True)
-    file = tmp_path / "checkpoint.safetensors"
+    train_marian(SHORT, tmp_path, should_stop=lambda: True)
+    (file,) = (tmp_path / "checkpoints").iterdir()
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(NmtError, match="damaged"):
+    with pytest.raises(TrainingError, match="damaged"):
         train_marian(SHORT, tmp_path)
 
 
+def test_the_checkpoint_of_an_earlier_release_is_refused_and_stays(tmp_path):
+    train_marian(SHORT, tmp_path, should_stop=lambda: True)
+    former = tmp_path / "checkpoint.safetensors"
+    (next((tmp_path / "checkpoints").iterdir())).rename(former)
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors was written by an earlier release.* delete it"):
+        train_marian(SHORT, tmp_path)
+    assert former.exists()
+    assert not (tmp_path / "curve.jsonl").read_text()
+
+
 def test_nothing_to_learn_from_is_an_error(tmp_path):
-    with pytest.raises(NmtError, match="no pairs"):
+    with pytest.raises(TrainingError, match="no pairs"):
         train_marian(replace(SHORT, train=[]), tmp_path)
-    with pytest.raises(NmtError, match="all 20 pairs are longer than 2"):
+    with pytest.raises(TrainingError, match="all 20 pairs are longer than 2"):
         train_marian(replace(SHORT, settings=replace(SHORT.settings, longest=2)), tmp_path)
 
 
 def test_long_pairs_are_left_out_and_counted(tmp_path):
     long = [("the red house " * 20, "det röda huset")]
-    outcome = train_marian(replace(SHORT, train=[*PAIRS, *long]), tmp_path, stop=lambda: True)
+    outcome = train_marian(replace(SHORT, train=[*PAIRS, *long]), tmp_path, should_stop=lambda: True)
     assert (outcome.pairs, outcome.left_out) == (20, 1)
 
 
 def test_a_training_that_failed_before_its_first_step_leaves_no_pieces_of_its_texts_to_the_next(tmp_path):
-    with pytest.raises(NmtError, match="all 20 pairs are longer than 2"):
+    with pytest.raises(TrainingError, match="all 20 pairs are longer than 2"):
         train_marian(replace(SHORT, settings=replace(SHORT.settings, longest=2)), tmp_path / "failed")
     other = replace(SHORT, train=[(f"um {n} dois", f"ett {n} två") for n in range(30)], dev=())
     for name in ("failed", "fresh"):
-        train_marian(other, tmp_path / name, stop=lambda: True)
+        train_marian(other, tmp_path / name, should_stop=lambda: True)
     failed, fresh = (load_pieces(tmp_path / name / "pieces") for name in ("failed", "fresh"))
     assert failed == fresh
 
 
 def test_another_training_is_refused_before_it_changes_the_pieces_of_a_folder(tmp_path):
-    train_marian(SHORT, tmp_path, stop=lambda: True)
+    train_marian(SHORT, tmp_path, should_stop=lambda: True)
     before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
-    with pytest.raises(NmtError, match=r"another training \(train differ\)"):
+    with pytest.raises(TrainingError, match=r"another training \(train differ\)"):
         train_marian(replace(SHORT, train=PAIRS[:9]), tmp_path)
     assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
-    with pytest.raises(NmtError, match="try a lower lr"):
+    with pytest.raises(TrainingError, match="try a lower --lr"):
         train_marian(replace(SHORT, settings=replace(SHORT.settings, lr=1e30, clip=1e30)), tmp_path)
 
 

@@ -30,8 +30,8 @@ from promptbank.lab.methods.sequential import learn_stream
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig, checked_config
-from promptbank.training.progress import Listener
-from promptbank.training.prompts import training_dtype
+from promptbank.training.precision import training_dtype
+from promptbank.training.progress import Progress
 from tasks import Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import DEV_SAMPLE, smaller_split
@@ -106,7 +106,7 @@ def run_compare(
     tasks: Sequence[Task],
     *,
     on_run: Callable[[str, int], None] = lambda *_: None,
-    progress: Listener | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Run every method with every seed; a killed comparison goes on from its last finished run.
 
@@ -166,7 +166,7 @@ class _Run:
     lm: LanguageModel
     comparison: MethodComparison
     tasks: Sequence[Task]
-    progress: Listener | None
+    progress: Progress | None
 
     def entry(self, name: str, on_run: Callable[[str, int], None]) -> JsonObject:
         """Return a method's entry: its runs up to the first that fails, and why it did.
@@ -215,7 +215,7 @@ class _Run:
             notes.append({"task": f"{card.taskname}:{card.lang}", **_task_result(fit, split, scored[-1])})
 
         stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
-        matrix = learn_stream(learner, stream, listener=self.progress, on_learnt=meter.note, on_stage=note)
+        matrix = learn_stream(learner, stream, progress=self.progress, on_learnt=meter.note, on_stage=note)
         path = self._cost_path(self._part(name, seed))
         path.parent.mkdir(exist_ok=True)
         write_json(path, meter.cost)

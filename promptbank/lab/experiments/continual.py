@@ -29,9 +29,9 @@ from promptbank.lab.methods.registry import METHODS
 from promptbank.lab.methods.tuning import Tuned
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from promptbank.training.progress import Listener
-from promptbank.training.prompts import training_dtype
-from promptbank.training.resume import write_tensors
+from promptbank.training.checkpoint import write_tensors
+from promptbank.training.precision import training_dtype
+from promptbank.training.progress import Progress
 from store import open_store
 from tasks import TaskError, data_sha256
 from tasks.continual import stream_scores
@@ -48,7 +48,7 @@ def run_continual(
     stream: Stream,
     *,
     contrast: bool,
-    progress: Listener,
+    progress: Progress,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Learn a stream and measure all tasks after each one; return the path of the result file.
@@ -107,7 +107,7 @@ def _learn_in_bank(
     backbone: Backbone,
     lm: LanguageModel,
     stages: Sequence[Stage],
-    progress: Listener,
+    progress: Progress,
     on_stage: Callable[[str], None],
 ) -> JsonObject:
     """Learn the tasks into the experiment's bank, each measured together with all before it."""
@@ -131,12 +131,12 @@ def _learn_in_bank(
 
 
 def _learn(
-    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stage: Stage, progress: Listener
+    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stage: Stage, progress: Progress
 ) -> JsonObject:
     lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
     with open_store(f"sqlite:///{folder.path / BANK}") as store:
         (learnt,) = learn_trials(
-            store, backbone, [lesson], home=folder.path, listener=progress, lm=lm, starts=StartRows(store)
+            store, backbone, [lesson], home=folder.path, progress=progress, lm=lm, starts=StartRows(store)
         )
     return training_record(learnt)
 
@@ -170,7 +170,7 @@ def _bank_results(
 
 
 def _contrast(
-    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stream: Stream, progress: Listener
+    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stream: Stream, progress: Progress
 ) -> JsonObject:
     """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured.
 
@@ -207,7 +207,7 @@ class _TunedCopy:
         self._begin = partial(method.begin, backbone, lm, config)
         self._learner: Tuned | None = None
 
-    def after(self, i: int, progress: Listener) -> JsonObject:
+    def after(self, i: int, progress: Progress) -> JsonObject:
         """Learn task i on top of those before it, and score tasks 0 to i."""
         self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the part of i is written
         learner = self._learner = self._learner or self._restored(i - 1)

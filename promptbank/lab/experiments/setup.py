@@ -16,8 +16,8 @@ from promptbank.lab.experiments.folder import JsonObject
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Listener
-from promptbank.training.prompts import training_dtype
+from promptbank.training.precision import training_dtype
+from promptbank.training.progress import Progress
 from tasks import Example, TaskCard, data_sha256
 
 __all__ = ["TOGETHER", "ExperimentSetup", "base_identity"]
@@ -47,7 +47,7 @@ class ExperimentSetup:
     card: TaskCard
     examples: Sequence[Example]
     config: TrainConfig
-    progress: Listener
+    progress: Progress
     remarks: Mapping[str, str] = field(default_factory=dict)
 
     def identity(self) -> JsonObject:

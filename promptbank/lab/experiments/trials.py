@@ -23,7 +23,7 @@ from promptbank.lab.experiments.setup import TOGETHER, ExperimentSetup
 from promptbank.model.backbone import Backbone
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import check_prompts, training_renderer
-from promptbank.training.run import Failed
+from promptbank.training.prompt_run import Failed
 from store import Row, Store, open_store
 from tasks import Split, TaskCard
 
@@ -101,7 +101,7 @@ def _learn(
         setup.backbone,
         [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group],
         home=folder.path,
-        listener=setup.progress,
+        progress=setup.progress,
         lm=setup.lm,
         starts=starts,
         lenient=lenient,

@@ -11,7 +11,7 @@ from promptbank.engine.evaluate import Evaluated
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import EpochReport, Listener
+from promptbank.training.progress import EpochReport, Progress
 from tasks import Example, Split, TaskCard
 
 __all__ = ["FLOAT32_BYTES", "Fit", "Learner", "Method", "Size", "score_of"]
@@ -65,13 +65,13 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
         """Learn a task, on top of what was learnt before.
 
         Args:
             card: as it is in the bank, with virtual tokens; methods without them render the same text.
             split: train to learn from, dev to choose the epoch; test is not looked at.
-            listener: hears of progress.
+            progress: receives reports.
 
         Raises:
             InputError: the card or a row cannot be used by this method.

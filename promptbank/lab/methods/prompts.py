@@ -21,9 +21,10 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import check_prompts, training_renderer
-from promptbank.training.progress import Listener, run_warnings
+from promptbank.training.progress import Progress
+from promptbank.training.prompt_run import Plan
 from promptbank.training.prompts import train_prompts
-from promptbank.training.run import Plan
+from promptbank.training.run_warnings import run_warnings
 from promptbank.training.start import STARTS, start_ids, starting_table
 from tasks import Example, Split, TaskCard
 
@@ -73,13 +74,13 @@ class PromptLearner(Learner):
         """Refuse examples that do not fit the window."""
         check_prompts(self._renderer(card), examples)
 
-    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
         """Learn the task's prompt; one that was there is learnt anew."""
         config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
         plan = Plan(renderer, split.train, split.dev, config, starting_table(self._lm, ids))
         with tempfile.TemporaryDirectory() as folder:
-            (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", listener=listener)
+            (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", progress=progress)
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
         warnings = run_warnings(
             self._backbone,

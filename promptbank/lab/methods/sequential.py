@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from promptbank.engine.evaluate import Evaluated
 from promptbank.errors import TrainingError
 from promptbank.lab.methods.learner import Fit, Learner, score_of
-from promptbank.training.progress import Listener
+from promptbank.training.progress import Progress
 from tasks import Split, TaskCard
 
 __all__ = ["learn_stream"]
@@ -22,7 +22,7 @@ def learn_stream(
     learner: Learner,
     stream: Sequence[tuple[TaskCard, Split]],
     *,
-    listener: Listener | None = None,
+    progress: Progress | None = None,
     on_learnt: Callable[[float], None] = lambda _: None,
     on_stage: Callable[[int, Fit, Sequence[Evaluated]], None] = lambda *_: None,
 ) -> list[list[float]]:
@@ -31,7 +31,7 @@ def learn_stream(
     Args:
         learner: has learnt nothing yet.
         stream: the tasks in order.
-        listener: is told how trainings go.
+        progress: is told how trainings go.
         on_learnt: called with the seconds that learning a task took, before it is scored.
         on_stage: called with a task's number from 0, how learning it went, and the scores of tasks 0 to that number.
 
@@ -50,7 +50,7 @@ def learn_stream(
     matrix: list[list[float]] = []
     for number, (card, split) in enumerate(stream):
         begun = time.perf_counter()
-        fit = learner.learn(card, split, listener)
+        fit = learner.learn(card, split, progress)
         on_learnt(time.perf_counter() - begun)
         scored = [learner.evaluate(known, part.test) for known, part in stream[: number + 1]]
         on_stage(number, fit, scored)

@@ -1,17 +1,15 @@
-"""Methods that change the weights of a backbone: one loop for all, on a private copy.
+"""Methods that change the weights of a backbone, in a private copy.
 
-They learn the rows that prompts learn, rendered without the virtual tokens, with the same batches, schedule and choice
-of the best epoch on dev, and the loss on answers only. Master weights are float32; forward passes run under autocast in
-bfloat16 where the CPU has it. Scores are float32.
+They learn the examples that prompts learn, rendered without the virtual tokens, in the same loop, with the same
+batches, schedule and choice of the best epoch on dev, and the loss on answers only. Master weights are float32; forward
+passes run under autocast in bfloat16 where the CPU has it. Scores are float32.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +17,7 @@ from torch.optim import AdamW
 
 from promptbank.engine.evaluate import Evaluated, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
-from promptbank.errors import InputError, TrainingError
+from promptbank.errors import InputError
 from promptbank.lab.methods.icl import plain_card
 from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
 from promptbank.model.backbone import Backbone
@@ -28,11 +26,14 @@ from promptbank.model.head import FrozenHead
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import RenderedPrompt, Renderer, TokenPolicy
 from promptbank.training.config import TrainConfig
-from promptbank.training.dev import DevScore, DevSet
-from promptbank.training.examples import TrainRow, check_prompts, epoch_batches, row_losses
-from promptbank.training.progress import EpochReport, Listener, Silent, StepReport, run_warnings
-from promptbank.training.prompts import is_half
-from promptbank.training.run import Plan, Rendered, schedule
+from promptbank.training.dev import DevSet
+from promptbank.training.epochs import EpochRun
+from promptbank.training.examples import check_prompts, example_losses
+from promptbank.training.loop import run_training
+from promptbank.training.precision import autocast, is_half
+from promptbank.training.progress import DevScore, NoProgress, Progress
+from promptbank.training.prompt_run import Plan, Rendered
+from promptbank.training.run_warnings import run_warnings
 from tasks import Example, Split, TaskCard
 
 __all__ = ["PlainRenderer", "Tuned", "TuningMethod"]
@@ -84,11 +85,25 @@ class Tuned(Learner):
         count = sum(p.numel() for p in self.state.values())
         return Size(count, count * FLOAT32_BYTES)
 
-    def learn(self, card: TaskCard, split: Split, listener: Listener | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
         """Tune the weights as they are, with a new optimizer and schedule, and keep those of the best epoch."""
+        plan = Plan(self._renderer(card), split.train, split.dev, self._config, self._nothing)
+        rendered = Rendered(plan)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._config.seed)  # of dropout
-            return self._learn(card, split, listener or Silent())
+            run = _WeightsRun(self.lm, self._head, self.state, plan, rendered, progress or NoProgress())
+            run_training(run)
+        best = run.restore_best()
+        warnings = run_warnings(
+            self._backbone,
+            card,
+            split.train,
+            split.dev,
+            truncated=rendered.truncated,
+            unwritable=rendered.unwritable,
+            collapse=run.reports[best].dev.collapse,
+        )
+        return Fit(best + 1, tuple(run.reports), warnings=tuple(warnings))
 
     def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
         """Refuse examples that do not fit the window, or leave nothing to answer."""
@@ -105,61 +120,67 @@ class Tuned(Learner):
         plain = plain_card(card).model_copy(update={"answer_only_loss": True})
         return PlainRenderer(plain, tokenizer, policy, self._backbone.window)
 
-    def _learn(self, card: TaskCard, split: Split, listener: Listener) -> Fit:
-        config = self._config
-        plan = Plan(self._renderer(card), split.train, split.dev, config, self._nothing)
-        rendered = Rendered(plan)
-        dev = DevSet(self.lm, plan.renderer, split.dev, rendered.dev, None)
-        optimizer = AdamW(self.state.values(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-        best, extent = _Best(), config.extent(len(split.train))
-        for epoch in range(extent.epochs):
-            loss = self._epoch(rendered.train, optimizer, epoch, extent.epochs, listener)
-            score = dev.score(self._nothing)
-            better = epoch >= extent.first and score.better_than(best.score)
-            best.hear(EpochReport(epoch + 1, loss, score, better), self.state)
-            listener.on_epoch(best.reports[-1])
-            if extent.is_over(epoch + 1, best.epoch - 1):
-                break
-        best.restore(self.state)
-        warnings = run_warnings(
-            self._backbone,
-            card,
-            split.train,
-            split.dev,
-            truncated=rendered.truncated,
-            unwritable=rendered.unwritable,
-            collapse=best.reports[best.epoch - 1].dev.collapse,
-        )
-        return Fit(best.epoch, tuple(best.reports), warnings=tuple(warnings))
 
-    def _epoch(self, rows: Sequence[TrainRow], optimizer: AdamW, epoch: int, epochs: int, listener: Listener) -> float:
-        """One of all passes over the rows; return the mean of the steps' losses."""
-        config = self._config
-        batches = epoch_batches([len(row.ids) for row in rows], config.batch_size, seed=config.seed, epoch=epoch)
-        losses = []
-        self.lm.model.train()
-        for number, batch in enumerate(batches):
-            done, total = epoch * len(batches) + number, epochs * len(batches)
-            lr = config.lr * schedule(done, total, config.warmup)
-            losses.append(self._step([rows[i] for i in batch], optimizer, lr))
-            listener.on_step(StepReport(epoch + 1, done + 1, total, losses[-1], lr))
-        self.lm.model.eval()
-        return math.fsum(losses) / len(losses)
+class _WeightsRun(EpochRun):
+    """The weights while they learn one task: a `promptbank.training.loop.Training` of one run.
 
-    def _step(self, rows: Sequence[TrainRow], optimizer: AdamW, lr: float) -> float:
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        heads = [self._head] * len(rows) if self._head else None
-        with _autocast(self._config.dtype):
-            loss = row_losses(self.lm, [self._nothing] * len(rows), rows, None, heads=heads).mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(f"the loss is {value}; try a lower --lr than {self._config.lr}")
+    Args:
+        lm: the copy that learns.
+        head: a copy of its head if that does not learn.
+        state: the parameters that learn, by name.
+        plan: what they learn.
+        rendered: the plan's examples.
+        progress: receives reports.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        head: FrozenHead | None,
+        state: dict[str, Tensor],
+        plan: Plan,
+        rendered: Rendered,
+        progress: Progress,
+    ) -> None:
+        self._lm, self._head, self._nothing, self._train = lm, head, plan.start, rendered.train
+        self._dev = DevSet(lm, plan.renderer, plan.dev, rendered.dev, None)
+        self.parameters = list(state.values())
+        self._best: list[Tensor] = []
+        self.runs = (self,)
+        super().__init__(plan.config, rendered.lengths, progress)
+
+    def begin(self) -> None:
+        """Make the optimizer."""
+        config = self.config
+        self.optimizer = AdamW(self.parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+    def backward(self, _runs: Sequence[EpochRun]) -> Iterator[tuple[EpochRun, float]]:
+        """Add the gradients of the next batch."""
+        self._lm.model.train()
+        batch = [self._train[i] for i in self.next_batch()]
+        heads = [self._head] * len(batch) if self._head else None
+        with autocast("cpu", half=is_half(self.config.dtype)):
+            loss = example_losses(self._lm, [self._nothing] * len(batch), batch, None, heads=heads).mean()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.state.values(), self._config.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return value
+        yield self, float(loss.detach())
+
+    def score(self) -> DevScore:
+        """Score the weights on dev."""
+        self._lm.model.eval()
+        return self._dev.score(self._nothing)
+
+    def keep(self) -> None:
+        """Copy the weights."""
+        self._best.clear()  # before the copy, so that there are never two
+        self._best.extend(parameter.detach().clone() for parameter in self.parameters)
+
+    @torch.no_grad()
+    def restore_best(self) -> int:
+        """Write the weights of the best epoch back; return its place, from 0."""
+        for parameter, best in zip(self.parameters, self._best, strict=True):
+            parameter.copy_(best)
+        assert self.position.best_epoch is not None  # noqa: S101 - a run has an epoch, and the first that may be kept is
+        return self.position.best_epoch
 
 
 class PlainRenderer(Renderer):
@@ -178,36 +199,6 @@ class PlainRenderer(Renderer):
                 "without virtual tokens there is nothing to answer; leave the record out"
             )
         return prompt
-
-
-class _Best:
-    """The epochs so far, and the weights of the best one."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.score: DevScore | None = None
-        self.reports: list[EpochReport] = []
-        self._weights: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def hear(self, report: EpochReport, state: Mapping[str, Tensor]) -> None:
-        """Note an epoch, and keep the weights if it is the best."""
-        self.reports.append(report)
-        if report.best:
-            self.epoch, self.score = report.epoch, report.dev
-            self._weights.clear()  # before the copy, so that there are never two
-            self._weights.update({name: p.detach().clone() for name, p in state.items()})
-
-    @torch.no_grad()
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Write the best weights back."""
-        for name, parameter in state.items():
-            parameter.copy_(self._weights[name])
-
-
-def _autocast(dtype: str) -> contextlib.AbstractContextManager[object]:
-    """Return bfloat16 forward passes, as `TrainConfig.dtype` asks for them."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if is_half(dtype) else contextlib.nullcontext()
 
 
 def _frozen_head(lm: LanguageModel, half: bool) -> FrozenHead | None:

@@ -15,7 +15,7 @@ from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, 
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import Listener
+from promptbank.training.progress import Progress
 from tasks import Example, Split, TaskCard
 
 __all__ = ["Shots", "Tfidf"]
@@ -67,7 +67,7 @@ class ShotLearner(Learner):
         self._backbone, self._lm, self._config, self._count = backbone, lm, config, shots
         self._shots: dict[str, list[Example]] = {}
 
-    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> Fit:
         """Draw the task's shots."""
         label_ids(card)
         count = min(self._count, len(split.train))
@@ -97,7 +97,7 @@ class TfidfLearner(Learner):
     def __init__(self) -> None:
         self._fitted: dict[str, TfidfLogistic] = {}
 
-    def learn(self, card: TaskCard, split: Split, _listener: Listener | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> Fit:
         """Fit the task's classifier."""
         known = [*split.train, *split.dev]
         self._fitted[card.sha256] = TfidfLogistic.fit(card, known)

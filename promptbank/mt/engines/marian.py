@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.hub import resolve_marian
 from promptbank.mt.marian.pieces import PIECE_FILES, load_pieces
 from translate.engines.decoding import DecodingOptions, model_sha256, translate_in_batches
-from translate.errors import EngineError
 from translate.protocols import EngineInfo, Hypothesis, Segment
 
 __all__ = ["MarianEngine"]
@@ -39,10 +37,7 @@ class MarianEngine:
         from promptbank.mt.marian.model import load_marian
 
         folder = resolve_marian(ref)
-        try:
-            self._pieces, self._model = load_pieces(folder), load_marian(folder)
-        except NmtError as exc:
-            raise EngineError(str(exc)) from exc
+        self._pieces, self._model = load_pieces(folder), load_marian(folder)
         wanted, positions = decoding or DecodingOptions(), int(self._model.config.max_position_embeddings)
         self._decoding = replace(wanted, longest_source=min(wanted.longest_source, positions - 1))
         self._start = [self._pieces.vocabulary[piece] for piece in self._pieces.start(code)]

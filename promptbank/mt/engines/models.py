@@ -168,7 +168,7 @@ def _open_tuned(folder: Path, request: EngineRequest) -> Engine:
     from promptbank.mt.engines.backbone import open_engine as open_translator
     from promptbank.mt.translator.decoding import Decoding
     from promptbank.mt.translator.model import with_backbone_of
-    from promptbank.training.prompts import cpu_has_bfloat16
+    from promptbank.training.precision import cpu_has_bfloat16
 
     backbone = open_backbone(with_backbone_of(folder, request.settings), request.say)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32  # 46 words a processor second against 23

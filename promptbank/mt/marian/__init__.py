@@ -1,5 +1,4 @@
 """Our own translation models: a Marian from scratch, trained on pairs of sentences, saved as a Hugging Face folder.
 
-Nothing here imports torch but ``model``, ``loop``, ``resume`` and ``training``; the engines share ``pieces``,
-``decoding`` and ``hub``.
+Nothing here imports torch but ``model``, ``run`` and ``training``; the engines share ``pieces`` and ``hub``.
 """

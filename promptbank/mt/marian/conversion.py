@@ -14,8 +14,8 @@ from pathlib import Path
 
 from transformers import MarianMTModel
 
+from promptbank.errors import TrainingError
 from promptbank.model.backbone.pretrained import quiet_transformers
-from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.model import load_marian
 from promptbank.mt.marian.pieces import EOS, Pieces, load_pieces
 from promptbank.mt.marian.search import search
@@ -57,17 +57,17 @@ def convert_marian(folder: Path, out: Path, sentences: Sequence[str], *, quantis
         quantisation: of the weights, such as "int8" or "int8_float32"; "float32" for none.
 
     Raises:
-        NmtError: the folder cannot be converted, ``out`` is there, or a float32 translation differs.
+        TrainingError: the folder cannot be converted, ``out`` is there, or a float32 translation differs.
     """
     if out.exists():
-        raise NmtError(f"{out} is there already; name another directory or remove it")
+        raise TrainingError(f"{out} is there already; name another directory or remove it")
     if not sentences:
-        raise NmtError("a conversion is checked on sentences, and there are none")
+        raise TrainingError("a conversion is checked on sentences, and there are none")
     pieces, model = load_pieces(folder), load_marian(folder)
     rows = [pieces.cut(text) for text in sentences]
     longest = model.config.max_position_embeddings - 1
     if any(len(row) > longest for row in rows):
-        raise NmtError(f"a sentence to compare on has more than {longest} discrete tokens; leave it out")
+        raise TrainingError(f"a sentence to compare on has more than {longest} discrete tokens; leave it out")
     wanted = [_transformers_tokens(model, pieces, row) for row in rows]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as room:
@@ -76,7 +76,7 @@ def convert_marian(folder: Path, out: Path, sentences: Sequence[str], *, quantis
         same = [found == want for found, want in zip(_ct2_tokens(exact, rows), wanted, strict=True)]
         if not all(same):
             first = sentences[same.index(False)]
-            raise NmtError(
+            raise TrainingError(
                 f"the conversion of {folder} is refused: {same.count(False)} of {len(same)} float32 translations "
                 f"differ from transformers', the first of {first[:60]!r}"
             )
@@ -101,7 +101,7 @@ def _convert(folder: Path, out: Path, quantisation: str) -> None:
             converter = TransformersConverter(str(folder), copy_files=copied)
             converter.convert(str(out), quantization=None if quantisation == "float32" else quantisation)
     except (ValueError, RuntimeError, OSError, KeyError, AttributeError) as exc:
-        raise NmtError(f"CTranslate2 cannot convert {folder}: {exc}") from exc
+        raise TrainingError(f"CTranslate2 cannot convert {folder}: {exc}") from exc
 
 
 def _ct2_tokens(folder: Path, rows: Sequence[Sequence[str]]) -> list[list[str]]:

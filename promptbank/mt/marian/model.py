@@ -12,9 +12,9 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from promptbank.files import read_json
 from promptbank.model.backbone.pretrained import quiet_transformers
-from promptbank.mt.marian.errors import NmtError
 from promptbank.mt.marian.pieces import Pieces
 from promptbank.mt.marian.sizes import MarianSizes
+from translate.errors import EngineError
 
 __all__ = ["build_marian", "load_marian", "parameters", "save_marian"]
 
@@ -100,21 +100,21 @@ def load_marian(folder: Path) -> MarianMTModel:
     """Load the weights of a Marian folder, in float32 and ready to translate.
 
     Raises:
-        NmtError: the folder has no safetensors weights, or they are no Marian's.
+        EngineError: the folder has no safetensors weights, or they are no Marian's.
     """
     if not (folder / WEIGHTS).is_file():
         pickled = sorted(path.name for path in folder.glob("*.bin"))
         hint = f"; {', '.join(pickled)} is a pickle and is not loaded, save it again as safetensors" if pickled else ""
-        raise NmtError(f"{folder} has no {WEIGHTS}{hint}")
+        raise EngineError(f"{folder} has no {WEIGHTS}{hint}")
     try:
         config = MarianConfig.from_pretrained(folder, local_files_only=True)
         if config.model_type != "marian" or read_json(folder / "config.json")["model_type"] != "marian":
-            raise NmtError(f"{folder} holds no Marian; its config.json has another model_type")
+            raise EngineError(f"{folder} holds no Marian; its config.json has another model_type")
         with quiet_transformers():
             model = MarianMTModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
             )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as exc:
-        raise NmtError(f"the Marian in {folder} cannot be loaded: {exc}") from exc
+        raise EngineError(f"the Marian in {folder} cannot be loaded: {exc}") from exc
     model.train(False)
     return model

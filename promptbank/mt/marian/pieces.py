@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
+from promptbank.errors import TrainingError
 from promptbank.files import read_json
-from promptbank.mt.marian.errors import NmtError
 from translate.errors import EngineError
 from translate.records.markers import MARKS
 
@@ -142,7 +142,7 @@ def train_pieces(texts: Iterable[str], size: int) -> Pieces:
         size: of the vocabulary, without ``<pad>``; fewer pieces are made when the texts do not hold so many.
 
     Raises:
-        NmtError: there are no texts, or too few pieces are allowed for their letters.
+        TrainingError: there are no texts, or too few pieces are allowed for their letters.
     """
     model = io.BytesIO()
     try:
@@ -168,7 +168,7 @@ def train_pieces(texts: Iterable[str], size: int) -> Pieces:
         )
     except (RuntimeError, OSError) as exc:
         reason = str(exc).strip().splitlines()[-1] if str(exc).strip() else "no text"
-        raise NmtError(f"no SentencePiece of {size} pieces can be made of these texts: {reason}") from exc
+        raise TrainingError(f"no SentencePiece of {size} pieces can be made of these texts: {reason}") from exc
     trained = SentencePieceProcessor(model_proto=model.getvalue())
     names = [trained.id_to_piece(index) for index in range(trained.get_piece_size())]
     # Marian's layout: </s> first, <pad> last
@@ -179,17 +179,17 @@ def load_pieces(folder: Path) -> Pieces:
     """Load the three files of a Marian folder.
 
     Raises:
-        NmtError: one is missing or damaged, or source and target have vocabularies of their own.
+        EngineError: one is missing or damaged, or source and target have vocabularies of their own.
     """
     missing = [name for name in PIECE_FILES if not (folder / name).is_file()]
     if missing:
-        raise NmtError(f"{folder} has no {', '.join(missing)}; a Marian folder has {', '.join(PIECE_FILES)}")
+        raise EngineError(f"{folder} has no {', '.join(missing)}; a Marian folder has {', '.join(PIECE_FILES)}")
     if (folder / "target_vocab.json").exists():
-        raise NmtError(f"{folder} has a target_vocab.json: only models with one shared vocabulary are supported")
+        raise EngineError(f"{folder} has a target_vocab.json: only models with one shared vocabulary are supported")
     try:
         words = read_json(folder / "vocab.json")
         pieces = Pieces((folder / "source.spm").read_bytes(), (folder / "target.spm").read_bytes(), words)
         _ = pieces.eos, pieces.pad, pieces.vocabulary[UNK], pieces.ids("a"), pieces.ids("a", target=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as exc:
-        raise NmtError(f"the SentencePiece files of {folder} are damaged: {exc}") from exc
+        raise EngineError(f"the SentencePiece files of {folder} are damaged: {exc}") from exc
     return pieces

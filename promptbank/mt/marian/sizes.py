@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from promptbank.mt.marian.errors import NmtError
-from promptbank.mt.marian.schedule import SCHEDULES
+from promptbank.errors import TrainingError
+from promptbank.training.schedule import Schedule, schedule_name
 
 __all__ = ["MarianSizes", "TrainSettings"]
 
@@ -43,7 +43,7 @@ class MarianSizes:
         if not faults and (self.width % self.heads or self.width % 2):
             faults = [f"width {self.width} must be even and a multiple of the {self.heads} heads"]
         if faults:
-            raise NmtError("the sizes of the model are faulty: " + "; ".join(faults))
+            raise TrainingError("the sizes of the model are faulty: " + "; ".join(faults))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainSettings:
         batch_tokens: padded discrete tokens of a batch, of its longer side.
         lr: peak learning rate.
         warmup: steps of linear warm-up.
-        schedule: name in `promptbank.mt.marian.schedule.SCHEDULES`.
+        schedule: of the rate, see `promptbank.training.schedule`; the newest of its name if there is no version.
         label_smoothing: share of the target's probability that is spread over the vocabulary.
         dropout: of all layers.
         weight_decay: of AdamW.
@@ -98,9 +98,15 @@ class TrainSettings:
             for name in ("lr", "clip")
             if not 0 < getattr(self, name) < math.inf
         ]
-        if self.schedule not in SCHEDULES:
-            faults.append(f"schedule {self.schedule!r} is unknown, choose from {', '.join(SCHEDULES)}")
+        try:
+            schedule_name(self.schedule)
+        except TrainingError as exc:
+            faults.append(str(exc))
         if self.batch_tokens < self.longest:
             faults.append(f"batch_tokens {self.batch_tokens} must hold a text of {self.longest} tokens (longest)")
         if faults:
-            raise NmtError("the training settings are faulty: " + "; ".join(faults))
+            raise TrainingError("the training settings are faulty: " + "; ".join(faults))
+
+    def rates(self) -> Schedule:
+        """Return the learning rates."""
+        return Schedule(schedule_name(self.schedule), self.lr, self.warmup, self.steps)

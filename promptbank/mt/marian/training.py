@@ -1,7 +1,7 @@
 """One training of a Marian from pairs of sentences, in a folder of its own; begun again, it goes on where it was.
 
-The folder holds ``pieces/`` (made once), ``training.json`` (what is trained), ``checkpoint.safetensors``,
-``curve.jsonl`` and, at the end, ``model/``: the Hugging Face folder. The checkpoint goes when the model is there.
+The folder holds ``pieces/`` (made once), ``training.json`` (what is trained), ``checkpoints/``, ``curve.jsonl`` and, at
+the end, ``model/``: the Hugging Face folder. The checkpoints go when the model is there.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from pathlib import Path
 
 import torch
 
+from promptbank.errors import TrainingError
 from promptbank.files import read_json, write_file
-from promptbank.mt.marian.batches import Encoded
-from promptbank.mt.marian.curve import Curve, Point
-from promptbank.mt.marian.errors import NmtError
-from promptbank.mt.marian.loop import Trainer
 from promptbank.mt.marian.model import build_marian, save_marian
 from promptbank.mt.marian.pieces import PIECE_FILES, Pieces, load_pieces, train_pieces
+from promptbank.mt.marian.run import Encoded, MarianRun
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
+from promptbank.training.checkpoint import Checkpoints, Saver, refuse_former
+from promptbank.training.curve import LearningCurve
+from promptbank.training.loop import run_training
+from promptbank.training.progress import NoProgress, Progress
 
-__all__ = ["Job", "Outcome", "Pair", "train_marian"]
+__all__ = ["MarianPlan", "Pair", "TrainedMarian", "train_marian"]
 
 Pair = tuple[str, str]
 """Source and target text."""
 
 
 @dataclass(frozen=True)
-class Job:
+class MarianPlan:
     """What is to be trained.
 
     Attributes:
@@ -53,7 +55,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedMarian:
     """How a training ended.
 
     Attributes:
@@ -72,49 +74,51 @@ class Outcome:
 
 
 def train_marian(
-    job: Job,
+    plan: MarianPlan,
     folder: Path,
     *,
-    on_point: Callable[[Point], None] = lambda _: None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Outcome:
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainedMarian:
     """Train a model, or go on with the training whose checkpoint is in the folder.
 
     Args:
-        job: what is trained; the same as before when a checkpoint is there.
+        plan: what is trained; the same as before when a checkpoint is there.
         folder: of this training, made if it is not there.
-        on_point: hears each point of the curve.
-        stop: asked after each step; when it says True, a checkpoint is written and the training returns.
+        progress: receives reports.
+        should_stop: asked before each step; when it says so, a checkpoint is written and the training returns.
 
     Raises:
-        NmtError: no pair is left to learn from, or the folder belongs to another training.
+        TrainingError: no pair is left to learn from, or the folder belongs to another training.
     """
-    train, dev = list(job.train), list(job.dev)
+    train, dev = list(plan.train), list(plan.dev)
     if not train:
-        raise NmtError("there are no pairs to learn from")
+        raise TrainingError("there are no pairs to learn from")
     folder.mkdir(parents=True, exist_ok=True)
-    said, claim = _said(job, train, dev), folder / "training.json"
+    said, claim = _said(plan, train, dev), folder / "training.json"
     claimed = claim.exists()
     if claimed:
         _refuse_another(claim, said)
-    pieces = _pieces(folder / "pieces", train, job.sizes.vocabulary, anew=not claimed)
-    rows = _encoded(train, pieces, job.settings.longest)
-    if not rows:
-        raise NmtError(f"all {len(train)} pairs are longer than {job.settings.longest} discrete tokens (longest)")
-    outcome = partial(Outcome, pairs=len(rows), left_out=len(train) - len(rows))
+    pieces = _pieces(folder / "pieces", train, plan.sizes.vocabulary, anew=not claimed)
+    learnt = _encoded(train, pieces, plan.settings.longest)
+    if not learnt:
+        raise TrainingError(f"all {len(train)} pairs are longer than {plan.settings.longest} discrete tokens (longest)")
+    result = partial(TrainedMarian, pairs=len(learnt), left_out=len(train) - len(learnt))
     identity = _claim(claim, said | {"pieces": pieces.sha256})
     if (folder / "model").is_dir():
-        return outcome(finished=True, step=job.settings.steps, model=folder / "model")
-    model = build_marian(job.sizes, pieces, dropout=job.settings.dropout, seed=job.settings.seed)
-    model.to(torch.device(job.device))  # type: ignore[arg-type]  # transformers wraps it
-    curve = Curve(folder / "curve.jsonl", on_point)
-    trainer = Trainer(model, rows, _encoded(dev, pieces, job.settings.longest), job.settings, curve)
-    step = trainer.run(folder / "checkpoint.safetensors", identity, stop)
-    if step < job.settings.steps:
-        return outcome(finished=False, step=step, model=None)
-    save_marian(model.cpu(), pieces, job.langpair, folder / "model")
-    (folder / "checkpoint.safetensors").unlink()
-    return outcome(finished=True, step=step, model=folder / "model")
+        return result(finished=True, step=plan.settings.steps, model=folder / "model")
+    model = build_marian(plan.sizes, pieces, dropout=plan.settings.dropout, seed=plan.settings.seed)
+    model.to(torch.device(plan.device))  # type: ignore[arg-type]  # transformers wraps it
+    curve, pairs = LearningCurve(folder / "curve.jsonl"), _encoded(dev, pieces, plan.settings.longest)
+    run = MarianRun(model, learnt, pairs, plan.settings, curve, progress or NoProgress())
+    refuse_former(folder / "checkpoint.safetensors")
+    checkpoints = Checkpoints(folder / "checkpoints", identity)
+    with torch.random.fork_rng():
+        finished = run_training(run, Saver(run, checkpoints), should_stop)
+    if finished:
+        save_marian(model.cpu(), pieces, plan.langpair, folder / "model")
+        checkpoints.clear()
+    return result(finished=finished, step=run.position.step, model=folder / "model" if finished else None)
 
 
 def _pieces(folder: Path, train: Sequence[Pair], size: int, *, anew: bool) -> Pieces:
@@ -132,15 +136,15 @@ def _encoded(pairs: Iterable[Pair], pieces: Pieces, longest: int) -> list[Encode
     return [(src, tgt) for src, tgt in rows if max(len(src), len(tgt)) <= longest]
 
 
-def _said(job: Job, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, object]:
+def _said(plan: MarianPlan, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, object]:
     """Return what is trained, its pieces not known yet.
 
     How often is logged, and on which device, is no part of it.
     """
-    settings = {key: value for key, value in asdict(job.settings).items() if key not in ("log_every", "check_every")}
+    settings = {key: value for key, value in asdict(plan.settings).items() if key not in ("log_every", "check_every")}
     return {
-        "langpair": list(job.langpair),
-        "sizes": asdict(job.sizes),
+        "langpair": list(plan.langpair),
+        "sizes": asdict(plan.sizes),
         "settings": settings,
         "pieces": None,
         "train": {"pairs": len(train), "sha256": _sha256(train)},
@@ -161,7 +165,7 @@ def _refuse_another(path: Path, said: dict[str, object]) -> None:
     known = read_json(path)
     others = [key for key, value in said.items() if value is not None and known.get(key) != value]
     if others:
-        raise NmtError(
+        raise TrainingError(
             f"{path.parent} is the folder of another training ({', '.join(others)} differ); name another one"
         )
 

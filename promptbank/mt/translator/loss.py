@@ -10,21 +10,21 @@ from torch import Tensor
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
 from promptbank.model.inject import pack
-from promptbank.mt.translator.pairs import PairRow
+from promptbank.mt.translator.pairs import PairExample
 
 __all__ = ["answer_loss"]
 
 
-def answer_loss(lm: LanguageModel, head: FrozenHead, rows: Sequence[PairRow]) -> tuple[Tensor, int]:
-    """Return the summed negative log-likelihood of the rows' answers, and the number of their tokens.
+def answer_loss(lm: LanguageModel, head: FrozenHead, pairs: Sequence[PairExample]) -> tuple[Tensor, int]:
+    """Return the summed negative log-likelihood of the answers, in nats, and the number of their tokens.
 
     Args:
         lm: whose body computes the hidden states; its head is not used.
         head: a copy of it.
-        rows: a batch, padded on the right.
+        pairs: a batch, B of them.
     """
     device = head.weight.device
-    hidden = lm.hidden(pack([row.ids[:-1] for row in rows], pad="right"))  # (B, S, H)
-    where = [(b, t - 1, row.ids[t]) for b, row in enumerate(rows) for t in range(len(row.prompt), len(row.ids))]
+    hidden = lm.hidden(pack([pair.ids[:-1] for pair in pairs], pad="right"))  # (B, S, H)
+    where = [(b, t - 1, pair.ids[t]) for b, pair in enumerate(pairs) for t in range(len(pair.prompt), len(pair.ids))]
     b_index, t_index, targets = (torch.tensor(column, device=device) for column in zip(*where, strict=True))
     return head.nll(hidden[b_index, t_index], targets).sum(), len(where)

@@ -26,7 +26,8 @@ from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import FILE as WORDS
 from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
-from promptbank.mt.translator.updates import Update, learnt, load_learnt, update_of
+from promptbank.mt.translator.updates import Update, update_of
+from promptbank.training.checkpoint import learnt, load_learnt
 
 __all__ = [
     "WEIGHTS",

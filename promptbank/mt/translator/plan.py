@@ -1,4 +1,4 @@
-"""What a training of a translator is told, and what it tells."""
+"""What a training of a translator is given, and how it is told from others."""
 
 from __future__ import annotations
 
@@ -7,51 +7,40 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from torch import Tensor
 
 from promptbank.errors import TrainingError
 from promptbank.files import read_json
 from promptbank.model.backbone import Backbone
-from promptbank.mt.translator.curve import EvalSet, Evaluation
 from promptbank.mt.translator.model import FACTS, WEIGHTS, load_translator, prepared, read_update
-from promptbank.mt.translator.pairs import PairRow, Wording
+from promptbank.mt.translator.pairs import PairExample, Wording
 from promptbank.mt.translator.settings import MtSettings
-from promptbank.mt.translator.updates import FullUpdate, Update, learnt
+from promptbank.mt.translator.updates import FullUpdate, Update
+from promptbank.training.checkpoint import learnt
+from promptbank.training.steps import StepPosition
 
-__all__ = ["Listener", "MtPlan", "MtStep", "has_ended", "identity_of", "start_numbers"]
+__all__ = ["EvalTexts", "MtPlan", "has_ended", "identity_of", "start_numbers", "training_facts"]
 
 
 @dataclass(frozen=True)
-class MtStep:
-    """One optimizer step.
+class EvalTexts:
+    """Sentences with human translations.
 
     Attributes:
-        step: steps that are done.
-        steps: of the whole run.
-        loss: in nats a token.
-        lr: of this step.
-        tokens: real tokens of it.
-        seconds: that it took.
+        name: such as "flores-dev".
+        texts: source sentences.
+        references: their translations.
     """
 
-    step: int
-    steps: int
-    loss: float
-    lr: float
-    tokens: int
-    seconds: float
+    name: str
+    texts: tuple[str, ...]
+    references: tuple[str, ...]
 
-
-class Listener(Protocol):
-    """Who hears of a training's progress."""
-
-    def on_step(self, report: MtStep) -> None:
-        """Hear of a step."""
-
-    def on_evaluation(self, evaluation: Evaluation) -> None:
-        """Hear of an evaluation."""
+    def first(self, count: int) -> EvalTexts:
+        """Return the first sentences."""
+        return EvalTexts(self.name, self.texts[:count], self.references[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +50,8 @@ class MtPlan:
     Attributes:
         update: what of the backbone learns.
         wording: languages and prompt.
-        train: rows that are learnt.
-        dev: rows of the dev loss; may be empty.
+        train: pairs that are learnt.
+        dev: pairs of the dev loss; may be empty.
         corpus_sha256: of the training pairs.
         sets: translated and scored at every evaluation.
         settings: of the training.
@@ -72,10 +61,10 @@ class MtPlan:
 
     update: Update
     wording: Wording
-    train: Sequence[PairRow]
-    dev: Sequence[PairRow]
+    train: Sequence[PairExample]
+    dev: Sequence[PairExample]
     corpus_sha256: str
-    sets: Sequence[EvalSet]
+    sets: Sequence[EvalTexts]
     settings: MtSettings
     out: Path
     start: Path | None = None
@@ -113,6 +102,14 @@ def identity_of(backbone: Backbone, plan: MtPlan) -> str:
         str(plan.wording.languages), len(plan.train), start,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def training_facts(plan: MtPlan, identity: str, position: StepPosition) -> dict[str, Any]:
+    """Return what is stored of a training beside its translator."""
+    return {
+        "identity": identity, "corpus_sha256": plan.corpus_sha256, "pairs": len(plan.train),
+        "settings": plan.settings.deciding(), "tokens": position.tokens, "seconds": round(position.seconds),
+    }  # fmt: skip
 
 
 def has_ended(plan: MtPlan, identity: str) -> bool:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from promptbank.errors import TrainingError
+from promptbank.training.schedule import Schedule, schedule_name
 
-__all__ = ["SCHEDULES", "MtSettings", "rate"]
-
-
-def _linear(done: float) -> float:
-    return 1 - done
+__all__ = ["MtSettings"]
 
 
-def _cosine(done: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _constant(_done: float) -> float:
-    return 1.0
-
-
-SCHEDULES: Mapping[str, Callable[[float], float]] = {"linear": _linear, "cosine": _cosine, "constant": _constant}
-"""Shares of the peak rate after the warm-up, by the share of the steps that is done."""
+UNVERSIONED = {"linear.v1": "linear", "cosine.v2": "cosine", "constant.v1": "constant"}
+"""What release 0.1.0 called its schedules; the identities of trainings hold these names."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +26,7 @@ class MtSettings:
         accumulate: batches of a step.
         lr: peak learning rate.
         warmup: steps of linear warm-up.
-        schedule: a key of `SCHEDULES`.
+        schedule: of the rate, see `promptbank.training.schedule`; the newest of its name if there is no version.
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         seed: of the order of pairs.
@@ -88,22 +76,22 @@ class MtSettings:
             for name, number in (("lr", self.lr), ("clip", self.clip))
             if not 0 < number < math.inf
         ]
-        if self.schedule not in SCHEDULES:
-            faults.append(f"schedule is {self.schedule!r}, one of {', '.join(SCHEDULES)}")
+        try:
+            schedule_name(self.schedule)
+        except TrainingError as exc:
+            faults.append(str(exc))
         if self.dtype not in ("auto", "bfloat16", "float32"):
             faults.append(f"dtype is {self.dtype!r}, one of auto, bfloat16, float32")
         if faults:
             raise TrainingError("settings of the translator: " + "; ".join(faults))
 
+    def rates(self) -> Schedule:
+        """Return the learning rates."""
+        return Schedule(schedule_name(self.schedule), self.lr, self.warmup, self.steps)
+
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide the result."""
         free = {"checkpoint_seconds", "eval_rows", "device"}
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
-
-
-def rate(settings: MtSettings, step: int) -> float:
-    """Return the learning rate of a step, counted from 0."""
-    if step < settings.warmup:
-        return settings.lr * (step + 1) / settings.warmup
-    done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
-    return settings.lr * SCHEDULES[settings.schedule](done)
+        decisive = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
+        name = schedule_name(self.schedule)
+        return decisive | {"schedule": UNVERSIONED.get(name, name)}

@@ -7,10 +7,11 @@ from pathlib import Path
 from promptbank.errors import TrainingError
 from promptbank.model.backbone import Backbone
 from promptbank.mt.translator.allowed_tokens import writable_words
-from promptbank.mt.translator.checkpoint import Checkpoints, mean_of
+from promptbank.mt.translator.averaging import TranslatorCheckpoints, mean_of
 from promptbank.mt.translator.model import prepared, save_translator
-from promptbank.mt.translator.plan import MtPlan, identity_of
-from promptbank.mt.translator.updates import load_learnt
+from promptbank.mt.translator.plan import MtPlan, identity_of, training_facts
+from promptbank.training.checkpoint import below, load_learnt
+from promptbank.training.steps import StepPosition
 
 __all__ = ["snapshot_translator"]
 
@@ -32,20 +33,15 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
             f"--snapshot {folder} is where the run's own translator comes to its end; name another folder"
         )
     identity = identity_of(backbone, plan)
-    checkpoints = Checkpoints(plan.out / "checkpoints", identity)
+    checkpoints = TranslatorCheckpoints(plan.out / "checkpoints", identity)
     found = checkpoints.newest()
     if found is None:
         raise TrainingError(f"{plan.out} has no checkpoint yet; they come every 15 minutes and on SIGTERM")
-    tensors, position = found
+    position = StepPosition(**found.position)
     late = [step for step in position.kept if position.step / 2 <= step < position.step]
-    kept = [checkpoints.kept(step) for step in late]
     model = prepared(backbone, plan.update)
-    load_learnt(model, mean_of([*kept, tensors]))
-    facts = {
-        "identity": identity, "corpus_sha256": plan.corpus_sha256, "pairs": len(plan.train),
-        "settings": plan.settings.deciding(), "snapshot_of_steps": [*late, position.step], "tokens": position.tokens,
-        "seconds": round(position.seconds),
-    }  # fmt: skip
-    words = writable_words(backbone.tokenizer, [row.ids for row in plan.train])
+    load_learnt(model, mean_of([*checkpoints.kept(late), below(found.tensors, "weight.")]))
+    facts = training_facts(plan, identity, position) | {"snapshot_of_steps": [*late, position.step]}
+    words = writable_words(backbone.tokenizer, [pair.ids for pair in plan.train])
     languages = plan.wording.languages
     return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, words=words)

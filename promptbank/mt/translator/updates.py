@@ -19,6 +19,7 @@ from promptbank.errors import TrainingError
 from promptbank.model.forward import vocabulary_layers
 from promptbank.model.lora import LoraLayer, merge
 from promptbank.mt.translator.coding import coding_of
+from promptbank.training.checkpoint import load_learnt
 
 __all__ = [
     "METHODS",
@@ -26,9 +27,7 @@ __all__ = [
     "LowRankUpdate",
     "PackedUpdate",
     "Update",
-    "learnt",
     "linear_layers",
-    "load_learnt",
     "matrix_of",
     "update_of",
 ]
@@ -186,27 +185,6 @@ def update_of(stored: Mapping[str, Any]) -> Update:
     if name not in METHODS:
         raise TrainingError(f"unknown method {name!r} of a translator; known: {', '.join(METHODS)}")
     return METHODS[name](**settings)
-
-
-def learnt(model: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters that learn, by name; not copies."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-@torch.no_grad()
-def load_learnt(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Write stored numbers into what learns.
-
-    Raises:
-        TrainingError: other names or shapes.
-    """
-    own = learnt(model)
-    if {n: tuple(p.shape) for n, p in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
-        raise TrainingError(
-            f"the stored update ({len(tensors)} tensors) is not one of this backbone and method ({len(own)} tensors)"
-        )
-    for name, parameter in own.items():
-        parameter.copy_(tensors[name])
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear | Conv1D]:
