@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.translation_speed import PAIR, checked, race, race_parser, sample_texts, tell
 from promptbank.config import load_settings
+from promptbank.engine.decoding import BeamSearch
 from promptbank.model.backbone import open_backbone
-from promptbank.mt.engines.backbone import BackboneTranslator
-from promptbank.mt.translator.decoding import Decoding, length_batches
+from promptbank.mt.engines.backbone import BackboneTranslator, length_batches
 from promptbank.mt.translator.model import Translator, load_translator
 from promptbank.mt.translator.pairs import Wording
 from promptbank.training.precision import cpu_has_bfloat16
@@ -38,7 +38,7 @@ class Generate:
         decoding: beam and limits.
     """
 
-    def __init__(self, translator: Translator, decoding: Decoding) -> None:
+    def __init__(self, translator: Translator, decoding: BeamSearch) -> None:
         self._model: Any = translator.lm.model
         self._wording = Wording(translator.backbone.tokenizer, translator.languages)
         self._decoding = decoding
@@ -76,7 +76,7 @@ def main() -> int:
     """Race and report."""
     args = checked(race_parser(__doc__ or "", texts=64))
     torch.set_num_threads(args.threads)
-    before, decoding = os.getloadavg(), Decoding(beam=args.beam)
+    before, decoding = os.getloadavg(), BeamSearch(beam=args.beam)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32
     settings, _ = load_settings({}, os.environ)
     translator = load_translator(SHIPPED, open_backbone(settings, print), dtype)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = [
     "GRAMMARS",
     "AnswerGrammar",
-    "Constraint",
     "IntentSlotsGrammar",
     "TokenConstraint",
     "chunks",
@@ -48,16 +47,6 @@ SPACELESS = re.compile(r"CJK|HIRAGANA|KATAKANA|THAI|LAO|KHMER|MYANMAR|TIBETAN")
 
 
 INTENT, SLOTS = "\nIntent: ", "\nSlots: "
-
-
-class Constraint(Protocol):
-    """What may follow in one row of a batch."""
-
-    def allowed(self) -> Tensor:
-        """Return the ids that may come next, int64 (n,), n > 0."""
-
-    def advance(self, token: int) -> None:
-        """Take the id that was chosen."""
 
 
 class AnswerGrammar(Protocol):
@@ -156,7 +145,7 @@ GRAMMARS: dict[str, AnswerGrammar] = {"intent_slots.v1": IntentSlotsGrammar()}
 
 
 class TokenConstraint:
-    """A grammar followed along the tokens of one row.
+    """A grammar followed along the tokens of one answer.
 
     Args:
         matcher: at its start.
@@ -182,7 +171,7 @@ class TokenConstraint:
         self._matcher.consume_token(token)
 
 
-def constraint_of(renderer: Renderer, fields: Mapping[str, str]) -> Constraint | None:
+def constraint_of(renderer: Renderer, fields: Mapping[str, str]) -> TokenConstraint | None:
     """Return the constraint of one record's answer, or None when its card names no answer format.
 
     A tokenizer that is not one of the fast ones cannot be constrained: there it is None too, with a warning.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from promptbank.engine.generation import generate
-from promptbank.engine.grammar import GRAMMARS, Constraint, constraint_of
+from promptbank.engine.decoding import BeamSearch, Constraint, decode
+from promptbank.engine.grammar import GRAMMARS, constraint_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
 from promptbank.model.forward import LanguageModel
@@ -166,17 +166,17 @@ class Predictor:
 
     def _texts(self, batch: Sequence[_Rendered]) -> list[Prediction]:
         policy = batch[0].task.renderer.policy
-        answers = generate(
+        answers = decode(
             self.lm,
             [one.prompt.ids for one in batch],
-            [one.task.table for one in batch],
-            eos_id=policy.eos_id,
-            max_tokens=policy.answer_tokens,
+            policy.eos_id,
+            BeamSearch.greedy(policy.answer_tokens),
+            tables=[one.task.table for one in batch],
             constraints=[one.constraint for one in batch],
         )
         return [
-            Prediction(*_identity(one.task), text=_text(one, ids), truncated=one.prompt.truncated)
-            for one, ids in zip(batch, answers, strict=True)
+            Prediction(*_identity(one.task), text=_text(one, answer.ids), truncated=one.prompt.truncated)
+            for one, answer in zip(batch, answers, strict=True)
         ]
 
 

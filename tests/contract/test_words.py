@@ -22,7 +22,7 @@ train trained translate unavailable unknown unreachable unusable
 
 NOT_YET = """
 BeamSearching Context Decoded Digits Evaluated Extent Failed Fit Kept Learnt Lengths Lesson Measured Ordered
-OverVocabulary Parity Question Recorder Rendered RewrittenSource Run Sentence Share Sieved SomeWords Source Spectrum
+OverVocabulary Parity Question Recorder Rendered RewrittenSource Run Sentence Share Sieved Source Spectrum
 Spoken Trained Tuned Uncalibrated Verified Weighting Wording
 """
 """Names that are still to be changed or explained; this list only shrinks."""

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptbank.engine.decoding import BeamSearch, decode
 from promptbank.engine.evaluate import evaluate
-from promptbank.engine.generation import generate
 from promptbank.engine.grammar import GRAMMARS, IntentSlotsGrammar, chunks, constraint_of
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import PromptBankError
@@ -243,13 +243,30 @@ def test_of_the_allowed_ids_the_most_probable_is_chosen(kind: Kind) -> None:
     lm = LanguageModel(backbone.model)
     prompts = [(5, 6, 7), (5, 6), (9, 8, 7, 6), (4,)]
     constraints = [Fixed(script) for script in SCRIPTS]
-    *kept, free = generate(lm, [*prompts, (5, 6, 7)], eos_id=1, max_tokens=9, constraints=[*constraints, None])
+    *kept, free = decode(lm, [*prompts, (5, 6, 7)], 1, BeamSearch.greedy(9), constraints=[*constraints, None])
     expected = [best_of(backbone, prompt, script) for prompt, script in zip(prompts, SCRIPTS, strict=True)]
-    assert kept == [one.taken for one in constraints] == expected
-    assert free == generate(lm, [(5, 6, 7)], eos_id=1, max_tokens=9)[0]
+    assert [[*one.ids] for one in kept] == [one.taken for one in constraints] == expected
+    assert free.ids == decode(lm, [(5, 6, 7)], 1, BeamSearch.greedy(9))[0].ids
 
 
-@pytest.mark.parametrize(("script", "passes"), [(SCRIPTS[0], [2, 1]), (SCRIPTS[1], [4, 3]), (SCRIPTS[3], [5])])
+def test_a_constraint_goes_with_a_beam_of_one_only() -> None:
+    lm = LanguageModel(BACKBONES["llama"].model)
+    with pytest.raises(ValueError, match="a constraint follows one hypothesis, and the beam has 2"):
+        decode(lm, [(5, 6)], 1, BeamSearch(beam=2), constraints=[Fixed(SCRIPTS[0])])
+
+
+@torch.no_grad()
+def test_the_score_under_a_constraint_is_taken_over_what_it_allowed() -> None:
+    lm, prompt, script = LanguageModel(BACKBONES["llama"].model), (5, 6), [[7, 8, 9], [10], [11, 12], [1]]
+    (found,) = decode(lm, [prompt], 1, BeamSearch.greedy(9), constraints=[Fixed(script)])
+    total = 0.0
+    for place, ids in enumerate(script):
+        logits = lm.model(input_ids=torch.tensor([[*prompt, *found.ids[:place]]])).logits[0, -1, ids]
+        total += float(logits.log_softmax(0)[ids.index(found.ids[place])])
+    assert found.score == pytest.approx(total / 4, abs=1e-4)
+
+
+@pytest.mark.parametrize(("script", "passes"), [(SCRIPTS[0], [2, 1]), (SCRIPTS[1], [4, 3]), (SCRIPTS[3], [])])
 def test_tokens_without_a_choice_take_no_pass_of_their_own(
     script: list[list[int]], passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,9 +279,10 @@ def test_tokens_without_a_choice_take_no_pass_of_their_own(
         return hidden(packed, *arguments)
 
     monkeypatch.setattr(lm, "hidden", counted)
-    (answer,) = generate(lm, [(5, 6)], eos_id=1, max_tokens=9, constraints=[Fixed(script)])
+    (answer,) = decode(lm, [(5, 6)], 1, BeamSearch.greedy(9), constraints=[Fixed(script)])
     assert widths == passes  # positions of each
-    assert generate(lm, [(5, 6)], eos_id=1, max_tokens=2, constraints=[Fixed(script)]) == [answer[:2]]
+    (cut,) = decode(lm, [(5, 6)], 1, BeamSearch.greedy(2), constraints=[Fixed(script)])
+    assert cut.ids == answer.ids[:2]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from promptbank.config import Settings
+from promptbank.engine.decoding import BeamSearch
 from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.model.backbone import load_backbone
 from promptbank.mt.engines.backbone import BackboneTranslator, open_engine
@@ -21,7 +22,6 @@ from promptbank.mt.engines.provider import EngineRequest
 from promptbank.mt.engines.providers import choose_engine, fallback_engine, offers
 from promptbank.mt.engines.providers import open_engine as open_offer
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.decoding import Decoding
 from promptbank.mt.translator.model import load_translator, misfit, prepared, save_translator, with_backbone_of
 from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate
 from tests.tiny import save_tiny, tiny_backbone
@@ -43,7 +43,7 @@ def stored(path: Path, *, seed: int = 0) -> Path:
 
 
 def opened(path: Path, **decoding: int) -> BackboneTranslator:
-    return open_engine(path, tiny_backbone("llama"), decoding=Decoding(extra=4, **decoding))  # type: ignore[arg-type]
+    return open_engine(path, tiny_backbone("llama"), search=BeamSearch(extra=4, **decoding))  # type: ignore[arg-type]
 
 
 def test_results_are_in_the_order_of_the_segments_whatever_the_batches(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_engine_id_changes_with_all_that_moves_its_output_and_nothing_else(tm
     info = engine.info()
     assert (info.langpairs, info.markers, info.offline) == (("en-sv",), "bracket", True)
     assert opened(folder, batch_tokens=7).info() == info
-    other = open_engine(folder, tiny_backbone("llama"), decoding=Decoding(extra=4), dtype=torch.bfloat16)
+    other = open_engine(folder, tiny_backbone("llama"), search=BeamSearch(extra=4), dtype=torch.bfloat16)
     ids = {info.engine_id, opened(folder, beam=2).info().engine_id, other.info().engine_id}
     ids.add(opened(stored(tmp_path / "b", seed=1)).info().engine_id)
     assert len(ids) == 4

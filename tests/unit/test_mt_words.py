@@ -8,16 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptbank.engine.decoding import AllTokens, BeamSearch, decode
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.mt.engines.backbone import open_engine
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.allowed_tokens import FILE, AllWords, SomeWords, read_words, words_bytes, writable_words
-from promptbank.mt.translator.decoding import Decoding, decode
+from promptbank.mt.translator.allowed_tokens import FILE, AllowedTokens, read_words, words_bytes, writable_words
 from promptbank.mt.translator.model import load_translator, prepared, save_translator
 from promptbank.mt.translator.updates import FullUpdate
 from tests.tiny import KINDS, Kind, tiny_backbone
-from tests.unit.test_mt_decode import PROMPTS, lm_of
+from tests.unit.test_decoding import PROMPTS, lm_of
 from translate import Segment
 
 EOS = 1
@@ -40,8 +40,8 @@ def struck_out(lm: LanguageModel, prompt: tuple[int, ...], steps: int) -> tuple[
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_known_words_and_those_of_the_text_itself_are_written(kind: Kind) -> None:
     lm = lm_of(kind)
-    how = Decoding(ratio=0, extra=12, once=0)
-    found = decode(lm, PROMPTS, EOS, how, SomeWords(lm, KNOWN))
+    how = BeamSearch(ratio=0, extra=12, once=0)
+    found = decode(lm, PROMPTS, EOS, how, tokens=AllowedTokens(lm, KNOWN))
     assert [one.ids for one in found] == [struck_out(lm, prompt, 12) for prompt in PROMPTS]
     if kind != "gemma3":  # the tiny one repeats the last word of its text
         assert [one.ids for one in found] != [one.ids for one in decode(lm, PROMPTS, EOS, how)]
@@ -50,9 +50,9 @@ def test_only_known_words_and_those_of_the_text_itself_are_written(kind: Kind) -
 @pytest.mark.parametrize("beam", [1, 3])
 def test_all_words_listed_is_no_list(beam: int) -> None:
     lm = lm_of("llama")
-    how = Decoding(beam=beam, ratio=1, extra=6, once=3)
-    listed = decode(lm, PROMPTS, EOS, how, SomeWords(lm, range(lm.vocabulary)))
-    free = decode(lm, PROMPTS, EOS, how, AllWords(lm))
+    how = BeamSearch(beam=beam, ratio=1, extra=6, once=3)
+    listed = decode(lm, PROMPTS, EOS, how, tokens=AllowedTokens(lm, range(lm.vocabulary)))
+    free = decode(lm, PROMPTS, EOS, how, tokens=AllTokens(lm))
     assert [one.ids for one in listed] == [one.ids for one in free]
     assert [one.score for one in listed] == pytest.approx([one.score for one in free], abs=1e-5)
 
@@ -60,10 +60,10 @@ def test_all_words_listed_is_no_list(beam: int) -> None:
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_text_may_not_take_the_words_of_its_neighbours(beam: int) -> None:
     lm = lm_of("llama", seed=3)
-    how = Decoding(beam=beam, ratio=2, extra=4)
-    words = SomeWords(lm, KNOWN)
-    for prompt, found in zip(PROMPTS, decode(lm, PROMPTS, EOS, how, words), strict=True):
-        (alone,) = decode(lm, [prompt], EOS, how, words)
+    how = BeamSearch(beam=beam, ratio=2, extra=4)
+    words = AllowedTokens(lm, KNOWN)
+    for prompt, found in zip(PROMPTS, decode(lm, PROMPTS, EOS, how, tokens=words), strict=True):
+        (alone,) = decode(lm, [prompt], EOS, how, tokens=words)
         assert alone.ids == found.ids
         assert set(found.ids) <= {*KNOWN, *prompt}
 

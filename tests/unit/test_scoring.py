@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from promptbank.engine.generation import generate
+from promptbank.engine.decoding import BeamSearch, decode
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.prompt_table import PromptTable
@@ -96,6 +96,6 @@ def test_greedy_answers_equal_decoding_from_scratch(kind: Kind) -> None:
     prompts = [PROMPT, PROMPT[:4], (8, -1, -2), (20, 21, 22, 23, 24, 25, 26, -2)]
     first = greedy(model, table, prompts[0], -1, 3)
     eos = first[1]  # so that rows end at different steps
-    found = generate(lm, prompts, [table] * 4, eos_id=eos, max_tokens=9)
-    assert found == [greedy(model, table, prompt, eos, 9) for prompt in prompts]
-    assert len({len(answer) for answer in found}) > 1
+    found = decode(lm, prompts, eos, BeamSearch.greedy(9), tables=[table] * 4)
+    assert [[*one.ids] for one in found] == [greedy(model, table, prompt, eos, 9) for prompt in prompts]
+    assert len({len(answer.ids) for answer in found}) > 1

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import torch
 
+from promptbank.engine.decoding import BeamSearch, Decoded, TokenSet, decode
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from promptbank.mt.translator.allowed_tokens import SomeWords, Words
-from promptbank.mt.translator.decoding import Decoded, Decoding, decode, length_batches
+from promptbank.mt.translator.allowed_tokens import AllowedTokens
 from promptbank.mt.translator.model import Translator, load_translator
 from promptbank.mt.translator.pairs import Wording
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 
-__all__ = ["BackboneTranslator", "open_engine", "translate_texts"]
+__all__ = ["BackboneTranslator", "length_batches", "open_engine", "translate_texts"]
 
 
 class BackboneTranslator:
@@ -27,15 +27,17 @@ class BackboneTranslator:
 
     Args:
         translator: the model.
-        decoding: beam and limits.
-        words: the allowed tokens, if they are at hand; made of the translator's own otherwise.
+        search: beam and limits.
+        tokens: what may be written, if it is at hand; the translator's own list otherwise.
     """
 
-    def __init__(self, translator: Translator, decoding: Decoding | None = None, *, words: Words | None = None) -> None:
-        self._translator, self._decoding, self._words = translator, decoding or Decoding(), words
+    def __init__(
+        self, translator: Translator, search: BeamSearch | None = None, *, tokens: TokenSet | None = None
+    ) -> None:
+        self._translator, self._search, self._tokens = translator, search or BeamSearch(), tokens
         self._wording = Wording(translator.backbone.tokenizer, translator.languages)
-        if words is None and translator.words is not None:
-            self._words = SomeWords(translator.lm, [*translator.words, self._wording.eos_id])
+        if tokens is None and translator.words is not None:
+            self._tokens = AllowedTokens(translator.lm, [*translator.words, self._wording.eos_id])
 
     def info(self) -> EngineInfo:
         """Describe the engine; its id changes with everything that changes its output."""
@@ -55,23 +57,23 @@ class BackboneTranslator:
             self._translator.lm,
             self._wording,
             [segment.text for segment in segments],
-            self._decoding,
+            self._search,
             window=self._translator.backbone.window,
-            words=self._words,
+            tokens=self._tokens,
         )
 
     def greedy(self) -> BackboneTranslator | None:
         """Return the same model with a beam of one, which takes a third of the time; None if this is greedy."""
-        if self._decoding.beam == 1:
+        if self._search.beam == 1:
             return None
-        greedy = replace(self._decoding, beam=1)
-        return BackboneTranslator(self._translator, greedy, words=self._words)  # whose rows are 186 MB in bfloat16
+        greedy = replace(self._search, beam=1)
+        return BackboneTranslator(self._translator, greedy, tokens=self._tokens)  # 186 MB of the head in bfloat16
 
     @cached_property
     def _id(self) -> str:
-        """Name and hash over the weights, allowed tokens, backbone, dtype and decoding."""
+        """Name and hash over the weights, allowed tokens, backbone, dtype and search."""
         translator, dtype = self._translator, self._translator.lm.dtype
-        decides = {key: value for key, value in asdict(self._decoding).items() if key != "batch_tokens"}
+        decides = {key: value for key, value in asdict(self._search).items() if key != "batch_tokens"}
         said: list[object] = [
             translator.weights_sha256,
             translator.backbone.fingerprint,
@@ -84,7 +86,7 @@ class BackboneTranslator:
 
 
 def open_engine(
-    folder: Path, backbone: Backbone, *, decoding: Decoding | None = None, dtype: torch.dtype = torch.float32
+    folder: Path, backbone: Backbone, *, search: BeamSearch | None = None, dtype: torch.dtype = torch.float32
 ) -> BackboneTranslator:
     """Load a trained translator as an engine.
 
@@ -92,17 +94,17 @@ def open_engine(
         TrainingError: the folder holds no translator.
         BackboneMismatchError: it was trained on another backbone.
     """
-    return BackboneTranslator(load_translator(folder, backbone, dtype), decoding)
+    return BackboneTranslator(load_translator(folder, backbone, dtype), search)
 
 
 def translate_texts(
     lm: LanguageModel,
     wording: Wording,
     texts: Sequence[str],
-    decoding: Decoding,
+    search: BeamSearch,
     *,
     window: int,
-    words: Words | None = None,
+    tokens: TokenSet | None = None,
     on_texts: Callable[[int], None] | None = None,
 ) -> list[Hypothesis]:
     """Translate texts in batches of similar length; results are in the order of the texts.
@@ -111,9 +113,9 @@ def translate_texts(
         lm: a tuned backbone.
         wording: makes prompts of texts.
         texts: in the source language.
-        decoding: beam and limits.
+        search: beam and limits.
         window: positions of the backbone.
-        words: the allowed tokens; None for all.
+        tokens: the allowed tokens; None for all.
         on_texts: called after each batch with the number of texts done.
 
     Raises:
@@ -121,15 +123,28 @@ def translate_texts(
     """
     prompts = [wording.prompt(text) for text in texts]
     for text, prompt in zip(texts, prompts, strict=True):
-        if len(prompt) + decoding.limit(len(prompt)) > window:
+        if len(prompt) + search.limit(len(prompt)) > window:
             raise EngineError(
                 f"a text of {len(text)} characters takes {len(prompt)} tokens and its translation as many again, of a "
                 f"window of {window}; split it into sentences"
             )
     found: dict[int, Decoded] = {}
-    for batch in length_batches([len(p) * decoding.beam for p in prompts], decoding.batch_tokens):
-        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, decoding, words)
+    for batch in length_batches([len(p) * search.beam for p in prompts], search.batch_tokens):
+        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, search, tokens=tokens)
         found |= dict(zip(batch, decoded, strict=True))
         if on_texts:
             on_texts(len(found))
     return [Hypothesis(wording.text(found[i].ids), found[i].score) for i in range(len(texts))]
+
+
+def length_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Return batches of numbers of texts by length, longest first, of at most so many padded tokens.
+
+    A text over the limit is a batch of its own.
+    """
+    batches: list[list[int]] = []
+    for text in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > tokens:
+            batches.append([])
+        batches[-1].append(text)
+    return batches

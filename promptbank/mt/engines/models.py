@@ -164,15 +164,15 @@ def _marian(name: str, ref: str, why: str, request: EngineRequest) -> EngineOffe
 def _open_tuned(folder: Path, request: EngineRequest) -> Engine:
     import torch
 
+    from promptbank.engine.decoding import BeamSearch
     from promptbank.model.backbone import open_backbone
     from promptbank.mt.engines.backbone import open_engine as open_translator
-    from promptbank.mt.translator.decoding import Decoding
     from promptbank.mt.translator.model import with_backbone_of
     from promptbank.training.precision import cpu_has_bfloat16
 
     backbone = open_backbone(with_backbone_of(folder, request.settings), request.say)
     dtype = torch.bfloat16 if cpu_has_bfloat16() else torch.float32  # 46 words a processor second against 23
-    return open_translator(folder, backbone, decoding=Decoding(beam=request.beam or BEAM), dtype=dtype)
+    return open_translator(folder, backbone, search=BeamSearch(beam=request.beam or BEAM), dtype=dtype)
 
 
 def _open_ct2(folder: Path, request: EngineRequest) -> Engine:

@@ -13,7 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from promptbank.model.forward import LanguageModel
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FILE", "AllWords", "BatchWords", "SomeWords", "Words", "read_words", "words_bytes", "writable_words"]
+__all__ = ["FILE", "AllowedTokens", "read_words", "words_bytes", "writable_words"]
 
 FILE = "words.bin"
 
@@ -36,102 +36,51 @@ RARE = 1e-5
 scripts stand in every catalog of programs."""
 
 
-class BatchWords(Protocol):
-    """The words that are open to the texts of one batch."""
-
-    def logits(self, hidden: Tensor, texts: Sequence[int]) -> Tensor:
-        """Return the logits of the open words, float32 (rows, columns).
-
-        Args:
-            hidden: (rows, H), contiguous.
-            texts: number of each row's text in the batch.
-        """
-
-    def column(self, word: int) -> int:
-        """Return the column of a word."""
-
-    def word(self, column: int) -> int:
-        """Return the word of a column."""
-
-
-class Words(Protocol):
-    """What a translator may write."""
-
-    def batch(self, prompts: Sequence[Sequence[int]]) -> BatchWords:
-        """Return the open words of a batch of texts."""
-
-
-class AllWords:
-    """Every word of the backbone."""
-
-    def __init__(self, lm: LanguageModel) -> None:
-        self._head = lm.head
-
-    def batch(self, _prompts: Sequence[Sequence[int]]) -> AllWords:
-        """Return itself."""
-        return self
-
-    def logits(self, hidden: Tensor, _texts: Sequence[int]) -> Tensor:
-        """Return all logits."""
-        logits: Tensor = self._head(hidden)
-        return logits.float()
-
-    def column(self, word: int) -> int:
-        """Return the word."""
-        return word
-
-    def word(self, column: int) -> int:
-        """Return the column."""
-        return column
-
-
-class SomeWords:
-    """Some words of the backbone, and for each text its own.
+class AllowedTokens:
+    """Some tokens of the backbone, and for each text its own; satisfies `promptbank.engine.decoding.TokenSet`.
 
     Args:
         lm: the translator.
-        words: ids, the end token's among them.
+        tokens: ids, the end token's among them.
     """
 
-    def __init__(self, lm: LanguageModel, words: Iterable[int]) -> None:
-        self.lm, self.ids = lm, sorted(set(words))
-        self.columns = {word: column for column, word in enumerate(self.ids)}
+    def __init__(self, lm: LanguageModel, tokens: Iterable[int]) -> None:
+        self.lm, self.ids = lm, sorted(set(tokens))
+        self.tensor = torch.tensor(self.ids)
+        self.columns = {token: column for column, token in enumerate(self.ids)}
         self.weight, self.bias = _rows(lm, self.ids)
 
-    def batch(self, prompts: Sequence[Sequence[int]]) -> _Open:
-        """Add the words of the prompts."""
-        return _Open(self, prompts)
+    def batch(self, prompts: Sequence[Sequence[int]]) -> _BatchTokens:
+        """Add the tokens of the prompts."""
+        return _BatchTokens(self, prompts)
 
 
-class _Open:
-    """The words of a batch; see `BatchWords`."""
+class _BatchTokens:
+    """The tokens of a batch; see `promptbank.engine.decoding.BatchTokens`."""
 
-    def __init__(self, known: SomeWords, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, known: AllowedTokens, prompts: Sequence[Sequence[int]]) -> None:
         self._known = known
         own = [set(prompt) - known.columns.keys() for prompt in prompts]
-        self._more = sorted(set().union(*own))
-        self._columns = {word: len(known.ids) + n for n, word in enumerate(self._more)}
-        self._weight, self._bias = _rows(known.lm, self._more)
-        closed = [[word not in words for word in self._more] for words in own]
-        self._closed = torch.tensor(closed, dtype=torch.bool, device=self._weight.device)  # (texts, more)
+        more = sorted(set().union(*own))
+        self._columns = {token: len(known.ids) + n for n, token in enumerate(more)}
+        self._ids = torch.cat([known.tensor, torch.tensor(more, dtype=torch.long)])
+        self._weight, self._bias = _rows(known.lm, more)
+        closed = [[token not in tokens for token in more] for tokens in own]
+        self._closed = torch.tensor(closed, dtype=torch.bool, device=self._weight.device)  # (prompts, more)
 
-    def logits(self, hidden: Tensor, texts: Sequence[int]) -> Tensor:
-        """See `BatchWords`."""
+    def logits(self, hidden: Tensor, prompts: Sequence[int]) -> Tensor:
         known = functional.linear(hidden, self._known.weight, self._known.bias).float()
-        if not self._more:
+        if not self._closed.shape[1]:
             return known
         more = functional.linear(hidden, self._weight, self._bias).float()
-        return torch.cat([known, more.masked_fill(self._closed[list(texts)], -torch.inf)], 1)
+        return torch.cat([known, more.masked_fill(self._closed[list(prompts)], -torch.inf)], 1)
 
-    def column(self, word: int) -> int:
-        """See `BatchWords`."""
-        found = self._known.columns.get(word)
-        return self._columns[word] if found is None else found
+    def columns(self, tokens: Tensor) -> Tensor:
+        own, known = self._columns, self._known.columns
+        return torch.tensor([own[token] if token in own else known[token] for token in tokens.tolist()])
 
-    def word(self, column: int) -> int:
-        """See `BatchWords`."""
-        count = len(self._known.ids)
-        return self._known.ids[column] if column < count else self._more[column - count]
+    def tokens(self, columns: Tensor) -> Tensor:
+        return self._ids[columns.cpu()]
 
 
 def _rows(lm: LanguageModel, ids: Sequence[int]) -> tuple[Tensor, Tensor | None]:

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from promptbank.engine.decoding import BeamSearch
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead, SampledHead
 from promptbank.model.lora import lora_layers
 from promptbank.mt.engines.backbone import translate_texts
-from promptbank.mt.translator.allowed_tokens import SomeWords, writable_words
+from promptbank.mt.translator.allowed_tokens import AllowedTokens, writable_words
 from promptbank.mt.translator.averaging import TranslatorCheckpoints, mean_of
-from promptbank.mt.translator.decoding import Decoding
 from promptbank.mt.translator.loss import answer_loss
 from promptbank.mt.translator.model import merged, prepared, save_translator
 from promptbank.mt.translator.pairs import PairExample
@@ -207,13 +207,13 @@ class _TranslatorRun(StepRun[PairExample]):
             return {}
         lm = merged(self.model, self._backbone, self._plan.update, self._dtype)
         lm.model.to(self._settings.device)
-        words = SomeWords(lm, self.words)
+        words = AllowedTokens(lm, self.words)
         return {s.name: self._chrf2(lm, words, s) for s in sets}
 
-    def _chrf2(self, lm: LanguageModel, words: SomeWords, texts: EvalTexts) -> float:
+    def _chrf2(self, lm: LanguageModel, words: AllowedTokens, texts: EvalTexts) -> float:
         window, wording = self._backbone.window, self._plan.wording
         found = translate_texts(
-            lm, wording, texts.texts, Decoding(), window=window, words=words, on_texts=self._may_go_on
+            lm, wording, texts.texts, BeamSearch(), window=window, tokens=words, on_texts=self._may_go_on
         )
         return score_texts([hypothesis.text for hypothesis in found], texts.references).chrf2
 

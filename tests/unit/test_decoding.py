@@ -1,13 +1,13 @@
-"""Beam search on the backbone: greedy is greedy, a beam finds what enumeration finds, batches change nothing."""
+"""Decoding: a beam of one is greedy, a beam finds what enumeration finds, batches change nothing."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from promptbank.engine.generation import generate
+from promptbank.engine.decoding import BeamSearch, decode
 from promptbank.model.forward import LanguageModel
-from promptbank.mt.translator.decoding import Decoding, decode, length_batches
+from promptbank.mt.engines.backbone import length_batches
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 PROMPTS = [(2, 50, 60, 70), (2, 51), (2, 52, 61, 71, 81, 91, 101), (2, 53, 62)]
@@ -25,21 +25,29 @@ def sequence_logprob(lm: LanguageModel, prompt: tuple[int, ...], ids: tuple[int,
     return sum(float(logprobs[len(prompt) - 1 + t, token]) for t, token in enumerate(ids))
 
 
+@torch.no_grad()
+def greedy(lm: LanguageModel, prompt: tuple[int, ...], eos: int, most: int) -> tuple[int, ...]:
+    """The most probable token each time, every one by a pass of its own over the whole sequence."""
+    ids: list[int] = []
+    while len(ids) < most and (not ids or ids[-1] != eos):
+        ids.append(int(lm.model(input_ids=torch.tensor([[*prompt, *ids]])).logits[0, -1].argmax()))
+    return tuple(ids)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_beam_of_one_is_the_greedy_loop(kind: Kind) -> None:
+def test_a_beam_of_one_is_greedy(kind: Kind) -> None:
     lm = lm_of(kind)
-    how = Decoding(beam=1, ratio=0, extra=12, once=0)
     eos = 77 if kind == "gpt2" else 1
-    ours = decode(lm, PROMPTS, eos, how)
-    theirs = generate(lm, PROMPTS, eos_id=eos, max_tokens=12)
-    assert [list(found.ids) for found in ours] == theirs
+    found = decode(lm, PROMPTS, eos, BeamSearch(beam=1, ratio=0, extra=12, once=0))
+    assert [one.ids for one in found] == [greedy(lm, prompt, eos, 12) for prompt in PROMPTS]
+    assert found == decode(lm, PROMPTS, eos, BeamSearch.greedy(12))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_are_mean_logprobs_of_the_ids(kind: Kind, beam: int) -> None:
     lm = lm_of(kind)
-    for prompt, found in zip(PROMPTS, decode(lm, PROMPTS, 1, Decoding(beam=beam, ratio=1, extra=5)), strict=True):
+    for prompt, found in zip(PROMPTS, decode(lm, PROMPTS, 1, BeamSearch(beam=beam, ratio=1, extra=5)), strict=True):
         assert found.score == pytest.approx(sequence_logprob(lm, prompt, found.ids) / len(found.ids), abs=1e-3)
 
 
@@ -47,7 +55,7 @@ def test_scores_are_mean_logprobs_of_the_ids(kind: Kind, beam: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_translation_does_not_depend_on_its_batch(kind: Kind, beam: int) -> None:
     lm = lm_of(kind)
-    how = Decoding(beam=beam, ratio=2, extra=4)
+    how = BeamSearch(beam=beam, ratio=2, extra=4)
     together = decode(lm, PROMPTS, 1, how)
     for prompt, found in zip(PROMPTS, together, strict=True):
         (alone,) = decode(lm, [prompt], 1, how)
@@ -79,7 +87,7 @@ def test_a_beam_finds_what_textbook_search_finds(beam: int) -> None:
     lm = lm_of("llama", seed=3)
     ended = 0
     for eos in (1, 120, 121, 122, 123):
-        found = decode(lm, PROMPTS, eos, Decoding(beam=beam, ratio=0, extra=6))
+        found = decode(lm, PROMPTS, eos, BeamSearch(beam=beam, ratio=0, extra=6))
         assert [f.ids for f in found] == [by_brute_force(lm, p, eos, beam, 6) for p in PROMPTS]
         ended += sum(f.ids[-1] == eos for f in found)
     assert ended > 0  # otherwise the end was never tried
@@ -96,13 +104,13 @@ def test_batches_by_length_hold_every_row_and_their_limit() -> None:
 @pytest.mark.parametrize("beam", [1, 2])
 def test_no_run_of_tokens_stands_twice_unless_the_prompt_has_it(beam: int) -> None:
     lm = lm_of("llama", seed=3)
-    free = decode(lm, PROMPTS, 1, Decoding(beam=beam, ratio=0, extra=40, once=0))
-    held = decode(lm, PROMPTS, 1, Decoding(beam=beam, ratio=0, extra=40, once=2))
+    free = decode(lm, PROMPTS, 1, BeamSearch(beam=beam, ratio=0, extra=40, once=0))
+    held = decode(lm, PROMPTS, 1, BeamSearch(beam=beam, ratio=0, extra=40, once=2))
     assert any(repeated(found.ids, 2) for found in free), "a random model must loop for this to mean anything"
     assert [repeated(found.ids, 2) for found in held] == [set()] * len(PROMPTS)
     loop = min(run for found in free for run in repeated(found.ids, 2))
     prompt = (*PROMPTS[0], *loop)
-    (found,) = decode(lm, [prompt], 1, Decoding(beam=beam, ratio=0, extra=40, once=2))
+    (found,) = decode(lm, [prompt], 1, BeamSearch(beam=beam, ratio=0, extra=40, once=2))
     assert repeated(found.ids, 2) <= {prompt[n : n + 2] for n in range(len(prompt) - 1)}
 
 
