@@ -1,8 +1,4 @@
-"""What an engine and a translation memory are, to the pipeline that uses them.
-
-An engine built on the backbone lives in ``promptbank`` and the memory in ``store``; both satisfy these protocols
-without importing this room.
-"""
+"""The protocols of engines, translation memories and word aligners, which ``promptbank`` hands to the pipeline."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ Markers = Literal["trained", "bracket", "none"]
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine says of itself.
+    """Properties of an engine.
 
     Attributes:
         engine_id: changes whenever its output may change (model hash, decoding options).
@@ -25,8 +21,8 @@ class EngineInfo:
         markers: how spans can be marked in its input: ``<s0> ... </s0>`` that it was trained with, square brackets that
             it copies, or not at all.
         offline: whether it runs without a network.
-        at_once: most texts that it takes at once, 0 for any number; what came back of a call is kept before the next.
-        again: whether a text may be sent in other spellings too; not to a service that bills for it, or to a recording.
+        at_once: most texts of a call, 0 for any number.
+        rewrites: whether rewritten texts may be sent too; not to a service that bills for them, or to a recording.
     """
 
     engine_id: str
@@ -39,7 +35,7 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Segment:
-    """One text to be translated once for each engine; equal texts of one mode share a key (``memory.segment_key``)."""
+    """A text to be translated once for each engine; equal texts of one mode share a key (``memory.segment_key``)."""
 
     key: str
     src: str
@@ -59,7 +55,7 @@ class Engine(Protocol):
     """Anything that translates."""
 
     def info(self) -> EngineInfo:
-        """Say what this engine is."""
+        """Describe the engine."""
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Translate segments, one hypothesis for each, in order."""
@@ -76,7 +72,7 @@ class Memory(Protocol):
 
 
 class Aligner(Protocol):
-    """Anything that aligns the words of translations."""
+    """Anything that aligns words."""
 
     def align(self, pairs: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
         """Return, for each (source, target) text, the pairs of word numbers that translate each other."""

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from promptbank.mt.compare_engines import EngineFigures, engine_figures, engine_scores
 from promptbank.mt.report_parts import (
@@ -140,7 +139,7 @@ def write_translation_report(
     scores = engine_scores(done, references) if references else []
     samples = pick_samples(done.records, done.setup.policy) if with_samples else None
     report = translation_report(summary, samples=samples, scores=scores, references=against, compared=compared)
-    content: dict[str, Any] = {"format": FORMAT, "summary": plain(summary)}
+    content = {"format": FORMAT, "summary": plain(summary)}
     content |= {"references": plain(against), "engine_scores": plain(scores), "beside": plain(compared)}
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:

@@ -48,11 +48,10 @@ class CheckLimits:
         length_z: how many standard deviations are too many.
         lang_words: fewer words are not identified; human Swedish of 3 words and more is named right in 99.5 %.
         left_share: share of the source's longer lower-case words (all longer ones of a headline) that may stand in the
-            target too; human Swedish is flagged in 0.7 % of FLORES dev and, for its names in lower case, in 2.1 % of
-            MASSIVE dev.
-        low_score: mean log-probability a token under which a translation is doubted; None where not calibrated.
-        back_chrf: chrF of source and back-translation under which a translation is doubted.
-        agree_chrf: mean chrF with other engines under which a translation is doubted.
+            target; human Swedish is flagged in 0.7 % of FLORES dev and, for its names, in 2.1 % of MASSIVE dev.
+        low_score: least mean log-probability a token; None where not calibrated.
+        back_chrf: least chrF of source and back-translation.
+        agree_chrf: least mean chrF with other engines.
     """
 
     copy_chrf: float = 80.0
@@ -77,7 +76,7 @@ class Draft:
         spans: for each source span, where it was found, or None.
         src: language of the source.
         tgt: language of the translation.
-        mode: how the text went through the engine, see ``translate.pipeline.translated.Mode``.
+        mode: how the text was sent to the engine.
         searched: for spans found without marks, or with marks that look alike: how, and the score (0 to 100).
         mark_fault: why the engine's marks were refused, if they were.
         score: the engine's mean log-probability a token, if it gives one.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import json
 import re
 import unicodedata
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from translate.errors import TranslateError
 from translate.records.markers import MOST_MARKED, numbered
@@ -145,9 +144,8 @@ def _marks_of(run: str) -> str:
     return "".join(char for char in run if is_combining(char) and not "\ufe00" <= char <= "\ufe0f")
 
 
-def _opened(path: Path) -> io.TextIOWrapper:
-    kind: Any = gzip.GzipFile if path.suffix == ".gz" else io.FileIO
-    return io.TextIOWrapper(kind(path, "rb"), encoding="utf-8-sig")
+def _opened(path: Path) -> TextIO:
+    return gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
 
 
 def _tsv_rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str] | str]]:

