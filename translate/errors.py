@@ -11,8 +11,6 @@ The tree::
     └── ReviewError         review decisions are faulty; carries every fault
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

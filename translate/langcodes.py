@@ -1,7 +1,5 @@
 """Language codes with regions: what is known of a language holds in its regions too."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 

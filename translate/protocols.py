@@ -1,7 +1,5 @@
 """The protocols of engines, translation memories and word aligners, which ``promptbank`` hands to the pipeline."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol

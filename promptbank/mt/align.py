@@ -1,7 +1,5 @@
 """The word aligner of a run: eflomal with the corpus of the language pair."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

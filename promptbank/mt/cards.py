@@ -1,7 +1,5 @@
 """The card of a task in the target language, written by the label inventory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -3,8 +3,6 @@
 A copying engine, given with ``--compare copy``, is the floor that the checks must tell apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

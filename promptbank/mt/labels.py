@@ -1,7 +1,5 @@
 """Propose a label inventory: an engine's translations of labels and phrases, for a person to approve."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The bank's database as the memory of `translate`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from store import Store, StoredSegment

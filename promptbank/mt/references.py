@@ -1,7 +1,5 @@
 """Human translations of a set, to score a run against."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tables and pictures of a translation's report; pictures only where ``drawn``, since they need matplotlib."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from promptbank.mt.compare_engines import EngineFigures

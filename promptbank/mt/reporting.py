@@ -3,8 +3,6 @@
 ``report.json`` holds figures alone, so that it can be published where the texts may not; the pages may show samples.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

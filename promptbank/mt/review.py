@@ -1,7 +1,5 @@
 """The review file of a translated folder, and the decisions that a person wrote into it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Examples of a task as records of `translate`, and translated records as examples in another language."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Translate files of tasks: the same files in another language, their provenance, and what to review."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Checks of a translated record: functions in a registry that raise flags, and a policy that makes a status of them."""
 
-from __future__ import annotations
-
 from translate.checks.base import STATUSES, Check, CheckLimits, Draft, Flag, FlagPolicy, Mode, Severity, Status
 from translate.checks.engines import agreement, back_translation, disagreement, low_score
 from translate.checks.structure import (

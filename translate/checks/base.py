@@ -1,10 +1,8 @@
 """The parts of checking: a draft goes in, flags with evidence come out, and a policy makes a status of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from translate.errors import PolicyError
 from translate.records.record import Record, Span
@@ -129,7 +127,7 @@ class FlagPolicy:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     limits: CheckLimits = field(default_factory=CheckLimits)
 
-    def checked(self, known: frozenset[str]) -> FlagPolicy:
+    def checked(self, known: frozenset[str]) -> Self:
         """Return the policy, if it names known flags and severities only.
 
         Raises:

@@ -1,7 +1,5 @@
 """Checks by engines: the translation's probability, its back-translation, and what other engines say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from translate.checks.base import Draft, Flag, raises

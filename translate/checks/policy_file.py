@@ -1,7 +1,5 @@
 """``policy.toml``: the severities of flags and the limits of checks, as a file."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import fields
 from pathlib import Path

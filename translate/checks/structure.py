@@ -1,7 +1,5 @@
 """Checks of what a translation must keep: values, protected strings, spans and labels."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Checks of the text alone: empty, copied, too long, in another language, repeated, with marks left in it."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ that has seen none translates names and lower-cases tickers. Marked spans teach 
 al., Findings of ACL 2023).
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

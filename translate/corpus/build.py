@@ -4,8 +4,6 @@ Every choice is drawn from a hash of the pair and a seed, so it depends neither 
 pairs.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

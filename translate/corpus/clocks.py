@@ -3,8 +3,6 @@
 A time that both sides of a pair say in words is replaced by another, written for each language from the same minute.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 They test characters and common words only: a quarter of a million pairs take seconds.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter

@@ -1,7 +1,5 @@
 """A corpus as a folder: ``train.jsonl``, ``dev.jsonl`` and ``manifest.json``, which counts and hashes them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Pairs of sentences in two languages: reading them, comparing them, drawing among them."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import hashlib

@@ -1,7 +1,5 @@
 """How a corpus is made: what is capped, repeated and augmented."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

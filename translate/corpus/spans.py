@@ -6,8 +6,6 @@ needs an annotated corpus. Phrases are those that no link leaves (Koehn, Och & M
 Translation").
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence

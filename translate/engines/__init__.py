@@ -1,7 +1,5 @@
 """Engines that need no machine-learning library; those that do are in ``promptbank.mt.engines``."""
 
-from __future__ import annotations
-
 from translate.engines.copying import CopyEngine
 from translate.engines.recorded import RecordedEngine, load_recorded
 

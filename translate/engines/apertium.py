@@ -5,8 +5,6 @@ that no translation depends on its neighbours. (In the program's line mode "hell
 mundo" after different neighbours.)
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The engine that copies its input: the floor that checks and scores must tell from a translation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Decoding options and batches by length, the same for CTranslate2 and transformers."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass

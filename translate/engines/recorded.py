@@ -1,7 +1,5 @@
 """The engine of recorded translations, read from JSON lines; for tests and comparisons."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The services LibreTranslate, DeepL, and Google's page through deep-translator, and their language codes."""
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol

@@ -1,7 +1,5 @@
 """``labels.<lang>.toml``: an inventory as a file that people read, edit and approve."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

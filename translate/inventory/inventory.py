@@ -4,8 +4,6 @@ Labels never go through an engine text by text: it made "iot _ kaffe", or a rand
 types keep their ids unless a decision renames them.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

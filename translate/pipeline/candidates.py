@@ -1,7 +1,5 @@
 """Candidate translations: what one engine makes of records that are sent to it marked, plain or rewritten."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The translation memory: each segment is translated once per engine, in batches that are kept once they are done."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -6,8 +6,6 @@ spoilt it is sent plain, and its spans are searched (`projection`). What the che
 in the memory, so a second run asks the engine nothing.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

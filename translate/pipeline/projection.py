@@ -4,8 +4,6 @@ Every search proposes stretches of the target text with a score (0 to 100); the 
 one is taken. A slot's value is then that stretch itself, so it is a substring of the text by construction.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Each rewrite hides from the engine what it tends to spoil (marks, names, values,
 answer. Whether the new candidate is better is decided by the checks, see `translate.pipeline.pipeline` and ADR 0008.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """What the pipeline returns for a record, and what a person may have decided about it before."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ After EasyProject (Chen et al., Findings of ACL 2023). Measured on fast-translat
 square brackets survive in 198 of 200 utterances, XML-like tags in none.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Numbers and clock times are not protected but compared by value (``translate.val
 around them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

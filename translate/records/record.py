@@ -4,8 +4,6 @@ Only ``text`` is ever shown to an engine; label ids, types and keys are not. ``p
 task's examples and examples from them again; nothing here knows a task's format.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

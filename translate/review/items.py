@@ -3,8 +3,6 @@
 Nothing here knows a file format: ``table`` is one way to show items and to read decisions, a web page may be another.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Review items and overrides as JSON lines: the one beside the review file, the other in the bank."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """``review.csv``: review items for a spreadsheet, and the decisions that come back in it."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -4,8 +4,6 @@ All systems are scored on the same resampled sets of sentences (Koehn 2004, "Sta
 Translation Evaluation"), as sacrebleu does it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Scores against human translations: chrF2 and BLEU by sacrebleu with its signatures, and slot values."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ are over the records that have a translation, whether they are written or not: d
 look better.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,12 +4,11 @@ Each figure is over the records that it is given, which have a translation. A sh
 not read as 0 of 2,000.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Self
 
 from translate.checks import CheckLimits, Draft
 from translate.checks.structure import FAMILIES
@@ -46,7 +45,7 @@ class Share:
     of: int
 
     @classmethod
-    def total(cls, shares: Iterable[Share]) -> Share:
+    def total(cls, shares: Iterable[Self]) -> Self:
         """Add up counts and totals.
 
         >>> Share.total([Share(1, 2), Share(0, 3)])

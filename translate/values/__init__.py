@@ -3,8 +3,6 @@
 A language is a module with a ``GRAMMAR``, which its regions ("en-GB") share. Without one only digits are compared.
 """
 
-from __future__ import annotations
-
 from translate.langcodes import lookup
 from translate.values import en, sv
 from translate.values.compare import ValueComparison, agree, compare

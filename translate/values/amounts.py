@@ -1,7 +1,5 @@
 """The rule for numbers, percentages and money in digits and words, made from a table of each language."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

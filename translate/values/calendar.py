@@ -1,7 +1,5 @@
 """Days and dates: weekdays, months, days of a month, and days, weeks and years counted from now."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Parts of the day: "this morning" must not become "i kväll"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Values of a language without a module of its own: numbers in digits, whatever its separators, and nothing else."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """English values: "half past nine", "9:30 pm", "$2.3bn", "twenty second of March", "day after tomorrow"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from decimal import Decimal

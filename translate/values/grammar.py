@@ -4,8 +4,6 @@ Rules are tried wherever a word or number begins; the longest mention wins and t
 a module with one ``ValueGrammar``; what languages share is in ``translate.values.amounts``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

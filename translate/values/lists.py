@@ -1,7 +1,5 @@
 """Lists and ranges that state a unit once: "10 till 12 dollar" is two amounts, "1.2-1.5 billion" two billions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence, Set
 from dataclasses import replace

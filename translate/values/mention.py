@@ -1,7 +1,5 @@
 """Mentions: stretches of text that say a number, an amount, a clock time or a date, with all their readings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal

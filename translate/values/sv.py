@@ -1,7 +1,5 @@
 """Swedish values: "halv tio", "nio noll noll", "kl. 9.30", "2,3 mdr kr", "tjugoandra mars", "i övermorgon"."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from decimal import Decimal

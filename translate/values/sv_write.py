@@ -1,7 +1,5 @@
 """Values written in Swedish: "$2.7 billion" is "2,7 miljarder dollar", "2,700" "2 700", "Dec 13" "13 december"."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Engines that promptbank does not train: Apertium, services on the net, recorded translations, the copying floor."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

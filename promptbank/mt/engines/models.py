@@ -3,8 +3,6 @@
 Torch is imported only when an engine is opened, or its backbone must be compared.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from functools import partial

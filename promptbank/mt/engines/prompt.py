@@ -4,8 +4,6 @@ The task's free answer is the translation, as with the card in ``configs/transla
 of a corpus as they are: ``promptbank train --card configs/translate-en-sv.jsonl --data train.jsonl``.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The parts of choosing an engine: a request for one, an offer of one, and a provider that makes offers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Which engines there are for a language pair, in which order they are tried, and how one is chosen and opened."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
