@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from store.database import Database, bump
+from store.database import Repository, bump
 from store.errors import NoEarlierVersionError, UnknownAliasError
 from store.records import AliasMove, Scope, field_names
 from store.schema import SCOPE, alias, alias_history
@@ -20,11 +20,8 @@ MOVED, ROLLED_BACK, RETIRED = "move", "rollback", "retire"
 MOVE = field_names(AliasMove)
 
 
-class AliasRepository:
+class AliasRepository(Repository):
     """Move, roll back, retire and read aliases. Every change is one transaction that is logged."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def move(self, scope: Scope, version: int, alias: str = "live", *, reason: str) -> None:
         """Point an alias at a version; pointing it where it points already changes and logs nothing.

@@ -5,19 +5,16 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, func, insert, select
 
-from store.database import Database, bump
+from store.database import Repository, bump
 from store.records import StoredCard, field_names
 from store.schema import card
-from store.sealing import json_faults, refuse, storable, text_faults
+from store.sealing import json_faults, refuse, text_faults
 
 Cards: TypeAlias = list[StoredCard]  # inside the class, `list` is the method
 
 
-class CardRepository:
+class CardRepository(Repository):
     """Add and read task cards."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, taskname: str, lang: str, card_json: str, card_sha256: str) -> bool:
         """Store a card as the newest of its task and language.
@@ -41,14 +38,6 @@ class CardRepository:
             connection.execute(insert(card).values(**key, **content))
             bump(connection)
             return True
-
-    def get(self, taskname: str, lang: str) -> str | None:
-        """Return the newest card of a task and language as JSON, or None."""
-        if not (storable(taskname) and storable(lang)):
-            return None
-        with self._database.read() as connection:
-            newest = _newest(connection, taskname, lang)
-            return None if newest is None else newest[0]
 
     def list(self) -> Cards:
         """Return the newest card of each task and language, sorted by both."""

@@ -54,6 +54,13 @@ class Database:
         self.engine.dispose()
 
 
+class Repository:
+    """Base of what reads and writes one kind of record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
 def bump(connection: Connection) -> None:
     """Add one to the revision in the caller's transaction, so that serving sees the write and the number together."""
     connection.execute(update(revision).values(value=revision.c.value + 1))

@@ -5,18 +5,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select
 
-from store.database import Database, insert_one
+from store.database import Repository, insert_one
 from store.errors import UnknownRowError
 from store.records import Evaluation, NewEvaluation
 from store.schema import evaluation, prompt_row
 from store.sealing import LARGEST, json_faults, refuse, text_faults
 
 
-class EvaluationRepository:
+class EvaluationRepository(Repository):
     """Add and read evaluations."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, row_id: int, new: NewEvaluation) -> Evaluation:
         """Store one measurement of a row.

@@ -10,16 +10,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
-from store.database import Database
+from store.database import Repository
 from store.schema import override
 from store.sealing import json_faults, refuse, storable, text_faults
 
 
-class OverrideStore:
+class OverrideStore(Repository):
     """Apply and list people's decisions."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def apply(self, src: str, tgt: str, decisions: Mapping[str, str]) -> int:
         """Keep decisions, all of them or none, in one transaction; each replaces an earlier one of its source.

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, select
 
 from store.aliases import aliased_version
-from store.database import Database, bump, insert_one
+from store.database import Repository, bump, insert_one
 from store.errors import InvalidRowError, TamperedRowError, UnknownRowError
 from store.records import ROWS_V1, Layout, NewRow, Row, RowInfo, Scope, field_names, rows_layout
 from store.schema import SCOPE, SEALS, alias, prompt_row
@@ -23,11 +23,8 @@ RowInfos: TypeAlias = list[RowInfo]  # inside the class, `list` is the method
 SAME_RECORD = ("sha256", "card_json", "training_json")
 
 
-class RowRepository:
+class RowRepository(Repository):
     """Freeze, read, list and import rows. No method changes or removes one."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def freeze(self, new: NewRow) -> Row:
         """Store a finished row under the next version of its scope; no alias moves.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
-from store.database import Database
+from store.database import Repository
 from store.errors import RunConflictError, UnknownRunError
 from store.records import Run
 from store.schema import run, run_metric
@@ -17,11 +17,8 @@ SAME_RUN = ("kind", "config_json", "data_sha256")
 CHUNK = 200  # metrics per statement; SQLite takes 32,766 parameters at most
 
 
-class RunRepository:
+class RunRepository(Repository):
     """Start, follow and finish runs. Runs are working notes: unlike rows, they may be continued."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def start(self, run_id: str, kind: str, config_json: str, data_sha256: str) -> Run:
         """Start a run, or resume it when it was started before and has not finished.
@@ -41,17 +38,10 @@ class RunRepository:
             _refuse_other(known, values)
             return known
 
-    def record(self, run_id: str, step: int, metrics: Mapping[str, float]) -> None:
-        """Store the metrics of one step; recording a step again, as a resumed run does, replaces them.
-
-        Raises:
-            UnknownRunError: no such run was started.
-            RunConflictError: it is finished.
-        """
-        self.record_many(run_id, [(step, metrics)])
-
-    def record_many(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
+    def record(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Store the metrics of several steps in one transaction; the last value of a (step, name) counts.
+
+        Recording a step again, as a resumed run does, replaces its metrics.
 
         Raises:
             UnknownRunError: no such run was started.

@@ -1,10 +1,8 @@
-"""The tables, as they are now. How a database gets there is in `migrations/`; a test holds the two together.
+"""The tables as they are now; `migrations/` says how a database gets there, and a test compares the two.
 
 `prompt_row`, `evaluation`, `alias_history` and `card` are insert-only (see `triggers.py`). An alias refers to a row by
-(taskname, lang, fingerprint, version), so the database itself refuses one that points out of its scope.
-
-`segment` and `override` belong to translation. No trigger guards them: a segment can be translated again, and a person
-may think again.
+(taskname, lang, fingerprint, version), so the database itself refuses one that points out of its scope. `segment` and
+`override` belong to translation, and no trigger guards them: a person may change a decision.
 """
 
 from collections.abc import Mapping
@@ -52,39 +50,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, Text, nullable=False) for name in names]
+
+
+def _integers(*names: str, nullable: bool = False) -> list[Column[int]]:
+    return [Column(name, Integer, nullable=nullable) for name in names]
+
+
+def _times(*names: str, nullable: bool = False) -> list[Column[datetime]]:
+    return [Column(name, UtcDateTime, nullable=nullable) for name in names]
+
+
 metadata = MetaData()
 
 prompt_row = Table(
     "prompt_row",
     metadata,
-    Column("row_id", Integer, nullable=False),
-    Column("taskname", Text, nullable=False),
-    Column("lang", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("version", Integer, nullable=False),
+    *_integers("row_id"),
+    *_texts(*SCOPE),
+    *_integers("version"),
     Column("data", LargeBinary, nullable=False),
-    Column("virtual_tokens", Integer, nullable=False),
-    Column("hidden_size", Integer, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("tokenizer_sha256", Text, nullable=False),
-    Column("backbone_name", Text, nullable=False),
-    Column("card_json", Text, nullable=False),
-    Column("template_sha256", Text, nullable=False),
-    Column("policy_json", Text, nullable=False),
-    Column("training_json", Text, nullable=False),
+    *_integers("virtual_tokens", "hidden_size"),
+    *_texts("sha256", "tokenizer_sha256", "backbone_name", "card_json", "template_sha256", "policy_json"),
+    *_texts("training_json"),
     Column("seed", BigInteger, nullable=False),
-    Column("data_sha256", Text, nullable=False),
-    Column("parent_version", Integer),
-    Column("packages_json", Text, nullable=False),
-    Column("probes_json", Text, nullable=False),
+    *_texts("data_sha256"),
+    *_integers("parent_version", nullable=True),
+    *_texts("packages_json", "probes_json"),
     Column("probe_logits", LargeBinary, nullable=False),
-    Column("probe_rows", Integer, nullable=False),
-    Column("probe_columns", Integer, nullable=False),
-    Column("record_sha256", Text, nullable=False),  # over the columns that SEALS lists
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("layout", Text, nullable=False),
-    Column("seal_version", Integer, nullable=False),
+    *_integers("probe_rows", "probe_columns"),
+    *_texts("record_sha256"),  # over the columns that SEALS lists
+    *_times("created_at"),
+    *_texts("kind", "layout"),
+    *_integers("seal_version"),
     PrimaryKeyConstraint("row_id", name="pk_prompt_row"),
     UniqueConstraint(*SCOPE, "version", name="uq_prompt_row_version"),
     CheckConstraint("version >= 1", name="ck_prompt_row_version"),
@@ -100,37 +99,27 @@ SEALS: Mapping[int, tuple[str, ...]] = {1: _SEAL_1, 2: (*_SEAL_1, "kind", "layou
 """The columns of `prompt_row` that `record_sha256` covers, by `seal_version`. New rows get the newest; a published
 entry never changes. A column that is added needs a new entry, or it is not sealed."""
 
+_ROW_KEY = [f"prompt_row.{name}" for name in (*SCOPE, "version")]
+
 alias = Table(
     "alias",
     metadata,
-    Column("taskname", Text, nullable=False),
-    Column("lang", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("version", Integer),  # NULL: retired
+    *_texts(*SCOPE, "name"),
+    *_integers("version", nullable=True),  # NULL: retired
     PrimaryKeyConstraint(*SCOPE, "name", name="pk_alias"),
-    ForeignKeyConstraint(
-        [*SCOPE, "version"], [f"prompt_row.{name}" for name in (*SCOPE, "version")], name="fk_alias_row"
-    ),
+    ForeignKeyConstraint([*SCOPE, "version"], _ROW_KEY, name="fk_alias_row"),
 )
 
 alias_history = Table(
     "alias_history",
     metadata,
-    Column("move_id", Integer, nullable=False),
-    Column("taskname", Text, nullable=False),
-    Column("lang", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("from_version", Integer),
-    Column("to_version", Integer),
-    Column("reason", Text, nullable=False),
-    Column("moved_at", UtcDateTime, nullable=False),
+    *_integers("move_id"),
+    *_texts(*SCOPE, "name", "kind"),
+    *_integers("from_version", "to_version", nullable=True),
+    *_texts("reason"),
+    *_times("moved_at"),
     PrimaryKeyConstraint("move_id", name="pk_alias_history"),
-    ForeignKeyConstraint(
-        [*SCOPE, "to_version"], [f"prompt_row.{name}" for name in (*SCOPE, "version")], name="fk_alias_history_row"
-    ),
+    ForeignKeyConstraint([*SCOPE, "to_version"], _ROW_KEY, name="fk_alias_history_row"),
     CheckConstraint("kind IN ('move', 'rollback', 'retire')", name="ck_alias_history_kind"),
     Index("ix_alias_history_alias", *SCOPE, "name", "move_id"),
 )
@@ -138,14 +127,9 @@ alias_history = Table(
 evaluation = Table(
     "evaluation",
     metadata,
-    Column("evaluation_id", Integer, nullable=False),
-    Column("row_id", Integer, nullable=False),
-    Column("data_sha256", Text, nullable=False),
-    Column("split", Text, nullable=False),
-    Column("metrics_json", Text, nullable=False),
-    Column("dtype", Text, nullable=False),
-    Column("details_json", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    *_integers("evaluation_id", "row_id"),
+    *_texts("data_sha256", "split", "metrics_json", "dtype", "details_json"),
+    *_times("created_at"),
     PrimaryKeyConstraint("evaluation_id", name="pk_evaluation"),
     ForeignKeyConstraint(["row_id"], ["prompt_row.row_id"], name="fk_evaluation_row"),
     Index("ix_evaluation_row", "row_id"),
@@ -154,12 +138,9 @@ evaluation = Table(
 card = Table(
     "card",
     metadata,
-    Column("card_id", Integer, nullable=False),
-    Column("taskname", Text, nullable=False),
-    Column("lang", Text, nullable=False),
-    Column("card_json", Text, nullable=False),
-    Column("card_sha256", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    *_integers("card_id"),
+    *_texts("taskname", "lang", "card_json", "card_sha256"),
+    *_times("created_at"),
     PrimaryKeyConstraint("card_id", name="pk_card"),
     Index("ix_card_task", "taskname", "lang", "card_id"),
 )
@@ -167,23 +148,19 @@ card = Table(
 run = Table(
     "run",
     metadata,
-    Column("run_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("config_json", Text, nullable=False),
-    Column("data_sha256", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    *_texts("run_id", "kind", "config_json", "data_sha256", "status"),
     Column("result_json", Text),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("finished_at", UtcDateTime),
+    *_times("started_at"),
+    *_times("finished_at", nullable=True),
     PrimaryKeyConstraint("run_id", name="pk_run"),
 )
 
 run_metric = Table(
     "run_metric",
     metadata,
-    Column("run_id", Text, nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("name", Text, nullable=False),
+    *_texts("run_id"),
+    *_integers("step"),
+    *_texts("name"),
     Column("value", Float(53)),  # NULL stands for NaN, which SQLite cannot hold
     PrimaryKeyConstraint("run_id", "step", "name", name="pk_run_metric"),
     ForeignKeyConstraint(["run_id"], ["run.run_id"], name="fk_run_metric_run"),
@@ -192,33 +169,24 @@ run_metric = Table(
 segment = Table(
     "segment",
     metadata,
-    Column("engine_id", Text, nullable=False),
-    Column("segment_key", Text, nullable=False),
-    Column("src", Text, nullable=False),
-    Column("tgt", Text, nullable=False),
-    Column("source_text", Text, nullable=False),
-    Column("target_text", Text, nullable=False),
+    *_texts("engine_id", "segment_key", "src", "tgt", "source_text", "target_text"),
     Column("score", Float(53)),  # NULL: the engine gives none
-    Column("created_at", UtcDateTime, nullable=False),
+    *_times("created_at"),
     PrimaryKeyConstraint("engine_id", "segment_key", name="pk_segment"),
 )
 
 override = Table(
     "override",
     metadata,
-    Column("src", Text, nullable=False),
-    Column("tgt", Text, nullable=False),
-    Column("source_sha256", Text, nullable=False),
-    Column("payload_json", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),  # of the first decision
-    Column("updated_at", UtcDateTime, nullable=False),  # of the one that counts
+    *_texts("src", "tgt", "source_sha256", "payload_json"),
+    *_times("created_at", "updated_at"),  # of the first decision, and of the one that counts
     PrimaryKeyConstraint("src", "tgt", "source_sha256", name="pk_override"),
 )
 
 revision = Table(
     "revision",
     metadata,
-    Column("revision_id", Integer, nullable=False),
+    *_integers("revision_id"),
     Column("value", BigInteger, nullable=False),
     PrimaryKeyConstraint("revision_id", name="pk_revision"),
     CheckConstraint("revision_id = 1", name="ck_revision_single"),

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select
 
-from store.database import Database
+from store.database import Repository
+from store.records import field_names
 from store.schema import segment
 from store.sealing import refuse, storable, text_faults
 
@@ -58,11 +59,8 @@ class StoredEngine:
     last_at: datetime
 
 
-class SegmentStore:
+class SegmentStore(Repository):
     """Recall and remember translations, and count them. What was remembered first stays."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def recall(self, engine_id: str, keys: Sequence[str]) -> dict[str, StoredSegment]:
         """Return what an engine made of segments, by key; a key that is not known is left out.
@@ -110,16 +108,6 @@ class SegmentStore:
                 connection.execute(insert(segment), new)
             return len(new)
 
-    def count(self, engine_id: str | None = None) -> int:
-        """Return how many translations are kept, of one engine or (None) of all."""
-        if engine_id is not None and not storable(engine_id):
-            return 0
-        wanted = select(func.count()).select_from(segment)
-        if engine_id is not None:
-            wanted = wanted.where(segment.c.engine_id == engine_id)
-        with self._database.read() as connection:
-            return int(connection.execute(wanted).scalar_one())
-
     def engines(self) -> list[StoredEngine]:
         """Return what is kept of each engine and language pair, sorted by both; it reads the whole table."""
         group = (segment.c.engine_id, segment.c.src, segment.c.tgt)
@@ -166,5 +154,4 @@ def _conflicts(rows: Sequence[StoredSegment], kept: dict[str, StoredSegment]) ->
             )
 
 
-# in the order of StoredSegment's fields
-_COLUMNS = ("segment_key", "src", "tgt", "source_text", "target_text", "score")
+_COLUMNS = ("segment_key", *field_names(StoredSegment, "key"))

@@ -44,5 +44,5 @@ class Recorder(NoProgress):
 
     def flush(self, run: str) -> None:
         """Write what is pending of a run."""
-        self._store.runs.record_many(self._run_ids[run], self._pending[run])
+        self._store.runs.record(self._run_ids[run], self._pending[run])
         self._pending[run] = []

@@ -10,8 +10,8 @@ START = ("r1", "train", '{"epochs": 8}', "d" * 64)
 def test_a_run_is_started_followed_and_finished(fresh_store: Store) -> None:
     started = fresh_store.runs.start(*START)
     assert (started.status, started.result_json, started.finished_at) == ("running", None, None)
-    fresh_store.runs.record("r1", 1, {"loss": 2.5, "lr": 1e-3})
-    fresh_store.runs.record_many("r1", [(2, {"loss": 2.25}), (3, {"loss": 0.1})])
+    fresh_store.runs.record("r1", [(1, {"loss": 2.5, "lr": 1e-3})])
+    fresh_store.runs.record("r1", [(2, {"loss": 2.25}), (3, {"loss": 0.1})])
     fresh_store.runs.finish("r1", "frozen", '{"version": 1}')
     ended = fresh_store.runs.get("r1")
     assert (ended.status, ended.result_json, ended.started_at) == ("frozen", '{"version": 1}', started.started_at)
@@ -23,16 +23,16 @@ def test_a_run_is_started_followed_and_finished(fresh_store: Store) -> None:
 
 def test_starting_an_unfinished_run_resumes_it_and_steps_may_be_recorded_again(fresh_store: Store) -> None:
     first = fresh_store.runs.start(*START)
-    fresh_store.runs.record_many("r1", [(step, {"loss": 9.0}) for step in range(600)])
+    fresh_store.runs.record("r1", [(step, {"loss": 9.0}) for step in range(600)])
     assert fresh_store.runs.start(*START) == first
-    fresh_store.runs.record_many("r1", [(step, {"loss": float(step)}) for step in range(300, 700)])
+    fresh_store.runs.record("r1", [(step, {"loss": float(step)}) for step in range(300, 700)])
     expected = [(s, "loss", 9.0) for s in range(300)] + [(s, "loss", float(s)) for s in range(300, 700)]
     assert fresh_store.runs.metrics("r1") == expected
 
 
 def test_a_loss_that_is_no_number_is_kept_as_such(fresh_store: Store) -> None:
     fresh_store.runs.start(*START)
-    fresh_store.runs.record("r1", 0, {"a": math.nan, "b": math.inf, "c": -math.inf})
+    fresh_store.runs.record("r1", [(0, {"a": math.nan, "b": math.inf, "c": -math.inf})])
     (_, _, a), (_, _, b), (_, _, c) = fresh_store.runs.metrics("r1")
     assert math.isnan(a)
     assert (b, c) == (math.inf, -math.inf)
@@ -49,7 +49,7 @@ def test_a_finished_run_takes_nothing_more(fresh_store: Store) -> None:
     fresh_store.runs.finish("r1", "failed", "{}")
     for act in (
         lambda: fresh_store.runs.start(*START),
-        lambda: fresh_store.runs.record("r1", 1, {"loss": 1.0}),
+        lambda: fresh_store.runs.record("r1", [(1, {"loss": 1.0})]),
         lambda: fresh_store.runs.finish("r1", "frozen", "{}"),
     ):
         with pytest.raises(RunConflictError, match="ended as 'failed'"):
@@ -60,7 +60,7 @@ def test_an_unknown_run_is_named(fresh_store: Store) -> None:
     for act in (
         lambda: fresh_store.runs.get("r9"),
         lambda: fresh_store.runs.metrics("r9"),
-        lambda: fresh_store.runs.record("r9", 1, {"loss": 1.0}),
+        lambda: fresh_store.runs.record("r9", [(1, {"loss": 1.0})]),
         lambda: fresh_store.runs.finish("r9", "frozen", "{}"),
     ):
         with pytest.raises(UnknownRunError, match="'r9'"):
@@ -74,7 +74,7 @@ def test_faults_are_gathered_and_nothing_is_recorded(fresh_store: Store) -> None
         fresh_store.runs.start("r1", "", "{", "d")
     fresh_store.runs.start(*START)
     with pytest.raises(InvalidRecordError, match=r"step -1.*step 2147483648.*metric name"):
-        fresh_store.runs.record_many("r1", [(5, {"loss": 1.0}), (-1, {"loss": 1.0}), (2**31, {"": 1.0})])
+        fresh_store.runs.record("r1", [(5, {"loss": 1.0}), (-1, {"loss": 1.0}), (2**31, {"": 1.0})])
     with pytest.raises(InvalidRecordError, match="the run goes on"):
         fresh_store.runs.finish("r1", "running", "{}")
     assert fresh_store.runs.metrics("r1") == []
