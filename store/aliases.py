@@ -7,7 +7,7 @@ goes one further back, rather than to and fro between two versions.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from store.database import Repository, bump
 from store.errors import NoEarlierVersionError, UnknownAliasError
@@ -17,7 +17,6 @@ from store.scopes import existing_versions, find_row, findable, in_scope, lock_k
 from store.sealing import refuse, storable, text_faults
 
 MOVED, ROLLED_BACK, RETIRED = "move", "rollback", "retire"
-MOVE = field_names(AliasMove)
 
 
 class AliasRepository(Repository):
@@ -108,6 +107,11 @@ def aliased_version(connection: Connection, scope: Scope, name: str) -> int:
     )
 
 
+def move_of(row: RowMapping) -> AliasMove:
+    """Return the move that a line of `alias_history` tells of."""
+    return AliasMove(**{name: row[name] for name in field_names(AliasMove)})
+
+
 def undo_stack(moves: Iterable[AliasMove]) -> list[int]:
     """Return the versions that rollbacks would walk through, the present one last.
 
@@ -156,4 +160,4 @@ def _history(connection: Connection, scope: Scope, name: str) -> list[AliasMove]
         return []
     wanted = select(alias_history).where(in_scope(alias_history, scope), alias_history.c.name == name)
     found = connection.execute(wanted.order_by(alias_history.c.move_id)).mappings()
-    return [AliasMove(**{key: row[key] for key in MOVE}) for row in found]
+    return [move_of(row) for row in found]

@@ -1,24 +1,23 @@
 """Looks for what should be impossible: changed bytes, re-pointed aliases, missing versions or triggers.
 
-Triggers stop honest mistakes. Whoever owns the file can drop them, so `check` compares what is there with what was
+Triggers stop honest mistakes, but the owner of the file can drop them; so what is there is compared with what was
 frozen and logged.
 """
 
 from collections.abc import Iterator
 from itertools import groupby
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from store import triggers
-from store.aliases import MOVE, undo_stack
+from store.aliases import move_of, undo_stack
 from store.database import Database
 from store.errors import NotFoundError, TamperedRowError
 from store.migrate import state_of
 from store.records import AliasMove, Scope
 from store.rows import load_row
 from store.schema import SCOPE, alias, alias_history, prompt_row
-
-AliasKey = tuple[str, str, str, str]
+from store.scopes import scope_in
 
 
 def store_faults(database: Database) -> list[str]:
@@ -64,13 +63,17 @@ def _version_gaps(connection: Connection) -> Iterator[str]:
 
 
 def _alias_faults(connection: Connection) -> Iterator[str]:
-    pointed = _pointed(connection)
-    histories = _histories(connection)
-    rows = {(row[:3], row[3]) for row in connection.execute(select(*(prompt_row.c[n] for n in (*SCOPE, "version"))))}
+    pointed = {_key(row): row["version"] for row in connection.execute(select(alias)).mappings()}
+    histories: dict[tuple[Scope, str], list[AliasMove]] = {}
+    for row in connection.execute(select(alias_history).order_by(alias_history.c.move_id)).mappings():
+        histories.setdefault(_key(row), []).append(move_of(row))
+    found = connection.execute(select(*(prompt_row.c[name] for name in (*SCOPE, "version"))))
+    rows = {(Scope(*row[:3]), row[3]) for row in found}
     for key in sorted(pointed.keys() | histories.keys()):
-        name = f"alias {key[3]!r} of {Scope(*key[:3])}"
+        scope, alias_name = key
+        name = f"alias {alias_name!r} of {scope}"
         version = pointed.get(key)
-        if version is not None and (key[:3], version) not in rows:
+        if version is not None and (scope, version) not in rows:
             yield f"{name} points at version {version}, which is not there"
         yield from _history_faults(name, version, histories.get(key, []))
 
@@ -88,15 +91,5 @@ def _history_faults(name: str, version: int | None, moves: list[AliasMove]) -> I
         yield f"the history of {name} is broken: its moves and rollbacks do not lead to version {logged}"
 
 
-def _pointed(connection: Connection) -> dict[AliasKey, int | None]:
-    found = connection.execute(select(*(alias.c[name] for name in (*SCOPE, "name", "version"))))
-    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
-
-
-def _histories(connection: Connection) -> dict[AliasKey, list[AliasMove]]:
-    histories: dict[AliasKey, list[AliasMove]] = {}
-    for row in connection.execute(select(alias_history).order_by(alias_history.c.move_id)).mappings():
-        key = (row["taskname"], row["lang"], row["fingerprint"], row["name"])
-        move = AliasMove(**{name: row[name] for name in MOVE})
-        histories.setdefault(key, []).append(move)
-    return histories
+def _key(row: RowMapping) -> tuple[Scope, str]:
+    return scope_in(row), row["name"]

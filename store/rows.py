@@ -15,7 +15,7 @@ from store.database import Repository, bump, insert_one
 from store.errors import InvalidRowError, TamperedRowError, UnknownRowError
 from store.records import ROWS_V1, Layout, NewRow, Row, RowInfo, Scope, field_names, rows_layout
 from store.schema import SCOPE, SEALS, alias, prompt_row
-from store.scopes import find_row, in_scope, lock_key, unknown_version
+from store.scopes import find_row, in_scope, lock_key, scope_in, unknown_version
 from store.sealing import NEWEST_SEAL, PLAIN, refuse, row_faults, seal, storable
 
 INFO = field_names(RowInfo, "scope", "aliases")
@@ -162,7 +162,7 @@ def _layout(text: str) -> Layout:
 def _row(found: RowMapping) -> Row:
     return Row(
         **{name: found[name] for name in PLAIN},
-        scope=_scope(found),
+        scope=scope_in(found),
         layout=_layout(found["layout"]),
         probe_shape=(found["probe_rows"], found["probe_columns"]),
         version=found["version"],
@@ -179,8 +179,8 @@ def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) ->
     return [
         RowInfo(
             **{name: row[name] for name in INFO},
-            scope=_scope(row),
-            aliases=names.get((_scope(row), row["version"]), ()),
+            scope=scope_in(row),
+            aliases=names.get((scope_in(row), row["version"]), ()),
         )
         for row in found
     ]
@@ -189,10 +189,6 @@ def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) ->
 def _alias_names(connection: Connection) -> dict[tuple[Scope, int], tuple[str, ...]]:
     names: dict[tuple[Scope, int], tuple[str, ...]] = {}
     for row in connection.execute(select(alias).order_by(alias.c.name)).mappings():
-        key = (_scope(row), row["version"])
+        key = (scope_in(row), row["version"])
         names[key] = (*names.get(key, ()), row["name"])
     return names
-
-
-def _scope(found: RowMapping) -> Scope:
-    return Scope(*(found[name] for name in SCOPE))

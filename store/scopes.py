@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, select
 
 from store.errors import NotFoundError, UnknownRowError, UnknownVersionError
 from store.records import Scope
@@ -13,6 +13,11 @@ from store.sealing import LARGEST, storable
 def in_scope(table: Table, scope: Scope) -> ColumnElement[bool]:
     """Return the condition that a row of `table` belongs to the scope."""
     return and_(*(table.c[name] == getattr(scope, name) for name in SCOPE))
+
+
+def scope_in(row: RowMapping) -> Scope:
+    """Return the scope that a record of the database names."""
+    return Scope(*(row[name] for name in SCOPE))
 
 
 def lock_key(scope: Scope) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from promptbank.engine.calibration import CONTENT_FREE, FLOOR, prior_of
+from promptbank.engine.prior import CONTENT_FREE, FLOOR, prior_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable

@@ -159,10 +159,9 @@ def decode(
     going = [search for search in searches if search.living]
     if going:
         begun = [(*search.prompt, *ids) for search in going for ids in search.feed(search.waiting)]
-        context = lm.context(len(begun))
+        context, opened = lm.context(len(begun)), (tokens or AllTokens(lm)).batch(prompts)
         packed = pack(begun, [tables[search.place] for search in going] if tables else None)
         hidden = lm.hidden(packed, context)[:, -1]  # (B, H)
-        opened = (tokens or AllTokens(lm)).batch(prompts)
     while going:
         parents = _advance(going, hidden, opened)
         going = [search for search in going if search.living]
@@ -186,7 +185,7 @@ class _Hypothesis:
 
 
 class _Search:
-    """One prompt and the hypotheses about its answer; all have the same length.
+    """One prompt and the hypotheses about its answer, which all have the same length.
 
     Attributes:
         place: number of the prompt.
@@ -214,39 +213,40 @@ class _Search:
         start, self.waiting = -self.waiting, self.waiting - count
         return [one.ids[len(one.ids) + start :][:count] for one in self.living]
 
-    def choose(self, candidates: Iterable[tuple[float, int, int]]) -> list[int]:
-        """Go on with the best candidates, and with what a constraint leaves no choice about after them.
+    def choose(self, following: Sequence[Iterable[tuple[float, int]]]) -> list[int]:
+        """Go on with the best hypotheses, and with the tokens after them that a constraint leaves no choice about.
 
         Args:
-            candidates: log-probability, number of the hypothesis, next token.
+            following: for each living hypothesis log-probability and id of the tokens that could come next.
 
         Returns:
-            The number of the hypothesis that each living one continues.
+            The number of the hypothesis that each one living then continues.
         """
-        found = ((self.living[parent].total + step, parent, token) for step, parent, token in candidates)
+        found = (
+            (self.living[n].total + step, n, token) for n, tokens in enumerate(following) for step, token in tokens
+        )
         parents = self._take(sorted(found, key=lambda one: (-one[0], *one[1:])))
         self._follow()
         return parents if self.living else []
 
     def _take(self, ranked: Sequence[tuple[float, int, int]]) -> list[int]:
+        """Keep the best of totals, numbers of hypotheses and next tokens; return the hypotheses that they continue."""
         beam = self.how.beam
-        kept: list[_Hypothesis] = []
-        parents: list[int] = []
+        kept: list[tuple[int, _Hypothesis]] = []
         for rank, (total, parent, token) in enumerate(ranked):
             grown = _Hypothesis((*self.living[parent].ids, token), total)
             if token != self._eos_id and len(kept) < beam:
-                kept.append(grown)
-                parents.append(parent)
+                kept.append((parent, grown))
             elif token == self._eos_id and rank < beam:
                 self._done.append(grown.ended())
         self._left -= 1
         self.waiting += 1
         if self._left <= 0:
-            self._done = self._done or [one.ended() for one in kept]
-        self.living = [] if self._left <= 0 or len(self._done) >= beam else kept
+            self._done = self._done or [one.ended() for _, one in kept]
+        self.living = [] if self._left <= 0 or len(self._done) >= beam else [one for _, one in kept]
         if self._constraint is not None:
             self._constraint.advance(ranked[0][2])
-        return parents
+        return [parent for parent, _ in kept]
 
     def _follow(self) -> None:
         while self._constraint is not None and self.living:
@@ -257,23 +257,26 @@ class _Search:
 
 
 def _advance(going: Sequence[_Search], hidden: Tensor, opened: BatchTokens) -> list[int]:
-    """Let every search choose whose tokens were all read; return the line of the batch each hypothesis came from."""
-    first, lines, asking = 0, [], []
-    for search in going:
-        lines.append(range(first, first + len(search.living)))
-        asking += [] if search.waiting else [*lines[-1]]
-        first = lines[-1].stop
-    found = iter(_candidates([s for s in going if not s.waiting], hidden[asking], opened) if asking else [])
+    """Let the searches choose of which all tokens were read; return the line of the batch that each line continues."""
+    lines = [(search, one) for search in going for one in search.living]
+    asking = [n for n, (search, _) in enumerate(lines) if not search.waiting]
+    found = dict(zip(asking, _following([lines[n] for n in asking], hidden[asking], opened), strict=True))
     parents: list[int] = []
-    for search, own in zip(going, lines, strict=True):
-        chosen = range(len(own)) if search.waiting else search.choose(next(found))
-        parents += [own[number] for number in chosen]
+    first = 0
+    for search in going:
+        own = range(first, first + len(search.living))
+        first = own.stop
+        parents += own if search.waiting else [own[n] for n in search.choose([found[line] for line in own])]
     return parents
 
 
-def _candidates(asking: Sequence[_Search], hidden: Tensor, opened: BatchTokens) -> list[list[tuple[float, int, int]]]:
-    """Return for each search log-probability, number of the hypothesis and id of the tokens that could come next."""
-    beam, lines = asking[0].how.beam, [(search, one) for search in asking for one in search.living]
+def _following(
+    lines: Sequence[tuple[_Search, _Hypothesis]], hidden: Tensor, opened: BatchTokens
+) -> list[list[tuple[float, int]]]:
+    """Return for each line log-probability and id of the most probable tokens, twice the beam of them."""
+    if not lines:
+        return []
+    beam = lines[0][0].how.beam
     logits = opened.logits(hidden, [search.place for search, _ in lines])  # (lines, columns)
     mass = logits.logsumexp(1, keepdim=True)
     for line, (search, one) in enumerate(lines):
@@ -286,11 +289,8 @@ def _candidates(asking: Sequence[_Search], hidden: Tensor, opened: BatchTokens) 
         if again:
             logits[line, opened.columns(torch.tensor(again))] = -torch.inf
     best = logits.max(1, keepdim=True) if beam == 1 else logits.topk(min(2 * beam, logits.shape[1]), dim=1)
-    steps, tokens = iter((best[0] - mass).tolist()), iter(opened.tokens(best[1]).tolist())
-    return [
-        [(s, n, t) for n in range(len(search.living)) for s, t in zip(next(steps), next(tokens), strict=True)]
-        for search in asking
-    ]
+    steps, tokens = (best[0] - mass).tolist(), opened.tokens(best[1]).tolist()
+    return [list(zip(*line, strict=True)) for line in zip(steps, tokens, strict=True)]
 
 
 def _repeats(ids: tuple[int, ...], prompt: tuple[int, ...], size: int) -> list[int]:

@@ -1,8 +1,9 @@
-"""One evaluation: predictions of a stored row against gold answers, in float32 unless told otherwise."""
+"""An evaluation: predictions of a stored row compared with gold answers, in float32 unless told otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,17 +23,17 @@ from tasks import (
 
 __all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts", "warnings_of"]
 
-BATCH_JOBS = 64
+BATCH_EXAMPLES = 64
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Scores of one task on one set.
+    """Scores of one task on one set of examples.
 
     Attributes:
-        metrics: n, accuracy, macro_f1, per label, confusion, majority_share, collapse; exact_match for open answers;
-            the scores of the format for open answers that have one, and collapse where nearly all name one class;
-            where there are any, truncated, rows of which text was cut, and rows_with_fewer_shots.
+        metrics: of closed answers what `classification_report` gives, of open ones exact_match or the scores of their
+            format; collapse where nearly all name one class; where there are any, truncated (examples of which text
+            was cut) and rows_with_fewer_shots.
         data_sha256: of the examples, gold answers included.
         predicted: label ids, or texts, in the examples' order.
     """
@@ -55,7 +56,7 @@ def evaluate(
         predictor: the engine.
         task: the row to be measured.
         examples: with answers.
-        on_rows: called with the number of rows done.
+        on_rows: called with the number of examples done.
 
     Raises:
         InputError: an example cannot be rendered; nothing is left out of a score.
@@ -74,11 +75,10 @@ def answer_examples(
     """Predict every example; see `evaluate`."""
     _check_gold(task.renderer.card, examples)
     answers: list[Prediction] = []
-    for start in range(0, len(examples), BATCH_JOBS):
-        batch = examples[start : start + BATCH_JOBS]
-        for example, result in zip(
-            batch, predictor.predict([PredictionRequest(task, e.fields) for e in batch]), strict=True
-        ):
+    for start in range(0, len(examples), BATCH_EXAMPLES):
+        batch = examples[start : start + BATCH_EXAMPLES]
+        results = predictor.predict([PredictionRequest(task, example.fields) for example in batch])
+        for example, result in zip(batch, results, strict=True):
             if isinstance(result, PromptBankError):
                 raise InputError(f"{example.source}: {result}") from result
             answers.append(result)
@@ -88,7 +88,7 @@ def answer_examples(
 
 def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> Evaluated:
     """Compare answers with the gold ones of the same examples."""
-    scored = score_texts(card, examples, [_answer(answer) for answer in answers])
+    scored = score_texts(card, examples, [a.label or "" if a.text is None else a.text for a in answers])
     truncated = sum(answer.truncated > 0 for answer in answers)
     return replace(scored, metrics=scored.metrics | {"truncated": truncated}) if truncated else scored
 
@@ -99,21 +99,13 @@ def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence
 
 
 def warnings_of(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a person should know before trusting scores on test rows.
-
-    Args:
-        metrics: of `Evaluated`.
-    """
+    """Say what a person should know before trusting the metrics of an `Evaluated` on test rows."""
     if metrics.get("truncated"):
         yield f"{metrics['truncated']} test rows had their text cut to fit the window"
     if metrics.get("rows_with_fewer_shots"):
         yield f"{metrics['rows_with_fewer_shots']} test rows had fewer shots before them, since not all fit the window"
     if metrics.get("collapse"):
         yield f"on test rows: {metrics['collapse']}"
-
-
-def _answer(prediction: Prediction) -> str:
-    return prediction.text if prediction.text is not None else prediction.label or ""
 
 
 def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
@@ -126,13 +118,11 @@ def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:
 
 
 def _classes(card: TaskCard, answers: Sequence[str]) -> list[str]:
-    """Return what of formatted answers is one of few; nothing of one that cannot be read."""
-    found = []
-    for answer in answers:
-        try:
-            found.append(ANSWER_FORMATS[card.answer_format or ""].read(card, answer).intent)
-        except DataError:
-            found.append("")
+    """Return the class that each formatted answer names; empty where it cannot be read."""
+    found = [""] * len(answers)
+    for number, answer in enumerate(answers):
+        with suppress(DataError):
+            found[number] = ANSWER_FORMATS[card.answer_format or ""].read(card, answer).intent
     return found
 
 

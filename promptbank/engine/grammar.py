@@ -13,6 +13,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 SPACELESS = re.compile(r"CJK|HIRAGANA|KATAKANA|THAI|LAO|KHMER|MYANMAR|TIBETAN")
 """Scripts (by the names of their characters) that put no space between words."""
-
 
 INTENT, SLOTS = "\nIntent: ", "\nSlots: "
 
@@ -86,27 +86,16 @@ class IntentSlotsGrammar:
 
     def closed(self, card: TaskCard, answer: str) -> str:
         """Cut back to the last complete slot, or to no slots; a cut intent becomes the first one that starts so."""
-        mark = answer.find(SLOTS)
-        for end in [len(answer), *_ends(answer, mark)] if mark >= 0 else ():
-            if _reads(answer[:end], card.slot_types):
+        start = answer.find(SLOTS)
+        ends = [end for end in range(len(answer), start, -1) if end == len(answer) or answer[end - 1] == ")"]
+        for end in ends if start >= 0 else ():
+            with suppress(DataError):
+                parse_intent_slots(answer[:end], card.slot_types)
                 return answer[:end]
         found = re.match(r"\s*Intent: (\w*)", answer)
         begun, intents = found[1] if found else "", card.intents or ()
         intent = begun if begun in intents else next((name for name in intents if name.startswith(begun)), intents[0])
         return render_intent_slots(IntentSlots(intent))
-
-
-def _ends(answer: str, start: int) -> list[int]:
-    """Where the slots could end, the last place first."""
-    return [index + 1 for index in range(len(answer) - 1, start - 1, -1) if answer[index] == ")"]
-
-
-def _reads(answer: str, types: Sequence[str] | None) -> bool:
-    try:
-        parse_intent_slots(answer, types)
-    except DataError:
-        return False
-    return True
 
 
 def _either(names: Sequence[str]) -> str:
@@ -182,24 +171,24 @@ def constraint_of(renderer: Renderer, fields: Mapping[str, str]) -> TokenConstra
     card = renderer.card
     if card.answer_format is None:
         return None
-    words = _words_of(renderer.tokenizer, renderer.policy.eos_id)
-    if words is None:
+    vocabulary = _vocabulary(renderer.tokenizer, renderer.policy.eos_id)
+    if vocabulary is None:
         return None
     # what a decoder strips again: the template's white space, and the space that some tokenizers put first
-    lead = words.decode_str(list(renderer.answer("\n")[:-1])).removesuffix("\n")
-    matcher = LLMatcher(words, GRAMMARS[card.answer_format].lark(card, fields[card.text_field], lead), log_level=0)
+    lead = vocabulary.decode_str(list(renderer.answer("\n")[:-1])).removesuffix("\n")
+    matcher = LLMatcher(vocabulary, GRAMMARS[card.answer_format].lark(card, fields[card.text_field], lead), log_level=0)
     if matcher.is_error():
         says = matcher.get_error()[:200]
         raise PromptBankError(f"no grammar can be made for an answer of {card.taskname}:{card.lang}: {says}")
     return TokenConstraint(matcher, renderer.policy.eos_id)
 
 
-_WORDS: WeakKeyDictionary[PreTrainedTokenizerBase, dict[int, LLTokenizer | None]] = WeakKeyDictionary()
+_VOCABULARIES: WeakKeyDictionary[PreTrainedTokenizerBase, dict[int, LLTokenizer | None]] = WeakKeyDictionary()
 
 
-def _words_of(tokenizer: PreTrainedTokenizerBase, eos_id: int) -> LLTokenizer | None:
-    """Return a tokenizer's words as bytes, made once."""
-    made = _WORDS.setdefault(tokenizer, {})
+def _vocabulary(tokenizer: PreTrainedTokenizerBase, eos_id: int) -> LLTokenizer | None:
+    """Return a tokenizer's tokens as bytes, made once; None where they cannot be read, with a warning."""
+    made = _VOCABULARIES.setdefault(tokenizer, {})
     if eos_id not in made:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if backend is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -20,16 +20,7 @@ __all__ = ["Prediction", "PredictionRequest", "Predictor", "ServedTask"]
 
 @dataclass(frozen=True, eq=False)
 class ServedTask:
-    """A task as it is served: which row, its renderer, its prompt table.
-
-    Attributes:
-        taskname: of the row.
-        lang: of the row.
-        version: of the row.
-        sha256: of the row's bytes.
-        renderer: from the card and policy stored with the row.
-        table: the row's tensors.
-    """
+    """A stored row that is ready to answer: its names, the sha256 of its bytes, its renderer and its prompt table."""
 
     taskname: str
     lang: str
@@ -49,13 +40,9 @@ class PredictionRequest:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one record; the object that CLI and HTTP return.
+    """The answer to one record and the row that gave it; the object that CLI and HTTP return.
 
     Attributes:
-        taskname: task that answered.
-        lang: its language.
-        version: version of its row.
-        sha256: of the row's bytes.
         label: most probable label; None for open answers.
         probabilities: p(label | record) over the label set; None for open answers.
         margin: difference of the two highest probabilities; None for open answers or a single label.
@@ -75,17 +62,9 @@ class Prediction:
 
     def as_dict(self) -> dict[str, object]:
         """Return what applies: label fields or text, and ``truncated`` only when something was cut."""
-        out: dict[str, object] = {
-            "taskname": self.taskname,
-            "lang": self.lang,
-            "version": self.version,
-            "sha256": self.sha256,
-        }
-        if self.text is not None:
-            out["text"] = self.text
-        else:
-            out |= {"label": self.label, "probabilities": self.probabilities, "margin": self.margin}
-        return out | ({"truncated": self.truncated} if self.truncated else {})
+        unused = {"text"} if self.text is None else {"label", "probabilities", "margin"}
+        unused |= set() if self.truncated else {"truncated"}
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +76,15 @@ class _Rendered:
     constraint: Constraint | None
 
     @property
+    def row(self) -> tuple[str, str, int, str]:
+        """What names the row that answers."""
+        return self.task.taskname, self.task.lang, self.task.version, self.task.sha256
+
+    @property
     def group(self) -> tuple[bool, int, int, int]:
         """What sorts requests into batches: kind of answer, policy, and at last the length, which may differ."""
-        renderer = self.task.renderer
-        policy = renderer.policy
-        return (renderer.card.is_open, policy.eos_id, policy.answer_tokens, len(self.prompt.ids))
+        policy = self.task.renderer.policy
+        return (self.task.renderer.card.is_open, policy.eos_id, policy.answer_tokens, len(self.prompt.ids))
 
 
 class Predictor:
@@ -174,20 +157,15 @@ class Predictor:
             tables=[one.task.table for one in batch],
             constraints=[one.constraint for one in batch],
         )
-        return [
-            Prediction(*_identity(one.task), text=_text(one, answer.ids), truncated=one.prompt.truncated)
-            for one, answer in zip(batch, answers, strict=True)
-        ]
+        return [_open(one, answer.ids) for one, answer in zip(batch, answers, strict=True)]
 
 
-def _identity(task: ServedTask) -> tuple[str, str, int, str]:
-    return task.taskname, task.lang, task.version, task.sha256
-
-
-def _text(one: _Rendered, ids: Sequence[int]) -> str:
+def _open(one: _Rendered, ids: Sequence[int]) -> Prediction:
     """Decode an answer; one that was cut off under a constraint is closed."""
     text, card = one.task.renderer.text(ids), one.task.renderer.card
-    return text if one.constraint is None else GRAMMARS[card.answer_format or ""].closed(card, text)
+    if one.constraint is not None:
+        text = GRAMMARS[card.answer_format or ""].closed(card, text)
+    return Prediction(*one.row, text=text, truncated=one.prompt.truncated)
 
 
 def _closed(one: _Rendered, scores: Mapping[str, float]) -> Prediction:
@@ -196,7 +174,7 @@ def _closed(one: _Rendered, scores: Mapping[str, float]) -> Prediction:
     probabilities = dict(zip(scores, values.tolist(), strict=True))
     ranked = sorted(probabilities.values(), reverse=True)
     return Prediction(
-        *_identity(one.task),
+        *one.row,
         label=max(probabilities, key=probabilities.__getitem__),
         probabilities=probabilities,
         margin=ranked[0] - ranked[1] if len(ranked) > 1 else None,

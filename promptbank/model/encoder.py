@@ -40,20 +40,16 @@ class PromptEncoder(nn.Module, ABC):
         super().__init__()
         self.register_buffer("start", start.input_rows.detach().clone().float())
         self.register_buffer("scale", torch.tensor(float(scale)))
-        self.build(start.virtual_tokens, start.hidden_size)
-        self._draw(generator)
+        last = self.build(start.virtual_tokens, start.hidden_size)
+        self._draw(last, generator)
 
     @abstractmethod
-    def build(self, virtual_tokens: int, hidden: int) -> None:
-        """Create the layers."""
+    def build(self, virtual_tokens: int, hidden: int) -> Tensor:
+        """Create the layers, and return the weight that starts at zero, with which f() does."""
 
     @abstractmethod
     def residual(self) -> Tensor:
-        """Return f(), (V, H), zero before training."""
-
-    @abstractmethod
-    def last(self) -> Tensor:
-        """Return the parameter that starts at zero."""
+        """Return f(), (V, H)."""
 
     def forward(self) -> PromptTable:
         """Return the prompt as it is now, float32, with gradients."""
@@ -68,7 +64,7 @@ class PromptEncoder(nn.Module, ABC):
         return PromptTable({name: tensor.float().clone() for name, tensor in table.tensors.items()}, table.kind)
 
     @torch.no_grad()
-    def _draw(self, generator: torch.Generator) -> None:
+    def _draw(self, last: Tensor, generator: torch.Generator) -> None:
         for name, parameter in self.named_parameters():
             if parameter.dim() < 2:
                 parameter.zero_()
@@ -77,42 +73,36 @@ class PromptEncoder(nn.Module, ABC):
             else:
                 bound = (3 / parameter.shape[1]) ** 0.5  # keeps the variance, so that virtual tokens stay apart
                 parameter.uniform_(-bound, bound, generator=generator)
-        self.last().zero_()
+        last.zero_()
 
 
 class EmbeddingEncoder(PromptEncoder):
     """Prompt tuning (Lester et al. 2021): the rows themselves are the parameters."""
 
-    def build(self, virtual_tokens: int, hidden: int) -> None:
+    def build(self, virtual_tokens: int, hidden: int) -> Tensor:
         """Create one (V, H) parameter."""
         self.table = nn.Parameter(torch.empty(virtual_tokens, hidden))
+        return self.table
 
     def residual(self) -> Tensor:
         """Return the parameter, (V, H)."""
-        return self.table
-
-    def last(self) -> Tensor:
-        """Return the parameter."""
         return self.table
 
 
 class MlpEncoder(PromptEncoder):
     """A learned (V, H) table through two layers with ReLU between, as NeMo's MLP encoder."""
 
-    def build(self, virtual_tokens: int, hidden: int) -> None:
+    def build(self, virtual_tokens: int, hidden: int) -> Tensor:
         """Create the table and the two layers."""
         self.table = nn.Parameter(torch.empty(virtual_tokens, hidden))
         self.inner = nn.Linear(hidden, hidden)
         self.outer = nn.Linear(hidden, hidden)
+        return self.outer.weight
 
     def residual(self) -> Tensor:
         """Return the table through the layers, (V, H)."""
         out: Tensor = self.outer(torch.relu(self.inner(self.table)))
         return out
-
-    def last(self) -> Tensor:
-        """Return the last layer's weight (its bias starts at zero too)."""
-        return self.outer.weight
 
 
 class LstmEncoder(PromptEncoder):
@@ -122,23 +112,20 @@ class LstmEncoder(PromptEncoder):
     up), and an MLP head of two layers with ReLU between.
     """
 
-    def build(self, virtual_tokens: int, hidden: int) -> None:
+    def build(self, virtual_tokens: int, hidden: int) -> Tensor:
         """Create the table, the LSTM and the head."""
         side = (hidden + 1) // 2
         self.table = nn.Parameter(torch.empty(virtual_tokens, hidden))
         self.lstm = nn.LSTM(hidden, side, num_layers=2, bidirectional=True, batch_first=True)
         self.inner = nn.Linear(2 * side, hidden)
         self.outer = nn.Linear(hidden, hidden)
+        return self.outer.weight
 
     def residual(self) -> Tensor:
         """Return the table through LSTM and head, (V, H)."""
         states, _ = self.lstm(self.table[None])  # (1, V, 2 * side)
         out: Tensor = self.outer(torch.relu(self.inner(states[0])))  # (V, H)
         return out
-
-    def last(self) -> Tensor:
-        """Return the head's last weight (its bias starts at zero too)."""
-        return self.outer.weight
 
 
 ENCODERS: dict[str, Callable[[PromptTable, float, torch.Generator], PromptEncoder]] = {

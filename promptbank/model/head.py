@@ -1,4 +1,4 @@
-"""The output head in training: log-likelihoods over a vocabulary of 262,144 words, with a head that does not learn.
+"""The output head in training: log-likelihoods over a vocabulary of 262,144 tokens, with a head that does not learn.
 
 As the head is frozen, the gradient of its input is known as soon as the logits are: softmax minus one-hot, times the
 head. So both are made chunk by chunk in the forward pass and no logits are kept (the way of Liger's fused linear
@@ -18,21 +18,21 @@ from torch.nn import functional
 __all__ = ["FrozenHead", "SampledHead"]
 
 CHUNK_BYTES = 64 * 2**20
-"""Bytes of float32 logits at once: 64 tokens of a 262,144-word vocabulary."""
+"""Bytes of float32 logits at once: 64 positions of a vocabulary of 262,144 tokens."""
 
 
 class FrozenHead:
-    """A copy of the output head for training, or some rows of it.
+    """A copy of the output head for training, or of part of it.
 
     Args:
-        weight: (rows, H), in the dtype of the forward passes; autocast would cast 168 million numbers at each call.
-        bias: (rows,) or None.
-        words: the ids of the leading rows, ascending; None if row and id are the same.
+        weight: (N, H), in the dtype of the forward passes; autocast would cast 168 million numbers at each call.
+        bias: (N,) or None.
+        tokens: the ids of the leading weights, ascending; None if place and id are the same.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, words: Tensor | None = None) -> None:
-        self.weight, self.bias, self.words = weight, bias, words
-        self.rows = max(1, CHUNK_BYTES // (4 * len(weight)))
+    def __init__(self, weight: Tensor, bias: Tensor | None, tokens: Tensor | None = None) -> None:
+        self.weight, self.bias, self.tokens = weight, bias, tokens
+        self.chunk = max(1, CHUNK_BYTES // (4 * len(weight)))
 
     @classmethod
     def of(cls, head: nn.Module, dtype: torch.dtype) -> FrozenHead:
@@ -45,37 +45,37 @@ class FrozenHead:
 
         Args:
             hidden: (N, H), gathered.
-            targets: (N,) int64, all among the head's words.
+            targets: (N,) int64, all among the head's tokens.
         """
-        rows = targets if self.words is None else torch.searchsorted(self.words, targets)
+        places = targets if self.tokens is None else torch.searchsorted(self.tokens, targets)
         frozen_nll: Callable[[Tensor, Tensor, FrozenHead], Tensor] = _FrozenNll.apply
-        return frozen_nll(hidden, rows, self)
+        return frozen_nll(hidden, places, self)
 
 
 class SampledHead:
-    """The head over the words of the corpus, and for each batch over a new sample of all others.
+    """The head over the tokens of the corpus, and for each batch over a new sample of all others.
 
-    With every word of 262,144 the head takes 40 % of a step (4.4 of 12 s on one core), and 0.7 s with the 38,002 of a
-    corpus and 8,192 others, with a gradient of cosine 0.997 to the exact one. The source's words are among them: an
+    With all 262,144 tokens the head takes 40 % of a step (4.4 of 12 s on one core), and 0.7 s with the 38,002 of a
+    corpus and 8,192 others, with a gradient of cosine 0.997 to the exact one. The source's tokens are among them: an
     untrained translator repeats them (without them the cosine is 0.972). The others' share of the partition
     function is estimated from the sample, its logits raised by log(others / sample) (importance sampling; Bengio and
     Senecal 2008).
 
     Args:
         full: the whole head.
-        words: ids of the corpus, all targets among them.
+        tokens: ids of the corpus, all targets among them.
         sample: how many of the others are drawn; all of them if there are no more.
     """
 
-    def __init__(self, full: FrozenHead, words: Iterable[int], sample: int) -> None:
+    def __init__(self, full: FrozenHead, tokens: Iterable[int], sample: int) -> None:
         device = full.weight.device
         self._full = full
-        self._words = torch.tensor(sorted(set(words)), device=device)
+        self._tokens = torch.tensor(sorted(set(tokens)), device=device)
         others = torch.ones(len(full.weight), dtype=torch.bool, device=device)
-        others[self._words] = False
+        others[self._tokens] = False
         self._others = others.nonzero().squeeze(1)
         self._sample = min(sample, len(self._others))
-        self._known = full.weight[self._words]
+        self._known = full.weight[self._tokens]
 
     def draw(self, seed: int) -> FrozenHead:
         """Return the head of one batch; a function of the seed."""
@@ -88,10 +88,10 @@ class SampledHead:
         weight = torch.cat([self._known, self._full.weight[ids]])
         bias = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
         if self._sample:
-            bias[len(self._words) :] = math.log(len(self._others) / self._sample)
+            bias[len(self._tokens) :] = math.log(len(self._others) / self._sample)
         if self._full.bias is not None:
-            bias += self._full.bias[torch.cat([self._words, ids])]
-        return FrozenHead(weight, bias, self._words)
+            bias += self._full.bias[torch.cat([self._tokens, ids])]
+        return FrozenHead(weight, bias, self._tokens)
 
 
 class _FrozenNll(torch.autograd.Function):
@@ -101,10 +101,10 @@ class _FrozenNll(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: FrozenHead) -> Tensor:
         grad = torch.empty_like(hidden)
         nll = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
-        for at in range(0, len(hidden), head.rows):
-            here = slice(at, at + head.rows)
-            rows, wanted = hidden[here].to(head.weight.dtype), targets[here, None]
-            logits = functional.linear(rows, head.weight, head.bias).float()  # (n, vocabulary)
+        for at in range(0, len(hidden), head.chunk):
+            here = slice(at, at + head.chunk)
+            states, wanted = hidden[here].to(head.weight.dtype), targets[here, None]
+            logits = functional.linear(states, head.weight, head.bias).float()  # (n, vocabulary)
             logz = logits.logsumexp(1, keepdim=True)
             nll[here] = (logz - logits.gather(1, wanted)).squeeze(1)
             if not ctx.needs_input_grad[0]:

@@ -71,8 +71,7 @@ class TokenPolicy:
 
     def as_dict(self) -> dict[str, object]:
         """Return the plain mapping that is stored as JSON; what is not set is not in it."""
-        plain = asdict(self)
-        return plain if self.log_prior is not None else {k: v for k, v in plain.items() if k != "log_prior"}
+        return {name: value for name, value in asdict(self).items() if name != "log_prior" or value is not None}
 
 
 @dataclass(frozen=True)

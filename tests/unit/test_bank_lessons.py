@@ -8,8 +8,8 @@ import pytest
 
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.select import served_task
-from promptbank.engine.calibration import CONTENT_FREE
 from promptbank.engine.predictor import PredictionRequest, Predictor, ServedTask
+from promptbank.engine.prior import CONTENT_FREE
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel

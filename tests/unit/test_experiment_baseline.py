@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from promptbank.cli import build_app, progress
-from promptbank.engine.calibration import calibrated, prior_of
+from promptbank.engine.prior import prior_of
 from promptbank.errors import ConfigError, InputError
 from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
 from promptbank.lab.experiments.folder import processor
+from promptbank.lab.methods.calibration import calibrated
 from promptbank.lab.methods.classic import TfidfLogistic
 from promptbank.lab.methods.icl import InContext, draw_shots
 from promptbank.model.backbone import Backbone

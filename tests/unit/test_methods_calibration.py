@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from promptbank.bank import calibrate
-from promptbank.engine.calibration import CALIBRATIONS, FLOOR, calibrated, prior_of, probabilities
+from promptbank.engine.prior import FLOOR, prior_of, probabilities
 from promptbank.errors import ConfigError
+from promptbank.lab.methods.calibration import CALIBRATIONS, calibrated
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, renderer_of
 
@@ -117,6 +119,6 @@ def test_a_calibrated_row_gives_no_label_more_than_the_floor_allows(monkeypatch:
     renderer = renderer_of(backbone, card)
     first, *others = card.label_space or {}
     monkeypatch.setattr(calibrate, "label_scores", lambda *_: {first: 0.0, **dict.fromkeys(others, -1e4)})
-    table = torch.zeros(card.total_virtual_tokens, backbone.hidden_size)
+    table = PromptTable.of_rows(torch.zeros(card.total_virtual_tokens, backbone.hidden_size))
     prior = calibrate.calibrated_renderer(LanguageModel(backbone.model), renderer, table).policy.log_prior
     assert prior == {first: pytest.approx(0.0), **dict.fromkeys(others, pytest.approx(math.log(FLOOR)))}

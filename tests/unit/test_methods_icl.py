@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promptbank.engine.calibration import CONTENT_FREE
 from promptbank.engine.evaluate import warnings_of
+from promptbank.engine.prior import CONTENT_FREE
 from promptbank.errors import ConfigError, InputError, TooLongError
 from promptbank.lab.methods.icl import InContext, draw_shots, plain_card
 from promptbank.lab.methods.registry import METHODS

@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from promptbank.engine.calibration import CALIBRATIONS, CONTENT_FREE, calibrated, calibration_of, prior_of
+from promptbank.engine.prior import CONTENT_FREE, prior_of
 from promptbank.errors import ConfigError, InputError
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
 from promptbank.lab.experiments.setup import base_identity
+from promptbank.lab.methods.calibration import CALIBRATIONS, LEAST_EXAMPLES, calibrated, check_calibration
 from promptbank.lab.methods.classic import CLASSICAL, TfidfLogistic, classical_part_name, label_ids, tfidf_settings
 from promptbank.lab.methods.icl import SEPARATOR, InContext, draw_shots
 from promptbank.model.backbone import Backbone
@@ -115,7 +116,7 @@ def run_baseline(
 def _check(splits: Sequence[Split], settings: BaselineSettings, calibrate: Sequence[str]) -> None:
     """Refuse at once what would fail after hours."""
     for name in calibrate:
-        calibration_of(name, min(len(split.test) for split in splits))
+        check_calibration(name, min(len(split.test) for split in splits))
     smallest, most = min(len(split.train) for split in splits), max(settings.shots, default=0)
     if most > smallest:
         raise ConfigError(f"{most} shots cannot be drawn from a fold's {smallest} training rows; ask for fewer")
@@ -198,8 +199,8 @@ class _Run:
             "rows_truncated": sum(row["truncated"] > 0 for row in rows),
         }
         smallest = min(len(split.test) for split in self.splits)
-        for name, calibration in CALIBRATIONS.items():
-            if smallest < calibration.least_rows:
+        for name in CALIBRATIONS:
+            if smallest < LEAST_EXAMPLES.get(name, 1):
                 continue
             runs: dict[int | None, list[dict[str, str]]] = {
                 seed: [_calibrated(name, part) for part in folds] for seed, folds in parts.items()

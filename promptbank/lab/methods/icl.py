@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from promptbank.engine.calibration import CONTENT_FREE
+from promptbank.engine.prior import CONTENT_FREE
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import ConfigError
 from promptbank.lab.methods.classic import label_ids
