@@ -18,13 +18,7 @@ __all__ = ["TaskScore", "evaluate"]
 
 @dataclass(frozen=True)
 class TaskScore:
-    """The score of a row on a set.
-
-    Attributes:
-        row: what was scored.
-        metrics: see `promptbank.engine.evaluate.Evaluated`.
-        data_sha256: of the examples, gold answers included.
-    """
+    """The score of a row on a set; see `promptbank.engine.evaluate.Evaluated` for metrics and hash."""
 
     row: Row
     metrics: dict[str, object]

@@ -97,11 +97,7 @@ def open_bank(
         db: SQLite file, or database URL.
         backbone: built-in name, folder, GGUF file or hub id.
         threads: of torch.
-        say: called with what a person should know.
-
-    Raises:
-        ConfigError: a setting is wrong, or the home cannot be used.
-        StoreError: the database cannot be opened.
+        say: see `Bank`, as for the errors.
     """
     flags = {"home": home, "db": db, "backbone": backbone, "threads": threads}
     return Bank(load_settings(flags, os.environ)[0], say)

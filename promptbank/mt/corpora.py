@@ -25,16 +25,9 @@ __all__ = ["CorpusRequest", "build", "corpus_folder", "count_kept"]
 
 @dataclass(frozen=True)
 class CorpusRequest:
-    """The pairs of a corpus, and what is made of them.
+    """The pairs of a corpus, and what is made of them: the options of ``promptbank mt corpus build``.
 
-    Attributes:
-        langpair: such as "en-sv".
-        data: files of pairs, each as FILE or ``source=FILE``.
-        held_out: files of evaluation pairs, none of whose sentences is kept.
-        cap: ``source=N``, most pairs of a source; None for the defaults, as for ``repeat``.
-        repeat: ``source=N``, how often the pairs of a source are seen.
-        augment: shares by kind of augmentation, see `CorpusSettings`.
-        seed: of every draw.
+    ``augment`` holds the shares of `CorpusSettings` by name; caps and repeats that are None are the defaults.
     """
 
     langpair: str

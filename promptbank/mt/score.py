@@ -53,11 +53,11 @@ def score_engines(
     """Translate evaluation sets with each engine and score them; what was translated once is not translated again.
 
     Args:
-        bank: its memory is used.
+        bank: whose memory is used.
         request: languages, beam and characters.
         engines: the first one is what the others are compared with.
-        sets: files of sentence pairs.
-        rows: only the first so many of each set; None for all.
+        sets: files of sentence pairs, of which the first ``rows`` are taken.
+        rows: None for all.
         out: folder for the translations and a report.
         show: called with segments done, segments in all, and what is being done.
 

@@ -16,14 +16,7 @@ __all__ = ["read_sources"]
 
 
 def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, card: str | None) -> list[Source]:
-    """Read files and datasets, or the shipped samples of a task or of all.
-
-    Args:
-        bank: for the cards that were added to it.
-        data: JSONL files, datasets folders or hub ids; each split of a dataset is a source.
-        src: source language.
-        task: taskname; None for what the records name.
-        card: card file or built-in variant.
+    """Read files and every split of datasets, or the shipped samples of a task or of all.
 
     Raises:
         InputError: the card is not in the source language, the task is not clear, or no samples are shipped.

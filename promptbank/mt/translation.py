@@ -51,28 +51,10 @@ def _unshown(_done: int, _total: int, _what: str) -> None:
 
 @dataclass(frozen=True)
 class TranslationRequest:
-    """What is translated, with which engine, and what goes with it.
+    """What is translated, with which engine, and what goes with it: the options of ``promptbank translate``.
 
-    Attributes:
-        src: source language.
-        tgt: target language.
-        engine: "auto", a name that `mt engines` lists, a folder, a hub id, or ``kind:NAME``.
-        beam: hypotheses kept for each text; None for the engine's own choice.
-        characters: most that are sent to a service on the net.
-        data: JSONL files, datasets folders or hub ids; none for the shipped samples.
-        out: folder of the translated files; None for ``translated/<tgt>``.
-        task: taskname of the records; None for what they say.
-        card: card file of the source task, or a built-in variant.
-        fallback: engine for records that the checks doubt; "auto" or "none".
-        compare: further engines, only to compare with.
-        back: engine of the way back.
-        labels: file of decisions about labels; None for that of ``out``, then the shipped one.
-        names: file of names that stay, a line each.
-        policy: TOML file of what each flag means.
-        only: statuses of the records that are written.
-        align: corpus for word alignment; "auto" or "none".
-        references: JSONL files of people's translations.
-        report: folder of a second report without texts.
+    ``data`` are JSONL files, datasets folders or hub ids, by default the shipped samples; ``out`` is the folder of the
+    translated files, by default ``translated/<tgt>``; ``only`` are the statuses of the records that are written.
     """
 
     src: str
@@ -117,7 +99,7 @@ def translate(bank: Bank, request: TranslationRequest, *, show: Show = _unshown)
     """Translate labelled sets into a folder; a killed run goes on when it is asked for again.
 
     Args:
-        bank: its cards, memory and decisions are used.
+        bank: whose cards, memory and decisions are used.
         request: what is translated, and how.
         show: called with segments done, segments in all, and what is being done.
 
@@ -170,26 +152,17 @@ def translate_texts(
 
 
 def load_engine(name: str, request: EngineRequest) -> Engine:
-    """Choose and load an engine; says which and why.
-
-    Raises:
-        EngineError: it cannot be had here, or translates other pairs.
-    """
+    """Choose and load an engine, and say which and why; raises `EngineError` if it cannot be had here."""
     offer = choose_engine(name, request)
     request.say(f"engine {offer.engine} ({offer.kind}): {offer.why}")
     return open_engine(offer, request)
 
 
 def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str] = ()) -> tuple[Path, int]:
-    """Have an engine propose forms for the labels and phrases of cards; what is decided stays.
-
-    Args:
-        bank: for the cards that were added to it.
-        request: its languages, engine and file of labels.
-        tasks: tasknames; none for all cards of the source language.
+    """Have an engine propose forms for the labels and phrases of some tasks, or of all; what is decided stays.
 
     Returns:
-        The file, and how many of its entries wait for approval.
+        The request's file of labels, and how many of its entries wait for approval.
     """
     path = request.labels or Path(f"labels.{request.tgt}.toml")
     known = load_inventory(path) if path.is_file() else shipped_inventory(request.src, request.tgt)
