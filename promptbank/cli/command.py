@@ -81,7 +81,12 @@ class TrainingContext(Context):
 def with_run_file(options: Mapping[str, object]) -> dict[str, object]:
     """Return the options that are given, and beneath them the settings of the file that ``run_file`` names."""
     given = {name: value for name, value in options.items() if value is not None}
-    return {**_run_file(given.pop("run_file", None)), **given}
+    if (path := given.pop("run_file", None)) is None:
+        return given
+    try:
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8-sig")) | given
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"the run file {path} cannot be read: {exc}") from exc
 
 
 def _shared(
@@ -177,22 +182,9 @@ def _expected_errors(*, debug: bool) -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             typer.echo("interrupted; the same command goes on from where it was", err=True)
             raise typer.Exit(130) from error
-        if not _is_expected(error):
+        from promptbank.problems import EXPECTED  # imports every room; a command that works needs only some
+
+        if not isinstance(error, EXPECTED):
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-
-
-def _is_expected(error: BaseException) -> bool:
-    from promptbank.problems import EXPECTED  # imports every room; a command that works needs only some
-
-    return isinstance(error, EXPECTED)
-
-
-def _run_file(path: object) -> dict[str, object]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"the run file {path} cannot be read: {exc}") from exc

@@ -57,12 +57,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """RequestLimits of one request.
-
-    Attributes:
-        records: most records.
-        body: most bytes.
-    """
+    """The most records and bytes of one request."""
 
     records: int = 256
     body: int = 1_048_576
