@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from promptbank.bank.display import Display
     from promptbank.bank.evaluate import evaluate
     from promptbank.bank.predict import predict
     from promptbank.bank.session import Bank, open_bank
@@ -17,10 +18,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = ["Bank", "TranslationRequest", "__version__", "evaluate", "open_bank", "predict", "train", "translate"]
+__all__ = [
+    "Bank",
+    "Display",
+    "TranslationRequest",
+    "__version__",
+    "evaluate",
+    "open_bank",
+    "predict",
+    "train",
+    "translate",
+]
 
 _MODULES = {
     "Bank": "bank.session",
+    "Display": "bank.display",
     "TranslationRequest": "mt.translation",
     "evaluate": "bank.evaluate",
     "open_bank": "bank.session",

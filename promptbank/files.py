@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from promptbank.errors import ConfigError
-from tasks import DataError, parse_json
 
 __all__ = ["read_json", "sha256_of", "write_atomically", "write_file", "write_text", "write_together", "writing"]
 
@@ -73,6 +72,8 @@ def read_json(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is no UTF-8, no JSON, has a key twice in an object, or holds NaN or an infinity.
     """
+    from tasks import DataError, parse_json  # imports pydantic, which listing a bank does not need
+
     try:
         return parse_json(path.read_bytes())
     except DataError as exc:

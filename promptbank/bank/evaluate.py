@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptbank.bank.cards import examples_of
@@ -32,7 +32,6 @@ def evaluate(
     *,
     lang: str | None = None,
     constrained: bool = True,
-    on_rows: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> TaskScore:
     """Score a frozen task in float32.
 
@@ -42,7 +41,6 @@ def evaluate(
         data: JSONL files, datasets folders or hub ids; the test part of the shipped sample if absent.
         lang: language, where the task names none.
         constrained: hold open answers to the card's answer format.
-        on_rows: called with rows done and rows in all.
 
     Raises:
         PromptBankError: see `select_row`; no rows.
@@ -51,10 +49,16 @@ def evaluate(
     row = select_row(bank.store, parse_spec(task), bank.backbone, lang=lang)
     served = served_task(row, row.version, bank.backbone)
     found = examples_of(served.renderer.card, data, part="test")
-    bank.say(found.note)
+    bank.display.say(found.note)
     predictor = Predictor(bank.lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
     total = len(found.examples)
     result = record_evaluation(
-        bank.store, predictor, row, served, found.examples, split="test", on_rows=lambda done: on_rows(done, total)
+        bank.store,
+        predictor,
+        row,
+        served,
+        found.examples,
+        split="test",
+        on_rows=lambda done: bank.display.count(done, total, "rows evaluated"),
     )
     return TaskScore(row, result.metrics, result.data_sha256)

@@ -6,7 +6,6 @@ Listing imports no torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,22 +72,16 @@ def describe_row(bank: Bank, spec: str) -> dict[str, object]:
     }
 
 
-def verify(
-    bank: Bank, *, logits: bool = False, on_row: Callable[[int, int], None] = lambda _done, _total: None
-) -> Verified:
-    """Check every row and alias, and with ``logits`` what the backbone answers to each row's probes.
-
-    Args:
-        bank: the bank.
-        logits: compute the stored probe logits again and compare bits.
-        on_row: called with rows done and rows in all.
-    """
+def verify(bank: Bank, *, logits: bool = False) -> Verified:
+    """Check every row and alias; with ``logits`` also compute each row's probe logits again and compare bits."""
     from promptbank.bank.verify import Verified, verify_bank, verify_logits
 
     sound = verify_bank(bank.store)
     if not logits:
         return sound
-    found = verify_logits(bank.store, bank.backbone, on_row)
+    found = verify_logits(
+        bank.store, bank.backbone, lambda done, total: bank.display.count(done, total, "rows checked")
+    )
     return Verified(found.rows, found.skipped, (*sound.faults, *found.faults))
 
 

@@ -1,57 +1,52 @@
-"""An open bank: where every use case begins.
-
-The store is opened at once, since it fails faster; the backbone is loaded when something first needs it. Importing this
-imports no torch.
-"""
+"""A bank in use: what every use case takes. Importing this imports no torch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from promptbank.bank.display import Display
 from promptbank.config import Settings, load_settings, make_home
 
 if TYPE_CHECKING:
     from promptbank.bank.task_server import TaskServer
     from promptbank.model.backbone import Backbone
     from promptbank.model.forward import LanguageModel
+    from store import Store
 
 __all__ = ["Bank", "open_bank"]
 
 
-def _silent(_: str) -> None:
-    """Take a message and show it to nobody."""
-
-
 class Bank:
-    """An open bank; use it in a ``with`` block or call `close`.
+    """A bank in use; the store is opened and the backbone loaded when something first needs them.
+
+    Use it in a ``with`` block or call `close`. Errors of settings, store and backbone come from what first needs them.
 
     Args:
         settings: where it is, and with which backbone.
-        say: called with what a person should know: which data are used, licences, what takes long.
-
-    Raises:
-        ConfigError: the home cannot be used.
-        StoreError: the database cannot be opened.
+        display: how a person is told what goes on; nothing is shown by default.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] = _silent) -> None:
+    def __init__(self, settings: Settings, display: Display | None = None) -> None:
+        self.settings, self.display = settings, display or Display()
+
+    @cached_property
+    def store(self) -> Store:
+        """The database, with the home made for it."""
         from store import open_store  # half a second of SQLAlchemy, which --help does not need
 
-        make_home(settings.home)
-        self.settings, self.say = settings, say
-        self.store = open_store(settings.db)
+        make_home(self.settings.home)
+        return open_store(self.settings.db)
 
     @cached_property
     def backbone(self) -> Backbone:
         """The frozen backbone, in float32."""
         from promptbank.model.backbone import open_backbone
 
-        return open_backbone(self.settings, self.say)
+        return open_backbone(self.settings, self.display.say)
 
     @cached_property
     def lm(self) -> LanguageModel:
@@ -68,8 +63,9 @@ class Bank:
         return TaskServer(self.store, self.backbone, batch_tokens=self.settings.batch_tokens)
 
     def close(self) -> None:
-        """Close the store's connections."""
-        self.store.close()
+        """Close the store's connections, if it was opened."""
+        if "store" in vars(self):
+            self.store.close()
 
     def __enter__(self) -> Bank:
         return self
@@ -86,7 +82,7 @@ def open_bank(
     db: str | None = None,
     backbone: str | None = None,
     threads: int | None = None,
-    say: Callable[[str], None] = _silent,
+    display: Display | None = None,
 ) -> Bank:
     """Open a bank, making it where there is none.
 
@@ -97,7 +93,10 @@ def open_bank(
         db: SQLite file, or database URL.
         backbone: built-in name, folder, GGUF file or hub id.
         threads: of torch.
-        say: see `Bank`, as for the errors.
+        display: how a person is told what goes on; ``Display(print)`` prints messages.
+
+    Raises:
+        ConfigError: a setting is wrong.
     """
     flags = {"home": home, "db": db, "backbone": backbone, "threads": threads}
-    return Bank(load_settings(flags, os.environ)[0], say)
+    return Bank(load_settings(flags, os.environ)[0], display)

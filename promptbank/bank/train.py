@@ -9,7 +9,6 @@ from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
 from promptbank.bank.learn import Learnt, Lesson, learn_tasks
 from promptbank.bank.session import Bank
 from promptbank.training.config import checked_config
-from promptbank.training.progress import Progress
 from tasks import split_dev
 
 __all__ = ["train"]
@@ -22,7 +21,6 @@ def train(
     lang: str | None = None,
     card: str | None = None,
     settings: Mapping[str, object] | None = None,
-    progress: Progress | None = None,
 ) -> list[Learnt]:
     """Learn one task, or several in shared batches, and make each one live.
 
@@ -36,7 +34,6 @@ def train(
         lang: language of tasks that name none.
         card: a card file, which is added to the bank, or a built-in variant.
         settings: by the names of `TrainConfig`; the defaults stand for the others.
-        progress: hears of steps and epochs.
 
     Returns:
         What was learnt, in the order of the tasks.
@@ -56,6 +53,6 @@ def train(
         name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
         learn, dev = split_dev(found.examples, config.dev_fraction)
         told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
-        bank.say(f"{name}: {told}" if name else told)
+        bank.display.say(f"{name}: {told}" if name else told)
         lessons.append(Lesson(chosen, learn, dev, config, name=name))
-    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, progress=progress, lm=bank.lm)
+    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)

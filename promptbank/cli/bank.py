@@ -58,10 +58,10 @@ def verify(
     Example: promptbank bank verify
     """
     from promptbank.bank import rows
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
 
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        found = rows.verify(bank, logits=logits, on_row=lambda done, total: show(done, total, "rows checked"))
+    with opened(ctx.settings) as bank:
+        found = rows.verify(bank, logits=logits)
     if json:
         print_json({"rows": found.rows, "skipped": found.skipped, "faults": list(found.faults)})
     for fault in found.faults:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
@@ -49,17 +48,14 @@ def baseline(
 
     Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
     """
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
     from promptbank.lab import run
     from promptbank.lab.experiments.baseline import BaselineSettings
 
     settings = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
     shown = calibrate or ["none", "diag"]
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        rows = run.TaskRows(task, data, lang, card)
-        done = run.baseline(
-            bank, rows, settings, calibrate=shown, on_rows=lambda done, total: show(done, total, "rows scored")
-        )
+    with opened(ctx.settings) as bank:
+        done = run.baseline(bank, run.TaskExamples(task, data, lang, card), settings, calibrate=shown)
     methods = [method for method in done.result["results"]["methods"] if method["calibration"] in (None, *shown)]
     print_table(map(_baseline_line, methods), COLUMNS, as_json=json)
     write(done, out)
@@ -124,7 +120,7 @@ def compare(
 
     Example: promptbank compare --task sentiment-task --then topic-task --methods ptuning,lora,icl,tfidf --seeds 1
     """
-    from promptbank.cli.progress import ComparisonProgress
+    from promptbank.cli.progress import opened
     from promptbank.files import read_json
     from promptbank.lab import run
     from promptbank.lab.experiments.compare import MEASURED, OTHER_METRICS, MethodComparison
@@ -135,11 +131,12 @@ def compare(
     training = {key: value for key, value in shared.items() if value is not None}
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     comparison = MethodComparison(names, seeds, rows, training, _rates(lr or []))
-    tasks = [run.TaskRows(task, data, lang, card, test_data), *([run.TaskRows(then, then_data)] if then else [])]
-    with Bank(ctx.settings, say) as bank, ComparisonProgress(list(comparison.runs())) as progress:
-        done = run.compare(
-            bank, tasks, comparison, folds=folds, dev_fraction=dev_fraction, on_run=progress.on_run, progress=progress
-        )
+    tasks = [
+        run.TaskExamples(task, data, lang, card, test_data),
+        *([run.TaskExamples(then, then_data)] if then else []),
+    ]
+    with opened(ctx.settings) as bank:
+        done = run.compare(bank, tasks, comparison, folds=folds, dev_fraction=dev_fraction)
     costs = done.path.with_name(MEASURED)
     lines = [_line(entry, read_json(costs)) for entry in done.result["results"]["methods"]]
     print_table(lines, (*SCORES, *OTHER_METRICS, *COSTS), as_json=json)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Command, Context, Data, Json, Lang
 from promptbank.cli.output import print_json, say
 
@@ -36,13 +35,10 @@ def evaluate(
     Example: promptbank evaluate --task sentiment-task
     """
     from promptbank.bank import evaluate as use_case
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
 
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        found = use_case.evaluate(
-            bank, task, data, lang=lang, constrained=constrained,
-            on_rows=lambda done, total: show(done, total, "rows evaluated"),
-        )  # fmt: skip
+    with opened(ctx.settings) as bank:
+        found = use_case.evaluate(bank, task, data, lang=lang, constrained=constrained)
     if found.metrics.get("collapse"):
         say(f"warning: {found.metrics['collapse']}")
     if not json:

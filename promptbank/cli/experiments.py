@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import (
     CHECK_SAID_NO,
     Card,
@@ -61,14 +60,12 @@ def crossval(
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
-    from promptbank.cli.progress import TrainingProgress
+    from promptbank.cli.progress import opened
     from promptbank.lab import run
 
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
-        done = run.crossval(
-            bank, rows, settings, folds=folds, progress=progress, other=other or (), provenance=provenance
-        )
+    with opened(ctx.settings) as bank:
+        examples, settings = run.TaskExamples(task, data, lang, card), ctx.training_settings()
+        done = run.crossval(bank, examples, settings, folds=folds, other=other or (), provenance=provenance)
     _print(done, out, as_json=json)
 
 
@@ -103,16 +100,16 @@ def curve(
 
     Example: promptbank curve --task sentiment-task --data fiqa.jsonl --fractions 1,.5,.1,.05,.01 --repeats 6
     """
-    from promptbank.cli.progress import TrainingProgress
+    from promptbank.cli.progress import opened
     from promptbank.lab import run
     from promptbank.lab.experiments.curve import CurvePlan
 
     if start and ctx.training["init"]:
         raise typer.BadParameter("--init beside --start: name every start with --start")
     plan = CurvePlan(_shares(fractions), repeats, folds, tuple(dict.fromkeys(start or ())))
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows, settings = run.TaskRows(task, data, lang, card), ctx.training_settings()
-        done = run.curve(bank, rows, settings, plan, progress=progress, other=other or ())
+    with opened(ctx.settings) as bank:
+        examples, settings = run.TaskExamples(task, data, lang, card), ctx.training_settings()
+        done = run.curve(bank, examples, settings, plan, other=other or ())
     _print(done, out, as_json=json)
 
 
@@ -150,14 +147,14 @@ def sweep(
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """
-    from promptbank.cli.progress import TrainingProgress
+    from promptbank.cli.progress import opened
     from promptbank.lab import run
     from promptbank.lab.experiments.sweep import SweepPlan
 
     plan = SweepPlan(settings=settings, folds=folds, rungs=rungs)
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        rows = run.TaskRows(task, data, lang, card)
-        done = run.sweep(bank, rows, ctx.training_settings(), plan, progress=progress, kept_out=keep_out)
+    with opened(ctx.settings) as bank:
+        examples = run.TaskExamples(task, data, lang, card)
+        done = run.sweep(bank, examples, ctx.training_settings(), plan, kept_out=keep_out)
     _print(done, out, as_json=json)
 
 
@@ -176,11 +173,11 @@ def continual(
 
     Example: promptbank continual configs/stream/stream.toml
     """
-    from promptbank.cli.progress import TrainingProgress
+    from promptbank.cli.progress import opened
     from promptbank.lab import run
 
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        done = run.continual(bank, stream, contrast=contrast, progress=progress)
+    with opened(ctx.settings) as bank:
+        done = run.continual(bank, stream, contrast=contrast)
     _print(done, out, as_json=json)
     found = done.result["results"]["bank"]
     if found["answers_moved"] or found["faults"]:

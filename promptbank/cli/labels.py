@@ -30,9 +30,10 @@ def init(
 
     Example: promptbank mt labels init --tgt gl --task sentiment-task
     """
+    from promptbank.cli.progress import opened
     from promptbank.mt.translation import TranslationRequest, propose_labels
 
-    with Bank(ctx.settings, say) as bank:
+    with opened(ctx.settings) as bank:
         path, waiting = propose_labels(bank, TranslationRequest(src, tgt, engine, beam, labels=out), task or ())
     say(f'{path}: {waiting} entries wait for status = "approved"')
 

@@ -69,13 +69,13 @@ def score(
 
     Example: promptbank mt score --engine apertium --engine copy --tgt gl --set flores-dev.en-gl.tsv
     """
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
     from promptbank.mt.score import score_engines
     from promptbank.mt.translation import TranslationRequest
 
     request = TranslationRequest(src, tgt, beam=beam)
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        scores = score_engines(bank, request, engine or ["auto"], sets, rows=rows, out=out, show=show)
+    with opened(ctx.settings) as bank:
+        scores = score_engines(bank, request, engine or ["auto"], sets, rows=rows, out=out)
     plain = [{key: round(v, 2) if isinstance(v, float) else v for key, v in vars(s).items()} for s in scores]
     columns = ("set", "engine", "metric", "rows", "score", "low", "high", "p", "signature")
     lines = ({"set": row.pop("set_name"), **row, "p": s.p} for row, s in zip(plain, scores, strict=True))
@@ -152,7 +152,7 @@ def train(
 
     Example: promptbank mt train --arch backbone --method full --corpus en-sv --steps 4000 --threads 1
     """
-    from promptbank.cli.progress import TranslatorProgress
+    from promptbank.cli.progress import opened
     from promptbank.mt import training
     from promptbank.training.signals import stop_on_signal
 
@@ -163,8 +163,8 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     request = training.TranslatorRequest(arch, corpus, method, rank, device, out, start, snapshot, sets or (), given)
-    with stop_on_signal() as should_stop, TranslatorProgress() as progress:
-        folder = training.train(ctx.settings, request, progress=progress, should_stop=should_stop, say=say)
+    with stop_on_signal() as should_stop, opened(ctx.settings) as bank:
+        folder = training.train(bank, request, should_stop)
     if folder is None:
         say("stopped, and saved; the same command goes on from here")
         raise typer.Exit(STOPPED)
@@ -193,13 +193,14 @@ def pack(
 
     Example: promptbank mt pack --engine en-sv-full --megabytes 20
     """
+    from promptbank.bank.display import Display
     from promptbank.mt import training
 
+    bank = Bank(ctx.settings, Display(say))
     if rank is not None:
-        folder = training.start_low_rank(ctx.settings, engine, out, rank=rank, say=say)
-        say(f"start of a low-rank training: {folder}")
+        say(f"start of a low-rank training: {training.start_low_rank(bank, engine, out, rank=rank)}")
         return
     limit = round(1e6 * megabytes)
-    done = training.pack(ctx.settings, engine, out, max_bytes=limit, coding=coding, corpus=corpus, say=say)
+    done = training.pack(bank, engine, out, max_bytes=limit, coding=coding, corpus=corpus)
     told = f"{done.folder}: {done.total_bytes} bytes, {done.kept:.1%} of the change's energy; score it with `mt score`"
     print_done(told, {"folder": str(done.folder), "bytes": done.total_bytes, "kept": done.kept}, as_json=json)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Command, Context, Json, Lang
 from promptbank.cli.output import print_json, say
 from promptbank.errors import InputError
@@ -34,11 +33,12 @@ def predict(
     Example: promptbank predict --task sentiment-task --data new.jsonl --json
     """
     from promptbank.bank.predict import answers
+    from promptbank.cli.progress import opened
     from tasks import read_jsonl
 
     name = "stdin" if str(data) == "-" else str(data)
     records = read_jsonl(sys.stdin.buffer if name == "stdin" else data, name=name)
-    with Bank(ctx.settings, say) as bank:
+    with opened(ctx.settings) as bank:
         answered = [_print(answer, as_json=json) for answer in answers(bank, records, task=task, lang=lang)]
     if not answered:
         raise InputError(f"{name} holds no records; give one JSON object a line")

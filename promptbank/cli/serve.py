@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Command, Context
-from promptbank.cli.output import say
 
 app = typer.Typer()
 
@@ -24,8 +22,9 @@ def serve(
 
     Example: promptbank serve --port 8000
     """
+    from promptbank.cli.progress import opened
     from promptbank.service import server
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    with Bank(ctx.settings, say) as bank:
+    with opened(ctx.settings) as bank:
         server.serve(bank, host, port)

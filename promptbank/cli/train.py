@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Card, Data, Json, Lang, TrainingCommand, TrainingContext
 from promptbank.cli.output import print_done, say
 
@@ -37,12 +36,11 @@ def train(
     Example: promptbank train --task sentiment-task
     """
     from promptbank.bank import train as use_case
-    from promptbank.cli.progress import TrainingProgress
+    from promptbank.cli.progress import opened
 
-    with Bank(ctx.settings, say) as bank, TrainingProgress() as progress:
-        learnt = use_case.train(
-            bank, *(task or ()), data=data, lang=lang, card=card, settings=ctx.training_settings(), progress=progress
-        )
+    with opened(ctx.settings) as bank:
+        settings = ctx.training_settings()
+        learnt = use_case.train(bank, *(task or ()), data=data, lang=lang, card=card, settings=settings)
     for one in learnt:
         _print(one, as_json=json)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.bank.session import Bank
 from promptbank.cli.command import Command, Context, Data, Json
 from promptbank.cli.output import print_json, print_table, say
 from promptbank.errors import InputError
@@ -106,7 +105,7 @@ def translate(
 
     Example: promptbank translate --src en --tgt sv
     """
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
     from promptbank.mt import translation as use_case
 
     request = use_case.TranslationRequest(src, tgt, engine, beam, data=data or (), out=out, task=task, card=card)
@@ -129,8 +128,8 @@ def translate(
         references=references or (),
         report=report,
     )
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        done, paths = use_case.translate(bank, request, show=show)
+    with opened(ctx.settings) as bank:
+        done, paths = use_case.translate(bank, request)
     _print(done, paths, request.folder, as_json=json)
 
 
@@ -144,7 +143,7 @@ def _refuse_row_options(ctx: Context) -> None:
 
 def _translate_lines(ctx: Context, request: TranslationRequest, path: Path) -> None:
     """Translate plain text, a line each, to stdout; empty lines stay."""
-    from promptbank.cli.progress import counting
+    from promptbank.cli.progress import opened
     from promptbank.mt.translation import translate_texts
 
     try:
@@ -152,8 +151,8 @@ def _translate_lines(ctx: Context, request: TranslationRequest, path: Path) -> N
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"{path} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
     lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n") if text else []
-    with Bank(ctx.settings, say) as bank, counting() as show:
-        found = translate_texts(bank, request, [" ".join(line.split()) for line in lines], show=show)
+    with opened(ctx.settings) as bank:
+        found = translate_texts(bank, request, [" ".join(line.split()) for line in lines])
     sys.stdout.write("".join(f"{line}\n" for line in found))
 
 

@@ -30,25 +30,24 @@ from promptbank.report.canvas import need_matplotlib
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
 from promptbank.training.config import checked_config
-from promptbank.training.progress import Progress
 from tasks import Split, TaskCard, TaskError, crossval_split, fold_of, given_split
 
-__all__ = ["ExperimentResult", "TaskRows", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
+__all__ = ["ExperimentResult", "TaskExamples", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
 
 TENTHS = 10
 """Folds of which a sweep may keep one out: those of a ten-fold cross-validation."""
 
 
 @dataclass(frozen=True)
-class TaskRows:
-    """A task and its rows, as a person names them.
+class TaskExamples:
+    """A task and its examples, as a person names them.
 
     Attributes:
         task: ``taskname[:lang]``; may be None with a card file that holds one task.
         data: JSONL files, datasets folders or hub ids; None for the shipped training sample.
         lang: language, where the task names none.
         card: card file or built-in variant.
-        test_data: rows to test on; None for a fold of the others.
+        test_data: examples to test on; None for a fold of the others.
     """
 
     task: str | None
@@ -58,12 +57,7 @@ class TaskRows:
     test_data: Sequence[str] | None = None
 
     def read(self, bank: Bank) -> tuple[TaskCard, ExampleSet]:
-        """Find the card and read its rows.
-
-        Raises:
-            TaskError: no such card, or every fault of the rows.
-            InputError: no task is named, or there are no rows.
-        """
+        """Find the card and read its examples; see `chosen_card` and `examples_of` for the errors."""
         card = chosen_card(bank.store, self.task, self.lang, self.card)
         return card, examples_of(card, self.data, part="train")
 
@@ -92,22 +86,21 @@ def _finished(path: Path, build: Callable[[JsonObject], Report]) -> ExperimentRe
     return ExperimentResult(path, result, build(result))
 
 
-def _setup(bank: Bank, rows: TaskRows, settings: Mapping[str, object], progress: Progress) -> ExperimentSetup:
+def _setup(bank: Bank, task: TaskExamples, settings: Mapping[str, object]) -> ExperimentSetup:
     """Find everything that an experiment on one task works with."""
     need_matplotlib()
     config = checked_config(settings)
-    card, found = rows.read(bank)
-    bank.say(found.note)
-    return ExperimentSetup(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, progress)
+    card, found = task.read(bank)
+    bank.display.say(found.note)
+    return ExperimentSetup(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, bank.display)
 
 
 def crossval(
     bank: Bank,
-    rows: TaskRows,
+    task: TaskExamples,
     settings: Mapping[str, object],
     *,
     folds: int,
-    progress: Progress,
     other: Sequence[str] = (),
     provenance: Path | None = None,
 ) -> ExperimentResult:
@@ -115,35 +108,36 @@ def crossval(
 
     Args:
         bank: the bank.
-        rows: the task.
+        task: what is learnt.
         settings: of the trainings, by the names of `TrainConfig`.
         folds: K, by groups.
-        progress: is told how trainings go.
-        other: ``LANG=FILE`` of the rows in one other language, which the same test rows are answered from too.
-        provenance: of rows that were translated; those without a flag are learnt from too.
+        other: ``LANG=FILE`` of the examples in one other language, which prompts are learnt from too.
+        provenance: of examples that were translated; those without a flag are learnt from too.
 
     Raises:
         ConfigError: a setting is wrong, or ``other`` is not as above.
-        InputError: rows or provenance cannot be read.
-        TaskError: every fault of the rows.
+        InputError: examples or provenance cannot be read.
+        TaskError: every fault of the examples.
     """
-    setup = _setup(bank, rows, settings, progress)
-    path = run_crossval(setup, folds=folds, arms=_arms(bank, rows, setup.card, other, provenance))
+    setup = _setup(bank, task, settings)
+    path = run_crossval(setup, folds=folds, arms=_arms(bank, task, setup.card, other, provenance))
     return _finished(path, lambda result: crossval_report(result, setup.examples))
 
 
-def _arms(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str], provenance: Path | None) -> Arms | None:
+def _arms(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str], provenance: Path | None) -> Arms | None:
     """Read what else a cross-validation learns from; None if there is nothing."""
-    other = _other(bank, rows, card, given)
+    other = _other(bank, task, card, given)
     flagged = read_flagged(provenance) if provenance else frozenset()
     if provenance and not flagged:
-        bank.say(f"no row of {provenance} has a flag, so there is nothing to leave out and no arm without flags")
+        bank.display.say(
+            f"no row of {provenance} has a flag, so there is nothing to leave out and no arm without flags"
+        )
     if other is None and provenance is None:
         return None
     return Arms(other.examples if other else (), other.card.lang if other else "", flagged)
 
 
-def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> OtherLanguage | None:
+def _other(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str]) -> OtherLanguage | None:
     """Read LANG=FILE of the task's rows in another language; None if there are none."""
     pairs = [text.partition("=")[::2] for text in given]
     langs = sorted({lang for lang, _ in pairs})
@@ -156,131 +150,98 @@ def _other(bank: Bank, rows: TaskRows, card: TaskCard, given: Sequence[str]) -> 
         return None
     spec = f"{card.taskname}:{langs[0]}"
     try:
-        other = chosen_card(bank.store, spec, None, rows.card)
+        other = chosen_card(bank.store, spec, None, task.card)
     except TaskError:  # the card file holds one language only
         other = chosen_card(bank.store, spec, None, None)
     return OtherLanguage(other, examples_of(other, [path for _, path in pairs], part="train").examples)
 
 
 def curve(
-    bank: Bank,
-    rows: TaskRows,
-    settings: Mapping[str, object],
-    plan: CurvePlan,
-    *,
-    progress: Progress,
-    other: Sequence[str] = (),
+    bank: Bank, task: TaskExamples, settings: Mapping[str, object], plan: CurvePlan, *, other: Sequence[str] = ()
 ) -> ExperimentResult:
-    """Learn a task from fewer and fewer rows; see `crossval` for arguments and errors, `CurvePlan` for the plan."""
-    setup = _setup(bank, rows, settings, progress)
-    path = run_curve(setup, plan, starts=bank.store, other=_other(bank, rows, setup.card, other))
+    """Learn a task from fewer and fewer examples, as the plan says; see `crossval`."""
+    setup = _setup(bank, task, settings)
+    path = run_curve(setup, plan, starts=bank.store, other=_other(bank, task, setup.card, other))
     return _finished(path, curve_report)
 
 
 def sweep(
-    bank: Bank,
-    rows: TaskRows,
-    settings: Mapping[str, object],
-    plan: SweepPlan,
-    *,
-    progress: Progress,
-    kept_out: int | None = None,
+    bank: Bank, task: TaskExamples, settings: Mapping[str, object], plan: SweepPlan, *, kept_out: int | None = None
 ) -> ExperimentResult:
-    """Try settings; see `crossval` for arguments and errors, `SweepPlan` for the plan.
-
-    Args:
-        bank: the bank.
-        rows: the task.
-        settings: in which the settings that are tried do not differ; their seed is the plan's.
-        plan: how many are tried, and how.
-        progress: is told how trainings go.
-        kept_out: fold of ten that is not looked at, from 0.
-    """
-    setup = _setup(bank, rows, settings, progress)
+    """Try settings, as the plan says but for its seed; see `crossval`. One fold of ten, from 0, can be kept out."""
+    setup = _setup(bank, task, settings)
     if kept_out is not None:
         used = [e for e in setup.examples if fold_of(e.group, TENTHS) != kept_out]
-        fold = f"fold {kept_out} of {TENTHS}"
-        bank.say(f"{fold} is kept out: {len(used)} of {len(setup.examples)} rows are used")
-        setup = replace(setup, examples=used, remarks={"kept_out": fold})
+        told = f"fold {kept_out} of {TENTHS}"
+        bank.display.say(f"{told} is kept out: {len(used)} of {len(setup.examples)} examples are used")
+        setup = replace(setup, examples=used, remarks={"kept_out": told})
     return _finished(run_sweep(setup, replace(plan, seed=setup.config.seed)), sweep_report)
 
 
-def continual(bank: Bank, stream: Path, *, contrast: bool, progress: Progress) -> ExperimentResult:
-    """Learn the tasks of a stream file, one after the other, and measure all of them after each.
+def continual(bank: Bank, stream: Path, *, contrast: bool) -> ExperimentResult:
+    """Learn the tasks of a TOML file, one after the other, and measure all of them after each.
 
-    Args:
-        bank: the bank.
-        stream: TOML file of the tasks in their order.
-        contrast: fine-tune a copy of the backbone on the same stream too.
-        progress: is told how trainings go.
+    With ``contrast`` a copy of the backbone is fine-tuned on the same stream too.
     """
     need_matplotlib()
+    display, home = bank.display, bank.settings.home
     tasks = read_stream(stream, bank.store)
-    path = run_continual(
-        bank.settings.home, bank.backbone, bank.lm, tasks, contrast=contrast, progress=progress, on_stage=bank.say
-    )
+    path = run_continual(home, bank.backbone, bank.lm, tasks, contrast=contrast, progress=display, on_stage=display.say)
     return _finished(path, continual_report)
 
 
 def baseline(
-    bank: Bank,
-    rows: TaskRows,
-    settings: BaselineSettings,
-    *,
-    calibrate: Sequence[str],
-    on_rows: Callable[[int, int], None] = lambda _done, _total: None,
+    bank: Bank, task: TaskExamples, settings: BaselineSettings, *, calibrate: Sequence[str]
 ) -> ExperimentResult:
-    """Score a task without training a prompt.
-
-    Args:
-        bank: the bank.
-        rows: the task.
-        settings: folds, shots, seeds.
-        calibrate: calibrations that must be possible.
-        on_rows: called with rows scored and rows in all.
-    """
+    """Score a task without training a prompt; the calibrations that are named must be possible."""
     need_matplotlib()
-    card, found = rows.read(bank)
-    bank.say(found.note)
-    home, backbone, lm = bank.settings.home, bank.backbone, bank.lm
-    path = run_baseline(home, backbone, lm, card, found.examples, settings, calibrate=calibrate, on_rows=on_rows)
+    card, found = task.read(bank)
+    bank.display.say(found.note)
+    path = run_baseline(
+        bank.settings.home,
+        bank.backbone,
+        bank.lm,
+        card,
+        found.examples,
+        settings,
+        calibrate=calibrate,
+        on_rows=lambda done, total: bank.display.count(done, total, "examples scored"),
+    )
     return _finished(path, baseline_report)
 
 
 def compare(
-    bank: Bank,
-    tasks: Sequence[TaskRows],
-    comparison: MethodComparison,
-    *,
-    folds: int,
-    dev_fraction: float,
-    on_run: Callable[[str, int], None],
-    progress: Progress,
+    bank: Bank, tasks: Sequence[TaskExamples], comparison: MethodComparison, *, folds: int, dev_fraction: float
 ) -> ExperimentResult:
-    """Compare methods on one task, and on what a second one makes each of them forget.
+    """Compare methods on one task, and on what a second one, if there is one, makes each of them forget.
 
     Args:
         bank: the bank.
-        tasks: the first task, and the second if there is one.
+        tasks: the first task, and the second.
         comparison: methods, seeds, settings.
-        folds: one fold of so many is the test part of a task without test rows.
+        folds: one fold of so many is the test part of a task without test examples.
         dev_fraction: share of the other groups kept for dev.
-        on_run: called with method and seed of each run that begins.
-        progress: is told how trainings go.
     """
     need_matplotlib()
-    split = [_split(bank, rows, folds, dev_fraction) for rows in tasks]
-    path = run_compare(bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, progress=progress)
+    display, runs = bank.display, list(comparison.runs())
+
+    def on_run(name: str, seed: int) -> None:
+        number = runs.index((name, seed))
+        display.say(f"{name}, seed {seed}: run {number + 1} of {len(runs)}")
+        display.count(number, len(runs), "runs")
+
+    split = [_split(bank, task, folds, dev_fraction) for task in tasks]
+    path = run_compare(bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, progress=display)
     return _finished(path, lambda result: compare_report(result, read_json(path.with_name(MEASURED))))
 
 
-def _split(bank: Bank, rows: TaskRows, folds: int, dev_fraction: float) -> tuple[TaskCard, Split]:
-    card, found = rows.read(bank)
-    if rows.test_data:
-        test = examples_of(card, rows.test_data, part="test")
+def _split(bank: Bank, task: TaskExamples, folds: int, dev_fraction: float) -> tuple[TaskCard, Split]:
+    card, found = task.read(bank)
+    if task.test_data:
+        test = examples_of(card, task.test_data, part="test")
         split = given_split(found.examples, test.examples, dev_fraction)
     else:
         split = crossval_split(found.examples, folds, 0, dev_fraction)
     sizes = ", ".join(f"{part} {len(examples)}" for part, examples in vars(split).items())
-    bank.say(f"{card.taskname}:{card.lang}: {found.note}: {sizes}")
+    bank.display.say(f"{card.taskname}:{card.lang}: {found.note}: {sizes}")
     return card, split

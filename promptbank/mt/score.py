@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from promptbank.bank.session import Bank
@@ -48,7 +48,6 @@ def score_engines(
     *,
     rows: int | None = None,
     out: Path | None = None,
-    show: Callable[[int, int, str], None],
 ) -> list[EngineScore]:
     """Translate evaluation sets with each engine and score them; what was translated once is not translated again.
 
@@ -59,7 +58,6 @@ def score_engines(
         sets: files of sentence pairs, of which the first ``rows`` are taken.
         rows: None for all.
         out: folder for the translations and a report.
-        show: called with segments done, segments in all, and what is being done.
 
     Raises:
         ConfigError: an engine or a set is named twice.
@@ -73,14 +71,14 @@ def score_engines(
     for one in chosen:
         said = {}
         for name, engine in opened.items():
-            status, pair = TranslationStatus(show), (request.src, request.tgt)
+            status, pair = TranslationStatus(bank.display.count), (request.src, request.tgt)
             said[name] = translate_plain(engine, memory, pair, one.texts, on_step=status.on_step)
         found.append(Translations(one.name, one.references, said))
     scores = list(paired(found, baseline=engines[0]))
     if out:
         about = {f"engine {name}": engine.info().engine_id for name, engine in opened.items()}
         path = _write(out, found, scores, {**about, "beam": str(request.beam or "each engine's own")})
-        bank.say(f"report: {path}")
+        bank.display.say(f"report: {path}")
     return scores
 
 

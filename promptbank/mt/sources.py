@@ -29,7 +29,7 @@ def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, ca
     if not parts:
         raise InputError(f"no samples are shipped for {task or src}; give labelled rows with --data")
     names = ", ".join(dict.fromkeys(card.taskname for card, _ in parts))
-    bank.say(f"no --data given: translating the shipped samples of {names}")
+    bank.display.say(f"no --data given: translating the shipped samples of {names}")
     return [Source(p.name, card, source_examples(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from promptbank.config import Settings
+from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError, TrainingError
 from promptbank.model.backbone import Backbone, open_backbone
 from promptbank.mt.corpora import corpus_folder
@@ -29,7 +29,6 @@ from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.snapshot import snapshot_translator
 from promptbank.mt.translator.train import train_translator
 from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update
-from promptbank.training.progress import Progress
 from translate.corpus.folder import read_corpus, read_manifest
 
 __all__ = ["TranslatorRequest", "pack", "start_low_rank", "train"]
@@ -44,24 +43,12 @@ MARIAN = {"steps": "steps", "tokens": "batch_tokens", "lr": "lr", "warmup": "war
 PARITY_SENTENCES = 100
 """A conversion for CTranslate2 must give the very same tokens on so many."""
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class TranslatorRequest:
-    """What translator is trained, from what.
+    """What translator is trained, from what: the options of ``promptbank mt train``.
 
-    Attributes:
-        arch: a key of `ARCHITECTURES`.
-        corpus: name below ``<home>/mt``, or a folder.
-        method: of the backbone: "full" or "lora"; None for full.
-        rank: of lora; None for 32.
-        device: "cpu", "cuda" or "cuda:1".
-        out: folder of the run; None for ``<home>/mt/<langpair>-<method>``.
-        start: a translator to go on from.
-        snapshot: write what a run under way has learnt here, and end.
-        sets: files of pairs to score on.
-        settings: by the names of `MtSettings`, ``checkpoint_minutes`` too; a Marian takes the keys of `MARIAN`.
+    ``settings`` has the names of `MtSettings`, and ``checkpoint_minutes``; a Marian takes the keys of `MARIAN`.
     """
 
     arch: str
@@ -90,30 +77,21 @@ class TranslatorRequest:
         return out
 
 
-def train(
-    settings: Settings,
-    request: TranslatorRequest,
-    *,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-    say: Say,
-) -> Path | None:
+def train(bank: Bank, request: TranslatorRequest, should_stop: Callable[[], bool] = lambda: False) -> Path | None:
     """Train a translator, or go on with it.
 
     Args:
-        settings: home, backbone and threads.
+        bank: whose home and backbone are used.
         request: what is trained.
-        progress: receives reports.
         should_stop: asked between steps; the state is saved when it says so.
-        say: called with what a person should know.
 
     Returns:
         The folder of the translator; None if it was told to stop.
 
     Raises:
         ConfigError: options that do not go together, or a device that is not there.
-        TrainingError: see `train_translator`.
-        TranslateError: the corpus cannot be read; see `train_marian`.
+        TrainingError: see `train_translator` and `train_marian`.
+        TranslateError: the corpus cannot be read.
     """
     if request.arch not in ARCHITECTURES:
         raise ConfigError(f"--arch is {request.arch!r}; known: {', '.join(ARCHITECTURES)}")
@@ -123,29 +101,22 @@ def train(
         raise ConfigError(
             f"--device is {request.device!r}, but torch finds no such device here; leave it out to train on cpu"
         )
-    return ARCHITECTURES[request.arch](settings, request, progress, should_stop, say)
+    return ARCHITECTURES[request.arch](bank, request, should_stop)
 
 
-def _train_backbone(
-    settings: Settings,
-    request: TranslatorRequest,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-    say: Say,
-) -> Path | None:
+def _train_backbone(bank: Bank, request: TranslatorRequest, should_stop: Callable[[], bool]) -> Path | None:
     update, given = _update(request), dict(request.settings)
     if "checkpoint_minutes" in given:
         given["checkpoint_seconds"] = 60 * given.pop("checkpoint_minutes")
     wanted = MtSettings(**{"lr": update.lr, "device": request.device, **given})
-    corpus = corpus_folder(settings.home, request.corpus)
+    corpus = corpus_folder(bank.settings.home, request.corpus)
     langpair = read_manifest(corpus)["langpair"]
-    out = request.folder(settings.home, langpair)
-    backbone = open_backbone(settings, say)
-    plan = _plan(backbone, corpus, update, request, wanted, out)
+    out = request.folder(bank.settings.home, langpair)
+    plan = _plan(bank.backbone, corpus, update, request, wanted, out)
     if request.snapshot:
-        return snapshot_translator(backbone, plan, request.snapshot)
-    say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
-    return train_translator(backbone, plan, progress, should_stop)
+        return snapshot_translator(bank.backbone, plan, request.snapshot)
+    bank.display.say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
+    return train_translator(bank.backbone, plan, bank.display, should_stop)
 
 
 def _update(request: TranslatorRequest) -> Update:
@@ -185,13 +156,7 @@ def _parts(corpus: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     return train, dev
 
 
-def _train_marian(
-    settings: Settings,
-    request: TranslatorRequest,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-    say: Say,
-) -> Path | None:
+def _train_marian(bank: Bank, request: TranslatorRequest, should_stop: Callable[[], bool]) -> Path | None:
     if strange := sorted(set(request.settings) - set(MARIAN)):
         raise ConfigError(f"--arch marian does not take {', '.join(strange)}; it takes {', '.join(MARIAN)}")
     if request.start or request.sets or request.snapshot or request.method or request.rank:
@@ -199,17 +164,17 @@ def _train_marian(
             "--arch marian takes none of --method, --rank, --start, --set, --snapshot; score it with `mt score`"
         )
     wanted = TrainSettings(**{MARIAN[name]: value for name, value in request.settings.items()})
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    corpus = corpus_folder(settings.home, request.corpus)
+    if bank.settings.threads:
+        torch.set_num_threads(bank.settings.threads)
+    corpus = corpus_folder(bank.settings.home, request.corpus)
     langpair = read_manifest(corpus)["langpair"]
-    out = request.folder(settings.home, langpair)
+    out = request.folder(bank.settings.home, langpair)
     learn, dev = _parts(corpus)
-    say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
+    bank.display.say(f"{len(learn)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
     plan = MarianPlan(Languages.parse(langpair), learn, dev, settings=wanted, device=request.device)
-    done = train_marian(plan, out, progress=progress, should_stop=should_stop)
+    done = train_marian(plan, out, progress=bank.display, should_stop=should_stop)
     if done.model:
-        say(_converted(done.model, out / "ct2", [src for src, _ in dev or learn]))
+        bank.display.say(_converted(done.model, out / "ct2", [src for src, _ in dev or learn]))
     return done.model
 
 
@@ -230,42 +195,40 @@ ARCHITECTURES = {"backbone": _train_backbone, "marian": _train_marian}
 """What `--arch` names."""
 
 
-def pack(
-    settings: Settings, engine: str, out: Path | None, *, max_bytes: int, coding: str, corpus: str | None, say: Say
-) -> PackReport:
+def pack(bank: Bank, engine: str, out: Path | None, *, max_bytes: int, coding: str, corpus: str | None) -> PackReport:
     """Write a trained translator small.
 
     Args:
-        settings: home and threads.
+        bank: whose home is used.
         engine: name below ``<home>/mt``, or a folder.
         out: folder to make; None for ``<home>/mt/<engine>-packed/model``.
         max_bytes: most of all files together.
         coding: of the weights, such as "sign.v1".
         corpus: to whose words it is held; None for the engine's own.
-        say: called with what a person should know.
 
     Raises:
         ConfigError: the engine is no translator that was trained here.
         TrainingError: see `pack_translator`.
     """
-    source, backbone, target = _opened(settings, engine, out, "packed", say)
-    words = None if corpus is None else _words(backbone, corpus_folder(settings.home, corpus))
+    source, backbone, target = _opened(bank, engine, out, "packed")
+    words = None if corpus is None else _words(backbone, corpus_folder(bank.settings.home, corpus))
     return pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, words=words)
 
 
-def start_low_rank(settings: Settings, engine: str, out: Path | None, *, rank: int, say: Say) -> Path:
+def start_low_rank(bank: Bank, engine: str, out: Path | None, *, rank: int) -> Path:
     """Write the start of a low-rank training that repairs what truncation loses; see `pack`."""
-    source, backbone, target = _opened(settings, engine, out, f"rank{rank}", say)
+    source, backbone, target = _opened(bank, engine, out, f"rank{rank}")
     return as_low_rank(source, backbone, target, rank=rank)
 
 
-def _opened(settings: Settings, engine: str, out: Path | None, suffix: str, say: Say) -> tuple[Path, Backbone, Path]:
+def _opened(bank: Bank, engine: str, out: Path | None, suffix: str) -> tuple[Path, Backbone, Path]:
     """Return a translator's folder, its backbone, and the folder to make of it."""
-    source = translator_folder(engine, settings.home)
+    home = bank.settings.home / "mt"
+    source = translator_folder(engine, bank.settings.home)
     if source is None:
-        raise ConfigError(f"--engine {engine!r} is no translator in {settings.home / 'mt'} and no folder of one")
-    target = out or settings.home / "mt" / f"{Path(engine).name}-{suffix}" / "model"
-    return source, open_backbone(with_backbone_of(source, settings), say), target
+        raise ConfigError(f"--engine {engine!r} is no translator in {home} and no folder of one")
+    backbone = open_backbone(with_backbone_of(source, bank.settings), bank.display.say)
+    return source, backbone, out or home / f"{Path(engine).name}-{suffix}" / "model"
 
 
 def _words(backbone: Backbone, corpus: Path) -> set[int]:

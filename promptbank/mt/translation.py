@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,12 +41,6 @@ from translate.pipeline.pipeline import Setup
 from translate.records.protect import read_names
 
 __all__ = ["TranslationRequest", "load_engine", "propose_labels", "translate", "translate_texts"]
-
-Show = Callable[[int, int, str], None]
-
-
-def _unshown(_done: int, _total: int, _what: str) -> None:
-    """Show progress to nobody."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +86,15 @@ class TranslationRequest:
 
     def for_engine(self, bank: Bank) -> EngineRequest:
         """Return what an engine is opened with."""
-        return EngineRequest(self.src, self.tgt, self.beam, bank.settings, bank.say, self.characters)
+        return EngineRequest(self.src, self.tgt, self.beam, bank.settings, bank.display.say, self.characters)
 
 
-def translate(bank: Bank, request: TranslationRequest, *, show: Show = _unshown) -> tuple[TranslatedSet, list[Path]]:
+def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, list[Path]]:
     """Translate labelled sets into a folder; a killed run goes on when it is asked for again.
 
     Args:
         bank: whose cards, memory and decisions are used.
         request: what is translated, and how.
-        show: called with segments done, segments in all, and what is being done.
 
     Returns:
         What became of the set, and the files that were written.
@@ -123,21 +116,21 @@ def translate(bank: Bank, request: TranslationRequest, *, show: Show = _unshown)
         setup = _setup(bank, request, sources, engine, policy, names)
         cards = known_cards(store)
         humans = read_references(request.references, sources, target_cards(sources, setup.inventory, cards))
-        status = TranslationStatus(show, out / STATUS)
+        status = TranslationStatus(bank.display.count, out / STATUS)
         done = translate_sources(sources, engine, memory, setup, known=cards, only=request.only, on_step=status.on_step)
         _refuse_to_overwrite(bank, request)  # a person may have worked meanwhile
         for name in left_behind(out, sources):
-            bank.say(f"{out / name} is of an earlier run: {REVIEW}, provenance and report no longer have its rows; "
-                     "give all files in one run to have them together")  # fmt: skip
+            bank.display.say(
+                f"{out / name} is of an earlier run: {REVIEW}, provenance and report no longer have its rows; "
+                "give all files in one run to have them together"
+            )
         paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
         if request.report:
             paths += write_translation_report(done, request.report, references=humans, with_samples=False)
     return done, paths
 
 
-def translate_texts(
-    bank: Bank, request: TranslationRequest, texts: Sequence[str], *, show: Show = _unshown
-) -> list[str]:
+def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str]) -> list[str]:
     """Translate plain texts, in order; of the request only languages, engine, beam and characters count.
 
     Raises:
@@ -148,7 +141,9 @@ def translate_texts(
         raise InputError(f"line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
     engine = load_engine(request.engine, request.for_engine(bank))
     pair = (request.src, request.tgt)
-    return translate_plain(engine, BankMemory(bank.store), pair, texts, on_step=TranslationStatus(show).on_step)
+    return translate_plain(
+        engine, BankMemory(bank.store), pair, texts, on_step=TranslationStatus(bank.display.count).on_step
+    )
 
 
 def load_engine(name: str, request: EngineRequest) -> Engine:
@@ -210,7 +205,7 @@ def _setup(
     wanted, memory = request.for_engine(bank), BankMemory(bank.store)
     fallback = fallback_engine(engine, request.fallback, wanted)
     if fallback:
-        bank.say(f"fallback for doubtful rows: {fallback.info().engine_id}")
+        bank.display.say(f"fallback for doubtful rows: {fallback.info().engine_id}")
     back = replace(wanted, src=request.tgt, tgt=request.src)
     return Setup(
         _inventory(bank, request, sources, engine, memory),
@@ -237,7 +232,7 @@ def _inventory(
     if undecided := [words for card in cards for _, words in undecided_words(card, inventory)]:
         inventory = proposed(cards, inventory, engine, memory)
         said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
-        bank.say(
+        bank.display.say(
             f"{len(undecided)} label(s) and phrase(s) without a decision ({said}): proposed; approve them in {own}"
         )
     return inventory

@@ -25,7 +25,7 @@ def serve(bank: Bank, host: str, port: int) -> None:
         app = create_app(bank.server, limits)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         address = f"http://{host}:{listener.getsockname()[1]}"
-        bank.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
+        bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listener])
 
 

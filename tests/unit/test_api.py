@@ -24,7 +24,7 @@ def bank(home: Path) -> pb.Bank:
 
 def test_the_public_names_are_these() -> None:
     functions = {"evaluate", "open_bank", "predict", "train", "translate"}
-    assert set(pb.__all__) == functions | {"Bank", "TranslationRequest", "__version__"}
+    assert set(pb.__all__) == functions | {"Bank", "Display", "TranslationRequest", "__version__"}
     assert all((getattr(pb, name).__doc__ or "").strip() for name in functions)
     with pytest.raises(AttributeError, match="no attribute 'learn'; it has Bank"):
         _ = pb.learn
@@ -44,7 +44,7 @@ def test_an_opened_bank_has_loaded_no_backbone(home: Path) -> None:
 
 def test_what_is_said_is_heard_and_settings_are_checked_before_anything_is_loaded(home: Path) -> None:
     heard: list[str] = []
-    with pb.open_bank(home, say=heard.append) as bank:
+    with pb.open_bank(home, display=pb.Display(heard.append)) as bank:
         with pytest.raises(ConfigError, match="lr = 7"):
             pb.train(bank, "sentiment-task", data=["data.jsonl"], settings={"lr": 7})
         assert heard == []

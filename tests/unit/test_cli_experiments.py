@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.cli.progress import TrainingProgress
+from promptbank.cli.progress import shown
 from promptbank.training.dev import DevScore
 from promptbank.training.progress import EpochReport
 from tests.conftest import Promptbank
@@ -160,7 +160,7 @@ def test_open_answers_are_scored_with_and_without_the_grammar(promptbank: Prompt
 
 def test_an_epoch_is_one_line_of_a_log_however_long_the_name_of_its_run(capsys: pytest.CaptureFixture[str]) -> None:
     name = "0.1-from.sentiment-task.en-0123456789ab-2"
-    with TrainingProgress() as progress:
+    with shown() as progress:
         for epoch in (1, 2):
             progress.on_epoch(EpochReport(epoch, 0.5, DevScore(0.75, 0.625), best=False, run=name))
     told = f"{name} epoch {{}}: train loss 0.500, dev accuracy 0.750, dev loss 0.625"

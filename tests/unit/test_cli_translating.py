@@ -357,8 +357,8 @@ def test_a_log_gets_a_line_of_progress_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli_progress, "LINE_SECONDS", 0.0)
-    with cli_progress.counting() as show:
-        status = TranslationStatus(show)
+    with cli_progress.shown() as display:
+        status = TranslationStatus(display.count)
         status.on_step(Step(0, 4, 0))
         status.on_step(Step(2, 4, 0))
     assert [line.split(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["0/4", "2/4"]

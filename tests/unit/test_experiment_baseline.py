@@ -258,7 +258,7 @@ def test_the_command_prints_a_line_a_method_and_names_the_result_file(monkeypatc
         ("icl", 0, "diag"),
         ("icl", 1, "diag"),
     ]
-    told = [line.split(" ")[0].split("/") for line in result.stderr.splitlines() if line.endswith(" rows scored")]
+    told = [line.split(" ")[0].split("/") for line in result.stderr.splitlines() if line.endswith(" examples scored")]
     assert told[-1][0] == told[-1][1]  # a log hears of every row, and the last line is the whole
     path = Path(result.stderr.split("result: ")[1].splitlines()[0])
     assert json.loads(path.read_text())["kind"] == "baseline"

@@ -291,22 +291,22 @@ def test_a_wrong_call_is_one_line_that_helps(mt, arguments: tuple[str, ...], sai
 
 
 def test_a_request_to_end_the_process_saves_and_the_same_command_goes_on(mt, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    from promptbank.cli.progress import TranslatorProgress
+    from promptbank.cli.progress import TerminalDisplay
     from promptbank.training.progress import StepReport
 
     write_pairs(Path("pairs.tsv"), 60)
     assert mt("corpus", "build", "--data", "pairs.tsv").exit_code == 0
     call = ("train", "--steps", "4", "--every", "4", "--tokens", "200", "--threads", "1")
-    plain = TranslatorProgress.on_step
+    plain = TerminalDisplay.on_step
     steps: list[int] = []
 
-    def told(self: TranslatorProgress, report: StepReport) -> None:
+    def told(self: TerminalDisplay, report: StepReport) -> None:
         steps.append(report.step)
         plain(self, replace(report))
         if steps == [1, 2]:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(TranslatorProgress, "on_step", told)
+    monkeypatch.setattr(TerminalDisplay, "on_step", told)
     before = signal.getsignal(signal.SIGTERM)
     stopped = mt(*call)
     assert stopped.exit_code == 130

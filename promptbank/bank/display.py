@@ -1,0 +1,23 @@
+"""How a person is told what goes on: messages, counts, and the reports of trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from promptbank.training.progress import NoProgress
+
+__all__ = ["Display"]
+
+
+class Display(NoProgress):
+    """Passes messages on and shows nothing else; a base for what shows counts and trainings too.
+
+    Args:
+        say: called with what a person should know: which data are used, licences, what takes long.
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
+        self.say = say
+
+    def count(self, done: int, total: int, what: str) -> None:
+        """Show how much of how much is done, and what is being done."""
