@@ -14,7 +14,12 @@ class Display(NoProgress):
 
     Args:
         say: called with what a person should know: which data are used, licences, what takes long.
+
+    Attributes:
+        part: of a longer piece of work that is being done; stands before the trainings that have no name.
     """
+
+    part = ""
 
     def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
         self.say = say

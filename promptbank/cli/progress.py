@@ -93,13 +93,13 @@ class TerminalDisplay(Display):
         runs = f" {len(latest)} runs" if len(latest) > 1 else ""
         loss = sum(run.loss for run in latest) / len(latest)
         done, total = (sum(run.step for run in latest), sum(run.steps for run in latest))
-        self._draw("steps", done, total, f"training{runs}, loss {loss:.3f}")
+        self._draw("steps", done, total, f"{self.part} training{runs}, loss {loss:.3f}".lstrip())
 
     def on_epoch(self, report: EpochReport) -> None:
         """Print the epoch's line."""
         accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
         self._print(
-            (f"{report.run} " if report.run else "")
+            (f"{run} " if (run := report.run or self.part) else "")
             + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
             + (" (best)" if report.best else "")
             + (f"\n{report.restart}" if report.restart else "")

@@ -227,7 +227,8 @@ def compare(
 
     def on_run(name: str, seed: int) -> None:
         number = runs.index((name, seed))
-        display.say(f"{name}, seed {seed}: run {number + 1} of {len(runs)}")
+        display.part = f"{name}, seed {seed}"
+        display.say(f"{display.part}: run {number + 1} of {len(runs)}")
         display.count(number, len(runs), "runs")
 
     split = [_split(bank, task, folds, dev_fraction) for task in tasks]

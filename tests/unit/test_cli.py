@@ -270,7 +270,7 @@ def test_fiqa_is_converted_and_says_what_was_dropped(promptbank: Promptbank) -> 
     fiqa = {"1": {"sentence": "Acme soars", "info": targets}, "2": {"sentence": "Nothing new", "info": neutral}}
     Path("fiqa.json").write_text(json.dumps(fiqa))
     result = promptbank("tasks", "convert", "fiqa", "fiqa.json", "--out", "fiqa.jsonl")
-    assert "1 neutral rows dropped" in result.stderr
+    assert "1 neutral targets dropped" in result.stderr
     rows = lines(Path("fiqa.jsonl").read_text())
     assert [row["label"] for row in rows] == ["positive", "negative"]
     assert rows[0]["sentence"] == "Acme soars Sentiment for Acme"
