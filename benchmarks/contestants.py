@@ -128,7 +128,7 @@ def promptbank_steps(
     virtual_tokens: int,
     folder: Path,
 ) -> Contestant:
-    """The steps of promptbank's training loop, without its dev scores and resume files.
+    """The steps of promptbank's training loop, without its dev scores and checkpoints.
 
     Args:
         name: for the table.

@@ -8,7 +8,7 @@ statuses and exit codes::
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   └── BodyTooLargeError      a request's body, or the number of records in it, is over the limit
-    ├── TrainingError              a training cannot start or continue (no dev rows, a resume file of another run)
+    ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
     ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError           nothing is frozen under this name (carries near names)
     ├── AmbiguousLanguageError     several languages are frozen and the request names none

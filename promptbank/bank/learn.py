@@ -1,7 +1,7 @@
 """The use case of `promptbank train`: learn tasks, freeze the best rows, measure them, make them live.
 
 Order matters: a row is written first, read back and evaluated from its stored bytes, the evaluation stored, and only
-then does the alias move. Runs that are killed anywhere go on from their resume file; one killed after its row was
+then does the alias move. Runs that are killed anywhere go on from their checkpoint; one killed after its row was
 written finds that row again instead of writing a second.
 """
 
@@ -127,13 +127,13 @@ def learn_tasks(
         store: where the rows go, and where rows to start from are looked up.
         backbone: float32.
         lessons: what is to be learnt.
-        home: its ``runs/`` holds the resume file.
+        home: its ``runs/`` holds the checkpoints.
         progress: receives reports.
         lm: the backbone's forward passes, if they are at hand.
 
     Raises:
         TrainingError: see `train_prompts`; two lessons have one name; these very runs are under way in another process.
-        StoreError: a row cannot be written; the resume file stays, so the same command only freezes.
+        StoreError: a row cannot be written; the checkpoint stays, so the same command only freezes.
     """
     session = _Session(store, backbone, lm or LanguageModel(backbone.model), home, progress or NoProgress())
     learnt = session.learn(lessons, StartRows(store), train_prompts)
@@ -161,7 +161,7 @@ def learn_trials(
         store: where the rows go.
         backbone: float32.
         lessons: what is to be learnt.
-        home: its ``runs/`` holds the resume file.
+        home: its ``runs/`` holds the checkpoints.
         progress: receives reports.
         lm: the backbone's forward passes.
         starts: where rows to start from are looked up.

@@ -1,1 +1,1 @@
-"""One p-tuning run: rows, batches, loss, dev score, resume file."""
+"""One training loop, with its schedules, batches and checkpoints, and p-tuning, the first of what it trains."""

@@ -1,9 +1,9 @@
-"""Over what the probability of an answer's tokens is taken: all words, or what the answer's format allows there.
+"""Which tokens the answer loss is normalised over: the whole vocabulary, or what the answer's format allows.
 
-An answer with a format is generated under a grammar, so probability on words that it forbids does no harm. Trained over
-all words, a part of a small prompt goes into the format itself; trained among what the grammar allows, a row learns the
-distribution that decoding chooses from, and tokens that can only be one thing teach nothing. As a loss this is the
-conditional likelihood of a locally normalised model, with the grammar as its support.
+An answer with a format is generated under a grammar, so probability on tokens that it forbids does no harm. Trained
+over the vocabulary, a part of a small prompt goes into the format itself; trained among what the grammar allows, a
+prompt learns the distribution that decoding chooses from, and places where only one token is allowed teach nothing. As
+a loss this is the conditional likelihood of a locally normalised model, with the grammar as its support.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["LOSSES", "ByGrammar", "Loss", "OverVocabulary", "loss_for"]
 
 
 class Loss(Protocol):
-    """One way to say what could have stood in an answer's place."""
+    """A set of tokens for every place of an answer."""
 
     def choices(self, renderer: Renderer, fields: Mapping[str, str], answer: Sequence[int]) -> dict[int, Tensor] | None:
-        """Return the ids that could stand at each token of an answer, by its place in it; None for all words.
+        """Return the tokens that the loss is normalised over, by place in the answer; None for all at every place.
 
         Args:
             renderer: of the task.
@@ -33,7 +33,7 @@ class Loss(Protocol):
             answer: its ids, the end token included.
 
         Returns:
-            Only tokens that could have been another; int64, more than one each.
+            int64, more than one token each; places where only one could stand are left out.
 
         Raises:
             InputError: the answer is not among what could stand there, such as a slot value that is not in the text.
@@ -41,7 +41,7 @@ class Loss(Protocol):
 
 
 class OverVocabulary:
-    """Any word could stand anywhere."""
+    """The whole vocabulary, at every place."""
 
     def choices(self, _renderer: Renderer, _fields: Mapping[str, str], _answer: Sequence[int]) -> None:
         """Return None."""
@@ -72,11 +72,11 @@ LOSSES: dict[str, Loss] = {"vocabulary.v1": OverVocabulary(), "grammar.v1": ByGr
 
 
 def loss_for(asked: str, card: TaskCard) -> Loss:
-    """Return the loss of a card's rows.
+    """Return the loss of a card's examples.
 
     Args:
         asked: a name in `LOSSES`, or auto: by the grammar where the card has an answer format.
-        card: of the rows.
+        card: of the examples.
 
     Raises:
         ConfigError: a grammar for a card that has none.

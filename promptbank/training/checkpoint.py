@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,8 +25,6 @@ from promptbank.files import write_atomically
 __all__ = [
     "Checkpoint",
     "Checkpoints",
-    "Resumable",
-    "Saver",
     "below",
     "learnt",
     "load_learnt",
@@ -115,40 +113,6 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.safetensors"))
-
-
-class Resumable(Protocol):
-    """A training that can go on from a state."""
-
-    @property
-    def save_is_due(self) -> bool:
-        """Whether the state is saved before the next step."""
-
-    def state(self) -> Checkpoint:
-        """Return all that going on from here needs."""
-
-    def restore(self, state: Checkpoint | None) -> None:
-        """Go on from a state of the same training; from the start without one."""
-
-
-class Saver:
-    """Keeps the states of a training as checkpoints."""
-
-    def __init__(self, training: Resumable, checkpoints: Checkpoints) -> None:
-        self._training, self._checkpoints = training, checkpoints
-
-    def restore(self) -> None:
-        """Go on from the newest checkpoint, or begin if there is none."""
-        self._training.restore(self._checkpoints.newest())
-
-    def save_if_due(self) -> None:
-        """Save the state before the next step, once in a while."""
-        if self._training.save_is_due:
-            self.save()
-
-    def save(self) -> None:
-        """Save the state."""
-        self._checkpoints.save(self._training.state())
 
 
 def refuse_former(path: Path) -> None:

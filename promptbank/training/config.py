@@ -19,7 +19,7 @@ INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
 FROM = "from:"
 AUTO_EPOCHS, AUTO_STEPS = 10, 100
-"""Nine rows are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
+"""Nine examples are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
 MOST_EPOCHS = 1000
 LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
 AUTO_KEEP_FROM = 0.25
@@ -34,7 +34,7 @@ class Extent:
 
     Attributes:
         epochs: most of them.
-        first: the first that may be kept, from 0. Before it a good score on few dev rows is luck.
+        first: the first that may be kept, from 0. Before it a good score on few dev examples is luck.
         patience: epochs without a better dev score that end it, counted from ``first`` at the earliest.
     """
 
@@ -60,9 +60,10 @@ class TrainConfig(BaseModel):
         "embeddings), from:taskname[:lang][@version], or nearest (the row of the bank that does best on dev rows)",
     )
     epochs: int | Literal["auto"] = Field(
-        "auto", description="most passes over the training rows; auto: 10, and with few rows as many as 100 steps take"
+        "auto",
+        description="most passes over the training examples; auto: 10, and with few examples as many as 100 steps take",
     )
-    batch_size: int = Field(16, ge=1, le=1024, description="rows a step")
+    batch_size: int = Field(16, ge=1, le=1024, description="examples a step")
     lr: float = Field(5e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay")
@@ -77,7 +78,7 @@ class TrainConfig(BaseModel):
         "for a start from a row, which has learnt already",
     )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
-    seed: int = Field(0, ge=0, description="seed of the encoder, the order of rows and sampled vocabulary")
+    seed: int = Field(0, ge=0, description="seed of the encoder, the order of examples and sampled vocabulary")
     calibrate: bool = Field(
         False, description="store log p of each label when nothing is asked, and take it off at inference"
     )
@@ -90,14 +91,14 @@ class TrainConfig(BaseModel):
     )
     loss: Literal["auto", "vocabulary.v1", "grammar.v1"] = Field(
         "auto",
-        description="over what the probability of an answer is taken: vocabulary.v1 (all words), grammar.v1 (what the "
+        description="which tokens the answer loss is normalised over: vocabulary.v1 (all), grammar.v1 (those that the "
         "card's answer_format allows); auto is grammar.v1 for cards with a format",
     )
     sample: int = Field(
         8192,
         ge=0,
-        description="words drawn at each step, beside those of the rows, for a loss over all words on an open answer; "
-        "0: all of them. Dev losses draw none",
+        description="tokens drawn at each step, beside those of the examples, for a loss over the vocabulary on an "
+        "open answer; 0: all of them. Dev losses draw none",
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the frozen copy trained against: auto is bfloat16 where the CPU has it"
@@ -108,16 +109,16 @@ class TrainConfig(BaseModel):
     answer_tokens: int = Field(
         MAX_OPEN_ANSWER_TOKENS, ge=2, description="tokens kept free for an open answer, its end token included"
     )
-    checkpoint_steps: int = Field(50, ge=1, description="steps between two resume files")
+    checkpoint_steps: int = Field(50, ge=1, description="steps between two checkpoints")
 
     @property
     def starts_from_row(self) -> bool:
         """Whether the start is looked up among stored rows."""
         return self.init == NEAREST or self.init.startswith(FROM)
 
-    def extent(self, rows: int) -> Extent:
-        """Return how long a training on so many rows may be."""
-        enough = math.ceil(AUTO_STEPS / math.ceil(rows / self.batch_size))
+    def extent(self, examples: int) -> Extent:
+        """Return how long a training on so many examples may be."""
+        enough = math.ceil(AUTO_STEPS / math.ceil(examples / self.batch_size))
         epochs = max(AUTO_EPOCHS, enough) if self.epochs == "auto" else self.epochs
         patience = max(LEAST_PATIENCE, math.ceil(AUTO_PATIENCE * epochs)) if self.patience == "auto" else self.patience
         auto = 0.0 if self.starts_from_row else AUTO_KEEP_FROM

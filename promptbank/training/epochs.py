@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch import Tensor
-from torch.optim import Optimizer
-
 from promptbank.errors import TrainingError
 from promptbank.training.batches import ByCount, epoch_batches
 from promptbank.training.config import TrainConfig
+from promptbank.training.loop import Run
 from promptbank.training.progress import DevScore, EpochReport, Progress, StepReport
 from promptbank.training.schedule import Schedule, warmup_steps
 
@@ -42,8 +40,8 @@ class EpochPosition:
     failed: str = ""
 
 
-class EpochRun(ABC):
-    """One run; subclasses say what learns. A `promptbank.training.loop.Run`.
+class EpochRun(Run):
+    """One run; subclasses say what learns.
 
     Args:
         config: settings.
@@ -53,9 +51,6 @@ class EpochRun(ABC):
         restarts: how often the run begins again, with the next seed and half the rate, when it has collapsed.
         may_fail: whether the run ends alone when its loss is not finite; otherwise that is an error.
     """
-
-    optimizer: Optimizer
-    parameters: Sequence[Tensor]
 
     def __init__(
         self,

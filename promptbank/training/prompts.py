@@ -18,11 +18,11 @@ import torch
 from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
-from promptbank.training.checkpoint import Checkpoint, Checkpoints, Saver, below, refuse_former
+from promptbank.training.checkpoint import Checkpoint, Checkpoints, below, refuse_former
 from promptbank.training.dev import DevSet
 from promptbank.training.examples import example_losses
 from promptbank.training.kv_cache import PrefixCache, worth_caching
-from promptbank.training.loop import run_training
+from promptbank.training.loop import Training, run_training
 from promptbank.training.precision import training_copy
 from promptbank.training.progress import NoProgress, Progress
 from promptbank.training.prompt_run import Failed, Plan, PromptRun, Rendered, Trained
@@ -96,12 +96,12 @@ def _train(
     own = hashlib.sha256(f"{identity}\0{len(plans)}".encode()).hexdigest()
     population = _Population(lm, plans, folder, progress or NoProgress(), may_fail=may_fail)
     # runs that train together are saved together, at one step, since a shared batch decides the last bits of each
-    run_training(population, Saver(population, Checkpoints(folder / "checkpoints", own, keep=1)))
+    run_training(population, Checkpoints(folder / "checkpoints", own, keep=1))
     return population.outcomes()
 
 
-class _Population:
-    """Runs that share their passes: a `promptbank.training.loop.Training`; see `train_prompts` for the arguments."""
+class _Population(Training[PromptRun]):
+    """Runs that share their passes; see `train_prompts` for the arguments."""
 
     def __init__(
         self, lm: LanguageModel, plans: Sequence[Plan], folder: Path, progress: Progress, *, may_fail: bool

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Generic, TypeVar
@@ -26,6 +26,7 @@ from promptbank.training.checkpoint import (
     restore_optimizer,
 )
 from promptbank.training.curve import CurvePoint, LearningCurve
+from promptbank.training.loop import Run, Training
 from promptbank.training.progress import Progress, StepReport
 from promptbank.training.schedule import Schedule
 
@@ -59,8 +60,8 @@ class StepPosition:
     kept: list[int] = field(default_factory=list)
 
 
-class StepRun(ABC, Generic[P]):
-    """One run; subclasses say what learns. A `promptbank.training.loop.Training` of itself alone.
+class StepRun(Run, Training["StepRun[P]"], Generic[P]):
+    """One run, which trains alone; subclasses say what learns.
 
     Args:
         model: whose parameters that require a gradient learn.
@@ -114,16 +115,6 @@ class StepRun(ABC, Generic[P]):
     @abstractmethod
     def measure(self, train_loss: float | None) -> CurvePoint:
         """Score the present weights."""
-
-    @property
-    @abstractmethod
-    def is_due(self) -> bool:
-        """Whether the curve gets a point before the next step."""
-
-    @property
-    @abstractmethod
-    def save_is_due(self) -> bool:
-        """Whether the state is saved before the next step."""
 
     @property
     def finished(self) -> bool:

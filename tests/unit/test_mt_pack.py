@@ -16,9 +16,8 @@ from promptbank.model.backbone import Backbone
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import FILE as WORDS
 from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
-from promptbank.mt.translator.changes import input_moments
 from promptbank.mt.translator.coding import CODINGS, coding_of
-from promptbank.mt.translator.factorise import WEIGHTINGS, DenseChange, LowRankChange, allocate, weighting_of
+from promptbank.mt.translator.factorise import DenseChange, LowRankChange, allocate
 from promptbank.mt.translator.model import load_translator, prepared, save_translator
 from promptbank.mt.translator.pack import MAX_BYTES, as_low_rank, pack_translator
 from promptbank.mt.translator.updates import (
@@ -34,7 +33,6 @@ from promptbank.training.checkpoint import learnt
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
-PAIRS = [(f"the {a} {b}", f"{b} {a}en") for a in ("year", "text", "tone") for b in ("is", "rose", "of", "said")]
 IDS = torch.tensor([[2, 40, 50, 60, 70, 80, 90, 100]])
 FILES = ("update.safetensors", "translator.json")
 
@@ -108,7 +106,7 @@ def test_integers_are_off_by_half_a_step_at_most(name: str, steps: int) -> None:
 @pytest.mark.parametrize("name", CODINGS)
 def test_the_components_of_a_low_rank_change_can_be_stored_in_every_coding(name: str) -> None:
     change = LowRankChange(torch.randn(8, 3), torch.randn(3, 6))
-    stored = coding_of(name).encode(*change.spectrum((torch.eye(6), torch.eye(6))).factors(3))
+    stored = coding_of(name).encode(*change.spectrum().factors(3))
     read = load(save(stored))
     assert set(read) == set(stored)
     assert all(torch.equal(read[key], stored[key]) for key in stored)
@@ -130,55 +128,26 @@ def test_zeros_stay_zeros() -> None:
 def test_a_name_that_is_not_known_says_which_are() -> None:
     with pytest.raises(TrainingError, match=r"unknown coding 'int3'.*bf16\.v1, int8\.v1, int4\.v1, sign\.v1"):
         coding_of("int3")
-    with pytest.raises(TrainingError, match=r"unknown weighting 'x'.*plain\.v1"):
-        weighting_of("x")
 
 
 # the components
 
 
-def moment_of(width: int) -> Tensor:
-    """The second moment of inputs that are correlated and of very different sizes."""
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.randn(400, width, generator=generator) @ torch.randn(width, width, generator=generator)
-    inputs *= torch.logspace(-1, 0.5, width)
-    return inputs.T @ inputs / 400
-
-
-def weighted_error(change: Tensor, rank: int, weighting: str, moment: Tensor) -> float:
-    """||(D - B A) C^1/2||^2 as the trace of E C E^T."""
-    b, a = DenseChange(change).spectrum(WEIGHTINGS[weighting].roots(moment)).factors(rank)
-    missed = (change - b @ a).double()
-    return float((missed @ moment.double() @ missed.T).trace())
-
-
 @pytest.mark.parametrize("rank", [1, 4, 9])
-def test_a_plain_error_is_the_tail_of_the_singular_values(rank: int) -> None:
+def test_the_error_is_the_tail_of_the_singular_values(rank: int) -> None:
     change = torch.randn(12, 9)
+    b, a = DenseChange(change).spectrum().factors(rank)
     tail = torch.linalg.svdvals(change.double())[rank:].square().sum()
-    assert weighted_error(change, rank, "plain.v1", torch.eye(9)) == pytest.approx(float(tail), rel=1e-4, abs=1e-9)
-
-
-def test_a_weighted_error_is_the_tail_of_its_spectrum_and_the_least_there_is() -> None:
-    change, moment = torch.randn(12, 9), moment_of(9)
-    root = torch.linalg.cholesky(moment.double())  # another root of C: the singular values are the same
-    for rank in (1, 3, 6):
-        least = float(torch.linalg.svdvals(change.double() @ root)[rank:].square().sum())
-        plain, diagonal, full = (weighted_error(change, rank, name, moment) for name in WEIGHTINGS)
-        assert full == pytest.approx(least, rel=0.05)  # the ridge costs the rest
-        assert least * 0.9999 <= full < min(plain, diagonal)
-        assert diagonal < plain
+    assert float((change - b @ a).double().square().sum()) == pytest.approx(float(tail), rel=1e-4, abs=1e-9)
 
 
 def test_factors_are_decomposed_without_their_product() -> None:
-    b, a, moment = torch.randn(12, 3), torch.randn(3, 9), moment_of(9)
-    for weighting in WEIGHTINGS.values():
-        roots = weighting.roots(moment)
-        low, dense = LowRankChange(b, a).spectrum(roots), DenseChange(b @ a).spectrum(roots)
-        assert low.values.shape == (3,)
-        torch.testing.assert_close(low.values, dense.values[:3], rtol=1e-4, atol=1e-4)
-        whole_b, whole_a = low.factors(3)
-        torch.testing.assert_close(whole_b @ whole_a, b @ a, rtol=1e-3, atol=1e-3)
+    b, a = torch.randn(12, 3), torch.randn(3, 9)
+    low, dense = LowRankChange(b, a).spectrum(), DenseChange(b @ a).spectrum()
+    assert low.values.shape == (3,)
+    torch.testing.assert_close(low.values, dense.values[:3], rtol=1e-4, atol=1e-4)
+    whole_b, whole_a = low.factors(3)
+    torch.testing.assert_close(whole_b @ whole_a, b @ a, rtol=1e-3, atol=1e-3)
 
 
 # which layers get how many
@@ -268,56 +237,20 @@ def test_the_limit_is_kept_and_used(tmp_path: Path, coding: str) -> None:
 def test_what_is_reported_is_what_the_loaded_package_lost(tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
     source = tuned(tmp_path / "a", backbone, FullUpdate())
-    report = pack_translator(source, backbone, tmp_path / "b", max_bytes=20_000, calibration=PAIRS)
+    report = pack_translator(source, backbone, tmp_path / "b", max_bytes=20_000)
     wanted, found = changes(source, backbone), changes(report.folder, backbone)
-    moments = input_moments(load_translator(source, backbone).lm.model, [_ids(backbone, *pair) for pair in PAIRS])
     missed = total = 0.0
     for name, layer in report.layers.items():
         error = wanted[name] - found[name]
         assert layer.kept == pytest.approx(1 - float(error.square().sum() / wanted[name].square().sum()), abs=1e-3)
-        shares = [float((e @ moments[name] @ e.T).trace()) for e in (error, wanted[name])]
-        assert layer.kept_weighted == pytest.approx(1 - shares[0] / shares[1], abs=1e-3)
         missed, total = missed + float(error.square().sum()), total + float(wanted[name].square().sum())
     assert report.kept == pytest.approx(1 - missed / total, abs=1e-3)
-
-
-def _ids(backbone: Backbone, src: str, tgt: str) -> tuple[int, ...]:
-    from promptbank.mt.translator.pairs import Wording
-
-    return Wording(backbone.tokenizer, EN_SV).row(src, tgt).ids
-
-
-def test_calibration_keeps_more_of_what_layers_put_out(tmp_path: Path) -> None:
-    backbone = tiny_backbone("gemma3")
-    source = tuned(tmp_path / "a", backbone, FullUpdate())
-    kept = {}
-    for name in WEIGHTINGS:
-        report = pack_translator(
-            source, backbone, tmp_path / name, max_bytes=20_000, calibration=PAIRS, weighting=name, coding="bf16.v1"
-        )
-        kept[name] = sum(layer.kept_weighted for layer in report.layers.values()) / len(report.layers)
-    assert kept["inputs.v1"] > kept["diagonal.v1"] > kept["plain.v1"]
-
-
-def test_moments_are_those_of_the_inputs() -> None:
-    model = tiny_backbone("llama").model
-    layer = model.model.layers[1].mlp.down_proj
-    seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][0]))
-    moments = input_moments(model, [(2, 40, 50), (2, 60)])
-    hook.remove()
-    inputs = torch.cat(seen)  # (5, in)
-    assert inputs.shape[0] == 5
-    torch.testing.assert_close(moments["model.layers.1.mlp.down_proj.weight"], inputs.T @ inputs / 5)
-    assert "lm_head.weight" not in moments
 
 
 def test_a_low_rank_translator_is_packed_by_its_own_factors(tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
     source = tuned(tmp_path / "a", backbone, LowRankUpdate(rank=3, alpha=12))
-    report = pack_translator(
-        source, backbone, tmp_path / "b", coding="bf16.v1", calibration=PAIRS, weighting="inputs.v1"
-    )
+    report = pack_translator(source, backbone, tmp_path / "b", coding="bf16.v1")
     assert {layer.rank for layer in report.layers.values()} == {3}
     assert report.whole == ()
     wanted, found = changes(source, backbone), changes(report.folder, backbone)
@@ -328,14 +261,7 @@ def test_a_low_rank_translator_is_packed_by_its_own_factors(tmp_path: Path) -> N
 def test_the_same_input_makes_the_same_file(tmp_path: Path) -> None:
     source = tuned(tmp_path / "a", tiny_backbone("llama"), FullUpdate())
     for name in "bc":
-        pack_translator(
-            source,
-            tiny_backbone("llama"),
-            tmp_path / name,
-            max_bytes=20_000,
-            calibration=PAIRS,
-            weighting="inputs.v1",
-        )
+        pack_translator(source, tiny_backbone("llama"), tmp_path / name, max_bytes=20_000)
     for file in FILES:
         assert (tmp_path / "b" / file).read_bytes() == (tmp_path / "c" / file).read_bytes()
 
@@ -348,8 +274,6 @@ def test_what_cannot_fit_is_an_error_that_writes_nothing(tmp_path: Path) -> None
             pack_translator(source, backbone, tmp_path / "b", max_bytes=limit)
     with pytest.raises(TrainingError, match="name another folder"):
         pack_translator(source, backbone, source)
-    with pytest.raises(TrainingError, match=r"'inputs\.v1' needs calibration pairs"):
-        pack_translator(source, backbone, tmp_path / "b", weighting="inputs.v1")
     assert not (tmp_path / "b").exists()
     assert load_translator(source, backbone)
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from promptbank.errors import TrainingError
-from promptbank.training.checkpoint import Checkpoint, Checkpoints, Saver
-from promptbank.training.loop import TrainingStoppedError, run_training
+from promptbank.training.checkpoint import Checkpoint, Checkpoints
+from promptbank.training.loop import Run, Training, TrainingStoppedError, run_training
 
 
-class Number:
+class Number(Run):
     """One parameter that is pulled to 0 by a loss of slope ``pull``, at a rate of 1 / (steps done + 1)."""
 
     clip = 1.0
@@ -53,7 +53,7 @@ class Number:
         self.failed = True
 
 
-class Numbers:
+class Numbers(Training[Number]):
     """Some of them; a `Training` that is saved after every third step."""
 
     def __init__(self, *runs: Number) -> None:
@@ -85,7 +85,7 @@ class Numbers:
 def test_evaluate_save_and_step_follow_each_other(tmp_path: Path) -> None:
     told: list[str] = []
     training = Numbers(Number("a", 4, 0.5, told), Number("b", 2, 0.25, told))
-    assert run_training(training, Saver(training, Checkpoints(tmp_path, "x")))
+    assert run_training(training, Checkpoints(tmp_path, "x"))
     assert told == [
         "begin", "score a", "score b", "step a 5 at 1", "step b 2.5 at 1",
         "step a 4.75 at 0.5", "step b 2.4375 at 0.5",
@@ -113,11 +113,10 @@ def test_a_stopped_training_is_saved_where_it_stands_and_goes_on(tmp_path: Path,
     whole, cut, again = training(), training(), training()
     run_training(whole)
     asked = iter(range(99))
-    saver = Saver(cut, Checkpoints(tmp_path, "x"))
-    assert not run_training(cut, saver, lambda: next(asked) >= steps)
+    assert not run_training(cut, Checkpoints(tmp_path, "x"), lambda: next(asked) >= steps)
     assert cut.runs[0].done == steps
     assert cut.told[-1] == "save"
-    assert run_training(again, Saver(again, Checkpoints(tmp_path, "x")))
+    assert run_training(again, Checkpoints(tmp_path, "x"))
     assert again.told[0] == f"go on from {steps}"
     assert torch.equal(again.runs[0].value, whole.runs[0].value)
 
@@ -130,14 +129,14 @@ def test_a_training_that_is_stopped_in_an_evaluation_is_saved(tmp_path: Path) ->
             super().evaluate()
 
     training = Numbers(Long("a", 5, 0.5, []))
-    assert not run_training(training, Saver(training, Checkpoints(tmp_path, "x")))
+    assert not run_training(training, Checkpoints(tmp_path, "x"))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000002.safetensors"]
 
 
 def test_a_finished_training_makes_no_step(tmp_path: Path) -> None:
     for expected in (3, 0):
         training = Numbers(Number("a", 3, 0.5, []))
-        assert run_training(training, Saver(training, Checkpoints(tmp_path, "x")))
+        assert run_training(training, Checkpoints(tmp_path, "x"))
         assert sum(line.startswith("step") for line in training.told) == expected
 
 

@@ -29,7 +29,7 @@ from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevSet
 from promptbank.training.epochs import EpochRun
 from promptbank.training.examples import check_prompts, example_losses
-from promptbank.training.loop import run_training
+from promptbank.training.loop import Training, run_training
 from promptbank.training.precision import autocast, is_half
 from promptbank.training.progress import DevScore, NoProgress, Progress
 from promptbank.training.prompt_run import Plan, Rendered
@@ -121,8 +121,8 @@ class Tuned(Learner):
         return PlainRenderer(plain, tokenizer, policy, self._backbone.window)
 
 
-class _WeightsRun(EpochRun):
-    """The weights while they learn one task: a `promptbank.training.loop.Training` of one run.
+class _WeightsRun(EpochRun, Training["_WeightsRun"]):
+    """The weights while they learn one task.
 
     Args:
         lm: the copy that learns.
@@ -154,7 +154,7 @@ class _WeightsRun(EpochRun):
         config = self.config
         self.optimizer = AdamW(self.parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
-    def backward(self, _runs: Sequence[EpochRun]) -> Iterator[tuple[EpochRun, float]]:
+    def backward(self, _runs: Sequence[_WeightsRun]) -> Iterator[tuple[_WeightsRun, float]]:
         """Add the gradients of the next batch."""
         self._lm.model.train()
         batch = [self._train[i] for i in self.next_batch()]

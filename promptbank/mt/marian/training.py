@@ -22,7 +22,7 @@ from promptbank.mt.marian.model import build_marian, save_marian
 from promptbank.mt.marian.pieces import PIECE_FILES, Pieces, load_pieces, train_pieces
 from promptbank.mt.marian.run import Encoded, MarianRun
 from promptbank.mt.marian.sizes import MarianSizes, TrainSettings
-from promptbank.training.checkpoint import Checkpoints, Saver, refuse_former
+from promptbank.training.checkpoint import Checkpoints, refuse_former
 from promptbank.training.curve import LearningCurve
 from promptbank.training.loop import run_training
 from promptbank.training.progress import NoProgress, Progress
@@ -114,7 +114,7 @@ def train_marian(
     refuse_former(folder / "checkpoint.safetensors")
     checkpoints = Checkpoints(folder / "checkpoints", identity)
     with torch.random.fork_rng():
-        finished = run_training(run, Saver(run, checkpoints), should_stop)
+        finished = run_training(run, checkpoints, should_stop)
     if finished:
         save_marian(model.cpu(), pieces, plan.langpair, folder / "model")
         checkpoints.clear()

@@ -22,9 +22,9 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.lora import LoraLayer
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
-from promptbank.mt.translator.changes import Pairs, changes_and_moments, whole_changes
+from promptbank.mt.translator.changes import changes_of, whole_changes
 from promptbank.mt.translator.coding import Coding, coding_of
-from promptbank.mt.translator.factorise import Change, DenseChange, Spectrum, Weighting, allocate, weighting_of
+from promptbank.mt.translator.factorise import Change, DenseChange, Spectrum, allocate
 from promptbank.mt.translator.model import (
     StoredUpdate,
     describe,
@@ -51,13 +51,11 @@ class LayerReport:
     Attributes:
         rank: components that are stored.
         kept: share of the change's energy that the stored numbers keep, 1 - ||D - D'||^2 / ||D||^2.
-        kept_weighted: the same of its outputs' energy on the calibration pairs; ``kept`` without any.
         energy: ||D||^2.
     """
 
     rank: int
     kept: float
-    kept_weighted: float
     energy: float
 
 
@@ -88,9 +86,7 @@ def pack_translator(
     target: Path,
     *,
     max_bytes: int = MAX_BYTES,
-    calibration: Pairs | None = None,
     coding: str = "int8.v1",
-    weighting: str = "plain.v1",
     words: Iterable[int] | None = None,
 ) -> PackReport:
     """Write a translator as a packed one, which `load_translator` reads like any other.
@@ -100,25 +96,21 @@ def pack_translator(
         backbone: the one it goes on.
         target: made if it is not there; another folder than the source.
         max_bytes: most bytes of the target's files together.
-        calibration: pairs on which layers' inputs are measured, for the weighting and the report.
         coding: a key of ``CODINGS``: "sign.v1" or "int4.v1" for a full tuning, "int8.v1" or "bf16.v1" for a low-rank
             one; `promptbank.mt.translator.coding` says what they lose.
-        weighting: a key of ``WEIGHTINGS``; all but "plain.v1" need calibration pairs.
         words: what the packed one may write (`promptbank.mt.translator.allowed_tokens`); the source's own if None.
 
     Raises:
         TrainingError: the source cannot be packed or not into so few bytes; the target stays as it was.
         BackboneMismatchError: the source was trained on another backbone or tokenizer.
     """
-    numbers, chosen = coding_of(coding), _weighting(weighting, calibration)
-    stored = _source(source, target, backbone)
-    plan = _Plan.of(stored, backbone, calibration or (), numbers, chosen)
+    numbers, stored = coding_of(coding), _source(source, target, backbone)
+    plan = _Plan.of(stored, backbone, numbers)
     facts = {
         **stored.facts["training"],
         "packed": {
             "source_sha256": stored.facts["weights_sha256"], "method": stored.facts["update"]["method"],
-            "max_bytes": max_bytes, "calibration_pairs": len(calibration or ()),
-            "weighting": weighting,
+            "max_bytes": max_bytes,
         },
     }  # fmt: skip
     languages = Languages.parse(stored.facts["langpair"])
@@ -147,8 +139,6 @@ def as_low_rank(
     *,
     rank: int,
     alpha: float | None = None,
-    calibration: Pairs | None = None,
-    weighting: str = "plain.v1",
 ) -> Path:
     """Write a translator as a low-rank one of equal rank in all layers, for a low-rank training to start from.
 
@@ -160,8 +150,6 @@ def as_low_rank(
         target: made if it is not there; another folder than the source.
         rank: of `LowRankUpdate`.
         alpha: of it; twice the rank if absent, as ``mt train`` has it.
-        calibration: pairs on which layers' inputs are measured, for the weighting.
-        weighting: a key of ``WEIGHTINGS``; all but "plain.v1" need calibration pairs.
 
     Returns:
         The target; its numbers are float32.
@@ -170,26 +158,16 @@ def as_low_rank(
         TrainingError: the source cannot be factorised, or the backbone has no linear layers to adapt.
         BackboneMismatchError: the source was trained on another backbone or tokenizer.
     """
-    chosen = _weighting(weighting, calibration)
     stored = _source(source, target, backbone)
-    changes, moments = changes_and_moments(stored, backbone, calibration or ())
+    changes = changes_of(stored, backbone)
     update = LowRankUpdate(rank=rank, alpha=2.0 * rank if alpha is None else alpha)
     model = prepared(backbone, update)
     for name, layer in model.named_modules():
         if isinstance(layer, LoraLayer):
-            _start(layer, rank, changes.get(f"{name}.weight"), moments.get(f"{name}.weight"), chosen)
+            _start(layer, rank, changes.get(f"{name}.weight"))
     languages = Languages.parse(stored.facts["langpair"])
     facts = {**stored.facts["training"], "factorised": {"source_sha256": stored.facts["weights_sha256"]}}
     return save_translator(target, model, backbone, update, languages=languages, facts=facts, dtype=torch.float32)
-
-
-def _weighting(name: str, calibration: Pairs | None) -> Weighting:
-    found = weighting_of(name)
-    if found.needs_moments and not calibration:
-        raise TrainingError(
-            f"weighting {name!r} needs calibration pairs to measure inputs on; give some, or use plain.v1"
-        )
-    return found
 
 
 def _source(source: Path, target: Path, backbone: Backbone) -> StoredUpdate:
@@ -199,11 +177,11 @@ def _source(source: Path, target: Path, backbone: Backbone) -> StoredUpdate:
 
 
 @torch.no_grad()
-def _start(layer: LoraLayer, rank: int, change: Change | None, moment: Tensor | None, weighting: Weighting) -> None:
+def _start(layer: LoraLayer, rank: int, change: Change | None) -> None:
     """Make a layer's addition the best of this rank; a layer that did not change keeps its B of zeros."""
     if change is None:
         return
-    b, a = change.spectrum(weighting.roots(_moment(layer.a.shape[1], moment))).factors(rank)
+    b, a = change.spectrum().factors(rank)
     found = a.shape[0]  # the rank may be above that of the matrix
     for factor in (layer.a, layer.b):
         factor.zero_()
@@ -215,30 +193,21 @@ class _Plan:
     """What a pack is made of."""
 
     coding: Coding
-    weighting: Weighting
     changes: Mapping[str, Change]
-    moments: Mapping[str, Tensor]
     whole: dict[str, Tensor]
     rough: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     spectra: dict[str, Spectrum] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, stored: StoredUpdate, backbone: Backbone, calibration: Pairs, coding: Coding, weighting: Weighting
-    ) -> _Plan:
+    def of(cls, stored: StoredUpdate, backbone: Backbone, coding: Coding) -> _Plan:
         """Decompose what a translator changed."""
-        changes, moments = changes_and_moments(stored, backbone, calibration)
-        plan = cls(coding, weighting, changes, moments, whole_changes(stored, backbone))
-        for name, change in changes.items():
-            plan._decompose(name, change)
+        plan = cls(coding, changes_of(stored, backbone), whole_changes(stored, backbone))
+        for name, change in plan.changes.items():
+            dense = change.dense()
+            plan.rough[name] = rough = coding.rough(dense)
+            rest = DenseChange(dense - coding.decode(rough, *dense.shape)) if rough else change
+            plan.spectra[name] = rest.spectrum()
         return plan
-
-    def _decompose(self, name: str, change: Change) -> None:
-        dense = change.dense()
-        self.rough[name] = self.coding.rough(dense)
-        rest = DenseChange(dense - self.coding.decode(self.rough[name], *dense.shape)) if self.rough[name] else change
-        roots = self.weighting.roots(_moment(dense.shape[1], self.moments.get(name)))
-        self.spectra[name] = rest.spectrum(roots)
 
     def fit(self, room: int) -> tuple[bytes, dict[str, int]]:
         """Return a file of at most so many bytes with the most valuable components, and their ranks.
@@ -246,7 +215,7 @@ class _Plan:
         Raises:
             TrainingError: not even one component fits, or what is stored at any rank does not.
         """
-        gains = {name: self.weighting.gains(spectrum.values) for name, spectrum in self.spectra.items()}
+        gains = {name: spectrum.values.double().square() for name, spectrum in self.spectra.items()}
         each = {name: self.coding.component_bytes(*_shape(spectrum)) for name, spectrum in self.spectra.items()}
         names = {name: self._names_bytes(spectrum) for name, spectrum in self.spectra.items()}
         overhead = least = len(save(self._tensors(dict.fromkeys(self.spectra, 0))))
@@ -276,11 +245,7 @@ class _Plan:
     def _layer_report(self, name: str, change: Tensor, rank: int) -> LayerReport:
         stored = self._layer(name, rank)
         missed = change - self.coding.decode(stored, *change.shape) if stored else change
-        kept = 1 - _energy(missed) / _energy(change)
-        weighted = kept
-        if name in self.moments:
-            weighted = 1 - _energy(missed, self.moments[name]) / max(_energy(change, self.moments[name]), 1e-300)
-        return LayerReport(rank, kept, weighted, _energy(change))
+        return LayerReport(rank, 1 - _energy(missed) / _energy(change), _energy(change))
 
     def _tensors(self, ranks: Mapping[str, int]) -> dict[str, Tensor]:
         layers = {f"{n}.{part}": t for n, rank in ranks.items() for part, t in self._layer(n, rank).items()}
@@ -291,15 +256,10 @@ class _Plan:
         return {**self.rough[name], **factors}
 
 
-def _moment(inputs: int, found: Tensor | None) -> Tensor:
-    return torch.eye(inputs) if found is None else found
-
-
 def _shape(spectrum: Spectrum) -> tuple[int, int]:
     return spectrum.left.shape[0], spectrum.right.shape[1]
 
 
-def _energy(matrix: Tensor, moment: Tensor | None = None) -> float:
-    """Return ||M||^2, or ||M C^1/2||^2 under a moment C."""
-    other = matrix if moment is None else matrix @ moment
-    return float((other.double() * matrix.double()).sum())
+def _energy(matrix: Tensor) -> float:
+    """Return ||M||^2."""
+    return float(matrix.double().square().sum())

@@ -29,7 +29,7 @@ from promptbank.mt.translator.model import merged, prepared, save_translator
 from promptbank.mt.translator.pairs import PairExample
 from promptbank.mt.translator.plan import EvalTexts, MtPlan, has_ended, identity_of, start_numbers, training_facts
 from promptbank.training.batches import ByTokens, epoch_batches
-from promptbank.training.checkpoint import Checkpoint, Saver, learnt, load_learnt
+from promptbank.training.checkpoint import Checkpoint, learnt, load_learnt
 from promptbank.training.curve import CurvePoint, LearningCurve
 from promptbank.training.loop import TrainingStoppedError, run_training
 from promptbank.training.precision import autocast, is_half
@@ -62,7 +62,7 @@ def train_translator(
         return plan.out / "model"
     checkpoints = TranslatorCheckpoints(plan.out / "checkpoints", identity)
     run = _TranslatorRun(backbone, plan, checkpoints, progress, should_stop)
-    if not run_training(run, Saver(run, checkpoints), should_stop):
+    if not run_training(run, checkpoints, should_stop):
         return None
     try:
         run.average()
