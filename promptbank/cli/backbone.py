@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Command, Context, Json
+from promptbank.cli.command import Command, CommandContext, Json
 from promptbank.cli.output import print_facts, print_table, say
 from promptbank.config import make_home
 
@@ -16,7 +16,7 @@ Name = Annotated[str | None, typer.Argument(help="Built-in name, path, GGUF or h
 
 
 @app.command("list", cls=Command)
-def list_(ctx: Context, json: Json = False) -> None:
+def list_(ctx: CommandContext, json: Json = False) -> None:
     """List the built-in backbones and those in the home.
 
     Example: promptbank backbone list
@@ -29,7 +29,7 @@ def list_(ctx: Context, json: Json = False) -> None:
 
 
 @app.command("pull", cls=Command)
-def pull(ctx: Context, name: Name = None, json: Json = False) -> None:
+def pull(ctx: CommandContext, name: Name = None, json: Json = False) -> None:
     """Fetch a backbone and convert it once to safetensors in the home.
 
     Example: promptbank backbone pull
@@ -44,7 +44,7 @@ def pull(ctx: Context, name: Name = None, json: Json = False) -> None:
 
 
 @app.command("show", cls=Command)
-def show(ctx: Context, name: Name = None, json: Json = False) -> None:
+def show(ctx: CommandContext, name: Name = None, json: Json = False) -> None:
     """Print a backbone's fingerprint, sizes and limits.
 
     Example: promptbank backbone show

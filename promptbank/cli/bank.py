@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from promptbank.bank.session import Bank
-from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Json
 from promptbank.cli.output import print_done, print_facts, print_json, print_table, say
 
 app = typer.Typer(help="The frozen rows.", no_args_is_help=True)
@@ -19,7 +19,7 @@ COLUMNS = ("taskname", "lang", "version", "aliases", "backbone", "virtual_tokens
 
 @app.command("list", cls=Command)
 def list_(
-    ctx: Context,
+    ctx: CommandContext,
     everything: Annotated[bool, typer.Option("--all", help="All versions, not only the live ones.")] = False,
     json: Json = False,
 ) -> None:
@@ -34,7 +34,7 @@ def list_(
 
 
 @app.command("show", cls=Command)
-def show(ctx: Context, spec: Spec, json: Json = False) -> None:
+def show(ctx: CommandContext, spec: Spec, json: Json = False) -> None:
     """Print all that is known of a row: template, training, evaluations, moves of its alias.
 
     Example: promptbank bank show sentiment-task
@@ -47,7 +47,7 @@ def show(ctx: Context, spec: Spec, json: Json = False) -> None:
 
 @app.command("verify", cls=Command)
 def verify(
-    ctx: Context,
+    ctx: CommandContext,
     logits: Annotated[
         bool, typer.Option("--logits", help="Also compute the probe logits again and compare bits.")
     ] = False,
@@ -73,7 +73,7 @@ def verify(
 
 
 @app.command("rollback", cls=Command)
-def rollback(ctx: Context, spec: Spec, json: Json = False) -> None:
+def rollback(ctx: CommandContext, spec: Spec, json: Json = False) -> None:
     """Move a task's live alias to the version before, or to the named one.
 
     Example: promptbank bank rollback sentiment-task
@@ -89,7 +89,7 @@ def rollback(ctx: Context, spec: Spec, json: Json = False) -> None:
 
 @app.command("export", cls=Command)
 def export(
-    ctx: Context,
+    ctx: CommandContext,
     spec: Spec,
     out: Annotated[Path | None, typer.Option(help="File to write.")] = None,
     json: Json = False,
@@ -110,7 +110,9 @@ def export(
 
 @app.command("import", cls=Command)
 def import_(
-    ctx: Context, path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")], json: Json = False
+    ctx: CommandContext,
+    path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")],
+    json: Json = False,
 ) -> None:
     """Add an exported row under the next version and make it live; one that is there already is not added again.
 

@@ -1,7 +1,7 @@
 """What every command shares: options, resolved settings, one line for an expected error, and exit codes.
 
 Typer cannot share options between commands, so this does it as Click does: a command class that adds its parameters.
-A command is ``@app.command("list", cls=Command)`` on a function that takes a `Context`.
+A command is ``@app.command("list", cls=Command)`` on a function that takes a `CommandContext`.
 
 Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong usage, 3 a check said no.
 """
@@ -27,7 +27,7 @@ __all__ = [
     "CHECK_SAID_NO",
     "Card",
     "Command",
-    "Context",
+    "CommandContext",
     "Data",
     "Json",
     "Lang",
@@ -48,7 +48,7 @@ Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; 
 Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
 
 
-class Context(typer.Context):
+class CommandContext(typer.Context):
     """The context of a running command.
 
     Attributes:
@@ -60,7 +60,7 @@ class Context(typer.Context):
     origins: list[Origin]
 
 
-class TrainingContext(Context):
+class TrainingContext(CommandContext):
     """The context of a command that trains.
 
     Attributes:
@@ -130,7 +130,7 @@ def _training(
 class Command(TyperCommand):
     """A command that takes the shared options and tells an expected error in one line."""
 
-    context_class = Context
+    context_class = CommandContext
     declared: ClassVar[Sequence[Callable[..., None]]] = (_shared,)
 
     def __init__(self, name: str | None, **given: Any) -> None:
@@ -142,7 +142,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: object) -> object:
         """Resolve the settings and run the command."""
-        assert isinstance(ctx, Context)  # noqa: S101 - context_class makes it so
+        assert isinstance(ctx, CommandContext)  # noqa: S101 - context_class makes it so
         flags = {name: ctx.params.pop(name) for name in _names(_shared)}
         with _expected_errors(debug=bool(flags.pop("debug"))):
             ctx.settings, ctx.origins = load_settings(flags, os.environ)

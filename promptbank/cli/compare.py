@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Card, Command, Context, Data, Json, Lang, Out, Task
+from promptbank.cli.command import Card, Command, CommandContext, Data, Json, Lang, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
 
@@ -20,7 +20,7 @@ COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_m
 
 @app.command("baseline", cls=Command)
 def baseline(
-    ctx: Context,
+    ctx: CommandContext,
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
     lang: Lang = None,
     data: Data = None,
@@ -77,7 +77,7 @@ def _baseline_line(method: Mapping[str, Any]) -> dict[str, object]:
 
 @app.command("compare", cls=Command)
 def compare(
-    ctx: Context,
+    ctx: CommandContext,
     task: Task,
     lang: Lang = None,
     data: Data = None,

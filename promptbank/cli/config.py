@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from promptbank.cli.command import Command, Context, Json
+from promptbank.cli.command import Command, CommandContext, Json
 from promptbank.cli.output import print_table
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)
 
 
 @app.command("show", cls=Command)
-def show(ctx: Context, json: Json = False) -> None:
+def show(ctx: CommandContext, json: Json = False) -> None:
     """Print the settings and where each one came from.
 
     Example: promptbank config show

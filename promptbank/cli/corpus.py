@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Command, Context, Json
+from promptbank.cli.command import Command, CommandContext, Json
 from promptbank.cli.output import print_json, print_table, say
 
 app = typer.Typer(help="The pairs of sentences they learn from.", no_args_is_help=True)
@@ -24,7 +24,7 @@ HeldOut = Annotated[
 
 @app.command("build", cls=Command)
 def build(
-    ctx: Context,
+    ctx: CommandContext,
     data: Files,
     held_out: HeldOut = None,
     langpair: LangPair = "en-sv",
@@ -69,7 +69,7 @@ def build(
 
 @app.command("filter", cls=Command)
 def filter_(
-    _ctx: Context,
+    _ctx: CommandContext,
     data: Files,
     held_out: HeldOut = None,
     langpair: LangPair = "en-sv",
@@ -89,7 +89,7 @@ def filter_(
 
 @app.command("stats", cls=Command)
 def stats(
-    ctx: Context,
+    ctx: CommandContext,
     name: Annotated[str, typer.Argument(help="Name below <home>/mt, or a folder.")] = "en-sv",
     json: Json = False,
 ) -> None:

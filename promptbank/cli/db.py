@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Json
 from promptbank.cli.output import print_done
 from promptbank.config import make_home
 
@@ -12,7 +12,7 @@ app = typer.Typer(help="The bank's database.", no_args_is_help=True)
 
 
 @app.command("migrate", cls=Command)
-def migrate(ctx: Context, json: Json = False) -> None:
+def migrate(ctx: CommandContext, json: Json = False) -> None:
     """Bring the database's schema up to date. SQLite is migrated when opened; PostgreSQL only by this.
 
     Example: promptbank db migrate
@@ -26,7 +26,7 @@ def migrate(ctx: Context, json: Json = False) -> None:
 
 
 @app.command("check", cls=Command)
-def check(ctx: Context, json: Json = False) -> None:
+def check(ctx: CommandContext, json: Json = False) -> None:
     """Check the database's schema; exit code 3 when it is not up to date.
 
     Example: promptbank db check

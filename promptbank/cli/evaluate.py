@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Command, Context, Data, Json, Lang
+from promptbank.cli.command import Command, CommandContext, Data, Json, Lang
 from promptbank.cli.output import print_json, say
 
 app = typer.Typer()
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command("evaluate", cls=Command)
 def evaluate(
-    ctx: Context,
+    ctx: CommandContext,
     task: Annotated[str, typer.Option("--task", help="taskname[:lang][@version] of a frozen task.")],
     lang: Lang = None,
     data: Data = None,

@@ -11,7 +11,7 @@ from promptbank.cli.command import (
     CHECK_SAID_NO,
     Card,
     Command,
-    Context,
+    CommandContext,
     Data,
     Json,
     Lang,
@@ -160,7 +160,7 @@ def sweep(
 
 @app.command("continual", cls=Command)
 def continual(
-    ctx: Context,
+    ctx: CommandContext,
     stream: Annotated[Path, typer.Argument(help="TOML file of the tasks in their order.")],
     contrast: Annotated[bool, typer.Option(help="Fine-tune a copy of the backbone on the same stream too.")] = True,
     out: Out = None,

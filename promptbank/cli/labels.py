@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from promptbank.bank.session import Bank
-from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Json
+from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Json
 from promptbank.cli.output import print_done, print_table, say
 from promptbank.cli.translate import Beam, EngineName, Src, Tgt
 
@@ -18,7 +18,7 @@ review = typer.Typer(help="Rows that a person should look at.", no_args_is_help=
 
 @app.command("init", cls=Command)
 def init(
-    ctx: Context,
+    ctx: CommandContext,
     src: Src = "en",
     tgt: Tgt = "sv",
     task: Annotated[list[str] | None, typer.Option("--task", help="taskname; repeatable. Default: all cards.")] = None,
@@ -39,7 +39,9 @@ def init(
 
 
 @app.command("check", cls=Command)
-def check(_ctx: Context, file: Annotated[Path, typer.Argument(help="labels.<lang>.toml")], json: Json = False) -> None:
+def check(
+    _ctx: CommandContext, file: Annotated[Path, typer.Argument(help="labels.<lang>.toml")], json: Json = False
+) -> None:
     """Check a file of decisions: collisions, placeholders, ids; exit code 3 when something is wrong.
 
     Example: promptbank mt labels check labels.sv.toml
@@ -62,7 +64,7 @@ def check(_ctx: Context, file: Annotated[Path, typer.Argument(help="labels.<lang
 
 @review.command("apply", cls=Command)
 def apply(
-    ctx: Context,
+    ctx: CommandContext,
     file: Annotated[Path, typer.Argument(help="review.csv of a translated folder, with decisions in it.")],
     src: Annotated[str | None, typer.Option(help="Source language, where the file does not say it.")] = None,
     tgt: Annotated[str | None, typer.Option(help="Target language, where the file does not say it.")] = None,

@@ -10,7 +10,7 @@ import typer
 from promptbank.bank.session import Bank
 from promptbank.cli import corpus as corpora
 from promptbank.cli import labels
-from promptbank.cli.command import Command, Context, Json
+from promptbank.cli.command import Command, CommandContext, Json
 from promptbank.cli.output import print_done, print_json, print_table, say
 from promptbank.cli.translate import Beam, Src, Tgt
 
@@ -26,7 +26,7 @@ Sets = Annotated[list[Path] | None, typer.Option("--set", help="Pairs to score o
 
 
 @app.command("engines", cls=Command)
-def engines(ctx: Context, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
+def engines(ctx: CommandContext, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
     """List the engines that this machine has for a pair; the first available one is what --engine auto takes.
 
     Example: promptbank mt engines --src en --tgt sv
@@ -51,7 +51,7 @@ def engines(ctx: Context, src: Src = "en", tgt: Tgt = "sv", json: Json = False) 
 
 @app.command("score", cls=Command)
 def score(
-    ctx: Context,
+    ctx: CommandContext,
     sets: Annotated[list[Path], typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")],
     src: Src = "en",
     tgt: Tgt = "sv",
@@ -84,7 +84,7 @@ def score(
 
 @app.command("status", cls=Command)
 def status(
-    ctx: Context,
+    ctx: CommandContext,
     out: Annotated[Path | None, typer.Argument(help="Folder of a translation that is under way.")] = None,
     json: Json = False,
 ) -> None:
@@ -103,7 +103,7 @@ def status(
 
 @app.command("train", cls=Command)
 def train(
-    ctx: Context,
+    ctx: CommandContext,
     arch: Annotated[
         str, typer.Option(help="backbone: the GPT that prompts use; marian: a small model from scratch.")
     ] = "backbone",
@@ -173,7 +173,7 @@ def train(
 
 @app.command("pack", cls=Command)
 def pack(
-    ctx: Context,
+    ctx: CommandContext,
     engine: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder that `mt train` made.")] = "en-sv-full",
     out: Annotated[Path | None, typer.Option(help="Folder to make; <home>/mt/<engine>-packed/model if absent.")] = None,
     megabytes: Annotated[float, typer.Option(help="Most of all files together, in millions of bytes.")] = 20.0,

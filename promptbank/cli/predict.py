@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Command, Context, Json, Lang
+from promptbank.cli.command import Command, CommandContext, Json, Lang
 from promptbank.cli.output import print_json, say
 from promptbank.errors import InputError
 
@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command("predict", cls=Command)
 def predict(
-    ctx: Context,
+    ctx: CommandContext,
     data: Annotated[Path, typer.Option("--data", help="JSONL file of records; - reads stdin.")],
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang][@version]; else each record's.")] = None,
     lang: Lang = None,

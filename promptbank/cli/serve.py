@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Command, Context
+from promptbank.cli.command import Command, CommandContext
 
 app = typer.Typer()
 
 
 @app.command("serve", cls=Command)
 def serve(
-    ctx: Context,
+    ctx: CommandContext,
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:

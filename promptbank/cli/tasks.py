@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from promptbank.bank.session import Bank
-from promptbank.cli.command import CHECK_SAID_NO, Command, Context, Data, Json, Lang, Task
+from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Data, Json, Lang, Task
 from promptbank.cli.output import print_json, print_lines, print_table, say
 
 app = typer.Typer(help="Task cards.", no_args_is_help=True)
@@ -18,7 +18,7 @@ Rows = Annotated[Path | None, typer.Option(help="JSONL file to write; stdout if 
 
 
 @app.command("list", cls=Command)
-def list_(ctx: Context, json: Json = False) -> None:
+def list_(ctx: CommandContext, json: Json = False) -> None:
     """List the built-in cards and those added to the bank.
 
     Example: promptbank tasks list
@@ -43,7 +43,7 @@ def list_(ctx: Context, json: Json = False) -> None:
 
 @app.command("show", cls=Command)
 def show(
-    ctx: Context,
+    ctx: CommandContext,
     task: Annotated[str, typer.Argument(help="taskname[:lang]")],
     card: Annotated[str | None, typer.Option(help="Card file, or a built-in variant such as article.")] = None,
     lang: Lang = None,
@@ -59,7 +59,7 @@ def show(
 
 
 @app.command("check", cls=Command)
-def check(_ctx: Context, cards: Cards) -> None:
+def check(_ctx: CommandContext, cards: Cards) -> None:
     """Check cards without storing them; exit code 3 when one is faulty.
 
     Example: promptbank tasks check card.jsonl
@@ -81,7 +81,7 @@ def check(_ctx: Context, cards: Cards) -> None:
 
 
 @app.command("add", cls=Command)
-def add(ctx: Context, cards: Cards, json: Json = False) -> None:
+def add(ctx: CommandContext, cards: Cards, json: Json = False) -> None:
     """Check cards and store them in the bank, all or none.
 
     Example: promptbank tasks add card.jsonl
@@ -100,7 +100,7 @@ def add(ctx: Context, cards: Cards, json: Json = False) -> None:
 
 @app.command("sample", cls=Command)
 def sample(
-    ctx: Context,
+    ctx: CommandContext,
     task: Task,
     data: Data = None,
     lang: Lang = None,
@@ -136,7 +136,7 @@ def sample(
 
 @app.command("convert", cls=Command)
 def convert(
-    _ctx: Context,
+    _ctx: CommandContext,
     format_: Annotated[str, typer.Argument(metavar="FORMAT", help="Such as fiqa.")],
     files: Annotated[list[Path], typer.Argument(help="Files in that format.")],
     out: Rows = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Command, Context, Data, Json
+from promptbank.cli.command import Command, CommandContext, Data, Json
 from promptbank.cli.output import print_json, print_table, say
 from promptbank.errors import InputError
 
@@ -74,7 +74,7 @@ app = typer.Typer()
 
 @app.command("translate", cls=Command)
 def translate(
-    ctx: Context,
+    ctx: CommandContext,
     src: Src = "en",
     tgt: Tgt = "sv",
     task: TaskName = None,
@@ -133,7 +133,7 @@ def translate(
     _print(done, paths, request.folder, as_json=json)
 
 
-def _refuse_row_options(ctx: Context) -> None:
+def _refuse_row_options(ctx: CommandContext) -> None:
     """Make sure that nothing was asked for that only rows have."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params if name not in PLAIN}
     given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
@@ -141,7 +141,7 @@ def _refuse_row_options(ctx: Context) -> None:
         raise InputError(f"--lines translates plain text and takes none of {', '.join(given)}; leave them out")
 
 
-def _translate_lines(ctx: Context, request: TranslationRequest, path: Path) -> None:
+def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Path) -> None:
     """Translate plain text, a line each, to stdout; empty lines stay."""
     from promptbank.cli.progress import opened
     from promptbank.mt.translation import translate_texts

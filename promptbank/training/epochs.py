@@ -10,7 +10,7 @@ from typing import Any
 from promptbank.errors import TrainingError
 from promptbank.training.batches import ByCount, epoch_batches
 from promptbank.training.config import TrainConfig
-from promptbank.training.loop import Run
+from promptbank.training.loop import TrainingRun
 from promptbank.training.progress import DevScore, EpochReport, Progress, StepReport
 from promptbank.training.schedule import Schedule, warmup_steps
 
@@ -40,7 +40,7 @@ class EpochPosition:
     failed: str = ""
 
 
-class EpochRun(Run):
+class EpochRun(TrainingRun):
     """One run; subclasses say what learns.
 
     Args:

@@ -19,14 +19,14 @@ from torch.optim import Optimizer
 from promptbank.errors import TrainingError
 from promptbank.training.checkpoint import Checkpoint, Checkpoints
 
-__all__ = ["Run", "Training", "TrainingStoppedError", "run_training"]
+__all__ = ["Training", "TrainingRun", "TrainingStoppedError", "run_training"]
 
 
 class TrainingStoppedError(TrainingError):
     """A training was told to stop; the loop saves its state."""
 
 
-class Run(ABC):
+class TrainingRun(ABC):
     """Parameters that learn together: one optimizer, one schedule.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run(ABC):
         """End without a step, as the loss is not finite: with an error, unless the run may fail alone."""
 
 
-R = TypeVar("R", bound=Run)
+R = TypeVar("R", bound=TrainingRun)
 
 
 class Training(Generic[R]):
@@ -133,7 +133,7 @@ def run_training(
         return False
 
 
-def _step(run: Run, loss: float) -> None:
+def _step(run: TrainingRun, loss: float) -> None:
     """Apply the gradients that were added, at the rate of this step."""
     if math.isfinite(loss):
         rate = run.rate()

@@ -26,7 +26,7 @@ from promptbank.training.checkpoint import (
     restore_optimizer,
 )
 from promptbank.training.curve import CurvePoint, LearningCurve
-from promptbank.training.loop import Run, Training
+from promptbank.training.loop import Training, TrainingRun
 from promptbank.training.progress import Progress, StepReport
 from promptbank.training.schedule import Schedule
 
@@ -60,7 +60,7 @@ class StepPosition:
     kept: list[int] = field(default_factory=list)
 
 
-class StepRun(Run, Training["StepRun[P]"], Generic[P]):
+class StepRun(TrainingRun, Training["StepRun[P]"], Generic[P]):
     """One run, which trains alone; subclasses say what learns.
 
     Args:

@@ -21,8 +21,8 @@ train trained translate unavailable unknown unreachable unusable
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 
 NOT_YET = """
-BeamSearching Context Decoded Digits Evaluated Extent Failed Fit Kept Learnt Lengths Lesson Measured Ordered
-OverVocabulary Parity Question Recorder Rendered RewrittenSource Run Sentence Share Sieved Source Spectrum
+BeamSearching Decoded Digits Evaluated Extent Failed Fit Kept Learnt Lengths Lesson Measured Ordered
+OverVocabulary Parity Question Recorder Rendered RewrittenSource Sentence Share Sieved Source Spectrum
 Spoken Trained Tuned Uncalibrated Verified Weighting Wording
 """
 """Names that are still to be changed or explained; this list only shrinks."""

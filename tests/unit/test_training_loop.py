@@ -13,10 +13,10 @@ from torch.optim import SGD
 
 from promptbank.errors import TrainingError
 from promptbank.training.checkpoint import Checkpoint, Checkpoints
-from promptbank.training.loop import Run, Training, TrainingStoppedError, run_training
+from promptbank.training.loop import Training, TrainingRun, TrainingStoppedError, run_training
 
 
-class Number(Run):
+class Number(TrainingRun):
     """One parameter that is pulled to 0 by a loss of slope ``pull``, at a rate of 1 / (steps done + 1)."""
 
     clip = 1.0
