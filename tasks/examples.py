@@ -12,7 +12,8 @@ from pathlib import Path
 from tasks.answers import check_answer
 from tasks.card import TaskCard
 from tasks.errors import DataError
-from tasks.records import InputRecord, raise_faults, read_jsonl
+from tasks.reading import read_records
+from tasks.records import InputRecord, raise_faults
 
 __all__ = ["Example", "data_sha256", "example_from", "gather_examples", "read_examples"]
 
@@ -42,7 +43,7 @@ class Example:
 
 def read_examples(paths: Sequence[Path | str], card: TaskCard, *, need_answer: bool = True) -> list[Example]:
     """Read files of records of one task; see `gather_examples`."""
-    return gather_examples([(str(path), read_jsonl(path)) for path in paths], card, need_answer=need_answer)
+    return gather_examples([(str(path), read_records(path)) for path in paths], card, need_answer=need_answer)
 
 
 def gather_examples(

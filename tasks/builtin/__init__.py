@@ -10,7 +10,7 @@ from typing import Literal
 
 from tasks.card import TaskCard, parse_card
 from tasks.errors import CardError, DataError, Fault, UnknownCardError
-from tasks.records import read_jsonl
+from tasks.reading import read_records
 
 __all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_cards", "sample_path", "variant_names"]
 
@@ -18,7 +18,7 @@ DEFAULT_LANG = "en"
 
 
 def read_cards(path: Path | str) -> list[TaskCard]:
-    """Read cards, one a line.
+    """Read cards: one JSON object each, or NeMo's YAML configuration with task templates; see `tasks.reading`.
 
     Raises:
         CardError: every fault of every card, with its line; so is a task that stands twice in one language.
@@ -26,7 +26,7 @@ def read_cards(path: Path | str) -> list[TaskCard]:
     """
     cards: dict[tuple[str, str], TaskCard] = {}
     faults: list[Fault] = []
-    for record in read_jsonl(path):
+    for record in read_records(path):
         if isinstance(record, DataError):
             raise record
         try:
