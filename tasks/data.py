@@ -1,4 +1,4 @@
-"""Records of a file, a folder or a hub id, with its columns renamed to the fields of a card: what every command reads."""
+"""Records of a file, a folder or a hub id, its columns renamed to the fields of a card: what every command reads."""
 
 from __future__ import annotations
 

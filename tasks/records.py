@@ -14,17 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.equivalence import canonical
 from tasks.errors import DataError
 
 __all__ = [
     "InputRecord",
     "check_record",
+    "json_text",
     "json_type",
     "parse_json",
     "raise_faults",
     "read_jsonl",
     "strict_json",
     "unstorable",
+    "value_of",
 ]
 
 MAX_FAULTS = 20
@@ -135,8 +138,6 @@ def check_record(data: object, source: str, *, line: int = 1) -> InputRecord:
     """
     if not isinstance(data, dict):
         raise DataError(f"{source}: a record is a JSON object, not {json_type(data)}")
-    if data and all(isinstance(value, (dict, list)) for value in data.values()):
-        raise DataError(f"{source}: holds no text, but {_containers(data)}; write one object for each record")
     for key, value in data.items():
         wrong = unstorable(value) if isinstance(value, str) else None
         if wrong is not None:
@@ -145,9 +146,16 @@ def check_record(data: object, source: str, *, line: int = 1) -> InputRecord:
     return InputRecord(line, data, source)
 
 
-def _containers(data: Mapping[str, object]) -> str:
-    shown = [f"{json_type(value)} under {key!r}" for key, value in data.items()]
-    return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
+def value_of(data: Mapping[str, object], name: str) -> object:
+    """Return the value under a name, in whichever form the name is written; None where it is absent or null."""
+    if name in data or name.isascii():
+        return data.get(name)
+    return next((value for key, value in data.items() if canonical(key) == canonical(name)), None)
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON writes it; what JSON cannot hold as Python does."""
+    return json.dumps(value, ensure_ascii=False, default=repr)
 
 
 def json_type(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tasks.errors import DataError
 from tasks.reading.source import Source
-from tasks.records import InputRecord, check_record, parse_json, read_jsonl, strict_json
+from tasks.records import InputRecord, check_record, json_type, parse_json, read_jsonl, strict_json
 
 __all__ = ["read_array", "read_lines", "read_objects"]
 
@@ -16,7 +16,8 @@ SPACE = re.compile(r"\s*")
 
 def read_lines(source: Source) -> Iterator[InputRecord | DataError]:
     """Read one record a line; a line is read when it is asked for."""
-    return read_jsonl(source.byte_lines(), name=source.name)
+    for record in read_jsonl(source.byte_lines(), name=source.name):
+        yield record if isinstance(record, DataError) else _with_text(record)
 
 
 def read_array(source: Source) -> Iterator[InputRecord | DataError]:
@@ -52,6 +53,15 @@ def _after_space(text: str, at: int) -> int:
 
 def _checked(source: Source, number: int, where: str, item: object) -> InputRecord | DataError:
     try:
-        return check_record(item, source.place(where), line=number)
+        return _with_text(check_record(item, source.place(where), line=number))
     except DataError as exc:
         return exc
+
+
+def _with_text(record: InputRecord) -> InputRecord | DataError:
+    """Refuse an object that holds arrays and objects only: a whole set under one key, or column by column."""
+    if not record.data or not all(isinstance(value, (dict, list)) for value in record.data.values()):
+        return record
+    shown = [f"{json_type(value)} under {key!r}" for key, value in record.data.items()]
+    held = ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
+    return DataError(f"{record.source}: holds no text, but {held}; write one object for each record")
