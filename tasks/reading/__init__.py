@@ -20,7 +20,7 @@ from tasks.reading.kinds import kind_of
 from tasks.reading.source import Source
 from tasks.records import InputRecord
 
-__all__ = ["READERS", "Reading", "open_records", "read_records"]
+__all__ = ["READERS", "Reading", "open_records", "read_records", "read_text"]
 
 Outcome = InputRecord | DataError
 
@@ -64,6 +64,21 @@ def read_records(source: Path | str | bytes | BinaryIO, *, name: str | None = No
         DataError: it cannot be opened, or is of no kind that is read; said once, with the way to convert it.
     """
     yield from open_records(source, name=name).records
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, which may be compressed, or UTF-16 with a byte-order mark.
+
+    Raises:
+        DataError: it cannot be opened, or is no text in these encodings.
+    """
+    with _opened(path, None) as opened:
+        try:
+            return decompressed(opened).text()
+        except UnicodeDecodeError as exc:
+            raise DataError(opened.no_text(exc)) from exc
+        except BROKEN_DATA as exc:
+            raise DataError(opened.says(f"is cut short or damaged: {exc}")) from exc
 
 
 def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = None) -> Reading:
