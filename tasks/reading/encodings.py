@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-__all__ = ["encoding_of", "no_utf8"]
+__all__ = ["encoding_of", "no_text"]
 
 MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -20,14 +20,15 @@ def encoding_of(head: bytes) -> str:
     return next((name for mark, name in MARKS if head.startswith(mark)), "utf-8")
 
 
-def no_utf8(error: UnicodeDecodeError, name: str, file: str) -> str:
+def no_text(error: UnicodeDecodeError, name: str, file: str) -> str:
     """Say where a text stops to be text in its encoding, what it may be, and how to convert it."""
     data, at = error.object, error.start
+    if not error.encoding.startswith("utf-8"):
+        return f"{name} is cut short or damaged {error.encoding.upper()} text at byte {at}; save it again as UTF-8"
     line = data.count(b"\n", 0, at) + 1
     guess, why = _guess(data)
-    encoding = error.encoding.upper().removesuffix("-SIG")
     return (
-        f"{name} is no {encoding} text: byte 0x{data[at]:02X} at {at} (line {line}); "
+        f"{name} is no UTF-8 text: byte 0x{data[at]:02X} at {at} (line {line}); "
         f"{why}, convert it: iconv -f {guess} -t UTF-8 {file} > {file}.utf8"
     )
 

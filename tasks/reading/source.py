@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
-from tasks.reading.encodings import encoding_of, no_utf8
+from tasks.reading import encodings
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -48,7 +48,7 @@ class Source:
         some = getattr(stream, "read1", stream.read)  # read1 does not wait for more than there is
         self.head = _ahead(some, AHEAD if stream.seekable() else 0)
         self.stream = io.BufferedReader(_Raw(self.head, some), AHEAD)
-        self.encoding = encoding_of(self.head)
+        self.encoding = encodings.encoding_of(self.head)
 
     def place(self, where: str) -> str:
         """Name a place in it, such as "rows.json:record 3", or "record 3" of an input without a name."""
@@ -60,7 +60,7 @@ class Source:
 
     def no_text(self, error: UnicodeDecodeError) -> str:
         """Say that it is no text in its encoding, and how to convert it."""
-        return no_utf8(error, self.name or "the input", self.file)
+        return encodings.no_text(error, self.name or "the input", self.file)
 
     def text(self) -> str:
         """Return all of its text without a byte-order mark; `UnicodeDecodeError` is for the caller."""
