@@ -151,7 +151,11 @@ XSID = """\
                 "\nIntent: atis_abbreviation\nSlots: airport_code(ewr)",
             ],
         ),
-        ("snips.conll", SNIPS, ["\nIntent: PlayMusic\nSlots: track(let it be)", "\nIntent: BookRestaurant\nSlots: None"]),
+        (
+            "snips.conll",
+            SNIPS,
+            ["\nIntent: PlayMusic\nSlots: track(let it be)", "\nIntent: BookRestaurant\nSlots: None"],
+        ),
         ("xsid.conll", XSID, ["\nIntent: reminder_set_reminder\nSlots: datetime(at noon)"]),
         ("cells.tsv", "add this song\tO O O\tAddToPlaylist\n", ["\nIntent: AddToPlaylist\nSlots: None"]),
         (
@@ -162,7 +166,7 @@ XSID = """\
         ("last.conll", "turn O\nit O\noff B-state\nswitch_off\n", ["\nIntent: switch_off\nSlots: state(off)"]),
         ("swedish.conll", "# intent: köp\nköp\tO\nmjölk\tB-vara\n", ["\nIntent: köp\nSlots: vara(mjölk)"]),
     ],
-)  # fmt: skip
+)
 def test_bio_tags_become_intents_and_slots(name: str, content: str, labels: list[str], tmp_path: Path) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     converted = CONVERTERS["bio"]([tmp_path / name])
@@ -247,13 +251,13 @@ def test_nemos_folder_of_intents_and_slots_is_converted(nemo: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("train_slots.tsv", "3 3 3 2 2 0\n3 1 9\n", "train.tsv:3: intent '1' and slots '3 1 9'; the numbers must be below 2"),
+        ("train_slots.tsv", "3 3 3 2 2 0\n3 1 9\n", "train.tsv:3: intent '1' and slots '3 1 9'; the numbers"),
         ("train_slots.tsv", "3 3 3 2 2 0\n", "2 utterances after the header, but 1 lines of slots"),
         ("train_slots.tsv", "3 3 3 2 2\n3 1 1\n", "train.tsv:2: 6 words, but 5 tags"),
-        ("train.tsv", "sentence\tlabel\nwake me at nine am tomorrow\tzero\nplay hey jude\t1\n", "train.tsv:2: intent 'zero'"),
+        ("train.tsv", "sentence\tlabel\nwake me now\tzero\nplay a b\t1\n", "train.tsv:2: intent 'zero'"),
         ("dict.slots.csv", None, "dict.slots.csv cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_nemos_folder_is_told(nemo: Path, name: str, content: str | None, says: str) -> None:
     (nemo / name).unlink() if content is None else (nemo / name).write_text(content)
     with pytest.raises(DataError) as caught:
