@@ -43,7 +43,7 @@ def parse_columns(text: str) -> dict[str, str]:
     {'text': 'utterance', 'label': 'intent, first'}
     """
     columns: dict[str, str] = {}
-    for part in next(csv.reader([text], skipinitialspace=True), [""]):
+    for part in next(csv.reader([text], skipinitialspace=True)) or [""]:
         field, equals, column = (piece.strip() for piece in part.partition("="))
         if not (field and equals and column):
             raise DataError(f"{part!r} is no field=column; write it like text=utterance,label=intent")

@@ -71,11 +71,20 @@ def stratified_dev(
     def leaves_some(group: str) -> bool:
         return all(totals[name] - taken[name] > count for name, count in groups[group].items())
 
+    def useful(group: str) -> int:
+        return sum(min(count, max(0, wanted[name] - taken[name])) for name, count in groups[group].items())
+
     ordered = sorted(groups, key=lambda group: point(salt, group))
-    for group in ordered:
-        useful = sum(min(count, max(0, wanted[name] - taken[name])) for name, count in groups[group].items())
-        if 2 * useful > groups[group].total() and leaves_some(group):
-            take(group)
+    for most_waste in (0.0, 0.5):  # groups that fit come first, then those of which more than half is wanted
+        for group in ordered:
+            size = groups[group].total()
+            if (
+                group not in chosen
+                and useful(group) > 0
+                and useful(group) >= (1 - most_waste) * size
+                and leaves_some(group)
+            ):
+                take(group)
     for name, members in _members(groups, ordered).items():  # labels that stand in large or mixed groups only
         if wanted[name] and not taken[name]:
             smallest = min(filter(leaves_some, members), key=lambda group: groups[group].total(), default=None)
@@ -114,12 +123,10 @@ def even_folds(examples: Sequence[Example], folds: int, label: Callable[[Example
 
 
 def _strata(examples: Sequence[Example], label: Callable[[Example], str]) -> Strata:
-    """Count the labels of each group; labels of one example alone count as one label together."""
-    labels = [label(example) for example in examples]
-    counts = Counter(labels)
+    """Count the labels of each group."""
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for example, name in zip(examples, labels, strict=True):
-        groups[example.group][name if counts[name] > 1 else ""] += 1
+    for example in examples:
+        groups[example.group][label(example)] += 1
     return groups
 
 
