@@ -75,15 +75,10 @@ def stratified_dev(
         return sum(min(count, max(0, wanted[name] - taken[name])) for name, count in groups[group].items())
 
     ordered = sorted(groups, key=lambda group: point(salt, group))
-    for most_waste in (0.0, 0.5):  # groups that fit come first, then those of which more than half is wanted
+    for least_use in (1.0, 0.5):  # groups of which all is wanted come first, then those of which half is
         for group in ordered:
-            size = groups[group].total()
-            if (
-                group not in chosen
-                and useful(group) > 0
-                and useful(group) >= (1 - most_waste) * size
-                and leaves_some(group)
-            ):
+            enough = useful(group) >= max(1, least_use * groups[group].total())
+            if group not in chosen and enough and leaves_some(group):
                 take(group)
     for name, members in _members(groups, ordered).items():  # labels that stand in large or mixed groups only
         if wanted[name] and not taken[name]:
