@@ -6,7 +6,7 @@ from tasks.card import TaskCard, parse_card
 from tasks.converters import CONVERTERS
 from tasks.data import parse_columns, read_data, rename_columns
 from tasks.dataset_report import DatasetReport, check_labels, report_on
-from tasks.draft import Draft, draft_card
+from tasks.draft import CardDraft, draft_card
 from tasks.equivalence import canonical
 from tasks.errors import (
     CardError,
@@ -47,10 +47,10 @@ __all__ = [
     "DEFAULT_LANG",
     "DEV_SALT",
     "FOLD_SALT",
+    "CardDraft",
     "CardError",
     "DataError",
     "DatasetReport",
-    "Draft",
     "Example",
     "Fault",
     "Field",

@@ -13,7 +13,7 @@ from tasks.equivalence import canonical, folded
 from tasks.errors import DataError
 from tasks.records import InputRecord, json_text, raise_faults, value_of
 
-__all__ = ["Draft", "draft_card", "sound_taskname"]
+__all__ = ["CardDraft", "draft_card", "sound_taskname"]
 
 VIRTUAL_TOKENS = 10
 MOST_LABELS = 500
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
-class Draft:
+class CardDraft:
     """A card, and in words what was guessed to make it."""
 
     card: TaskCard
@@ -38,8 +38,8 @@ def draft_card(
     name: str,
     lang: str | None = None,
     identify: Callable[[str], str] | None = None,
-) -> Draft:
-    """Draft a card that the records fit: their column names become its fields.
+) -> CardDraft:
+    """CardDraft a card that the records fit: their column names become its fields.
 
     Args:
         records: as read.
@@ -75,7 +75,7 @@ def draft_card(
         },
         source="the drafted card",
     )
-    return Draft(card, tuple(guesses))
+    return CardDraft(card, tuple(guesses))
 
 
 def sound_taskname(name: str) -> str:

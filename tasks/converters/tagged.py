@@ -26,7 +26,7 @@ _TAG = re.compile(r"[BIES]-(?=.)")
 
 
 @dataclass(frozen=True)
-class Tagged:
+class TaggedUtterance:
     """One utterance as it stands in a file.
 
     Attributes:
@@ -74,7 +74,7 @@ def _taskname(paths: Sequence[Path]) -> str:
     return sound_taskname(path.parent.name if path.is_file() and _part_of(path.stem) else path.name)
 
 
-def _conversion(found: Sequence[Tagged | DataError], taskname: str) -> Conversion:
+def _conversion(found: Sequence[TaggedUtterance | DataError], taskname: str) -> Conversion:
     """Make records of tagged utterances, and a card that they fit."""
     faults = [str(tagged) for tagged in found if isinstance(tagged, DataError)]
     names, records, answers = _Names(), [], []
@@ -92,7 +92,7 @@ def _conversion(found: Sequence[Tagged | DataError], taskname: str) -> Conversio
     return Conversion(tuple(records), tuple(notes), _card(taskname, answers))
 
 
-def _record(taskname: str, tagged: Tagged, answer: IntentSlots, number: int) -> dict[str, str]:
+def _record(taskname: str, tagged: TaggedUtterance, answer: IntentSlots, number: int) -> dict[str, str]:
     utterance = " ".join(tagged.words)
     record = {
         "taskname": taskname,
@@ -134,7 +134,7 @@ class _Names:
         shown = ", ".join(f"{name} -> {self.identifier(name)}" for name in self.changed[:3])
         return shown + (", ..." if len(self.changed) > 3 else "")
 
-    def parsed(self, tagged: Tagged) -> IntentSlots:
+    def parsed(self, tagged: TaggedUtterance) -> IntentSlots:
         """Return the intent and the slots of an utterance."""
         if len(tagged.words) != len(tagged.tags):
             raise DataError(f"{len(tagged.words)} words, but {len(tagged.tags)} tags; there is one for each word")
@@ -163,7 +163,7 @@ def _lines(path: Path) -> list[str]:
     return read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
-def _folder(path: Path) -> Iterator[Tagged | DataError]:
+def _folder(path: Path) -> Iterator[TaggedUtterance | DataError]:
     """Read ``seq.in``, ``seq.out`` and ``label`` of a folder, or of its folders."""
     folders = [path] if (path / "seq.in").is_file() else sorted(f.parent for f in path.glob("*/seq.in"))
     if not folders:
@@ -176,10 +176,10 @@ def _folder(path: Path) -> Iterator[Tagged | DataError]:
             continue
         for number, (words, tags, intent) in enumerate(zip(*lines, strict=True), start=1):
             source = f"{folder / 'seq.in'}:{number}"
-            yield Tagged(words.split(), tags.split(), intent.strip(), source, _part_of(folder.name))
+            yield TaggedUtterance(words.split(), tags.split(), intent.strip(), source, _part_of(folder.name))
 
 
-def _file(path: Path) -> Iterator[Tagged | DataError]:
+def _file(path: Path) -> Iterator[TaggedUtterance | DataError]:
     lines = list(enumerate(_lines(path), start=1))
     whole = any(" " in cell for _, line in lines for cell in line.split("\t")[1:2])
     return _whole_lines(path, lines) if whole else _word_lines(path, lines)
@@ -188,7 +188,7 @@ def _file(path: Path) -> Iterator[Tagged | DataError]:
 Lines = Sequence[tuple[int, str]]
 
 
-def _whole_lines(path: Path, lines: Lines) -> Iterator[Tagged | DataError]:
+def _whole_lines(path: Path, lines: Lines) -> Iterator[TaggedUtterance | DataError]:
     """Read an utterance a line: its words, its tags, and its intent as a cell or the last tag."""
     for number, line in lines:
         if not line.strip():
@@ -203,10 +203,10 @@ def _whole_lines(path: Path, lines: Lines) -> Iterator[Tagged | DataError]:
             words, tags = words[1:], tags[1:]
         if words[-1:] == ["EOS"]:
             words, tags = words[:-1], tags[: len(words) - 1]
-        yield Tagged(words, tags, intent, f"{path}:{number}", _part_of(path.stem))
+        yield TaggedUtterance(words, tags, intent, f"{path}:{number}", _part_of(path.stem))
 
 
-def _word_lines(path: Path, lines: Lines) -> Iterator[Tagged | DataError]:
+def _word_lines(path: Path, lines: Lines) -> Iterator[TaggedUtterance | DataError]:
     """Read a word a line, with blank lines between utterances."""
     block: list[tuple[int, str]] = []
     for number, line in chain(lines, [(len(lines) + 1, "")]):
@@ -217,7 +217,7 @@ def _word_lines(path: Path, lines: Lines) -> Iterator[Tagged | DataError]:
             block = []
 
 
-def _block(path: Path, block: Lines) -> Tagged | DataError:
+def _block(path: Path, block: Lines) -> TaggedUtterance | DataError:
     words, tags, intents = [], [], []
     for _, line in block:
         told = _INTENT.match(line)
@@ -239,10 +239,10 @@ def _block(path: Path, block: Lines) -> Tagged | DataError:
     if len(set(intents)) != 1 or not words:
         shown = ", ".join(map(repr, dict.fromkeys(intents))) or "none"
         return DataError(f"{source}: one intent is needed for an utterance, not {shown}; write '# intent: NAME'")
-    return Tagged(words, tags, intents[0], source, _part_of(path.stem))
+    return TaggedUtterance(words, tags, intents[0], source, _part_of(path.stem))
 
 
-def _nemo(folder: Path) -> Iterator[Tagged | DataError]:
+def _nemo(folder: Path) -> Iterator[TaggedUtterance | DataError]:
     intents, slots = (
         [name.strip() for name in _lines(folder / f"dict.{kind}.csv") if name.strip()] for kind in ("intents", "slots")
     )
@@ -253,7 +253,7 @@ def _nemo(folder: Path) -> Iterator[Tagged | DataError]:
         yield from _nemo_part(path, intents, slots)
 
 
-def _nemo_part(path: Path, intents: Sequence[str], slots: Sequence[str]) -> Iterator[Tagged | DataError]:
+def _nemo_part(path: Path, intents: Sequence[str], slots: Sequence[str]) -> Iterator[TaggedUtterance | DataError]:
     queries = _lines(path)[1:]
     tags = _lines(path.with_name(f"{path.stem}_slots.tsv"))
     if len(queries) != len(tags):
@@ -263,7 +263,7 @@ def _nemo_part(path: Path, intents: Sequence[str], slots: Sequence[str]) -> Iter
         text, _, intent = query.rpartition("\t")
         try:
             named = [slots[int(place)] for place in places.split()]
-            yield Tagged(text.split(), named, intents[int(intent)], f"{path}:{number}", _part_of(path.stem))
+            yield TaggedUtterance(text.split(), named, intents[int(intent)], f"{path}:{number}", _part_of(path.stem))
         except (ValueError, IndexError):
             says = f"the numbers must be below {len(intents)} for intents and {len(slots)} for slots"
             yield DataError(f"{path}:{number}: intent {intent[:20]!r} and slots {places[:20]!r}; {says}")

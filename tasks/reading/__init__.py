@@ -17,14 +17,14 @@ from tasks.errors import DataError
 from tasks.reading import arrow, excel, json_text, nemo_yaml, tables
 from tasks.reading.compressed import BROKEN_DATA, decompressed
 from tasks.reading.kinds import kind_of
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.records import InputRecord
 
-__all__ = ["READERS", "Reading", "open_records", "read_records", "read_text"]
+__all__ = ["READERS", "InputRecords", "open_records", "read_records", "read_text"]
 
 Outcome = InputRecord | DataError
 
-READERS: dict[str, Callable[[Source], Iterator[Outcome]]] = {
+READERS: dict[str, Callable[[InputFile], Iterator[Outcome]]] = {
     "json-lines": json_text.read_lines,
     "json-array": json_text.read_array,
     "json-objects": json_text.read_objects,
@@ -38,7 +38,7 @@ READERS: dict[str, Callable[[Source], Iterator[Outcome]]] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class InputRecords:
     """Records as they are read, one at a time.
 
     Attributes:
@@ -81,7 +81,7 @@ def read_text(path: Path) -> str:
             raise DataError(opened.says(f"is cut short or damaged: {exc}")) from exc
 
 
-def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = None) -> Reading:
+def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = None) -> InputRecords:
     """Find out the kind of a file and start reading it; see `read_records`."""
     unpacked = opened = _opened(source, name)
     try:
@@ -93,21 +93,21 @@ def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = No
     except DataError:
         unpacked.close()
         raise
-    return Reading(kind, _guarded(READERS[kind](unpacked), unpacked))
+    return InputRecords(kind, _guarded(READERS[kind](unpacked), unpacked))
 
 
-def _opened(source: Path | str | bytes | BinaryIO, name: str | None) -> Source:
+def _opened(source: Path | str | bytes | BinaryIO, name: str | None) -> InputFile:
     if isinstance(source, bytes):
-        return Source(io.BytesIO(source), name or "")
+        return InputFile(io.BytesIO(source), name or "")
     if not isinstance(source, (str, Path)):
-        return Source(source, name or "")
+        return InputFile(source, name or "")
     try:
-        return Source(Path(source).open("rb"), name or str(source), file=shlex.quote(str(source)), own=True)
+        return InputFile(Path(source).open("rb"), name or str(source), file=shlex.quote(str(source)), own=True)
     except OSError as exc:
         raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
 
 
-def _guarded(records: Iterator[Outcome], source: Source) -> Iterator[Outcome]:
+def _guarded(records: Iterator[Outcome], source: InputFile) -> Iterator[Outcome]:
     """Yield records; data that ends too early or cannot be decoded is an error in its place."""
     with source:
         try:

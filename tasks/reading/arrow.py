@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import DataError
 from tasks.hub import named_records
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.records import InputRecord
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["read_arrow", "read_parquet"]
 
 
-def read_parquet(source: Source) -> Iterator[InputRecord | DataError]:
+def read_parquet(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read a Parquet file."""
     from pyarrow import BufferReader, parquet
 
     return _records(source, lambda data: parquet.read_table(BufferReader(data)))
 
 
-def read_arrow(source: Source) -> Iterator[InputRecord | DataError]:
+def read_arrow(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read an Arrow file or stream, such as ``save_to_disk`` writes."""
     from pyarrow import ipc
 
@@ -31,7 +31,7 @@ def read_arrow(source: Source) -> Iterator[InputRecord | DataError]:
     return _records(source, lambda data: kind(data).read_all())
 
 
-def _records(source: Source, read: Callable[[bytes], Table]) -> Iterator[InputRecord | DataError]:
+def _records(source: InputFile, read: Callable[[bytes], Table]) -> Iterator[InputRecord | DataError]:
     from datasets import Dataset
     from datasets.table import InMemoryTable
     from pyarrow import ArrowException

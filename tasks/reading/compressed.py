@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 
 __all__ = ["BROKEN_DATA", "decompressed", "gunzip"]
 
@@ -25,7 +25,7 @@ UNPACKERS: dict[bytes, Callable[[BinaryIO], object]] = {
 }
 
 
-def decompressed(source: Source) -> Source:
+def decompressed(source: InputFile) -> InputFile:
     """Return a source that is no longer compressed; one that is not compressed as it is.
 
     Raises:
@@ -34,13 +34,13 @@ def decompressed(source: Source) -> Source:
     unpack = _unpacker(source)
     if unpack is None:
         return source
-    inner = Source(cast(BinaryIO, unpack(source.stream)), source.name, file=source.file, own=True, outer=source)
+    inner = InputFile(cast(BinaryIO, unpack(source.stream)), source.name, file=source.file, own=True, outer=source)
     if _unpacker(inner) is not None:
         raise DataError(source.says("is compressed twice; unpack it once"))
     return inner
 
 
-def _unpacker(source: Source) -> Callable[[BinaryIO], object] | None:
+def _unpacker(source: InputFile) -> Callable[[BinaryIO], object] | None:
     return next((unpack for magic, unpack in UNPACKERS.items() if source.head.startswith(magic)), None)
 
 

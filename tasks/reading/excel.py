@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.reading.tables import table_records
 from tasks.records import InputRecord
 
 __all__ = ["read_workbook"]
 
 
-def read_workbook(source: Source) -> Iterator[InputRecord | DataError]:
+def read_workbook(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read the only sheet of a workbook that is not empty; its first row names the fields."""
     try:
         from openpyxl import load_workbook

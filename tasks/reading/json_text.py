@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.records import InputRecord, check_record, json_type, parse_json, read_jsonl, strict_json
 
 __all__ = ["read_array", "read_lines", "read_objects"]
@@ -14,13 +14,13 @@ __all__ = ["read_array", "read_lines", "read_objects"]
 SPACE = re.compile(r"\s*")
 
 
-def read_lines(source: Source) -> Iterator[InputRecord | DataError]:
+def read_lines(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read one record a line; a line is read when it is asked for."""
     for record in read_jsonl(source.byte_lines(), name=source.name):
         yield record if isinstance(record, DataError) else _with_text(record)
 
 
-def read_array(source: Source) -> Iterator[InputRecord | DataError]:
+def read_array(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read an array of records; faults in its text are told once."""
     try:
         items = parse_json(source.text())
@@ -31,7 +31,7 @@ def read_array(source: Source) -> Iterator[InputRecord | DataError]:
         yield _checked(source, number, f"record {number}", item)
 
 
-def read_objects(source: Source) -> Iterator[InputRecord | DataError]:
+def read_objects(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read objects that may take several lines each, as pretty-printers write them."""
     text = source.text()
     at, number = _after_space(text, 0), 1
@@ -51,7 +51,7 @@ def _after_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _checked(source: Source, number: int, where: str, item: object) -> InputRecord | DataError:
+def _checked(source: InputFile, number: int, where: str, item: object) -> InputRecord | DataError:
     try:
         return _with_text(check_record(item, source.place(where), line=number))
     except DataError as exc:

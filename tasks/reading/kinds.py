@@ -7,7 +7,7 @@ import json
 import re
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.reading.tables import layout_of
 
 __all__ = ["kind_of"]
@@ -42,7 +42,7 @@ TEXTS = (  # a pattern of the first text, what it is, what to do
 )
 
 
-def kind_of(source: Source) -> str:
+def kind_of(source: InputFile) -> str:
     """Return the kind of a source, a key of `tasks.reading.READERS`.
 
     Raises:
@@ -62,7 +62,7 @@ def kind_of(source: Source) -> str:
     return _text_kind(source, _head_text(source))
 
 
-def _archive(source: Source) -> str:
+def _archive(source: InputFile) -> str:
     """Tell what a zip archive holds by the names of its first members."""
     head = source.head
     if b"xl/" in head or (b"[Content_Types].xml" in head and b"word/" not in head):
@@ -74,7 +74,7 @@ def _archive(source: Source) -> str:
     raise _unread(source, "a zip archive", "unpack it: unzip {file}")
 
 
-def _head_text(source: Source) -> str:
+def _head_text(source: InputFile) -> str:
     """Return the text of the head; a character that the head cuts is left out."""
     try:
         return codecs.getincrementaldecoder(source.encoding)().decode(source.head).removeprefix("\ufeff").lstrip()
@@ -82,7 +82,7 @@ def _head_text(source: Source) -> str:
         raise DataError(source.no_text(exc)) from exc
 
 
-def _text_kind(source: Source, text: str) -> str:
+def _text_kind(source: InputFile, text: str) -> str:
     if "\0" in text[:1000]:
         raise _unread(source, "binary and of no kind that is known", "give JSON lines or CSV")
     for pattern, what, how in TEXTS:
@@ -117,5 +117,5 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _unread(source: Source, what: str, how: str) -> DataError:
+def _unread(source: InputFile, what: str, how: str) -> DataError:
     return DataError(source.says(f"is {what}; {how.format(file=source.file)}"))

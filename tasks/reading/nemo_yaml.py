@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.records import InputRecord, check_record
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MOST_NODES = 100_000
 """Values of all templates together; anchors and aliases can make many of a few."""
 
 
-def read_templates(source: Source) -> Iterator[InputRecord | DataError]:
+def read_templates(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read each task template as a record; its line is that of its first key."""
     import yaml
 

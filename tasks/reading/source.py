@@ -12,7 +12,7 @@ from tasks.reading import encodings
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Source"]
+__all__ = ["InputFile"]
 
 AHEAD = 1 << 16
 """Bytes that are looked at to find out the kind."""
@@ -20,7 +20,7 @@ LONGEST_LINE = 1 << 20
 """Bytes that are read ahead to have the first line whole."""
 
 
-class Source:
+class InputFile:
     """One input.
 
     Attributes:
@@ -31,7 +31,7 @@ class Source:
     """
 
     def __init__(
-        self, stream: BinaryIO, name: str, *, file: str = "FILE", own: bool = False, outer: Source | None = None
+        self, stream: BinaryIO, name: str, *, file: str = "FILE", own: bool = False, outer: InputFile | None = None
     ) -> None:
         """Read ahead.
 
@@ -74,7 +74,7 @@ class Source:
         for line in io.TextIOWrapper(self.stream, encoding=self.encoding, newline="\n"):
             yield line.encode()
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> InputFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

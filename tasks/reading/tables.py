@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tasks.errors import DataError
-from tasks.reading.source import Source
+from tasks.reading.source import InputFile
 from tasks.records import RESERVED, InputRecord, check_record
 
-__all__ = ["Layout", "layout_of", "read_table", "table_records"]
+__all__ = ["TableLayout", "layout_of", "read_table", "table_records"]
 
 SEPARATORS = "\t;,|"
 SAMPLE = 50
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[^.!?\n]{0,60}\Z|[\w.\-/]{1,60}\Z")
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """How the cells of a table are written.
 
     Attributes:
@@ -39,7 +39,7 @@ class Layout:
     start: int = 0
 
 
-def layout_of(text: str, file: str) -> Layout | None:
+def layout_of(text: str, file: str) -> TableLayout | None:
     """Find the layout whose header names the most columns and fits the most lines; None where there is none.
 
     Args:
@@ -48,13 +48,13 @@ def layout_of(text: str, file: str) -> Layout | None:
     """
     hint = _EXCEL_HINT.match(text)  # as spreadsheets write it before the header
     if hint:
-        return Layout(hint[1], start=hint.end())
+        return TableLayout(hint[1], start=hint.end())
     found = [(*score, separator) for separator in SEPARATORS if (score := _score(text, separator))[1] > 1]
     if not found:
         single = re.search(r"\.[ct]sv(\.(gz|bz2|xz))?'?\Z", file, re.IGNORECASE) and _score(text, ",")[1]
-        return Layout(",") if single else None
+        return TableLayout(",") if single else None
     separator = max(found)[-1]
-    return Layout(separator, quoted=separator != "\t" or _score(text, separator, strict=True)[1] > 0)
+    return TableLayout(separator, quoted=separator != "\t" or _score(text, separator, strict=True)[1] > 0)
 
 
 def _score(text: str, separator: str, *, strict: bool = False) -> tuple[float, int]:
@@ -70,7 +70,7 @@ def _score(text: str, separator: str, *, strict: bool = False) -> tuple[float, i
     return sum(len(cells) == len(names) for cells in lines) / len(lines), len(names)
 
 
-def read_table(source: Source) -> Iterator[InputRecord | DataError]:
+def read_table(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read a table: the first line names the fields, every other one is a record."""
     text = source.text()
     layout = layout_of(text.lstrip(), source.file)
@@ -90,7 +90,7 @@ def read_table(source: Source) -> Iterator[InputRecord | DataError]:
 Line = tuple[int, Sequence[object]]
 
 
-def _numbered(source: Source, reader: Iterator[list[str]]) -> Iterator[Line | DataError]:
+def _numbered(source: InputFile, reader: Iterator[list[str]]) -> Iterator[Line | DataError]:
     """Yield the cells of each line with its number; reading ends where quotation marks cannot be made out."""
     while True:
         line = getattr(reader, "line_num", 0) + 1
@@ -103,7 +103,7 @@ def _numbered(source: Source, reader: Iterator[list[str]]) -> Iterator[Line | Da
             return
 
 
-def table_records(source: Source, lines: Iterator[Line | DataError]) -> Iterator[InputRecord | DataError]:
+def table_records(source: InputFile, lines: Iterator[Line | DataError]) -> Iterator[InputRecord | DataError]:
     """Make records of the lines of a table, the first of which names the fields; blank lines are skipped.
 
     An empty cell is empty text, but an absent id, group, taskname or lang.
