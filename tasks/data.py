@@ -1,18 +1,21 @@
-"""Records of a file, a folder or a hub id, its columns renamed to the fields of a card: what every command reads."""
+"""Records of a file, a folder or a hub id, its columns renamed to fields, its records by task: what commands read."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasks.card import TaskCard
+from tasks.equivalence import canonical
 from tasks.errors import DataError
 from tasks.hub import dataset_records
 from tasks.reading import read_records
-from tasks.records import InputRecord
+from tasks.records import InputRecord, raise_faults
 
-__all__ = ["parse_columns", "read_data", "rename_columns"]
+__all__ = ["TaskRecords", "parse_columns", "read_data", "records_by_task", "rename_columns"]
 
 
 def read_data(
@@ -74,3 +77,51 @@ def _renamed(record: InputRecord, columns: Mapping[str, str]) -> InputRecord | D
     taken = {*columns, *columns.values()}
     kept = {name: value for name, value in record.data.items() if name not in taken}
     return replace(record, data=kept | {field: record.data[column] for field, column in columns.items()})
+
+
+@dataclass(frozen=True)
+class TaskRecords:
+    """The records of a mixed file, by task.
+
+    Attributes:
+        records: of each task that is asked for, in their order; faults of the file are among those of the first.
+        left: how many records of other tasks there were, by their name.
+    """
+
+    records: list[list[InputRecord | DataError]]
+    left: dict[str, int]
+
+
+def records_by_task(records: Iterable[InputRecord | DataError], cards: Sequence[TaskCard]) -> TaskRecords:
+    """Give each task the records that name it; those that name no task are of the only one that is asked for.
+
+    Args:
+        records: of one or several tasks.
+        cards: the tasks that are asked for.
+
+    Raises:
+        DataError: a record names no task where several are asked for, or fits several of them; all faults at once.
+    """
+    found: list[list[InputRecord | DataError]] = [[] for _ in cards]
+    left: Counter[str] = Counter()
+    faults: list[str] = []
+    for record in records:
+        if isinstance(record, DataError):
+            found[0].append(record)
+            continue
+        fitting = [number for number, card in enumerate(cards) if _is_of(record, card)]
+        if len(fitting) == 1:
+            found[fitting[0]].append(record)
+        elif fitting:
+            names = ", ".join(f"{card.taskname}:{card.lang}" for card in cards)
+            faults.append(f"{record.source}: the record must name one of {names} by taskname and lang")
+        else:
+            name, lang = record.data.get("taskname"), record.data.get("lang")
+            left[f"{name or cards[0].taskname}" + (f":{lang}" if lang else "")] += 1
+    raise_faults(faults)
+    return TaskRecords(found, dict(left))
+
+
+def _is_of(record: InputRecord, card: TaskCard) -> bool:
+    name, lang = record.data.get("taskname"), record.data.get("lang")
+    return (name is None or canonical(str(name)) == canonical(card.taskname)) and lang in (None, card.lang)

@@ -25,6 +25,7 @@ __all__ = [
     "crossval_split",
     "fold_of",
     "fold_split",
+    "given_dev",
     "given_split",
     "in_dev",
     "label_shares",
@@ -169,15 +170,30 @@ def given_split(
     """
     train, dev = split_dev(known, dev_fraction, rules)
     _check_parts(test=test)
+    _check_apart(known, test, "test")
+    return Split(tuple(train), tuple(dev), tuple(test))
+
+
+def given_dev(train: Sequence[Example], dev: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Keep dev examples that were set apart by others.
+
+    Raises:
+        SplitError: a group is in both, or a part is empty.
+    """
+    _check_parts(train=train, dev=dev)
+    _check_apart(train, dev, "dev")
+    return list(train), list(dev)
+
+
+def _check_apart(known: Sequence[Example], apart: Sequence[Example], name: str) -> None:
     groups = {e.group for e in known}
-    shared = [e for e in test if e.group in groups]
+    shared = [e for e in apart if e.group in groups]
     if shared:
         raise SplitError(
-            f"{len(shared)} of {len(test)} test examples are of a group that train has too, first {shared[0].group!r} "
-            f"({shared[0].source}); take them out of one of the files, or give all examples together, of which a fold "
-            "by groups is the test part"
+            f"{len(shared)} of {len(apart)} {name} examples are of a group that train has too, first "
+            f"{shared[0].group!r} ({shared[0].source}); take them out of one of the files, or give all examples "
+            "together, which are divided by groups"
         )
-    return Split(tuple(train), tuple(dev), tuple(test))
 
 
 def _check_parts(**parts: Sequence[Example]) -> None:

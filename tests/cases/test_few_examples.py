@@ -14,8 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import Example, SplitError, builtin_card, crossval_split, given_split, parse_card, split_dev
-from tasks.splits import BY_HASH, DEV_RULES, FOLD_RULES, SplitRules
+from tasks import (
+    DataError,
+    Example,
+    InputRecord,
+    SplitError,
+    builtin_card,
+    crossval_split,
+    given_split,
+    parse_card,
+    split_dev,
+)
+from tasks.data import records_by_task
+from tasks.splits import BY_HASH, DEV_RULES, FOLD_RULES, SplitRules, given_dev
 from tasks.strata import LEAST, label_of
 
 STRATIFIED = SplitRules(folds="even.v1", dev="stratified.v1")
@@ -150,3 +161,44 @@ def test_a_test_set_of_its_own_goes_with_a_stratified_dev_set() -> None:
 def test_a_set_that_cannot_be_divided_says_what_helps() -> None:
     with pytest.raises(SplitError, match=r"no example left for dev \(train 1, dev 0\); give more examples, another"):
         split_dev(examples(["a"]), 0.1, STRATIFIED)
+
+
+def test_dev_examples_of_their_own_are_kept_as_they_are() -> None:
+    known, apart = examples(["a", "b"]), examples(["a"], ["other"])
+    assert given_dev(known, apart) == (known, apart)
+    with pytest.raises(SplitError, match="1 of 1 dev examples are of a group that train has too, first 'g0'"):
+        given_dev(known, examples(["a"]))
+    with pytest.raises(SplitError, match="no example left for dev"):
+        given_dev(known, [])
+
+
+def mixed(*rows: dict[str, object]) -> list[InputRecord | DataError]:
+    return [InputRecord(number, row, f"f:{number}") for number, row in enumerate(rows, start=1)]
+
+
+def test_a_mixed_file_gives_each_task_its_records_and_counts_the_others() -> None:
+    sentiment, topic = builtin_card("sentiment-task"), builtin_card("topic-task")
+    rows = mixed(
+        {"taskname": "sentiment-task", "n": 1},
+        {"taskname": "topic-task", "lang": "en", "n": 2},
+        {"taskname": "intent_and_slot", "n": 3},
+        {"taskname": "sentiment-task", "lang": "sv", "n": 4},
+        {"taskname": "sentiment-task", "lang": None, "n": 5},
+    )
+    found = records_by_task(rows, [sentiment, topic])
+    assert [[record.data["n"] for record in part] for part in found.records] == [[1, 5], [2]]
+    assert found.left == {"intent_and_slot": 1, "sentiment-task:sv": 1}
+    alone = records_by_task([*rows, *mixed({"n": 6}), DataError("f:7: broken")], [sentiment])
+    assert [r.data["n"] if isinstance(r, InputRecord) else str(r) for r in alone.records[0]] == [1, 5, 6, "f:7: broken"]
+    assert alone.left == {"topic-task:en": 1, "intent_and_slot": 1, "sentiment-task:sv": 1}
+
+
+def test_a_record_of_no_task_is_told_where_several_are_asked_for() -> None:
+    cards = [builtin_card("sentiment-task"), builtin_card("topic-task")]
+    with pytest.raises(
+        DataError, match="f:1: the record must name one of sentiment-task:en, topic-task:en by taskname"
+    ):
+        records_by_task(mixed({"n": 1}), cards)
+    both = [builtin_card("sentiment-task"), builtin_card("sentiment-task", "sv")]
+    with pytest.raises(DataError, match="f:1: the record must name one of sentiment-task:en, sentiment-task:sv"):
+        records_by_task(mixed({"taskname": "sentiment-task"}), both)

@@ -20,8 +20,10 @@ from tasks import (
     Slot,
     UnknownCardError,
     data_sha256,
+    exact_match,
     example_from,
     fold_of,
+    intent_slot_report,
     parse_card,
     parse_intent_slots,
     pick_card,
@@ -141,3 +143,11 @@ def test_intents_and_slot_types_are_known_in_either_form() -> None:
     with pytest.raises(CardError, match="stands above already"):
         card_with(**format_keys, slot_types=[composed, apart])
     assert card_with(**format_keys, slot_types=["मौसम", "place"]).slot_types == ("मौसम", "place")
+
+
+def test_answers_in_either_form_are_equally_right() -> None:
+    composed, apart = TWO_FORMS[0]
+    assert exact_match([f"vi  {composed}"], [f"vi {apart}"]) == 1.0
+    gold, said = (f"\nIntent: do\nSlots: a({word})" for word in (composed, apart))
+    report = intent_slot_report([f"vi {composed}"], [gold], [said])
+    assert (report.slot_f1, report.exact_match) == (1.0, 1.0)
