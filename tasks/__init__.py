@@ -4,6 +4,10 @@ from tasks.answers import ANSWER_FORMATS, check_answer
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.converters import CONVERTERS
+from tasks.data import parse_columns, read_data, rename_columns
+from tasks.dataset_report import DatasetReport, check_labels, report_on
+from tasks.draft import CardDraft, draft_card
+from tasks.equivalence import canonical
 from tasks.errors import (
     CardError,
     DataError,
@@ -17,6 +21,7 @@ from tasks.errors import (
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
 from tasks.hub import dataset_parts, dataset_records
 from tasks.metrics import classification_report, collapse_of, exact_match
+from tasks.reading import open_records, read_records
 from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl
 from tasks.slot_metrics import intent_slot_report
 from tasks.slots import IntentSlots, Slot, locate, parse_intent_slots, render_intent_slots
@@ -25,6 +30,7 @@ from tasks.splits import (
     DEV_SALT,
     FOLD_SALT,
     Split,
+    SplitRules,
     crossval_split,
     fold_of,
     fold_split,
@@ -32,6 +38,7 @@ from tasks.splits import (
     label_shares,
     split_dev,
 )
+from tasks.strata import label_of
 from tasks.template import Field, Text, VirtualBlock, scan_template
 
 __all__ = [
@@ -40,8 +47,10 @@ __all__ = [
     "DEFAULT_LANG",
     "DEV_SALT",
     "FOLD_SALT",
+    "CardDraft",
     "CardError",
     "DataError",
+    "DatasetReport",
     "Example",
     "Fault",
     "Field",
@@ -51,6 +60,7 @@ __all__ = [
     "SpecError",
     "Split",
     "SplitError",
+    "SplitRules",
     "TaskCard",
     "TaskError",
     "TaskRef",
@@ -60,7 +70,9 @@ __all__ = [
     "VirtualBlock",
     "builtin_card",
     "builtin_cards",
+    "canonical",
     "check_answer",
+    "check_labels",
     "check_record",
     "classification_report",
     "collapse_of",
@@ -68,6 +80,7 @@ __all__ = [
     "data_sha256",
     "dataset_parts",
     "dataset_records",
+    "draft_card",
     "exact_match",
     "example_from",
     "fold_of",
@@ -76,18 +89,25 @@ __all__ = [
     "given_split",
     "intent_slot_report",
     "is_lang",
+    "label_of",
     "label_shares",
     "locate",
+    "open_records",
     "parse_card",
+    "parse_columns",
     "parse_intent_slots",
     "parse_json",
     "parse_spec",
     "pick_card",
     "raise_faults",
     "read_cards",
+    "read_data",
     "read_examples",
     "read_jsonl",
+    "read_records",
+    "rename_columns",
     "render_intent_slots",
+    "report_on",
     "sample_path",
     "scan_template",
     "split_dev",

@@ -16,7 +16,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError
 
-from tasks.card_rules import RULES, folded
+from tasks.card_rules import RULES
+from tasks.equivalence import canonical, folded
 from tasks.errors import CardError, Fault, UnknownLabelError
 from tasks.template import Field, Segment, scan_template
 
@@ -149,7 +150,7 @@ def parse_card(raw: Mapping[str, object], *, source: str = "") -> TaskCard:
     if not isinstance(raw, Mapping):
         raise CardError(source, [Fault("card", None, f"a card is a JSON object, not {type(raw).__name__}")])
     faults = [_unknown_key(key) for key in raw if key not in TaskCard.model_fields]
-    known = {key: _mapping(key, value) for key, value in raw.items() if key in TaskCard.model_fields}
+    known = {key: _as_held(key, value) for key, value in raw.items() if key in TaskCard.model_fields}
     try:
         card, sound = TaskCard.model_validate(known), set(TaskCard.model_fields)
     except ValidationError as exc:
@@ -164,8 +165,10 @@ def parse_card(raw: Mapping[str, object], *, source: str = "") -> TaskCard:
     return card
 
 
-def _mapping(key: str, value: object) -> object:
-    """Turn the [id, forms] pairs of canonical JSON into a mapping, if no id occurs twice."""
+def _as_held(key: str, value: object) -> object:
+    """Return a value as a card holds it: names of fields in one form, [id, forms] pairs as a mapping."""
+    if key in ("answer_field", "truncate_field") and isinstance(value, str):
+        return canonical(value)
     if key != "label_space" or not isinstance(value, list):
         return value
     pairs = all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value)
@@ -173,8 +176,18 @@ def _mapping(key: str, value: object) -> object:
 
 
 def _type_fault(loc: list[int | str], message: str, value: object) -> Fault:
-    given = "" if isinstance(value, dict) and message == "Field required" else f" (not {value!r:.60})"
-    return Fault(".".join(map(str, loc)), None, f"{message}{given}")
+    """Say what is wrong with the type of a value, in the words of JSON."""
+    said = message.replace("valid tuple", "valid array").replace("valid dictionary", "valid object")
+    given = "" if message == "Field required" else f" (not {_shown(value)})"
+    return Fault(".".join(map(str, loc)), None, f"{said}{given}")
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def _unknown_key(key: str) -> Fault:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.answers import ANSWER_FORMATS
+from tasks.equivalence import canonical, folded
 from tasks.errors import Fault
 from tasks.records import unstorable
 from tasks.slots import is_identifier
@@ -15,7 +16,7 @@ from tasks.template import Field, VirtualBlock, places, scan_template
 if TYPE_CHECKING:
     from tasks.card import TaskCard
 
-__all__ = ["RULES", "folded"]
+__all__ = ["RULES"]
 
 
 def _name_faults(card: TaskCard) -> Iterator[Fault]:
@@ -128,9 +129,9 @@ def _identifier_faults(key: str) -> Rule:
             if not is_identifier(name):
                 says = f"{name!r} is no identifier (letters, digits and '_', no digit first)"
                 yield Fault(f"{key}.{index}", None, says)
-            elif name in seen:
+            elif canonical(name) in seen:
                 yield Fault(f"{key}.{index}", None, f"{name!r} stands above already")
-            seen.add(name)
+            seen.add(canonical(name))
 
     return faults
 
@@ -176,8 +177,3 @@ RULES: tuple[tuple[set[str], Rule], ...] = (  # the keys that a rule looks at mu
     ({"prompt_template", "answer_field", "truncate_field", "answer_format"}, _text_field_faults),
     (set(), _text_faults),
 )
-
-
-def folded(text: str) -> str:
-    """Return a label text as it is compared."""
-    return text.strip().casefold()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tasks.answers import check_answer
 from tasks.card import TaskCard
+from tasks.equivalence import canonical
 from tasks.errors import DataError
-from tasks.records import InputRecord, raise_faults, read_jsonl
+from tasks.reading import read_records
+from tasks.records import InputRecord, json_text, raise_faults, value_of
 
 __all__ = ["Example", "data_sha256", "example_from", "gather_examples", "read_examples"]
 
@@ -23,7 +25,7 @@ class Example:
 
     Attributes:
         id: its own, or a hash of its content.
-        group: examples of one group are always in the same part of a split; its own, or a hash of its text fields.
+        group: examples of one group are always in the same part of a split; its own (in NFC), or a hash of its fields.
         taskname: of the card.
         lang: of the card.
         fields: text fields by name.
@@ -42,7 +44,7 @@ class Example:
 
 def read_examples(paths: Sequence[Path | str], card: TaskCard, *, need_answer: bool = True) -> list[Example]:
     """Read files of records of one task; see `gather_examples`."""
-    return gather_examples([(str(path), read_jsonl(path)) for path in paths], card, need_answer=need_answer)
+    return gather_examples([(str(path), read_records(path)) for path in paths], card, need_answer=need_answer)
 
 
 def gather_examples(
@@ -91,7 +93,7 @@ def _outcome(
         example = example_from(record, card, need_answer=need_answer)
     except DataError as exc:
         return exc
-    if "id" in record.data:
+    if record.data.get("id") is not None:
         return example
     copies[example.id] += 1
     count = copies[example.id]
@@ -101,16 +103,17 @@ def _outcome(
 def _twice(examples: Sequence[Example]) -> Iterator[str]:
     first: dict[str, str] = {}
     for example in examples:
-        if example.id in first:
-            yield f"{example.source}: id {example.id!r} stands at {first[example.id]} already"
-        first.setdefault(example.id, example.source)
+        own = canonical(example.id)
+        if own in first:
+            yield f"{example.source}: id {example.id!r} stands at {first[own]} already"
+        first.setdefault(own, example.source)
 
 
 def example_from(record: InputRecord, card: TaskCard, *, need_answer: bool) -> Example:
     """Check a record against a card.
 
     Args:
-        record: as read; keys that the card does not use are left alone.
+        record: as read; null counts as absent, and keys that the card does not use are left alone.
         card: the task.
         need_answer: whether the gold answer must be there; at inference it is not even looked at.
 
@@ -119,16 +122,17 @@ def example_from(record: InputRecord, card: TaskCard, *, need_answer: bool) -> E
     """
     data, faults = record.data, []
     for key, wanted in (("taskname", card.taskname), ("lang", card.lang)):
-        if data.get(key) not in (None, wanted):  # JSON's null counts as absent
-            faults.append(f"{key} is {data[key]!r}, but the card is {card.taskname}:{card.lang}")
+        given = data.get(key)
+        if given is not None and (not isinstance(given, str) or canonical(given) != canonical(wanted)):
+            faults.append(f"{key} is {json_text(given)}, but the card is {card.taskname}:{card.lang}")
     fields = {name: _text(data, name, faults) for name in card.fields}
     answer = _answer(data, card, faults) if need_answer else None
-    own = {key: _text(data, key, faults) for key in ("id", "group") if key in data}
+    own = {key: _text(data, key, faults) for key in ("id", "group") if data.get(key) is not None}
     if faults:
         raise DataError(f"{record.source}: {'; '.join(faults)}")
     return Example(
         id=own.get("id", _hash([card.taskname, card.lang, fields, answer])),
-        group=own.get("group", _hash([*fields.values()])),
+        group=canonical(own.get("group", _hash([canonical(text) for text in fields.values()]))),
         taskname=card.taskname,
         lang=card.lang,
         fields=fields,
@@ -138,22 +142,22 @@ def example_from(record: InputRecord, card: TaskCard, *, need_answer: bool) -> E
 
 
 def _text(data: Mapping[str, object], name: str, faults: list[str]) -> str:
-    """Return the text of a field; a whole number counts as its digits."""
-    value = data.get(name)
-    if name not in data:
+    """Return the text of a field; a number or boolean counts as its JSON text."""
+    value = value_of(data, name)
+    if value is None:
         near = ", ".join(map(repr, data)) or "none"
-        faults.append(f"field {name!r} is missing; the record has {near}")
+        faults.append(f"field {name!r} is {'null' if name in data else 'missing'}; the record has {near}")
     elif isinstance(value, str):
         return value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    elif isinstance(value, (bool, int, float)):
+        return json_text(value)
     else:
-        faults.append(f"field {name!r} must be text, not {json.dumps(value, default=str)[:40]}")
+        faults.append(f"field {name!r} must be text, not {json_text(value)[:40]}")
     return ""
 
 
 def _answer(data: Mapping[str, object], card: TaskCard, faults: list[str]) -> str | None:
-    if card.answer_field not in data:
+    if value_of(data, card.answer_field) is None:
         faults.append(f"the answer field {card.answer_field!r} is missing")
         return None
     before = len(faults)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from tasks.records import InputRecord, check_record
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["dataset_parts", "dataset_records"]
+__all__ = ["dataset_parts", "dataset_records", "named_records"]
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -30,7 +30,7 @@ def dataset_records(spec: str, *, part: str = "train") -> Iterator[InputRecord |
     Raises:
         DataError: it cannot be loaded (the hub is out of reach, no such split).
     """
-    yield from _records(_load(spec, part), f"{spec}[{part}]")
+    yield from _part_records(_load(spec, part), f"{spec}[{part}]")
 
 
 def dataset_parts(spec: str) -> dict[str, Iterator[InputRecord | DataError]]:
@@ -44,19 +44,29 @@ def dataset_parts(spec: str) -> dict[str, Iterator[InputRecord | DataError]]:
     """
     loaded = _load(spec, None)
     parts = loaded if isinstance(loaded, dict) else {"train": loaded}
-    return {str(name): _records(part, f"{spec}[{name}]") for name, part in parts.items()}
+    return {str(name): _part_records(part, f"{spec}[{name}]") for name, part in parts.items()}
 
 
-def _records(dataset: Dataset, name: str) -> Iterator[InputRecord | DataError]:
+def named_records(dataset: Dataset, place: Callable[[str], str]) -> Iterator[InputRecord | DataError]:
+    """Yield the rows of a dataset as records.
+
+    Args:
+        dataset: class labels are told by their names, and an empty cell is an absent field.
+        place: makes the source of a record from its number.
+    """
     for number, record in enumerate(_named(dataset), start=1):
         try:
-            yield check_record(record, f"{name}:{number}", line=number)
+            yield check_record(record, place(str(number)), line=number)
         except DataError as exc:
             yield exc
 
 
+def _part_records(dataset: Dataset, name: str) -> Iterator[InputRecord | DataError]:
+    return named_records(dataset, lambda number: f"{name}:{number}")
+
+
 def _named(dataset: Dataset) -> Iterator[dict[str, object]]:
-    """Yield what the dataset holds, class labels by their names; an empty cell is an absent field."""
+    """Yield the rows with the names of class labels for their numbers, without empty cells."""
     import datasets
 
     columns = {n: f.names for n, f in dataset.features.items() if isinstance(f, datasets.ClassLabel)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from tasks.equivalence import canonical
+
 __all__ = ["ClassificationReport", "LabelScore", "classification_report", "collapse_of", "exact_match"]
 
 COLLAPSE_SHARE = 0.95
@@ -119,4 +121,4 @@ def exact_match(gold: Sequence[str], predicted: Sequence[str]) -> float:
     """
     if not gold:
         raise ValueError("no rows to compare; give at least one")
-    return sum(g.split() == p.split() for g, p in zip(gold, predicted, strict=True)) / len(gold)
+    return sum(canonical(g).split() == canonical(p).split() for g, p in zip(gold, predicted, strict=True)) / len(gold)

@@ -10,15 +10,29 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from tasks.equivalence import canonical
 from tasks.errors import DataError
 
-__all__ = ["InputRecord", "check_record", "parse_json", "raise_faults", "read_jsonl", "unstorable"]
+__all__ = [
+    "InputRecord",
+    "check_record",
+    "json_text",
+    "json_type",
+    "parse_json",
+    "raise_faults",
+    "read_jsonl",
+    "strict_json",
+    "unstorable",
+    "value_of",
+]
 
 MAX_FAULTS = 20
+RESERVED = ("id", "group", "taskname", "lang")
+"""Keys of a record that are no fields of a card."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -31,11 +45,11 @@ class InputRecord:
     source: str
 
 
-def read_jsonl(source: Path | str | IO[bytes], *, name: str | None = None) -> Iterator[InputRecord | DataError]:
+def read_jsonl(source: Path | str | Iterable[bytes], *, name: str | None = None) -> Iterator[InputRecord | DataError]:
     """Read JSON lines one at a time; a line that is no usable record yields its error in its place.
 
     Args:
-        source: a path, or a binary stream.
+        source: a path, or lines as bytes, such as a binary stream.
         name: how errors call it; the path if absent.
 
     Raises:
@@ -67,18 +81,36 @@ def _parsed(line: bytes, source: str, number: int) -> InputRecord | DataError:
         return exc if text.startswith(source) else DataError(f"{source}: {text}")
 
 
-def parse_json(text: bytes) -> object:
+def parse_json(text: bytes | str) -> object:
     """Parse strict JSON: UTF-8, every key of an object once, finite numbers.
 
     Raises:
         DataError: it is no such JSON; the message says where and why.
     """
+    with _json_errors():
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        return json.loads(decoded, object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def strict_json(text: str, at: int) -> tuple[object, int]:
+    """Parse the strict JSON value that starts at a place in a text; return it and where it ends.
+
+    Raises:
+        DataError: see `parse_json`.
+    """
+    with _json_errors():
+        return json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).raw_decode(text, at)
+
+
+@contextmanager
+def _json_errors() -> Iterator[None]:
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        yield
     except UnicodeDecodeError as exc:
         raise DataError(f"byte {exc.start + 1} is no UTF-8") from exc
     except json.JSONDecodeError as exc:
-        raise DataError(f"broken JSON at column {exc.colno}: {exc.msg}") from exc
+        line = f"line {exc.lineno}, " if exc.lineno > 1 else ""
+        raise DataError(f"broken JSON at {line}column {exc.colno}: {exc.msg}") from exc
     except RecursionError as exc:
         raise DataError("nested too deeply") from exc
     except ValueError as exc:  # Python refuses whole numbers of more than 4,300 digits
@@ -105,13 +137,31 @@ def check_record(data: object, source: str, *, line: int = 1) -> InputRecord:
         DataError: it is no object, or a string holds NUL or a lone surrogate.
     """
     if not isinstance(data, dict):
-        raise DataError(f"{source}: a record is a JSON object, not {type(data).__name__}")
+        raise DataError(f"{source}: a record is a JSON object, not {json_type(data)}")
     for key, value in data.items():
         wrong = unstorable(value) if isinstance(value, str) else None
         if wrong is not None:
             what = "a NUL character" if value[wrong] == "\0" else "a lone surrogate"
             raise DataError(f"{source}: field {key!r} holds {what} at {wrong} ({value[wrong]!a}); remove it")
     return InputRecord(line, data, source)
+
+
+def value_of(data: Mapping[str, object], name: str) -> object:
+    """Return the value under a name, in whichever form the name is written; None where it is absent or null."""
+    if name in data or name.isascii():
+        return data.get(name)
+    return next((value for key, value in data.items() if canonical(key) == canonical(name)), None)
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON writes it; what JSON cannot hold as Python does."""
+    return json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def json_type(value: object) -> str:
+    """Return what JSON calls the type of a value."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
 
 
 def unstorable(text: str) -> int | None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from tasks.equivalence import canonical
 from tasks.errors import DataError
 from tasks.slots import IntentSlots, locate, parse_intent_slots
 
@@ -121,7 +122,7 @@ def _is_grounded(row: _Row) -> bool:
 
 
 def _values(answer: IntentSlots | None) -> Counter[Hashable]:
-    return Counter((slot.type, slot.value) for slot in answer.slots) if answer else Counter()
+    return Counter((canonical(slot.type), canonical(slot.value)) for slot in answer.slots) if answer else Counter()
 
 
 def _spans(answer: IntentSlots | None, row: _Row) -> Counter[Hashable]:

@@ -13,12 +13,14 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tasks.equivalence import is_among
 from tasks.errors import DataError
 
 __all__ = ["IntentSlots", "Slot", "is_identifier", "locate", "parse_intent_slots", "render_intent_slots"]
 
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_NEXT_SLOT = re.compile(rf"\), ({_IDENTIFIER.pattern})\(")
+_WORD = re.compile(r"[^\W\d]\w*")
+_NAME = re.compile(r"[^\s(),]+")
+_NEXT_SLOT = re.compile(rf"\), ({_NAME.pattern})\(")
 _NONE = "None"
 
 
@@ -48,8 +50,11 @@ class IntentSlots:
 
 
 def is_identifier(text: str) -> bool:
-    """Return whether a text can name an intent or a slot type: letters, digits and ``_``, no digit first."""
-    return _IDENTIFIER.fullmatch(text) is not None
+    """Return whether a text can name an intent or a slot type: letters, digits and ``_``, no digit first.
+
+    Letters of every script, with their marks (Unicode Standard Annex 31).
+    """
+    return _WORD.fullmatch(text) is not None or text.isidentifier()
 
 
 def render_intent_slots(answer: IntentSlots, types: Collection[str] | None = None) -> str:
@@ -77,7 +82,7 @@ def render_intent_slots(answer: IntentSlots, types: Collection[str] | None = Non
 def _check(slot: Slot, types: Collection[str] | None) -> None:
     if not is_identifier(slot.type):
         raise DataError(f"slot type {slot.type!r} is no identifier (letters, digits and '_', no digit first)")
-    if types is not None and slot.type not in types:
+    if types is not None and not is_among(slot.type, types):
         raise DataError(_unknown_type(slot.type, types))
     if not slot.value.strip():
         raise DataError(f"slot {slot.type!r} has an empty value; leave the slot out")
@@ -100,8 +105,8 @@ def parse_intent_slots(text: str, types: Collection[str] | None = None) -> Inten
     'yes (live), no'
     """
     at = _expect(text, 0, "Intent:")
-    intent = _IDENTIFIER.match(text, at)
-    if intent is None:
+    intent = _NAME.match(text, at)
+    if intent is None or not is_identifier(intent[0]):
         raise _malformed(text, at, "an intent")
     at = _expect(text, intent.end(), "Slots:")
     end = len(text.rstrip())
@@ -120,10 +125,10 @@ def _expect(text: str, at: int, word: str) -> int:
 def _slots(text: str, at: int, types: Collection[str] | None) -> Iterator[Slot]:
     going = True
     while going:
-        name = _IDENTIFIER.match(text, at)
-        if name is None or not text.startswith("(", name.end()):
+        name = _NAME.match(text, at)
+        if name is None or not is_identifier(name[0]) or not text.startswith("(", name.end()):
             raise _malformed(text, at, "'None' or a slot such as 'date(today)'")
-        if types is not None and name[0] not in types:
+        if types is not None and not is_among(name[0], types):
             raise DataError(f"character {at}: {_unknown_type(name[0], types)}")
         start = name.end() + 1
         border = next(_borders(text, start, types), None)
@@ -138,8 +143,9 @@ def _slots(text: str, at: int, types: Collection[str] | None) -> Iterator[Slot]:
 
 def _borders(text: str, at: int, types: Collection[str] | None) -> Iterator[re.Match[str]]:
     """Yield the places where one slot ends and the next one starts."""
-    found = _NEXT_SLOT.finditer(text, at)
-    return (border for border in found if types is None or border[1] in types)
+    for border in _NEXT_SLOT.finditer(text, at):
+        if is_among(border[1], types) if types is not None else is_identifier(border[1]):
+            yield border
 
 
 def _malformed(text: str, at: int, wanted: str) -> DataError:

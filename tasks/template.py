@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tasks.equivalence import canonical
 from tasks.errors import Fault
 
 __all__ = ["Field", "Segment", "Text", "VirtualBlock", "places", "scan_template"]
@@ -23,7 +24,6 @@ _PIECE = re.compile(
     r"|\{(?P<field>[^{}]*)\}"
     r"|(?P<stray>[{}])"
 )
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _STRAY = {
     "{": "'{' is never closed; a literal brace is written '{{'",
     "}": "'}' without '{'; a literal brace is written '}}'",
@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Field:
-    """The place of a record's field."""
+    """The place of a record's field, which may have any name without braces (compared in NFC)."""
 
     name: str
 
@@ -106,7 +106,8 @@ def _piece(found: re.Match[str]) -> Segment | Fault:
 
 
 def _field(name: str, at: int) -> Field | Fault:
-    if _FIELD_NAME.match(name):
-        return Field(name)
-    allowed = "a name has letters, digits and '_' and starts with no digit"
-    return Fault("prompt_template", at, f"{{{name}}} is no field name: {allowed}")
+    if not name.strip():
+        return Fault("prompt_template", at, f"{{{name}}} is no field name: it is empty; a literal brace is doubled")
+    if "<|VIRTUAL_PROMPT_" in name:
+        return Fault("prompt_template", at, f"{{{name}}} is no field name: it holds a marker; move that out")
+    return Field(canonical(name))

@@ -17,7 +17,7 @@ __all__ = ["proposed"]
 CARRIERS = ("It was {}.", "The answer is {}.", "This text is about {}.", "Everything here is {}.")
 """Sentences around a label's word, which an engine translates better than the word alone; the majority decides."""
 
-PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 def proposed(cards: Sequence[TaskCard], inventory: Inventory, engine: Engine, memory: Memory) -> Inventory:
@@ -60,7 +60,7 @@ class _LabelTranslator:
 
     def phrase(self, words: str) -> Decision:
         """Return a phrase's translation with its placeholders; the phrase itself if one got lost."""
-        head = re.match(r"\{\w+\}\s*", words)  # the text's own place at the start stays there
+        head = re.match(r"\{[^{}]+\}\s*", words)  # the text's own place at the start stays there
         start = head[0] if head else ""
         rest = words[len(start) :]
         meaning = {f"X{number}": f"{{{name}}}" for number, name in enumerate(PLACE.findall(rest))}

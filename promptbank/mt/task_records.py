@@ -168,17 +168,18 @@ def _frame(phrase: str, name: str, text: str, data: Mapping[str, object]) -> tup
         re.escape(segment.text) if isinstance(segment, Text) else _group(segment.name, name, data)
         for segment in segments
     )
-    found = re.fullmatch(pattern, text, re.DOTALL)
-    if found is None:
+    match = re.fullmatch(pattern, text, re.DOTALL)
+    if match is None:
         return None
+    found = dict(zip(names, match.groups(), strict=True))
     return found[name], Frame(phrase, name, tuple((other, found[other]) for other in names if other != name))
 
 
 def _group(place: str, name: str, data: Mapping[str, object]) -> str:
     known = data.get(place)
     if place != name and isinstance(known, str) and known:
-        return f"(?P<{place}>{re.escape(known)})"
-    return f"(?P<{place}>.+)" if place == name else f"(?P<{place}>.+?)"
+        return f"({re.escape(known)})"
+    return "(.+)" if place == name else "(.+?)"
 
 
 def _slots(answer: str, text: str, card: TaskCard) -> tuple[tuple[Span, ...], Label, tuple[str, ...]]:

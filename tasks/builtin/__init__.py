@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.card import TaskCard, parse_card
+from tasks.equivalence import canonical
 from tasks.errors import CardError, DataError, Fault, UnknownCardError
-from tasks.records import read_jsonl
+from tasks.reading import read_records
 
 __all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_cards", "sample_path", "variant_names"]
 
@@ -18,7 +19,7 @@ DEFAULT_LANG = "en"
 
 
 def read_cards(path: Path | str) -> list[TaskCard]:
-    """Read cards, one a line.
+    """Read cards: one JSON object each, or NeMo's YAML configuration with task templates; see `tasks.reading`.
 
     Raises:
         CardError: every fault of every card, with its line; so is a task that stands twice in one language.
@@ -26,7 +27,7 @@ def read_cards(path: Path | str) -> list[TaskCard]:
     """
     cards: dict[tuple[str, str], TaskCard] = {}
     faults: list[Fault] = []
-    for record in read_jsonl(path):
+    for record in read_records(path):
         if isinstance(record, DataError):
             raise record
         try:
@@ -34,10 +35,11 @@ def read_cards(path: Path | str) -> list[TaskCard]:
         except CardError as exc:
             faults += [Fault(f"line {record.line}, {f.where}", f.position, f.message) for f in exc.faults]
             continue
-        if (card.taskname, card.lang) in cards:
+        name = (canonical(card.taskname), card.lang)
+        if name in cards:
             says = f"{card.taskname}:{card.lang} stands above already; a file has one card for a task and language"
             faults.append(Fault(f"line {record.line}, taskname", None, says))
-        cards[card.taskname, card.lang] = card
+        cards[name] = card
     if faults:
         raise CardError(str(path), faults)
     if not cards:
@@ -80,12 +82,12 @@ def pick_card(cards: Sequence[TaskCard], taskname: str | None, lang: str | None 
         UnknownCardError: none, or more than one, fits.
     """
     known = ", ".join(f"{card.taskname}:{card.lang}" for card in cards)
-    named = [card for card in cards if taskname in (None, card.taskname)]
+    named = [card for card in cards if taskname is None or canonical(taskname) == canonical(card.taskname)]
     if not named:
         near = difflib.get_close_matches(taskname or "", {card.taskname for card in cards}, n=3)
         hint = f"did you mean {', '.join(near)}? " if near else ""
         raise UnknownCardError(f"no card named {taskname!r}; {hint}known: {known} (see `promptbank tasks list`)")
-    if len({card.taskname for card in named}) > 1:
+    if len({canonical(card.taskname) for card in named}) > 1:
         raise UnknownCardError(f"several cards are there ({known}); name one with --task")
     fitting = [card for card in named if card.lang == (lang or DEFAULT_LANG)]
     if not fitting and lang is None and len(named) == 1:

@@ -15,7 +15,7 @@ from tasks.errors import DataError
 from tasks.sampling import sample_key
 from tasks.slots import IntentSlots, Slot, render_intent_slots
 
-__all__ = ["CONVERTERS", "parse_annotation"]
+__all__ = ["CONVERTERS", "assistant_identity", "parse_annotation"]
 
 CLOCK_SCENARIO = "datetime"
 OTHERS = 3
@@ -84,7 +84,7 @@ def _intent_slots(
     return Conversion(tuple(records), tuple(notes))
 
 
-def _assistant_identity(line: Line, text: str) -> dict[str, str]:
+def assistant_identity(line: Line, text: str) -> dict[str, str]:
     """Return an id of answer id and text (one answer id stands for up to 40 texts), and the text's group."""
     return {"id": f"assistant-{line['answerid']}-{sha256(text)[:8]}", "group": group_of(text.casefold())}
 
@@ -95,7 +95,7 @@ def _massive_identity(line: Line, utterance: str) -> dict[str, str]:  # noqa: AR
 
 
 def _assistant(paths: Sequence[Path]) -> Conversion:
-    return _intent_slots(paths, ("intent", "text", "annotation", "answerid"), _assistant_identity)
+    return _intent_slots(paths, ("intent", "text", "annotation", "answerid"), assistant_identity)
 
 
 def _massive(paths: Sequence[Path], lang: str) -> Conversion:
@@ -133,7 +133,7 @@ def _scenario_lines(paths: Sequence[Path]) -> list[dict[str, str]]:
 
 def _scenario_record(taskname: str, line: Line, label: str) -> dict[str, str]:
     text = line["text"]
-    return {"taskname": taskname, "utterance": text, "label": label} | _assistant_identity(line, text)
+    return {"taskname": taskname, "utterance": text, "label": label} | assistant_identity(line, text)
 
 
 CONVERTERS: dict[str, Callable[[Sequence[Path]], Conversion]] = {

@@ -59,7 +59,7 @@ def test_good_lines_around_a_broken_one_are_kept_in_their_places() -> None:
     [
         (b'{"a": 1, "a": 2}', "'a' stand twice"),
         (b'{"a": NaN}', "NaN is no JSON"),
-        (b"[1]", "a record is a JSON object, not list"),
+        (b"[1]", "a record is a JSON object, not an array"),
         (b'{"a": "x\\u0000"}', "field 'a' holds a NUL character at 1"),
         (b'{"a": "\\ud800"}', "field 'a' holds a lone surrogate"),
         (b'{"a": "\xff"}', "is no UTF-8"),
@@ -101,15 +101,17 @@ def test_ids_and_groups_come_from_the_content() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"taskname": "other"}, "taskname is 'other', but the card is mood:en"),
-        ({"lang": "sv"}, "lang is 'sv'"),
+        ({"taskname": "other"}, 'taskname is "other", but the card is mood:en'),
+        ({"lang": "sv"}, 'lang is "sv"'),
+        ({"lang": True}, "lang is true"),
         ({"text": ...}, "field 'text' is missing; the record has 'taskname', 'note', 'label'"),
-        ({"text": None}, "field 'text' must be text, not null"),
-        ({"text": True}, "must be text, not true"),
-        ({"text": 1.5}, "must be text, not 1.5"),
+        ({"text": None}, "field 'text' is null; the record has 'taskname', 'text', 'note', 'label'"),
+        ({"text": {"a": True}}, 'must be text, not {"a": true}'),
+        ({"text": [1.5]}, "must be text, not [1.5]"),
         ({"label": ...}, "the answer field 'label' is missing"),
         ({"label": "so-so"}, "unknown label 'so-so'"),
-        ({"id": None}, "field 'id' must be text, not null"),
+        ({"label": None}, "the answer field 'label' is missing"),
+        ({"id": {}}, "field 'id' must be text, not {}"),
         ({"group": [1]}, "field 'group' must be text, not [1]"),
     ],
 )
@@ -122,7 +124,7 @@ def test_every_fault_of_a_record_is_named(changes: dict[str, object], says: str)
 
 def test_all_faults_of_a_record_are_told_at_once() -> None:
     with pytest.raises(DataError) as caught:
-        example(text=None, note=..., label=1.5, lang="sv")
+        example(text=[], note=..., label={}, lang="sv")
     assert str(caught.value).count("; ") == 4  # one of them stands inside the message on the missing field
     assert "unknown label" not in str(caught.value)
 
@@ -150,7 +152,7 @@ def test_answers_that_are_not_of_the_cards_format_are_all_told_when_they_are_rea
     asked = [
         {"utterance": "wake me at six", "label": "\nIntent: alarm_set\nSlots: time(six)"},
         {"utterance": "wake me", "label": "positive"},
-        {"utterance": 1.5, "label": "\nIntent: alarm_set\nSlots: hour(six)"},
+        {"utterance": [1], "label": "\nIntent: alarm_set\nSlots: hour(six)"},
     ]
     path, card = tmp_path / "asked.jsonl", builtin_card("intent_and_slot", "en")
     path.write_text("".join(json.dumps(row) + "\n" for row in asked))
@@ -158,7 +160,7 @@ def test_answers_that_are_not_of_the_cards_format_are_all_told_when_they_are_rea
         read_examples([path], card)
     second, third = str(caught.value).split(f"{path}:")[1:]
     assert second.startswith("2: the answer is no intent_slots.v1: character 0")
-    assert third.startswith("3: field 'utterance' must be text, not 1.5; the answer is no intent_slots.v1: character")
+    assert third.startswith("3: field 'utterance' must be text, not [1]; the answer is no intent_slots.v1: character")
     assert "'hour'" in third
     path.write_text("".join(json.dumps(row) + "\n" for row in asked[:2]))
     assert [e.answer for e in read_examples([path], card, need_answer=False)] == [None, None]

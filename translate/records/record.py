@@ -29,7 +29,7 @@ __all__ = [
     "tidy_text",
 ]
 
-_PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]+)\}")
 """A doubled brace, which stands for one, or a placeholder."""
 
 

@@ -1,0 +1,127 @@
+"""Records of a file, a folder or a hub id, its columns renamed to fields, its records by task: what commands read."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.card import TaskCard
+from tasks.equivalence import canonical
+from tasks.errors import DataError
+from tasks.hub import dataset_records
+from tasks.reading import read_records
+from tasks.records import InputRecord, raise_faults
+
+__all__ = ["TaskRecords", "parse_columns", "read_data", "records_by_task", "rename_columns"]
+
+
+def read_data(
+    spec: str, *, part: str = "train", columns: Mapping[str, str] | None = None
+) -> Iterator[InputRecord | DataError]:
+    """Read a file of any kind that `tasks.reading` knows, a ``datasets`` folder, or a hub id.
+
+    Args:
+        spec: path or hub id.
+        part: which split of a folder or hub id.
+        columns: the column that each named field is taken from; see `parse_columns`.
+
+    Raises:
+        DataError: it cannot be opened or loaded.
+    """
+    is_file = Path(spec).is_file() or (Path(spec).suffix and not Path(spec).is_dir())
+    records = read_records(spec) if is_file else dataset_records(spec, part=part)
+    return rename_columns(records, columns) if columns else records
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Parse which column each field is taken from; names that hold a comma stand in quotation marks.
+
+    Raises:
+        DataError: a part is no ``field=column``, or a field stands twice.
+
+    >>> parse_columns('text=utterance,"label=intent, first"')
+    {'text': 'utterance', 'label': 'intent, first'}
+    """
+    columns: dict[str, str] = {}
+    for part in next(csv.reader([text], skipinitialspace=True)) or [""]:
+        field, equals, column = (piece.strip() for piece in part.partition("="))
+        if not (field and equals and column):
+            raise DataError(f"{part!r} is no field=column; write it like text=utterance,label=intent")
+        if field in columns:
+            raise DataError(f"field {field!r} stands twice in {text!r}; give one column for each field")
+        columns[field] = column
+    return columns
+
+
+def rename_columns(
+    records: Iterator[InputRecord | DataError], columns: Mapping[str, str]
+) -> Iterator[InputRecord | DataError]:
+    """Rename the columns of records to fields; other columns keep their names, unless a field takes the name.
+
+    Args:
+        records: as read.
+        columns: column by field.
+    """
+    for record in records:
+        yield record if isinstance(record, DataError) else _renamed(record, columns)
+
+
+def _renamed(record: InputRecord, columns: Mapping[str, str]) -> InputRecord | DataError:
+    absent = [column for column in columns.values() if column not in record.data]
+    if absent:
+        known = ", ".join(map(repr, record.data)) or "none"
+        return DataError(f"{record.source}: column(s) {', '.join(map(repr, absent))} are missing; it has {known}")
+    taken = {*columns, *columns.values()}
+    kept = {name: value for name, value in record.data.items() if name not in taken}
+    return replace(record, data=kept | {field: record.data[column] for field, column in columns.items()})
+
+
+@dataclass(frozen=True)
+class TaskRecords:
+    """The records of a mixed file, by task.
+
+    Attributes:
+        records: of each task that is asked for, in their order; faults of the file are among those of the first.
+        left: how many records of other tasks there were, by their name.
+    """
+
+    records: list[list[InputRecord | DataError]]
+    left: dict[str, int]
+
+
+def records_by_task(records: Iterable[InputRecord | DataError], cards: Sequence[TaskCard]) -> TaskRecords:
+    """Give each task the records that name it; those that name no task are of the only one that is asked for.
+
+    Args:
+        records: of one or several tasks.
+        cards: the tasks that are asked for.
+
+    Raises:
+        DataError: a record names no task where several are asked for, or fits several of them; all faults at once.
+    """
+    found: list[list[InputRecord | DataError]] = [[] for _ in cards]
+    left: Counter[str] = Counter()
+    faults: list[str] = []
+    for record in records:
+        if isinstance(record, DataError):
+            found[0].append(record)
+            continue
+        fitting = [number for number, card in enumerate(cards) if _is_of(record, card)]
+        if len(fitting) == 1:
+            found[fitting[0]].append(record)
+        elif fitting:
+            names = ", ".join(f"{card.taskname}:{card.lang}" for card in cards)
+            faults.append(f"{record.source}: the record must name one of {names} by taskname and lang")
+        else:
+            name, lang = record.data.get("taskname"), record.data.get("lang")
+            left[f"{name or cards[0].taskname}" + (f":{lang}" if lang else "")] += 1
+    raise_faults(faults)
+    return TaskRecords(found, dict(left))
+
+
+def _is_of(record: InputRecord, card: TaskCard) -> bool:
+    name, lang = record.data.get("taskname"), record.data.get("lang")
+    return (name is None or canonical(str(name)) == canonical(card.taskname)) and lang in (None, card.lang)

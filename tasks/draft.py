@@ -1,0 +1,165 @@
+"""A card drafted from data: ``promptbank tasks init``. What was guessed is said, so that a person can correct it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.card import TaskCard, parse_card
+from tasks.equivalence import canonical, folded
+from tasks.errors import DataError
+from tasks.records import InputRecord, json_text, raise_faults, value_of
+
+__all__ = ["CardDraft", "draft_card", "sound_taskname"]
+
+VIRTUAL_TOKENS = 10
+MOST_LABELS = 500
+"""More different answers than this are taken for open answers."""
+_UNSOUND = re.compile(r"[\s:@./\\\x00-\x1f\x7f{}]+")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class CardDraft:
+    """A card, and in words what was guessed to make it."""
+
+    card: TaskCard
+    guesses: tuple[str, ...]
+
+
+def draft_card(
+    records: Iterable[InputRecord | DataError],
+    *,
+    text: str,
+    label: str,
+    name: str,
+    lang: str | None = None,
+    identify: Callable[[str], str] | None = None,
+) -> CardDraft:
+    """CardDraft a card that the records fit: their column names become its fields.
+
+    Args:
+        records: as read.
+        text: the column with the text.
+        label: the column with the answer.
+        name: made into a taskname, such as the file's name.
+        lang: of the texts; guessed where it is not given.
+        identify: names the language of a text, for the guess; without it a card is English.
+
+    Raises:
+        DataError: records cannot be read, or lack a column.
+        CardError: no sound card can be made of them.
+    """
+    texts, answers = _columns(records, text, label)
+    forms = _label_forms(answers)
+    guesses = [_said_of_labels(answers, forms)]
+    if lang is None:
+        lang, guess = _language(texts, identify)
+        guesses.append(guess)
+    taskname = sound_taskname(name)
+    guesses += [f"the taskname {taskname!r} is made of {name!r}"] if taskname != name else []
+    guesses.append(f"{VIRTUAL_TOKENS} virtual tokens stand between text and answer; long texts are cut at {text!r}")
+    card = parse_card(
+        {
+            "taskname": taskname,
+            "lang": lang,
+            "prompt_template": f"{{{text}}}<|VIRTUAL_PROMPT_0|> {{{label}}}",
+            "total_virtual_tokens": VIRTUAL_TOKENS,
+            "virtual_token_splits": [VIRTUAL_TOKENS],
+            "truncate_field": text,
+            "answer_field": label,
+            "label_space": forms,
+        },
+        source="the drafted card",
+    )
+    return CardDraft(card, tuple(guesses))
+
+
+def sound_taskname(name: str) -> str:
+    """Return the taskname that the name of a file or set gives, without what a taskname cannot hold.
+
+    >>> sound_taskname("data/Support tickets (v2).csv")
+    'Support-tickets-(v2)'
+    """
+    stem = re.sub(r"(\.(jsonl?|csv|tsv|txt|parquet|xlsx|ya?ml|gz|bz2|xz))+\Z", "", Path(name).name, flags=re.IGNORECASE)
+    return _UNSOUND.sub("-", canonical(stem)).strip("-") or "task"
+
+
+def _columns(records: Iterable[InputRecord | DataError], text: str, label: str) -> tuple[list[str], list[str]]:
+    texts, answers, faults = [], [], []
+    for record in records:
+        if isinstance(record, DataError):
+            faults.append(str(record))
+            continue
+        found = {column: value_of(record.data, column) for column in (text, label)}
+        absent = [column for column, value in found.items() if value is None or not _as_text(value).strip()]
+        if absent:
+            known = ", ".join(map(repr, record.data)) or "none"
+            shown = ", ".join(map(repr, absent))
+            faults.append(f"{record.source}: column(s) {shown} are missing or blank; it has {known}")
+            continue
+        texts.append(_as_text(found[text]))
+        answers.append(_as_text(found[label]))
+    raise_faults(faults if texts or faults else ["there are no records to make a card of"])
+    return texts, answers
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _label_forms(answers: Sequence[str]) -> dict[str, list[str]] | None:
+    """Return the forms of each label, the ids in order; None where the answers are no labels.
+
+    The id is the label as it stands in the data most often; its form is the same in plain words.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for answer in answers:
+        spellings.setdefault(folded(answer), Counter())[answer.strip()] += 1
+    if len(spellings) > MOST_LABELS or (len(spellings) > 20 and 2 * len(spellings) > len(answers)):
+        return None
+    ids = sorted(max(counts, key=lambda spelling: (counts[spelling], spelling)) for counts in spellings.values())
+    words = Counter(folded(in_words(label)) for label in ids)
+    taken = {folded(label) for label in ids}
+    forms = {}
+    for label in ids:
+        plain = in_words(label)
+        own = folded(plain) == folded(label) or (words[folded(plain)] == 1 and folded(plain) not in taken)
+        forms[label] = [plain if own and plain else label]
+    return forms
+
+
+def in_words(label: str) -> str:
+    """Return a label in plain words: underscores and hyphens between letters, and capitals inside, become spaces.
+
+    >>> in_words("card_arrival"), in_words("BookRestaurant"), in_words("R&D"), in_words("e-mail")
+    ('card arrival', 'book restaurant', 'R&D', 'e-mail')
+    """
+    if re.fullmatch(r"([A-Z][a-z]+){2,}", label):
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", label).lower()
+    return " ".join(label.replace("_", " ").split())
+
+
+def _said_of_labels(answers: Sequence[str], forms: dict[str, list[str]] | None) -> str:
+    different = len({folded(answer) for answer in answers})
+    if forms is None:
+        return f"the {different} different answers of {len(answers)} records are open answers, not labels"
+    counts = Counter(folded(answer) for answer in answers)
+    rarest = min(forms, key=lambda label: (counts[folded(label)], label))
+    notes = "; they are numbers: give their names as forms" if all(map(_NUMBER.fullmatch, forms)) else ""
+    notes += "; some are written in several ways" if len({answer.strip() for answer in answers}) > different else ""
+    return (
+        f"the {different} different answers of {len(answers)} records are labels{notes}; the rarest is {rarest!r} with "
+        f"{counts[folded(rarest)]}; the answer to {next(iter(forms))!r} is written {next(iter(forms.values()))[0]!r}"
+    )
+
+
+def _language(texts: Sequence[str], identify: Callable[[str], str] | None) -> tuple[str, str]:
+    if identify is None:
+        return "en", "the language is taken to be English"
+    counts = Counter(identify(text) for text in texts[:200])
+    lang, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+    return lang, f"the language looks like {lang!r} ({count} of the first {counts.total()} texts)"
