@@ -10,6 +10,7 @@ import pytest
 from promptbank.errors import ConfigError, InputError, TrainingError
 from promptbank.lab.experiments.sweep import SPACE, SweepPlan, draw_settings, run_sweep
 from promptbank.lab.reports.sweep import sweep_report
+from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import NoProgress
 from tasks import SplitError, TaskError
@@ -71,14 +72,15 @@ def test_a_small_space_is_drawn_whole() -> None:
 
 def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the loss be no number where one of these encoders learns."""
-    from promptbank.training import run
+    from promptbank.training import prompt_run
 
-    build = run.build_encoder
+    build = prompt_run.build_encoder
 
-    def broken(name: str, start: Any, scale: float, *, seed: int) -> Any:
-        return build(name, start * float("nan") if name in names else start, scale, seed=seed)
+    def broken(name: str, start: PromptTable, scale: float, *, seed: int) -> Any:
+        nothing = PromptTable({key: tensor * float("nan") for key, tensor in start.tensors.items()}, start.kind)
+        return build(name, nothing if name in names else start, scale, seed=seed)
 
-    monkeypatch.setattr(run, "build_encoder", broken)
+    monkeypatch.setattr(prompt_run, "build_encoder", broken)
 
 
 def test_a_setting_whose_loss_is_no_number_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
