@@ -23,7 +23,6 @@ from store.errors import (
     UnknownVersionError,
 )
 from store.migrate import migrate, schema_state
-from store.overrides import OverrideStore
 from store.records import (
     ROWS_V1,
     AliasMove,
@@ -37,9 +36,8 @@ from store.records import (
     SchemaState,
     Scope,
     StoredCard,
-    rows_layout,
 )
-from store.segments import SegmentStore, StoredEngine, StoredSegment
+from store.segments import StoredEngine, StoredSegment
 
 __all__ = [
     "ROWS_V1",
@@ -54,7 +52,6 @@ __all__ = [
     "NewRow",
     "NoEarlierVersionError",
     "NotFoundError",
-    "OverrideStore",
     "Row",
     "RowInfo",
     "Run",
@@ -62,7 +59,6 @@ __all__ = [
     "SchemaError",
     "SchemaState",
     "Scope",
-    "SegmentStore",
     "Store",
     "StoreError",
     "StoreUnavailableError",
@@ -76,6 +72,5 @@ __all__ = [
     "UnknownVersionError",
     "migrate",
     "open_store",
-    "rows_layout",
     "schema_state",
 ]

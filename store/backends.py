@@ -8,10 +8,11 @@
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -25,32 +26,41 @@ CONNECT_SECONDS = 10
 WRITES = "promptbank_writes"  # execution option that marks a writing transaction
 
 
-class Backend(Protocol):
-    """One database engine."""
+class Backend(ABC):
+    """One database engine; what is not overridden needs nothing done on it."""
 
-    migrates_at_open: bool
+    migrates_at_open: ClassVar[bool]
 
+    @abstractmethod
     def engine(self, url: URL, *, migrating: bool = False) -> Engine:
         """Make an engine; nothing is opened yet."""
 
-    def opening(self, url: URL, *, create: bool) -> AbstractContextManager[None]:
+    def opening(self, _url: URL, *, create: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing to create
         """Hold what must be held while a bank is opened and perhaps created."""
+        return nullcontext()
 
     def reading(self, connection: Connection) -> Connection:
         """Make the connection's next transaction see one state of the bank from start to end."""
+        return connection
 
     def writing(self, connection: Connection) -> Connection:
         """Make the connection's next transaction a writing one."""
+        return connection
 
-    def lock(self, connection: Connection, key: str) -> None:
-        """Wait until no other transaction holds `key`; released with the transaction."""
+    def lock(self, _connection: Connection, _key: str) -> None:
+        """Wait until no other transaction holds the key; released with the transaction."""
+        return
 
-    def faults(self, connection: Connection) -> list[str]:
-        """Ask the engine itself whether its file is sound."""
+    def faults(self, _connection: Connection) -> list[str]:
+        """Ask the engine itself whether its file is sound; one that guards its own files is not asked."""
+        return []
 
 
-class SqliteBackend:
-    """A file beside its -wal and -shm, and a .lock file that is held while the bank is opened."""
+class SqliteBackend(Backend):
+    """A file beside its -wal and -shm, and a .lock file that is held while the bank is opened.
+
+    A plain BEGIN in WAL mode reads one snapshot, and BEGIN IMMEDIATE locks the whole file.
+    """
 
     migrates_at_open = True
 
@@ -91,16 +101,9 @@ class SqliteBackend:
         finally:
             lock.release()
 
-    def reading(self, connection: Connection) -> Connection:
-        """Leave it: a plain BEGIN in WAL mode reads one snapshot."""
-        return connection
-
     def writing(self, connection: Connection) -> Connection:
         """Take the write lock at BEGIN, so that no other writer comes between reading and writing."""
         return connection.execution_options(**{WRITES: True})
-
-    def lock(self, connection: Connection, key: str) -> None:
-        """Do nothing: BEGIN IMMEDIATE has locked the whole file."""
 
     def faults(self, connection: Connection) -> list[str]:
         """Run SQLite's integrity and foreign-key checks."""
@@ -108,8 +111,11 @@ class SqliteBackend:
         return [f"SQLite: {fault}" for fault in found] + foreign_key_faults(connection)
 
 
-class PostgresqlBackend:
-    """A PostgreSQL server reached through psycopg 3."""
+class PostgresqlBackend(Backend):
+    """A PostgreSQL server reached through psycopg 3.
+
+    Writers stay at READ COMMITTED: after the lock is granted, the next statement sees what its holder wrote.
+    """
 
     migrates_at_open = False
     options: ClassVar[Mapping[str, object]] = {"connect_timeout": CONNECT_SECONDS, "application_name": "promptbank"}
@@ -118,26 +124,14 @@ class PostgresqlBackend:
         """Make an engine that notices a restarted server before it uses an old connection."""
         return create_engine(url, pool_pre_ping=True, connect_args={**self.options})
 
-    def opening(self, url: URL, *, create: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is created
-        """Hold nothing: the server is not changed by opening."""
-        return nullcontext()
-
     def reading(self, connection: Connection) -> Connection:
         """Read one snapshot."""
         return connection.execution_options(isolation_level="REPEATABLE READ")
-
-    def writing(self, connection: Connection) -> Connection:
-        """Leave it at READ COMMITTED: after the lock is granted, the next statement sees what its holder wrote."""
-        return connection
 
     def lock(self, connection: Connection, key: str) -> None:
         """Take an advisory lock on 64 bits of the key's hash; a collision costs a wait and nothing else."""
         number = int.from_bytes(hashlib.sha256(key.encode(errors="surrogatepass")).digest()[:8], "big", signed=True)
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (number,))
-
-    def faults(self, connection: Connection) -> list[str]:  # noqa: ARG002 - the server guards its own files
-        """Report nothing: keys are always enforced, and page checksums are the server's business."""
-        return []
 
 
 def foreign_key_faults(connection: Connection) -> list[str]:

@@ -1,7 +1,4 @@
-"""The open bank: where a session begins and ends.
-
-Named for what it is to a caller; `promptbank.bank` holds the use cases that are built on it.
-"""
+"""The open bank: where a session begins and ends. `promptbank.bank` holds the use cases that are built on it."""
 
 from types import TracebackType
 from typing import Self
@@ -15,10 +12,10 @@ from store.database import Database, current_revision
 from store.errors import SchemaError
 from store.evaluations import EvaluationRepository
 from store.migrate import refuse_newer, state_of, upgrade
-from store.overrides import OverrideStore
+from store.overrides import OverrideRepository
 from store.rows import RowRepository
 from store.runs import RunRepository
-from store.segments import SegmentStore
+from store.segments import SegmentRepository
 
 
 class Store:
@@ -41,8 +38,8 @@ class Store:
         self.evaluations = EvaluationRepository(database)
         self.cards = CardRepository(database)
         self.runs = RunRepository(database)
-        self.segments = SegmentStore(database)
-        self.overrides = OverrideStore(database)
+        self.segments = SegmentRepository(database)
+        self.overrides = OverrideRepository(database)
 
     @property
     def url(self) -> str:
@@ -55,9 +52,9 @@ class Store:
             return current_revision(connection)
 
     def check(self) -> list[str]:
-        """Return every integrity fault as a sentence; an empty list means that the bank is sound.
+        """Return every integrity fault as a sentence; empty when the bank is sound.
 
-        It compares each row with its sha256, each alias with its history and the rows, and the triggers and the schema
+        Each row is compared with its hashes, each alias with its history and the rows, and the triggers and the schema
         with what they should be.
 
         Raises:

@@ -18,8 +18,12 @@ class Database:
     def __init__(self, address: Address, *, migrating: bool = False) -> None:
         self.address = address
         self.backend: Backend = address.backend
-        with mapped(address.shown), _driver_present():
-            self.engine: Engine = address.backend.engine(address.url, migrating=migrating)
+        with mapped(address.shown):
+            try:
+                self.engine: Engine = address.backend.engine(address.url, migrating=migrating)
+            except ModuleNotFoundError as exc:
+                message = f"PostgreSQL needs the package {exc.name!r}; run pip install 'promptbank[postgresql]'"
+                raise StoreUnavailableError(message) from exc
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -76,12 +80,3 @@ def insert_one(connection: Connection, statement: Insert) -> int:
     key = connection.execute(statement).inserted_primary_key
     assert key is not None, "a single-record insert always has a key"  # noqa: S101 - our own bug if not
     return int(key[0])
-
-
-@contextmanager
-def _driver_present() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        message = f"PostgreSQL needs the package {exc.name!r}; run pip install 'promptbank[postgresql]'"
-        raise StoreUnavailableError(message) from exc

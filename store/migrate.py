@@ -6,8 +6,7 @@ is something to migrate, since that takes a quarter of a second.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ def state_of(connection: Connection) -> SchemaState:
 
 def upgrade(address: Address) -> tuple[str | None, str]:
     """Migrate to the newest revision; the caller holds the opening."""
-    with _migrating(address) as connection:
+    with closing(Database(address, migrating=True)) as database, database.write(MIGRATION_LOCK) as connection:
         state = state_of(connection)
         refuse_newer(state, address.shown)
         if state.ready:
@@ -121,12 +120,6 @@ def _revisions() -> tuple[str, ...]:
     """Return the revisions that this program knows, oldest first, by the names of their files."""
     names = (path.name for path in files("store.migrations.versions").iterdir())
     return tuple(sorted(name.partition("_")[0] for name in names if name[:1].isdecimal()))
-
-
-@contextmanager
-def _migrating(address: Address) -> Iterator[Connection]:
-    with closing(Database(address, migrating=True)) as database, database.write(MIGRATION_LOCK) as connection:
-        yield connection
 
 
 def _refuse_foreign_tables(connection: Connection, state: SchemaState, where: str) -> None:

@@ -15,7 +15,7 @@ from store.schema import override
 from store.sealing import json_faults, refuse, storable, text_faults
 
 
-class OverrideStore(Repository):
+class OverrideRepository(Repository):
     """Apply and list people's decisions."""
 
     def apply(self, src: str, tgt: str, decisions: Mapping[str, str]) -> int:

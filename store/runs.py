@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from store.database import Repository
 from store.errors import RunConflictError, UnknownRunError
@@ -14,7 +14,6 @@ from store.sealing import LARGEST, json_faults, refuse, storable, text_faults
 
 RUNNING = "running"
 SAME_RUN = ("kind", "config_json", "data_sha256")
-CHUNK = 200  # metrics per statement; SQLite takes 32,766 parameters at most
 
 
 class RunRepository(Repository):
@@ -134,14 +133,10 @@ def _refuse_other(known: Run, values: Mapping[str, str]) -> None:
 
 
 def _replace(connection: Connection, run_id: str, values: Mapping[tuple[int, str], float]) -> None:
-    keys = list(values)
-    for start in range(0, len(keys), CHUNK):
-        chunk = keys[start : start + CHUNK]
-        same = tuple_(run_metric.c.step, run_metric.c.name).in_(chunk)
-        connection.execute(delete(run_metric).where(run_metric.c.run_id == run_id, same))
-        rows = [{"run_id": run_id, "step": s, "name": n, "value": _kept(values[s, n])} for s, n in chunk]
-        connection.execute(insert(run_metric), rows)
-
-
-def _kept(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    if values:
+        same = (run_metric.c.step == bindparam("at"), run_metric.c.name == bindparam("called"))
+        old = delete(run_metric).where(run_metric.c.run_id == run_id, *same)
+        connection.execute(old, [{"at": step, "called": name} for step, name in values])
+        new = insert(run_metric).values(run_id=run_id)
+        kept = ((step, name, None if math.isnan(value) else value) for (step, name), value in values.items())
+        connection.execute(new, [{"step": step, "name": name, "value": value} for step, name, value in kept])

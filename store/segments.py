@@ -59,18 +59,15 @@ class StoredEngine:
     last_at: datetime
 
 
-class SegmentStore(Repository):
-    """Recall and remember translations, and count them. What was remembered first stays."""
+class SegmentRepository(Repository):
+    """Recall and remember translations. What was remembered first stays."""
 
     def recall(self, engine_id: str, keys: Sequence[str]) -> dict[str, StoredSegment]:
-        """Return what an engine made of segments, by key; a key that is not known is left out.
+        """Return what an engine made of segments, by key and in the order of the keys.
 
         Args:
             engine_id: the engine.
-            keys: any number, doubles allowed; all are looked up in one state of the bank.
-
-        Returns:
-            Segments by key, in the order in which the keys were given.
+            keys: any number, doubles allowed; all are looked up in one state of the bank, and unknown ones left out.
         """
         if not storable(engine_id):
             return {}

@@ -12,7 +12,7 @@ from promptbank.errors import InputError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.inject import pack
 from promptbank.model.prompt_table import PROMPT_KINDS, PromptTable, TableStack
-from store import rows_layout
+from store.records import rows_layout
 from tests.tiny import KINDS, Kind, tiny_backbone
 
 VALUES = (1.5, -0.0, float("inf"), 1e-40, 3e38, -2.0)
