@@ -10,14 +10,14 @@ from promptbank.bank.cards import ExampleSet, chosen_card, examples_of
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
 from promptbank.files import read_json
-from promptbank.lab.experiments.arms import Arms, read_flagged
+from promptbank.lab.experiments.arms import Arms, OtherLanguage, read_flagged
 from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
 from promptbank.lab.experiments.compare import MEASURED, MethodComparison, run_compare
 from promptbank.lab.experiments.continual import run_continual
 from promptbank.lab.experiments.crossval import run_crossval
-from promptbank.lab.experiments.curve import CurvePlan, OtherLanguage, run_curve
+from promptbank.lab.experiments.curve import CurvePlan, run_curve
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.experiments.setup import ExperimentSetup
+from promptbank.lab.experiments.setup import ExperimentSetup, Lab
 from promptbank.lab.experiments.stream import read_stream
 from promptbank.lab.experiments.sweep import SweepPlan, run_sweep
 from promptbank.lab.reports.baseline import baseline_report
@@ -92,7 +92,11 @@ def _setup(bank: Bank, task: TaskExamples, settings: Mapping[str, object]) -> Ex
     config = checked_config(settings)
     card, found = task.read(bank)
     bank.display.say(found.note)
-    return ExperimentSetup(bank.settings.home, bank.backbone, bank.lm, card, found.examples, config, bank.display)
+    return ExperimentSetup(_lab(bank), card, found.examples, config)
+
+
+def _lab(bank: Bank) -> Lab:
+    return Lab(bank.settings.home, bank.backbone, bank.lm, bank.display)
 
 
 def crossval(
@@ -134,7 +138,7 @@ def _arms(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str], 
         )
     if other is None and provenance is None:
         return None
-    return Arms(other.examples if other else (), other.card.lang if other else "", flagged)
+    return Arms(other, flagged)
 
 
 def _other(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str]) -> OtherLanguage | None:
@@ -184,9 +188,8 @@ def continual(bank: Bank, stream: Path, *, contrast: bool) -> ExperimentResult:
     With ``contrast`` a copy of the backbone is fine-tuned on the same stream too.
     """
     need_matplotlib()
-    display, home = bank.display, bank.settings.home
     tasks = read_stream(stream, bank.store)
-    path = run_continual(home, bank.backbone, bank.lm, tasks, contrast=contrast, progress=display, on_stage=display.say)
+    path = run_continual(_lab(bank), tasks, contrast=contrast, on_stage=bank.display.say)
     return _finished(path, continual_report)
 
 
@@ -197,16 +200,11 @@ def baseline(
     need_matplotlib()
     card, found = task.read(bank)
     bank.display.say(found.note)
-    path = run_baseline(
-        bank.settings.home,
-        bank.backbone,
-        bank.lm,
-        card,
-        found.examples,
-        settings,
-        calibrate=calibrate,
-        on_rows=lambda done, total: bank.display.count(done, total, "examples scored"),
-    )
+
+    def on_rows(done: int, total: int) -> None:
+        bank.display.count(done, total, "examples scored")
+
+    path = run_baseline(_lab(bank), card, found.examples, settings, calibrate=calibrate, on_rows=on_rows)
     return _finished(path, baseline_report)
 
 
@@ -232,7 +230,7 @@ def compare(
         display.count(number, len(runs), "runs")
 
     split = [_split(bank, task, folds, dev_fraction) for task in tasks]
-    path = run_compare(bank.settings.home, bank.backbone, bank.lm, comparison, split, on_run=on_run, progress=display)
+    path = run_compare(_lab(bank), comparison, split, on_run=on_run)
     return _finished(path, lambda result: compare_report(result, read_json(path.with_name(MEASURED))))
 
 

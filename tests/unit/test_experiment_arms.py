@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from promptbank.errors import InputError
-from promptbank.lab.experiments.arms import Arms, arm_split, read_flagged, relabelled
+from promptbank.lab.experiments.arms import Arms, OtherLanguage, arm_split, read_flagged, relabelled
 from promptbank.lab.experiments.crossval import run_crossval
 from promptbank.lab.reports.crossval import crossval_report
 from promptbank.report.parts import Table
 from tasks import Example, crossval_split
 from tests.unit.test_experiments import apart_from_timings, setup_of
-from tests.worlds import examples_of
+from tests.worlds import card_of, examples_of
 
 MINE = examples_of(32)
 SWEDISH = {"positive": "positiv", "negative": "negativ"}
@@ -26,6 +26,9 @@ def swedish() -> list[Example]:
         replace(e, lang="sv", fields={"sentence": f"på svenska {e.fields['sentence']}"}, answer=SWEDISH[e.answer or ""])
         for e in MINE
     ]
+
+
+SWEDISH_TASK = OtherLanguage(card_of(lang="sv"), swedish())
 
 
 def test_rows_of_another_language_get_the_answers_of_this_one() -> None:
@@ -62,7 +65,7 @@ def test_flags_of_another_set_are_refused() -> None:
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_an_arm_never_learns_from_a_group_that_is_tested(fold: int) -> None:
     own = crossval_split(MINE, 3, fold, 0.25)
-    for pool in Arms(swedish(), "sv", {"e3"}).pools(MINE).values():
+    for pool in Arms(SWEDISH_TASK, {"e3"}).pools(MINE).values():
         split = arm_split(pool, own, 3, fold, 0.25)
         assert split.test == own.test
         tested = {e.group for e in split.test}
@@ -72,7 +75,7 @@ def test_an_arm_never_learns_from_a_group_that_is_tested(fold: int) -> None:
 
 
 def test_the_pools_are_the_other_rows_both_and_those_without_a_flag() -> None:
-    pools = Arms(swedish(), "sv", {"e3", "e4"}).pools(MINE)
+    pools = Arms(SWEDISH_TASK, {"e3", "e4"}).pools(MINE)
     assert {name: len(pool) for name, pool in pools.items()} == {"sv": 32, "sv and en": 64, "ok": 30}
     assert Arms().pools(MINE) == {}
 
@@ -83,7 +86,7 @@ def run(home: Path, arms: Arms | None) -> dict[str, Any]:
 
 def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_again(tmp_path: Path) -> None:
     alone = run(tmp_path, None)
-    arms = Arms(swedish(), "sv", frozenset({"e3", "e4"}))
+    arms = Arms(SWEDISH_TASK, frozenset({"e3", "e4"}))
     both = run(tmp_path, arms)
     assert both["results"]["ptuned"] == alone["results"]["ptuned"]
     assert all(both["timings"][name] == timing for name, timing in alone["timings"].items())
@@ -100,7 +103,7 @@ def test_an_arm_is_added_to_a_finished_cross_validation_without_learning_it_agai
 
 
 def test_the_report_sets_arms_and_flagged_rows_apart(tmp_path: Path) -> None:
-    result = run(tmp_path, Arms(swedish(), "sv", frozenset({"e3", "e4"})))
+    result = run(tmp_path, Arms(SWEDISH_TASK, frozenset({"e3", "e4"})))
     report = crossval_report(result, MINE)
     methods, apart = (
         next(part for part in report.parts if isinstance(part, Table) and part.title == title)

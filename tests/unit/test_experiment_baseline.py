@@ -14,6 +14,7 @@ from promptbank.engine.prior import prior_of
 from promptbank.errors import ConfigError, InputError
 from promptbank.lab.experiments.baseline import BaselineSettings, run_baseline
 from promptbank.lab.experiments.folder import processor
+from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.methods.calibration import calibrated
 from promptbank.lab.methods.classic import TfidfLogistic
 from promptbank.lab.methods.icl import InContext, draw_shots
@@ -45,7 +46,7 @@ def run(
     home: Path, backbone: Backbone, settings: BaselineSettings = SMALL, card: TaskCard = CARD, **options
 ) -> Baseline:
     lm = LanguageModel(backbone.model)
-    path = run_baseline(home, backbone, lm, card, options.pop("examples", ROWS), settings, **options)
+    path = run_baseline(Lab(home, backbone, lm), card, options.pop("examples", ROWS), settings, **options)
     return Baseline(path, json.loads(path.read_text())["results"])
 
 

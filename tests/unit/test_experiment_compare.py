@@ -18,6 +18,7 @@ from promptbank.lab.experiments import compare as comparing
 from promptbank.lab.experiments import learning_cost as meters
 from promptbank.lab.experiments.compare import MEASURED, MethodComparison, run_compare
 from promptbank.lab.experiments.learning_cost import CostMeter, LearningCost, cost_of
+from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.methods.prompts import PromptLearner
 from promptbank.lab.methods.untrained import Tfidf
 from promptbank.lab.reports.compare import compare_report
@@ -65,7 +66,7 @@ def compared(
 ) -> Compared:
     backbone = tiny_backbone(kind)
     tasks = tasks_of(*names or ("mood",))
-    return read(run_compare(home, backbone, LanguageModel(backbone.model), comparison, tasks, on_run=on_run))
+    return read(run_compare(Lab(home, backbone, LanguageModel(backbone.model)), comparison, tasks, on_run=on_run))
 
 
 def results(found: Compared) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest
     long = [(card, Split(split.train, split.dev, split.test)) for card, split in tasks_of("mood")]
     backbone = tiny_backbone("llama", window=24)
     comparison = MethodComparison(("prompt", "lora"), 1, training=TRAINING)
-    found = read(run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, long))
+    found = read(run_compare(Lab(tmp_path, backbone, LanguageModel(backbone.model)), comparison, long))
     for entry in found.methods:
         (task,) = entry["seeds"][0]["tasks"]
         assert task["task"] == "mood:en"
@@ -180,9 +181,7 @@ def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> N
     backbone = tiny_backbone("llama")
     found = read(
         run_compare(
-            tmp_path,
-            backbone,
-            LanguageModel(backbone.model),
+            Lab(tmp_path, backbone, LanguageModel(backbone.model)),
             MethodComparison(("prompt", "full", "icl"), 1, training=TRAINING),
             [(card, replace(split, test=test))],
         )
@@ -206,7 +205,8 @@ def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Pat
     longer = replace(split.test[0], fields={"sentence": f"{split.test[0].fields['sentence']} again" * 99})
     tasks = [(card, replace(split, test=(*split.test[1:], longer)))]
     backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
-    found = read(run_compare(tmp_path, backbone, LanguageModel(backbone.model), comparison, tasks, progress=KillAt(1)))
+    lab = Lab(tmp_path, backbone, LanguageModel(backbone.model), KillAt(1))
+    found = read(run_compare(lab, comparison, tasks))
     *trained, tfidf = found.methods
     assert all(entry["reason"].startswith(f"{longer.source}: the prompt takes ") for entry in trained)
     assert "reason" not in tfidf  # which reads a text of any length
@@ -217,7 +217,7 @@ def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_pat
     dev = tuple(e for e in split.dev if e.answer == "positive")
     backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "lora", "icl"), 1, training=TRAINING)
     lm, tasks = LanguageModel(backbone.model), [(card, replace(split, dev=dev))]
-    found = read(run_compare(tmp_path, backbone, lm, comparison, tasks)).methods
+    found = read(run_compare(Lab(tmp_path, backbone, lm), comparison, tasks)).methods
     said = f"all {len(dev)} dev rows are 'positive', so the epoch was chosen blindly"
     told = [any(w.startswith(said) for w in entry["seeds"][0]["tasks"][0]["warnings"]) for entry in found]
     assert told == [True, True, False]

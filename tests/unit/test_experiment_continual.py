@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from promptbank.errors import ConfigError, TooLongError
+from promptbank.lab.experiments import continual, fresh_process
 from promptbank.lab.experiments import folder as folders
-from promptbank.lab.experiments import fresh_process
 from promptbank.lab.experiments.continual import run_continual
+from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.experiments.stream import Stage, Stream, read_stream
 from promptbank.lab.reports.continual import continual_report
 from promptbank.model.backbone import load_backbone
@@ -55,9 +57,8 @@ def run(
     home.mkdir(exist_ok=True)
     backbone = load_backbone(str(home.parent / "backbone"), home=home)
     lm = LanguageModel(backbone.model)
-    path = run_continual(
-        home, backbone, lm, tasks or stream(), contrast=contrast, progress=progress or NoProgress(), on_stage=on_stage
-    )
+    lab = Lab(home, backbone, lm, progress or NoProgress())
+    path = run_continual(lab, tasks or stream(), contrast=contrast, on_stage=on_stage)
     return json.loads(path.read_text())
 
 
@@ -65,7 +66,11 @@ def run(
 def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure in this process, where a test is not about processes: starting one takes seconds."""
     if "new_process" not in request.keywords:
-        monkeypatch.setattr(fresh_process, "_in_new_process", fresh_process.do_job)
+
+        def in_this_process(*about: Any) -> dict[str, Any]:
+            return fresh_process.score_bank(*about, torch.get_num_threads())
+
+        monkeypatch.setattr(continual, "score_in_new_process", in_this_process)
 
 
 @pytest.mark.new_process

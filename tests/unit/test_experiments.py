@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from promptbank.bank.learn import learn_task
+from promptbank.bank.learn import Lesson, learn_task
 from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
 from promptbank.lab.experiments import folder as folders
+from promptbank.lab.experiments import trials
+from promptbank.lab.experiments.arms import OtherLanguage
 from promptbank.lab.experiments.crossval import run_crossval
-from promptbank.lab.experiments.curve import CurvePlan, OtherLanguage, _reduced, _settings, run_curve
+from promptbank.lab.experiments.curve import CurvePlan, _reduced, run_curve
 from promptbank.lab.experiments.folder import open_experiment
-from promptbank.lab.experiments.setup import ExperimentSetup
-from promptbank.lab.experiments.trials import Trial, run_trials
+from promptbank.lab.experiments.setup import ExperimentSetup, Lab, Trial
+from promptbank.lab.experiments.trials import run_trials
 from promptbank.lab.methods import classic
 from promptbank.lab.methods.classic import classical_scores
 from promptbank.lab.reports.curve import curve_report
@@ -36,7 +38,7 @@ CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoin
 def setup_of(home: Path, rows: int, progress: Progress | None = None) -> ExperimentSetup:
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    return ExperimentSetup(home, backbone, lm, card_of(), examples_of(rows), CONFIG, progress or NoProgress())
+    return ExperimentSetup(Lab(home, backbone, lm, progress or NoProgress()), card_of(), examples_of(rows), CONFIG)
 
 
 def crossval(home: Path, progress: NoProgress | None = None) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) 
     trials = [Trial(f"t{n}", card_of(), split, CONFIG.model_copy(update={"seed": n})) for n in range(3)]
     with open_experiment(tmp_path, "sweep", {}) as folder:
         first = run_trials(folder, setup, trials[:2], together=2)
-        both = run_trials(folder, replace(setup, progress=KillAt(99)), trials, together=2)
+        both = run_trials(folder, replace(setup, lab=replace(setup.lab, progress=KillAt(99))), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
 
@@ -173,7 +175,7 @@ def curve(home: Path, plan: CurvePlan, progress: NoProgress | None = None) -> di
     rows, tone = setup.examples, card_of(taskname="tone")
     home.mkdir(exist_ok=True)
     with open_store(f"sqlite:///{home / 'bank.db'}") as store:
-        learn_task(store, setup.backbone, tone, rows[:8], rows[8:16], CONFIG, home=home, lm=setup.lm)
+        learn_task(store, setup.lab.backbone, tone, rows[:8], rows[8:16], CONFIG, home=home, lm=setup.lab.lm)
         path = run_curve(setup, plan, starts=store)
     return json.loads(path.read_text())
 
@@ -195,7 +197,8 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -
 
 
 def digest_of(setup: ExperimentSetup) -> str:
-    return json.dumps(setup.identity(), sort_keys=True)
+    with setup.open("crossval", {}) as folder:
+        return folder.path.name
 
 
 def test_an_experiment_is_another_one_for_what_decides_it_alone(tmp_path: Path) -> None:
@@ -207,13 +210,19 @@ def test_an_experiment_is_another_one_for_what_decides_it_alone(tmp_path: Path) 
     def with_card(card: TaskCard) -> ExperimentSetup:
         return replace(setup, card=card)
 
-    renamed = Backbone(**{**vars(setup.backbone), "name": "another name"})
+    renamed = Backbone(**{**vars(setup.lab.backbone), "name": "another name"})
     turned = card_of(label_space={label: list(f) for label, f in reversed((card_of().label_space or {}).items())})
-    same = [setup, changed(cache_bytes=1), changed(checkpoint_steps=7), replace(setup, backbone=renamed)]
+    same = [
+        setup,
+        changed(cache_bytes=1),
+        changed(checkpoint_steps=7),
+        replace(setup, lab=replace(setup.lab, backbone=renamed)),
+    ]
     other = [changed(seed=1), changed(dtype="bfloat16"), with_card(turned), with_card(card_of(splits=(5,)))]
     assert len({digest_of(one) for one in same}) == 1
     assert len({digest_of(one) for one in (setup, *other)}) == 1 + len(other)
-    assert changed(dtype="bfloat16").identity()["trained_in"] == "bfloat16 weights"
+    with changed(dtype="bfloat16").open("crossval", {}) as folder:
+        assert folder.about["trained_in"] == "bfloat16 weights"
 
 
 def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
@@ -249,7 +258,7 @@ def test_a_cross_validation_starts_from_no_stored_row(tmp_path: Path, init: str)
 def learn(store: Store, setup: ExperimentSetup, card: TaskCard, seed: int = 0) -> str:
     rows, config = setup.examples, CONFIG.model_copy(update={"seed": seed})
     return learn_task(
-        store, setup.backbone, card, rows[:8], rows[8:16], config, home=setup.home, lm=setup.lm
+        store, setup.lab.backbone, card, rows[:8], rows[8:16], config, home=setup.lab.home, lm=setup.lab.lm
     ).row.sha256
 
 
@@ -353,7 +362,7 @@ def test_few_dev_rows_have_both_labels_and_one_label_alone_is_warned_of(tmp_path
     dev = [e for e in setup.examples[8:] if e.answer == "positive"][:3]
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         learnt = learn_task(
-            store, setup.backbone, setup.card, setup.examples[:8], dev, CONFIG, home=tmp_path, lm=setup.lm
+            store, setup.lab.backbone, setup.card, setup.examples[:8], dev, CONFIG, home=tmp_path, lm=setup.lab.lm
         )
     assert "all 3 dev rows are 'positive', so the epoch was chosen blindly" in learnt.warnings[-1]
 
@@ -366,11 +375,24 @@ def test_fractions_and_starts_are_added_to_a_curve(tmp_path: Path) -> None:
     assert more["results"]["points"][0]["ptuned"]["text"] == few["results"]["points"][0]["ptuned"]["text"]
 
 
-def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed() -> None:
+def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed(
+    tmp_path: Path, fresh_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     examples = examples_of(200)
     drawn = [_reduced(examples, 3, 1, 0.1, CONFIG.model_copy(update={"seed": seed})).train for seed in (0, 5)]
     assert drawn[0] != drawn[1]
-    assert [_settings(CONFIG.model_copy(update={"seed": s}), "text", 3).seed for s in (0, 5)] == [3, 8]
+    seeds: list[list[int]] = []
+
+    def noted(_store: Store, _backbone: Backbone, lessons: list[Lesson], **_options: object) -> None:
+        seeds.append([lesson.config.seed for lesson in lessons])
+        raise Killed
+
+    monkeypatch.setattr(trials, "learn_trials", noted)
+    for seed in (0, 5):
+        setup = replace(setup_of(tmp_path, 48), config=CONFIG.model_copy(update={"seed": seed}))
+        with pytest.raises(Killed):
+            run_curve(setup, CurvePlan((0.5,), 4, 3), starts=fresh_store)
+    assert seeds == [[0, 1, 2, 3], [5, 6, 7, 8]]
 
 
 def test_repeats_beyond_the_folds_begin_with_the_first_fold_again_and_draw_other_rows() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from promptbank.errors import TrainingError
-from promptbank.lab.methods.lora import TARGETS, Lora
+from promptbank.lab.methods.weights import LORA_TARGETS, Lora
 from promptbank.model.lora import LoraLayer, lora_layers, merge
 from tests.tiny import KINDS, Kind, tiny_model
 
@@ -55,7 +55,7 @@ def test_merging_keeps_the_outputs_and_leaves_a_plain_model(kind: Kind) -> None:
 def test_same_a_and_b_give_the_delta_and_logits_of_peft(kind: Kind) -> None:
     peft = pytest.importorskip("peft")
     ours = adapted(kind)
-    targets = sorted({name.rpartition(".")[2] for name, _ in ours.named_modules()} & set(TARGETS))
+    targets = sorted({name.rpartition(".")[2] for name, _ in ours.named_modules()} & set(LORA_TARGETS))
     config = peft.LoraConfig(
         r=16, lora_alpha=32, lora_dropout=0.05, target_modules=targets, fan_in_fan_out=kind == "gpt2", bias="none"
     )

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from promptbank.errors import ConfigError, InputError, TrainingError, UnknownTaskError
+from promptbank.lab.experiments.compare import learn_stream
 from promptbank.lab.methods.learner import Learner, score_of
 from promptbank.lab.methods.registry import METHODS, method_name
-from promptbank.lab.methods.sequential import learn_stream
 from promptbank.lab.methods.tuning import Tuned
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel

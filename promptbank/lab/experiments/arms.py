@@ -9,30 +9,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptbank.errors import InputError
-from tasks import Example, Split, fold_split
+from promptbank.lab.experiments.folder import JsonObject
+from promptbank.training.config import FROM
+from tasks import Example, Split, TaskCard, data_sha256, fold_split
 
-__all__ = ["Arms", "arm_split", "check_groups", "read_flagged", "relabelled"]
+__all__ = ["Arms", "OtherLanguage", "arm_split", "check_groups", "read_flagged", "relabelled"]
 
 UNFLAGGED = "ok"
 
 
-@dataclass(frozen=True)
-class Arms:
-    """What is learnt from beside a set's own examples.
+@dataclass(frozen=True, eq=False)
+class OtherLanguage:
+    """The task in another language, to learn from too or to start from.
 
     Attributes:
-        other: examples of the same task in another language; their groups are the set's.
-        lang: of these.
-        flagged: ids of examples of the set that a person should look at.
+        card: closed, with the language's own label forms.
+        examples: with the groups of the set that is tested.
     """
 
-    other: Sequence[Example] = ()
-    lang: str = ""
-    flagged: Collection[str] = field(default_factory=frozenset)
+    card: TaskCard
+    examples: Sequence[Example]
+
+    @property
+    def init(self) -> str:
+        """The start that names it."""
+        return f"{FROM}{self.card.taskname}:{self.card.lang}"
+
+    def identity(self) -> JsonObject:
+        """Return what decides what it has learnt."""
+        return {"card": json.loads(self.card.canonical_json()), "data_sha256": data_sha256(self.examples)}
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What is learnt from beside a set's own examples: another language, and those without ``flagged`` ids."""
+
+    other: OtherLanguage | None = None
+    flagged: Collection[str] = frozenset()
 
     def pools(self, examples: Sequence[Example]) -> dict[str, list[Example]]:
         """Return by name of the arm what it learns from.
@@ -42,9 +59,8 @@ class Arms:
         """
         pools: dict[str, list[Example]] = {}
         if self.other:
-            other = relabelled(self.other, examples)
-            pools[self.lang] = other
-            pools[f"{self.lang} and {examples[0].lang}"] = [*other, *examples]
+            lang, other = self.other.card.lang, relabelled(self.other.examples, examples)
+            pools = {lang: other, f"{lang} and {examples[0].lang}": [*other, *examples]}
         if self.flagged:
             if not any(e.id in self.flagged for e in examples):
                 raise InputError(

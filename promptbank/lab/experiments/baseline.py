@@ -15,13 +15,11 @@ from statistics import fmean
 
 from promptbank.engine.prior import CONTENT_FREE, prior_of
 from promptbank.errors import ConfigError, InputError
-from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
-from promptbank.lab.experiments.setup import base_identity
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
+from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.methods.calibration import CALIBRATIONS, LEAST_EXAMPLES, calibrated, check_calibration
 from promptbank.lab.methods.classic import CLASSICAL, TfidfLogistic, classical_part_name, label_ids, tfidf_settings
 from promptbank.lab.methods.icl import SEPARATOR, InContext, draw_shots
-from promptbank.model.backbone import Backbone
-from promptbank.model.forward import LanguageModel
 from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
 from tasks.statistics import mean_sd
 
@@ -60,15 +58,9 @@ class BaselineSettings:
         if any(count < 0 for count in self.shots) or len(set(self.shots)) < len(self.shots):
             raise ConfigError(f"shots is {list(self.shots)}; give different numbers of 0 or more")
 
-    def seeds_of(self, shots: int) -> range:
-        """Return the seeds run for a number of shots."""
-        return range(self.seeds if shots else 1)
-
 
 def run_baseline(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
+    lab: Lab,
     card: TaskCard,
     examples: Sequence[Example],
     settings: BaselineSettings,
@@ -79,9 +71,7 @@ def run_baseline(
     """Run every baseline on every fold; a killed run goes on from its last finished part.
 
     Args:
-        home: of the bank; the experiment lives in ``<home>/runs``.
-        backbone: in float32.
-        lm: its forward passes.
+        lab: home and backbone.
         card: a closed card.
         examples: with answers, told apart by their ids.
         settings: what is run.
@@ -107,10 +97,19 @@ def run_baseline(
         raise InputError("an id stands twice among the examples; predictions are kept by id, so give each its own")
     splits = [crossval_split(examples, settings.folds, k, settings.dev_fraction) for k in range(settings.folds)]
     _check(splits, settings, calibrate)
-    run = _Run(backbone, lm, card, splits, settings)
-    notes = {"backbone": backbone.name, "shots": list(settings.shots), "seeds": settings.seeds}
-    with open_experiment(home, "baseline", _identity(lm, backbone, card, examples, settings), notes) as folder:
-        return folder.finish(run.results(folder, on_rows))
+    notes = {"shots": list(settings.shots), "seeds": settings.seeds}
+    identity = {
+        "scores": str(lab.lm.dtype).removeprefix("torch."),
+        "version": VERSION,
+        "data_sha256": data_sha256(examples),
+        "rows": len(examples),
+        "tfidf": tfidf_settings(),
+        "separator": SEPARATOR,
+        "content_free": list(CONTENT_FREE),
+        "settings": {key: value for key, value in asdict(settings).items() if key not in notes},
+    }
+    with lab.open("baseline", [card], identity, notes) as folder:
+        return folder.finish(_Run(lab, card, splits, settings).results(folder, on_rows))
 
 
 def _check(splits: Sequence[Split], settings: BaselineSettings, calibrate: Sequence[str]) -> None:
@@ -122,28 +121,11 @@ def _check(splits: Sequence[Split], settings: BaselineSettings, calibrate: Seque
         raise ConfigError(f"{most} shots cannot be drawn from a fold's {smallest} training rows; ask for fewer")
 
 
-def _identity(
-    lm: LanguageModel, backbone: Backbone, card: TaskCard, examples: Sequence[Example], settings: BaselineSettings
-) -> JsonObject:
-    return {
-        **base_identity(backbone, lm, [card]),
-        "scores": str(lm.dtype).removeprefix("torch."),
-        "version": VERSION,
-        "data_sha256": data_sha256(examples),
-        "rows": len(examples),
-        "tfidf": tfidf_settings(),
-        "separator": SEPARATOR,
-        "content_free": list(CONTENT_FREE),
-        "settings": {key: value for key, value in asdict(settings).items() if key not in ("shots", "seeds")},
-    }
-
-
 @dataclass(frozen=True, eq=False)
 class _Run:
     """One experiment: its parts, and what is computed from them."""
 
-    backbone: Backbone
-    lm: LanguageModel
+    lab: Lab
     card: TaskCard
     splits: Sequence[Split]
     settings: BaselineSettings
@@ -154,9 +136,8 @@ class _Run:
             for k, split in enumerate(self.splits)
         ]
         methods = [self._entry(name, {None: [part[name] for part in classic]}) for name in classic[0]]
-        scored = self._scored(folder, on_rows)
-        for shots in self.settings.shots:
-            methods += self._icl_entries(shots, {seed: scored[shots, seed] for seed in self.settings.seeds_of(shots)})
+        for shots, parts in self._scored(folder, on_rows).items():
+            methods += self._icl_entries(shots, parts)
         examples = {
             e.id: {"fold": k, "group": e.group, "gold": e.answer}
             for k, split in enumerate(self.splits)
@@ -166,51 +147,47 @@ class _Run:
 
     def _scored(
         self, folder: ExperimentFolder, on_rows: Callable[[int, int], None]
-    ) -> dict[tuple[int, int], list[JsonObject]]:
+    ) -> dict[int, dict[int, list[JsonObject]]]:
         """Return the parts of in-context learning by shots and seed, one for each fold."""
-        runs = [(shots, seed) for shots in self.settings.shots for seed in self.settings.seeds_of(shots)]
-        total = len(runs) * sum(len(split.test) for split in self.splits)
-        found: dict[tuple[int, int], list[JsonObject]] = {run: [] for run in runs}
-        before = 0
+        found: dict[int, dict[int, list[JsonObject]]] = {}
+        runs = [(shots, seed) for shots in self.settings.shots for seed in range(self.settings.seeds if shots else 1)]
+        done, total = 0, len(runs) * sum(len(split.test) for split in self.splits)
         for shots, seed in runs:
             for k, split in enumerate(self.splits):
-                report = partial(_report, on_rows, before, total)
-                make = partial(self._score, split, shots, seed, report)
-                found[shots, seed].append(folder.part(f"fold-{k}.shots-{shots}.seed-{seed}", make))
-                before += len(split.test)
-                on_rows(before, total)
+                make = partial(self._score, split, shots, seed, partial(_report, on_rows, done, total))
+                part = folder.part(f"fold-{k}.shots-{shots}.seed-{seed}", make)
+                found.setdefault(shots, {}).setdefault(seed, []).append(part)
+                done += len(split.test)
+                on_rows(done, total)
         return found
 
     def _score(self, split: Split, shots: int, seed: int, on_rows: Callable[[int], None]) -> JsonObject:
         """Return the label scores of a fold's test examples, and of inputs without content."""
         drawn = draw_shots(split.train, shots, seed)
-        icl = InContext(self.lm, self.backbone, self.card, drawn, instruction=self.settings.instruction)
-        rows = icl.score([e.fields for e in split.test], on_rows=on_rows)
+        icl = InContext(self.lab.lm, self.lab.backbone, self.card, drawn, instruction=self.settings.instruction)
+        scores = icl.score([e.fields for e in split.test], on_rows=on_rows)
         return {
             "shots": [e.id for e in drawn],
-            "rows": {e.id: asdict(row) for e, row in zip(split.test, rows, strict=True)},
-            "content_free": {str(n): icl.content_free(n) for n in sorted({row.shots for row in rows})},
+            "rows": {e.id: asdict(one) for e, one in zip(split.test, scores, strict=True)},
+            "content_free": {str(n): icl.content_free(n) for n in sorted({one.shots for one in scores})},
         }
 
     def _icl_entries(self, shots: int, parts: Mapping[int, Sequence[JsonObject]]) -> Iterator[JsonObject]:
-        rows = [row for folds in parts.values() for part in folds for row in part["rows"].values()]
+        scored = [one for folds in parts.values() for part in folds for one in part["rows"].values()]
         counts = {
-            "rows_with_fewer_shots": sum(row["shots"] < shots for row in rows),
-            "rows_truncated": sum(row["truncated"] > 0 for row in rows),
+            "rows_with_fewer_shots": sum(one["shots"] < shots for one in scored),
+            "rows_truncated": sum(one["truncated"] > 0 for one in scored),
         }
         smallest = min(len(split.test) for split in self.splits)
         for name in CALIBRATIONS:
-            if smallest < LEAST_EXAMPLES.get(name, 1):
-                continue
-            runs: dict[int | None, list[dict[str, str]]] = {
-                seed: [_calibrated(name, part) for part in folds] for seed, folds in parts.items()
-            }
-            yield self._entry("icl", runs, shots=shots, calibration=name) | counts
+            if smallest >= LEAST_EXAMPLES.get(name, 1):
+                runs = {seed: [_calibrated(name, part) for part in folds] for seed, folds in parts.items()}
+                yield self._entry("icl", runs, shots=shots, calibration=name) | counts
 
     def _entry(
         self,
         method: str,
-        runs: Mapping[int | None, Sequence[Mapping[str, str]]],
+        runs: Mapping[int, Sequence[Mapping[str, str]]] | Mapping[None, Sequence[Mapping[str, str]]],
         *,
         shots: int | None = None,
         calibration: str | None = None,
@@ -219,40 +196,40 @@ class _Run:
 
         Args:
             method: its name.
-            runs: for each seed the predictions of every fold, by example id.
+            runs: for each seed the predictions of every fold, by example id; of a method without seeds, for None.
             shots: number of shots in the prompt.
             calibration: of the scores.
         """
-        seeds = [self._seed(seed, folds) for seed, folds in runs.items()]
+        seeds = [
+            {
+                "seed": seed,
+                "folds": [self._fold(k, predicted) for k, predicted in enumerate(folds)],
+                "predicted": {i: label for fold in folds for i, label in fold.items()},
+            }
+            for seed, folds in runs.items()
+        ]
         about = {"method": method, "shots": shots, "calibration": calibration}
         return about | {metric: _spread(metric, seeds) for metric in METRICS} | {"seeds": seeds}
 
-    def _seed(self, seed: int | None, folds: Sequence[Mapping[str, str]]) -> JsonObject:
-        scores = [
-            {"fold": k, "n": len(split.test), **self._metrics(split, predicted)}
-            for k, (split, predicted) in enumerate(zip(self.splits, folds, strict=True))
-        ]
-        return {"seed": seed, "folds": scores, "predicted": {i: y for fold in folds for i, y in fold.items()}}
-
-    def _metrics(self, split: Split, predicted: Mapping[str, str]) -> dict[str, float]:
-        gold = [e.answer or "" for e in split.test]
-        report = classification_report(gold, [predicted[e.id] for e in split.test], label_ids(self.card))
-        return {"accuracy": report.accuracy, "macro_f1": report.macro_f1}
-
-
-def _classic(card: TaskCard, split: Split) -> dict[str, dict[str, str]]:
-    """Return predictions by method and example id. TF-IDF needs no dev set, so one learns from its examples too."""
-    known = (*split.train, *split.dev)
-    fitted = {name: method.fit(card, known) for name, method in CLASSICAL.items()}
-    fitted["tfidf_train"] = TfidfLogistic.fit(card, split.train)
-    return {
-        name: dict(zip([e.id for e in split.test], method.predict(split.test), strict=True))
-        for name, method in fitted.items()
-    }
+    def _fold(self, k: int, predicted: Mapping[str, str]) -> JsonObject:
+        test = self.splits[k].test
+        report = classification_report(
+            [e.answer or "" for e in test], [predicted[e.id] for e in test], label_ids(self.card)
+        )
+        return {"fold": k, "n": len(test), "accuracy": report.accuracy, "macro_f1": report.macro_f1}
 
 
 def _report(on_rows: Callable[[int, int], None], before: int, total: int, done: int) -> None:
     on_rows(before + done, total)
+
+
+def _classic(card: TaskCard, split: Split) -> JsonObject:
+    """Return predictions by method and example id. TF-IDF needs no dev set, so one learns from its examples too."""
+    known = (*split.train, *split.dev)
+    fitted = {name: method.fit(card, known) for name, method in CLASSICAL.items()}
+    fitted["tfidf_train"] = TfidfLogistic.fit(card, split.train)
+    ids = [e.id for e in split.test]
+    return {name: dict(zip(ids, method.predict(split.test), strict=True)) for name, method in fitted.items()}
 
 
 def _calibrated(name: str, part: JsonObject) -> dict[str, str]:

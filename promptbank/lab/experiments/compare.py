@@ -7,28 +7,20 @@ method or seed is added to what is there. Seconds and memory of learning the fir
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from promptbank.engine.evaluate import Evaluated, warnings_of
-from promptbank.errors import ConfigError, PromptBankError
+from promptbank.errors import ConfigError, PromptBankError, TrainingError
 from promptbank.files import read_json
-from promptbank.lab.experiments.folder import (
-    ExperimentFolder,
-    JsonObject,
-    open_experiment,
-    short_hash,
-    write_json,
-)
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, short_hash, write_json
 from promptbank.lab.experiments.learning_cost import CostMeter
-from promptbank.lab.experiments.setup import base_identity
-from promptbank.lab.methods.learner import Fit
+from promptbank.lab.experiments.setup import Lab
+from promptbank.lab.methods.learner import Fit, Learner, score_of
 from promptbank.lab.methods.registry import METHODS, method_name
-from promptbank.lab.methods.sequential import learn_stream
-from promptbank.model.backbone import Backbone
-from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig, checked_config
 from promptbank.training.precision import training_dtype
 from promptbank.training.progress import Progress
@@ -37,7 +29,7 @@ from tasks.continual import stream_scores
 from tasks.sampling import DEV_SAMPLE, smaller_split
 from tasks.statistics import mean_sd
 
-__all__ = ["MEASURED", "OTHER_METRICS", "MethodComparison", "run_compare"]
+__all__ = ["MEASURED", "OTHER_METRICS", "MethodComparison", "learn_stream", "run_compare"]
 
 MEASURED = "measured.json"
 """The file beside the result that holds, by part, ``train_seconds``, ``memory_bytes`` and ``peak_bytes``."""
@@ -99,25 +91,19 @@ class MethodComparison:
 
 
 def run_compare(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
+    lab: Lab,
     comparison: MethodComparison,
     tasks: Sequence[Task],
     *,
     on_run: Callable[[str, int], None] = lambda *_: None,
-    progress: Progress | None = None,
 ) -> Path:
     """Run every method with every seed; a killed comparison goes on from its last finished run.
 
     Args:
-        home: of the bank; the experiment lives in ``<home>/runs``.
-        backbone: float32.
-        lm: its forward passes.
+        lab: home and backbone.
         comparison: what is compared.
         tasks: the task, and optionally a second one to be learnt after it.
         on_run: called with the method and seed that begin.
-        progress: is told how trainings go.
 
     Returns:
         The path of the result file, with `MEASURED` beside it. It holds ``methods``: for each ``method`` its
@@ -131,14 +117,13 @@ def run_compare(
     """
     _check(comparison, tasks)
     identity = {
-        **base_identity(backbone, lm, [card for card, _ in tasks]),
         "data": [{part: _digest(examples) for part, examples in vars(split).items()} for _, split in tasks],
         "rows": comparison.rows,
         "dev_sample": DEV_SAMPLE,
     }
-    notes = {"backbone": backbone.name, "seeds": comparison.seeds}
-    with open_experiment(home, "compare", identity, notes) as folder:
-        run = _Run(folder, backbone, lm, comparison, tasks, progress)
+    cards, notes = [card for card, _ in tasks], {"seeds": comparison.seeds}
+    with lab.open("compare", cards, identity, notes) as folder:
+        run = _Run(folder, lab, comparison, tasks)
         entries = [run.entry(name, on_run) for name in comparison.methods]
         write_json(folder.path / MEASURED, run.measured())
         return folder.finish({"methods": entries})
@@ -162,11 +147,9 @@ class _Run:
     """One comparison under way."""
 
     folder: ExperimentFolder
-    backbone: Backbone
-    lm: LanguageModel
+    lab: Lab
     comparison: MethodComparison
     tasks: Sequence[Task]
-    progress: Progress | None
 
     def entry(self, name: str, on_run: Callable[[str, int], None]) -> JsonObject:
         """Return a method's entry: its runs up to the first that fails, and why it did.
@@ -207,7 +190,7 @@ class _Run:
         """Make a part; what it cost is written first, so a finished part always has it."""
         METHODS[name].ready()
         meter = CostMeter()
-        learner = METHODS[name].begin(self.backbone, self.lm, self.comparison.config(name, seed))
+        learner = METHODS[name].begin(self.lab.backbone, self.lab.lm, self.comparison.config(name, seed))
         notes: list[JsonObject] = []
 
         def note(number: int, fit: Fit, scored: Sequence[Evaluated]) -> None:
@@ -215,7 +198,7 @@ class _Run:
             notes.append({"task": f"{card.taskname}:{card.lang}", **_task_result(fit, split, scored[-1])})
 
         stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
-        matrix = learn_stream(learner, stream, progress=self.progress, on_learnt=meter.note, on_stage=note)
+        matrix = learn_stream(learner, stream, progress=self.lab.progress, on_learnt=meter.note, on_stage=note)
         path = self._cost_path(self._part(name, seed))
         path.parent.mkdir(exist_ok=True)
         write_json(path, meter.cost)
@@ -235,8 +218,48 @@ class _Run:
         return split if rows is None else smaller_split(split, rows, seed=seed)
 
 
+def learn_stream(
+    learner: Learner,
+    stream: Sequence[Task],
+    *,
+    progress: Progress | None = None,
+    on_learnt: Callable[[float], None] = lambda _: None,
+    on_stage: Callable[[int, Fit, Sequence[Evaluated]], None] = lambda *_: None,
+) -> list[list[float]]:
+    """Learn tasks one after the other with one learner, and score all learnt tasks after each.
+
+    Args:
+        learner: has learnt nothing yet.
+        stream: the tasks in order.
+        progress: is told how trainings go.
+        on_learnt: called with the seconds that learning a task took, before it is scored.
+        on_stage: called with a task's number from 0, how learning it went, and the scores of tasks 0 to that number.
+
+    Returns:
+        The lower triangle of the accuracy matrix R (Lopez-Paz and Ranzato 2017): row i has the scores of tasks 0 to i
+        on their test examples after task i was learnt.
+
+    Raises:
+        TrainingError: the stream is empty, or see `Learner.learn`.
+        InputError: test examples could not be answered; raised before the first task is learnt.
+    """
+    if not stream:
+        raise TrainingError("the stream has no task; give at least one")
+    for card, split in stream:
+        learner.check(card, split.test)
+    matrix: list[list[float]] = []
+    for number, (card, split) in enumerate(stream):
+        begun = time.perf_counter()
+        fit = learner.learn(card, split, progress)
+        on_learnt(time.perf_counter() - begun)
+        scored = [learner.evaluate(known, part.test) for known, part in stream[: number + 1]]
+        on_stage(number, fit, scored)
+        matrix.append([score_of(one) for one in scored])
+    return matrix
+
+
 def _task_result(fit: Fit, split: Split, scored: Evaluated) -> JsonObject:
-    """Return what is kept of a task, right after it was learnt."""
+    """Return what the result keeps of a task, right after it was learnt."""
     return {
         "sizes": {part: len(examples) for part, examples in vars(split).items()},
         "rows": len(split.train) if fit.rows is None else fit.rows,

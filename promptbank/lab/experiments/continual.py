@@ -19,19 +19,17 @@ from promptbank.bank.learn import Lesson, learn_trials
 from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
 from promptbank.errors import PromptBankError
-from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment, short_hash
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, short_hash
 from promptbank.lab.experiments.fresh_process import score_in_new_process
-from promptbank.lab.experiments.setup import base_identity
+from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.experiments.stream import Stage, Stream
-from promptbank.lab.experiments.trials import check_test_rows, training_record, trial_notes
+from promptbank.lab.experiments.trials import training_record, trial_notes
 from promptbank.lab.methods.learner import score_of
 from promptbank.lab.methods.registry import METHODS
 from promptbank.lab.methods.tuning import Tuned
-from promptbank.model.backbone import Backbone
-from promptbank.model.forward import LanguageModel
 from promptbank.training.checkpoint import write_tensors
+from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.precision import training_dtype
-from promptbank.training.progress import Progress
 from store import open_store
 from tasks import TaskError, data_sha256
 from tasks.continual import stream_scores
@@ -42,24 +40,14 @@ BANK = "bank.db"
 
 
 def run_continual(
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
-    stream: Stream,
-    *,
-    contrast: bool,
-    progress: Progress,
-    on_stage: Callable[[str], None] = lambda _: None,
+    lab: Lab, stream: Stream, *, contrast: bool, on_stage: Callable[[str], None] = lambda _: None
 ) -> Path:
     """Learn a stream and measure all tasks after each one; return the path of the result file.
 
     Args:
-        home: of the bank and the backbone; the experiment's own bank lies in its folder.
-        backbone: float32.
-        lm: its forward passes.
+        lab: home and backbone; the experiment's own bank lies in its folder.
         stream: the tasks in order.
         contrast: whether the same stream is learnt by fine-tuning all weights of a copy too.
-        progress: is told how trainings go.
         on_stage: called with a sentence that says what is done next.
 
     Raises:
@@ -67,23 +55,19 @@ def run_continual(
         TrainingError: the same stream is under way in another process; see `learn_trials`.
     """
     for stage in stream.stages:
-        check_test_rows(backbone, stage.card, stage.split, stage.config)
-    identity = {
-        **base_identity(backbone, lm, [stage.card for stage in stream.stages]),
-        "stages": [_stage_identity(stage) for stage in stream.stages],
-    }
-    notes = {"backbone": backbone.name, "stream": stream.name}
-    with open_experiment(home, "continual", identity, notes) as folder:
+        check_prompts(training_renderer(lab.backbone, stage.card, stage.config), stage.split.test)
+    cards, identity = [s.card for s in stream.stages], {"stages": [_stage_identity(s) for s in stream.stages]}
+    with lab.open("continual", cards, identity, {"stream": stream.name}) as folder:
         results = {
             "tasks": [stage.name for stage in stream.stages],
-            "bank": _learn_in_bank(folder, home, backbone, lm, stream.stages, progress, on_stage),
+            "bank": _learn_in_bank(folder, lab, stream.stages, on_stage),
         }
         results |= {key: found for key, found in folder.finished().items() if key == "full"}
         path = folder.finish(results)  # what was learnt stays, whatever becomes of the contrast
         if contrast:
             on_stage(f"contrast: the same stream by fine-tuning of a copy ({stream.method})")
             try:
-                results["full"] = _contrast(folder, backbone, lm, stream, progress)
+                results["full"] = _contrast(folder, lab, stream)
             except (PromptBankError, TaskError) as exc:
                 results["full"] = {"method": stream.method, "reason": str(exc)}
             path = folder.finish(results)
@@ -102,41 +86,26 @@ def _stage_identity(stage: Stage) -> JsonObject:
 
 
 def _learn_in_bank(
-    folder: ExperimentFolder,
-    home: Path,
-    backbone: Backbone,
-    lm: LanguageModel,
-    stages: Sequence[Stage],
-    progress: Progress,
-    on_stage: Callable[[str], None],
+    folder: ExperimentFolder, lab: Lab, stages: Sequence[Stage], on_stage: Callable[[str], None]
 ) -> JsonObject:
     """Learn the tasks into the experiment's bank, each measured together with all before it."""
     learnt, measured = {}, []
     for i, stage in enumerate(stages):
         on_stage(f"task {i + 1} of {len(stages)}: {stage.name}")
-        learnt[stage.name] = folder.part(f"learn-{i}", partial(_learn, folder, backbone, lm, stage, progress))
+        learnt[stage.name] = folder.part(f"learn-{i}", partial(_learn, folder, lab, stage))
         shutil.rmtree(folder.path / "runs", ignore_errors=True)  # not before: a killed call finds its finished run
         on_stage(f"a new process answers {i + 1} task(s)")
-        measure = partial(
-            score_in_new_process,
-            folder.path,
-            f"measure-{i}",
-            bank=folder.path / BANK,
-            home=home,
-            backbone=str(backbone.path),
-            tests={seen.name: seen.split.test for seen in stages[: i + 1]},
-        )
+        tests = {seen.name: seen.split.test for seen in stages[: i + 1]}
+        measure = partial(score_in_new_process, folder.path / BANK, lab.home, str(lab.backbone.path), tests)
         measured.append(folder.part(f"measure-{i}", measure))
     return _bank_results(stages, measured, trial_notes(learnt))
 
 
-def _learn(
-    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stage: Stage, progress: Progress
-) -> JsonObject:
+def _learn(folder: ExperimentFolder, lab: Lab, stage: Stage) -> JsonObject:
     lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
     with open_store(f"sqlite:///{folder.path / BANK}") as store:
         (learnt,) = learn_trials(
-            store, backbone, [lesson], home=folder.path, progress=progress, lm=lm, starts=StartRows(store)
+            store, lab.backbone, [lesson], home=folder.path, progress=lab.progress, lm=lab.lm, starts=StartRows(store)
         )
     return training_record(learnt)
 
@@ -169,16 +138,14 @@ def _bank_results(
     }
 
 
-def _contrast(
-    folder: ExperimentFolder, backbone: Backbone, lm: LanguageModel, stream: Stream, progress: Progress
-) -> JsonObject:
+def _contrast(folder: ExperimentFolder, lab: Lab, stream: Stream) -> JsonObject:
     """Fine-tune one copy of the backbone on each task in turn; its weights go when the last task is measured.
 
     The settings are in the names of the parts and not in the experiment's identity, so that a contrast can be added to
     a stream that is learnt, or changed.
     """
-    tuned, count = _TunedCopy(folder.path, backbone, lm, stream), len(stream.stages)
-    parts = [folder.part(f"{tuned.name}-{i}", partial(tuned.after, i, progress)) for i in range(count)]
+    tuned, count = _TunedCopy(folder.path, lab, stream), len(stream.stages)
+    parts = [folder.part(f"{tuned.name}-{i}", partial(tuned.after, i)) for i in range(count)]
     tuned.remove()
     matrix = [part["scores"] for part in parts]
     trials = trial_notes({stage.name: part for stage, part in zip(stream.stages, parts, strict=True)})
@@ -193,8 +160,8 @@ class _TunedCopy:
         name: of its parts and files, by what decides them.
     """
 
-    def __init__(self, folder: Path, backbone: Backbone, lm: LanguageModel, stream: Stream) -> None:
-        self._folder, self._stages = folder, stream.stages
+    def __init__(self, folder: Path, lab: Lab, stream: Stream) -> None:
+        self._folder, self._stages, self._progress = folder, stream.stages, lab.progress
         method = METHODS[stream.method]
         config = stream.stages[0].config.model_copy(update={**method.training, **stream.contrast})
         self.about = {
@@ -204,24 +171,24 @@ class _TunedCopy:
             "trained_in": training_dtype(config.dtype),
         }
         self.name = f"contrast-{short_hash(self.about)}"
-        self._begin = partial(method.begin, backbone, lm, config)
+        self._begin = partial(method.begin, lab.backbone, lab.lm, config)
         self._learner: Tuned | None = None
 
-    def after(self, i: int, progress: Progress) -> JsonObject:
+    def after(self, i: int) -> JsonObject:
         """Learn task i on top of those before it, and score tasks 0 to i."""
         self._path(i - 2).unlink(missing_ok=True)  # those of i - 1 are needed until the part of i is written
         learner = self._learner = self._learner or self._restored(i - 1)
         for stage in self._stages if i == 0 else ():
             learner.check(stage.card, stage.split.test)
-        fit = learner.learn(self._stages[i].card, self._stages[i].split, progress)
+        fit = learner.learn(self._stages[i].card, self._stages[i].split, self._progress)
         scored = [learner.evaluate(stage.card, stage.split.test) for stage in self._stages[: i + 1]]
         write_tensors(self._path(i), {name: p.detach() for name, p in learner.state.items()}, {})
         warnings = [*fit.warnings, *warnings_of(scored[-1].metrics)]
         return {"scores": [*map(score_of, scored)], "warnings": warnings, "notes": list(fit.notes)}
 
     def remove(self) -> None:
-        """Delete the weights."""
-        for path in self._folder.glob(f"{self.name}-*"):  # a half-written one too
+        """Delete the weights, a half-written file too."""
+        for path in self._folder.glob(f"{self.name}-*"):
             path.unlink()
 
     @torch.no_grad()

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from promptbank.lab.experiments.arms import Arms, arm_split
-from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
-from promptbank.lab.experiments.setup import ExperimentSetup
-from promptbank.lab.experiments.trials import Trial, row_versions, run_trials
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
+from promptbank.lab.experiments.setup import ExperimentSetup, Trial
+from promptbank.lab.experiments.trials import row_versions, run_trials
 from promptbank.lab.methods.classic import classical_part_name, classical_scores, tfidf_settings
 from promptbank.training.config import FROM
 from tasks import DEV_SALT, FOLD_SALT, Example, Split, crossval_split, data_sha256, label_shares
@@ -35,11 +35,11 @@ def run_crossval(setup: ExperimentSetup, *, folds: int, arms: Arms | None = None
     setup.refuse_stored_start("crossval")
     splits = [crossval_split(setup.examples, folds, k, setup.config.dev_fraction) for k in range(folds)]
     pools = arms.pools(setup.examples) if arms else {}
-    identity = setup.identity() | {"folds": folds, "salts": [FOLD_SALT, DEV_SALT]}
+    identity: JsonObject = {"folds": folds, "salts": [FOLD_SALT, DEV_SALT]}
     classical = [] if setup.card.is_open else [classical_part_name(str(k)) for k in range(folds)]
     if classical:
         identity["tfidf"] = tfidf_settings()
-    with open_experiment(setup.home, "crossval", identity, setup.notes()) as folder:
+    with setup.open("crossval", identity) as folder:
         results: JsonObject = {"ptuned": _learnt(folder, setup, _trials(setup, "fold", splits))}
         earlier = folder.finished()
         results |= {key: earlier[key] for key in ("arms", "flagged") if key in earlier}
@@ -72,7 +72,7 @@ def _arms(
         parts = [arm_split(pool, own, len(splits), k, setup.config.dev_fraction) for k, own in enumerate(splits)]
         trials = _trials(setup, f"arm-{digest[:12]}", parts)
         found[name] = {"data_sha256": digest, "rows": len(pool), "ptuned": _learnt(folder, setup, trials)}
-        if name == arms.lang:
+        if arms.other and name == arms.other.card.lang:
             inits = [f"{FROM}{card.taskname}:{card.lang}@{v}" for v in row_versions(folder, setup, trials)]
             learnt = _learnt(folder, setup, _trials(setup, f"then-{digest[:12]}", splits, inits))
             own = {"data_sha256": data_sha256(setup.examples), "rows": len(setup.examples)}
@@ -88,6 +88,6 @@ def _trials(setup: ExperimentSetup, prefix: str, splits: Sequence[Split], inits:
     """Return one training of each split, from starts of their own where they are given."""
     starts = inits or [setup.config.init] * len(splits)
     return [
-        Trial(f"{prefix}-{k}", setup.card, split, setup.config.model_copy(update={"init": init}))
+        setup.trial(f"{prefix}-{k}", split, init=init)
         for k, (split, init) in enumerate(zip(splits, starts, strict=True))
     ]

@@ -11,25 +11,24 @@ Fractions and starts are no part of the experiment's identity, so others are add
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from promptbank.bank.start import StartRows
 from promptbank.errors import ConfigError
-from promptbank.lab.experiments.arms import check_groups
-from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment, short_hash
+from promptbank.lab.experiments.arms import OtherLanguage, check_groups
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, short_hash
 from promptbank.lab.experiments.setup import ExperimentSetup
-from promptbank.lab.experiments.trials import Trial, row_versions, run_trials, trial_notes
+from promptbank.lab.experiments.trials import row_versions, run_trials, trial_notes
 from promptbank.lab.methods.classic import classical_part_name, classical_scores, tfidf_settings
-from promptbank.training.config import FROM, TrainConfig, checked_config
+from promptbank.training.config import TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, TaskCard, crossval_split, data_sha256
+from tasks import Example, Split, crossval_split
 from tasks.sampling import DEV_SAMPLE, balanced_examples, first_share
 
-__all__ = ["CurvePlan", "OtherLanguage", "run_curve"]
+__all__ = ["CurvePlan", "run_curve"]
 
 LEAST_DEV = 8
 
@@ -59,28 +58,6 @@ class CurvePlan:
             raise ConfigError(f"repeats is {self.repeats}; at least 1 is needed to have a score")
 
 
-@dataclass(frozen=True, eq=False)
-class OtherLanguage:
-    """The task in another language, all of which but the tested fold is learnt before, to start from.
-
-    Attributes:
-        card: closed, with the language's own label forms.
-        examples: with the groups of the set that is tested.
-    """
-
-    card: TaskCard
-    examples: Sequence[Example]
-
-    @property
-    def init(self) -> str:
-        """The start that names it."""
-        return f"{FROM}{self.card.taskname}:{self.card.lang}"
-
-    def identity(self) -> JsonObject:
-        """Return what decides what it has learnt."""
-        return {"card": json.loads(self.card.canonical_json()), "data_sha256": data_sha256(self.examples)}
-
-
 def run_curve(setup: ExperimentSetup, plan: CurvePlan, *, starts: Store, other: OtherLanguage | None = None) -> Path:
     """Learn and score every fraction; return the path of the result file.
 
@@ -107,9 +84,9 @@ def run_curve(setup: ExperimentSetup, plan: CurvePlan, *, starts: Store, other: 
         if other.init not in inits:
             raise ConfigError(f"{other.card.lang} is learnt to be started from; name it: --start {other.init}")
     rows = StartRows(starts, without=setup.card.taskname)
-    hashes = {init: rows.hashes(init, setup.backbone) for init in inits if not other or init != other.init}
+    hashes = {init: rows.hashes(init, setup.lab.backbone) for init in inits if not other or init != other.init}
     parts = {fraction: _parts(setup, plan, fraction) for fraction in sorted(plan.fractions)}
-    identity = setup.identity() | {
+    identity = {
         "repeats": plan.repeats,
         "folds": plan.folds,
         "least_dev": LEAST_DEV,
@@ -117,7 +94,7 @@ def run_curve(setup: ExperimentSetup, plan: CurvePlan, *, starts: Store, other: 
         "tfidf": tfidf_settings(),
     }
     asked = {"fractions": list(plan.fractions), "inits": list(inits), "rows_to_start_from": hashes}
-    with open_experiment(setup.home, "curve", identity, {**setup.notes(), **asked}) as folder:
+    with setup.open("curve", identity, asked) as folder:
         found = [_Start(init, _label(init, of), [init] * plan.repeats, rows) for init, of in hashes.items()]
         if other:
             label = _label(other.init, other.identity())
@@ -156,10 +133,8 @@ def _learn_before(
     tested = range(min(plan.repeats, plan.folds))
     splits = [crossval_split(other.examples, plan.folds, fold, setup.config.dev_fraction) for fold in tested]
     own = "text" if setup.config.starts_from_row else setup.config.init
-    trials = [
-        Trial(f"{label}-{fold}", other.card, split, _settings(setup.config, own, fold))
-        for fold, split in enumerate(splits)
-    ]
+    before, seed = replace(setup, card=other.card), setup.config.seed
+    trials = [before.trial(f"{label}-{k}", split, init=own, seed=seed + k) for k, split in enumerate(splits)]
     run_trials(folder, setup, trials)
     versions = row_versions(folder, setup, trials)
     return [f"{other.init}@{versions[r % plan.folds]}" for r in range(plan.repeats)]
@@ -205,7 +180,7 @@ def _point(
     }
     for start in starts:
         trials = [
-            Trial(f"{fraction:g}-{start.label}-{r}", setup.card, split, _settings(setup.config, init, r))
+            setup.trial(f"{fraction:g}-{start.label}-{r}", split, init=init, seed=setup.config.seed + r)
             for r, (split, init) in enumerate(zip(splits, start.inits, strict=True))
         ]
         done = run_trials(folder, setup, trials, starts=start.rows)
@@ -228,7 +203,3 @@ def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: flo
     split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
     dev = balanced_examples(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)
-
-
-def _settings(config: TrainConfig, init: str, repeat: int) -> TrainConfig:
-    return config.model_copy(update={"init": init, "seed": config.seed + repeat})

@@ -35,12 +35,7 @@ class LearningCost:
 
 
 def cost_of(method: str, measured: Mapping[str, JsonObject]) -> LearningCost:
-    """Put together what the runs of a method cost.
-
-    Args:
-        method: versioned name.
-        measured: by part, from ``measured.json``.
-    """
+    """Put together what the runs of a method (a versioned name) cost, from the parts of ``measured.json``."""
     costs = [cost for part, cost in measured.items() if part.startswith(f"{method}-")]
     memory = [cost["memory_bytes"] for cost in costs if cost["memory_bytes"] is not None]
     return LearningCost(

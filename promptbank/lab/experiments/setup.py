@@ -1,10 +1,11 @@
-"""The setup of an experiment on one task: backbone, card, examples and settings, and its identity."""
+"""The setup of an experiment: backbone, card, examples and settings, which decide its result, and its trials."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,18 +13,64 @@ import torch
 
 from promptbank import __version__
 from promptbank.errors import ConfigError, InputError
-from promptbank.lab.experiments.folder import JsonObject
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.precision import training_dtype
-from promptbank.training.progress import Progress
-from tasks import Example, TaskCard, data_sha256
+from promptbank.training.progress import NoProgress, Progress
+from tasks import Example, Split, TaskCard, data_sha256
 
-__all__ = ["TOGETHER", "ExperimentSetup", "base_identity"]
+__all__ = ["TOGETHER", "ExperimentSetup", "Lab", "Trial"]
 
 TOGETHER = 16
 """Most trainings in shared batches; with 16 sequences each, 256 sequences a pass."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One training of an experiment, and the examples that score it."""
+
+    name: str
+    card: TaskCard
+    split: Split
+    config: TrainConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """What every experiment works with.
+
+    Attributes:
+        home: of the bank; an experiment's folder lies in its ``runs/``.
+        backbone: float32.
+        lm: its forward passes.
+        progress: is told how trainings go.
+    """
+
+    home: Path
+    backbone: Backbone
+    lm: LanguageModel
+    progress: Progress = field(default_factory=NoProgress)
+
+    def open(
+        self, kind: str, cards: Sequence[TaskCard], identity: JsonObject, notes: JsonObject
+    ) -> AbstractContextManager[ExperimentFolder]:
+        """Open the folder of an experiment on cards; ``identity`` and ``notes`` are what it adds (`open_experiment`).
+
+        The backbone's name is a note: it is for people, and one backbone has several.
+        """
+        constrained = ("llguidance",) if any(card.answer_format for card in cards) else ()
+        packages = {name: importlib.metadata.version(name) for name in ("torch", "transformers", *constrained)}
+        base = {
+            "fingerprint": self.backbone.fingerprint,
+            "tokenizer_sha256": self.backbone.tokenizer_sha256,
+            "scores": str(self.lm.dtype).removeprefix("torch.") + ", from the stored row",
+            "threads": torch.get_num_threads(),
+            "cards": [json.loads(card.canonical_json()) for card in cards],  # keeps the order of the labels
+            "packages": {"promptbank": __version__, **packages},
+        }
+        return open_experiment(self.home, kind, {**base, **identity}, {"backbone": self.backbone.name, **notes})
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,39 +78,35 @@ class ExperimentSetup:
     """What an experiment on one task works with.
 
     Attributes:
-        home: of the bank; the experiment's folder lies in its ``runs/``.
-        backbone: float32.
-        lm: its forward passes.
+        lab: home and backbone.
         card: the task.
         examples: the whole set.
         config: of its trainings, where the experiment does not replace a part.
-        progress: is told how trainings go.
         remarks: what a reader should know of the examples.
     """
 
-    home: Path
-    backbone: Backbone
-    lm: LanguageModel
+    lab: Lab
     card: TaskCard
     examples: Sequence[Example]
     config: TrainConfig
-    progress: Progress
     remarks: Mapping[str, str] = field(default_factory=dict)
 
-    def identity(self) -> JsonObject:
-        """Return what decides every result that is made with it."""
-        return {
-            **base_identity(self.backbone, self.lm, [self.card]),
+    def open(
+        self, kind: str, identity: JsonObject, notes: JsonObject | None = None
+    ) -> AbstractContextManager[ExperimentFolder]:
+        """Open the folder of an experiment; ``identity`` and ``notes`` are what it adds to the setup's own."""
+        own = {
             "data_sha256": data_sha256(self.examples),
             "rows": len(self.examples),
             "config": self.config.decisive(),
             "trained_in": training_dtype(self.config.dtype),
             "together": TOGETHER,
         }
+        return self.lab.open(kind, [self.card], own | identity, {**self.remarks, **(notes or {})})
 
-    def notes(self) -> JsonObject:
-        """Return what a reader should know and what decides nothing."""
-        return {"backbone": self.backbone.name, **self.remarks}
+    def trial(self, name: str, split: Split, **changes: object) -> Trial:
+        """Return a training of the task, with changed settings."""
+        return Trial(name, self.card, split, self.config.model_copy(update=changes))
 
     def refuse_stored_start(self, kind: str) -> None:
         """Refuse settings that start from a stored row, for experiments that may not look at the user's bank.
@@ -89,21 +132,3 @@ class ExperimentSetup:
                 f"{self.card.taskname}:{self.card.lang} has open answers, and a {kind} goes by accuracy over a "
                 "label_space; give a closed card, or measure settings one by one with `promptbank crossval`"
             )
-
-
-def base_identity(backbone: Backbone, lm: LanguageModel, cards: Iterable[TaskCard]) -> JsonObject:
-    """Return what decides every result beside data and settings: backbone, cards, package versions.
-
-    The backbone's name is none of it: it is for people, and one backbone has several.
-    """
-    cards = list(cards)
-    constrained = ("llguidance",) if any(card.answer_format for card in cards) else ()
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "transformers", *constrained)}
-    return {
-        "fingerprint": backbone.fingerprint,
-        "tokenizer_sha256": backbone.tokenizer_sha256,
-        "scores": str(lm.dtype).removeprefix("torch.") + ", from the stored row",
-        "threads": torch.get_num_threads(),
-        "cards": [json.loads(card.canonical_json()) for card in cards],  # keeps the order of the labels
-        "packages": {"promptbank": __version__, **packages},
-    }

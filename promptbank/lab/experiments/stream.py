@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,12 +16,13 @@ from promptbank.lab.methods.registry import METHODS, method_name
 from promptbank.lab.methods.tuning import TuningMethod
 from promptbank.training.config import FROM, NEAREST, TrainConfig, checked_config
 from store import Store
-from tasks import Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
+from tasks import Example, Split, SplitError, TaskCard, crossval_split, given_split, parse_spec
 from tasks.sampling import first_examples, smaller_split
 
 __all__ = ["Stage", "Stream", "read_stream"]
 
 FULL = "full.v1"
+Part = Literal["train", "test"]
 ONE_SOURCE = "give either data (fold `fold` of its `folds` is the test part), or train and test"
 
 
@@ -39,7 +40,7 @@ class _Entry(BaseModel):
     test: list[str] | None = None
     train_rows: int | None = Field(None, ge=1)
     test_rows: int | None = Field(None, ge=1)
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_source(self) -> _Entry:
@@ -62,8 +63,8 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    config: dict[str, Any] = Field(default_factory=dict)
-    contrast: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, object] = Field(default_factory=dict)
+    contrast: dict[str, object] = Field(default_factory=dict)
     experience: list[_Entry] = Field(min_length=1)
 
 
@@ -94,7 +95,7 @@ class Stream:
 
     name: str
     stages: tuple[Stage, ...]
-    contrast: Mapping[str, Any] = field(default_factory=dict)
+    contrast: Mapping[str, object] = field(default_factory=dict)
     method: str = FULL
 
 
@@ -122,18 +123,18 @@ def read_stream(path: Path, store: Store) -> Stream:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
         raise ConfigError(f"the stream {path} is faulty: {'; '.join(faults)}") from exc
     contrast = dict(found.contrast)
-    method = _tuning(str(contrast.pop("method", FULL)))
+    method = _tuning_method(str(contrast.pop("method", FULL)))
     checked_config({**found.config, **contrast}, of="contrast")
     stages = tuple(_stage(entry, found.config, path.parent, store) for entry in found.experience)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ConfigError(f"the stream {path} has a task twice: {', '.join(names)}")
-    if lost := [f"{s.name} starts {s.config.init}" for i, s in enumerate(stages) if not _is_there(s, stages[:i])]:
+    if lost := [f"{s.name} starts {s.config.init}" for i, s in enumerate(stages) if not _can_start(s, stages[:i])]:
         raise ConfigError(f"the stream {path}: {'; '.join(lost)}, which no task before it is; change the order or init")
     return Stream(found.name, stages, contrast, method)
 
 
-def _is_there(stage: Stage, before: Sequence[Stage]) -> bool:
+def _can_start(stage: Stage, before: Sequence[Stage]) -> bool:
     """Return whether the row that a training starts from is there by then; the stream's own bank has no other rows."""
     if not stage.config.init.startswith(FROM):
         return bool(before) or stage.config.init != NEAREST
@@ -141,7 +142,7 @@ def _is_there(stage: Stage, before: Sequence[Stage]) -> bool:
     return any(s.card.taskname == ref.taskname and ref.lang in (None, s.card.lang) for s in before)
 
 
-def _tuning(asked: str) -> str:
+def _tuning_method(asked: str) -> str:
     name = method_name(asked)
     if not isinstance(METHODS[name], TuningMethod):
         tuning = [known.rpartition(".")[0] for known, method in METHODS.items() if isinstance(method, TuningMethod)]
@@ -149,42 +150,32 @@ def _tuning(asked: str) -> str:
     return name
 
 
-def _stage(entry: _Entry, shared: Mapping[str, Any], folder: Path, store: Store) -> Stage:
-    card = entry.card
-    if card is not None and (folder / card).is_file():
-        card = str(folder / card)
-    chosen = chosen_card(store, entry.task, None, card)
+def _stage(entry: _Entry, shared: Mapping[str, object], folder: Path, store: Store) -> Stage:
+    near = None if entry.card is None else folder / entry.card
+    card = chosen_card(store, entry.task, None, str(near) if near and near.is_file() else entry.card)
     config = checked_config({**shared, **entry.config}, of=entry.task)
-    split = _split(entry, chosen, folder, config)
-    return Stage(chosen, split, config)
-
-
-def _split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:
-    if entry.data is not None:
-        examples = examples_of(card, _from_folder(folder, entry.data), part="train").examples
-        whole = crossval_split(examples, entry.folds, entry.fold, config.dev_fraction)
-    else:
-        known = examples_of(card, _from_folder(folder, entry.train or []), part="train").examples
-        test = examples_of(card, _from_folder(folder, entry.test or []), part="test").examples
-        try:
-            whole = given_split(known, test, config.dev_fraction)
-        except SplitError as exc:
-            raise ConfigError(f"{entry.task}: {exc}") from exc
-    _check_enough(entry, whole)
-    split = smaller_split(whole, entry.train_rows or len(whole.train), seed=config.seed)
-    if entry.test_rows is None:
-        return split
-    return replace(split, test=tuple(first_examples(whole.test, entry.test_rows, seed=config.seed)))
-
-
-def _check_enough(entry: _Entry, split: Split) -> None:
-    for key, asked, there in (
-        ("train_rows", entry.train_rows, len(split.train)),
-        ("test_rows", entry.test_rows, len(split.test)),
-    ):
-        if asked is not None and asked > there:
+    split = _whole_split(entry, card, folder, config)
+    for key, there in (("train_rows", len(split.train)), ("test_rows", len(split.test))):
+        if (asked := getattr(entry, key) or there) > there:
             raise ConfigError(f"{entry.task}: {key} is {asked}, and there are {there}; ask for at most so many")
+    split = smaller_split(split, entry.train_rows or len(split.train), seed=config.seed)
+    if entry.test_rows:
+        split = replace(split, test=tuple(first_examples(split.test, entry.test_rows, seed=config.seed)))
+    return Stage(card, split, config)
 
 
-def _from_folder(folder: Path, data: list[str]) -> list[str]:
-    return [str(folder / spec) if (folder / spec).exists() else spec for spec in data]
+def _whole_split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:
+    if entry.data is not None:
+        return crossval_split(_read(card, folder, entry.data), entry.folds, entry.fold, config.dev_fraction)
+    known, test = _read(card, folder, entry.train or []), _read(card, folder, entry.test or [], "test")
+    try:
+        return given_split(known, test, config.dev_fraction)
+    except SplitError as exc:
+        raise ConfigError(f"{entry.task}: {exc}") from exc
+
+
+def _read(
+    card: TaskCard, folder: Path, data: Sequence[str], part: Literal["train", "test"] = "train"
+) -> Sequence[Example]:
+    near = [str(folder / name) if (folder / name).exists() else name for name in data]
+    return examples_of(card, near, part=part).examples

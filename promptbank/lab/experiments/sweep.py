@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from promptbank.errors import TrainingError
-from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
-from promptbank.lab.experiments.setup import ExperimentSetup
-from promptbank.lab.experiments.trials import Trial, run_trials, trial_notes
+from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
+from promptbank.lab.experiments.setup import ExperimentSetup, Trial
+from promptbank.lab.experiments.trials import run_trials, trial_notes
 from tasks import Split, crossval_split
 from tasks.placement import place_virtual_tokens
 from tasks.sampling import first_share
@@ -83,7 +83,7 @@ def run_sweep(setup: ExperimentSetup, plan: SweepPlan) -> Path:
     for placement in SPACE["placement"]:
         place_virtual_tokens(card, card.total_virtual_tokens, placement)
     space = {name: list(values) for name, values in SPACE.items()}
-    identity = setup.identity() | {"space": space, "plan": vars(plan), "salt": SWEEP_SALT}
+    identity = {"space": space, "plan": vars(plan), "salt": SWEEP_SALT}
     base = {
         "placement": "after",
         "total_virtual_tokens": card.total_virtual_tokens,
@@ -94,7 +94,7 @@ def run_sweep(setup: ExperimentSetup, plan: SweepPlan) -> Path:
     allowed = {name: values if base[name] in values else [*values, base[name]] for name, values in space.items()}
     wanted = [{**base, "placement": placement} for placement in SPACE["placement"]]
     draw = partial(draw_settings, allowed, wanted, plan.settings, seed=plan.seed)
-    with open_experiment(setup.home, "sweep", identity, setup.notes()) as folder:
+    with setup.open("sweep", identity) as folder:
         drawn = folder.part("settings", lambda: {"settings": draw()})
         rungs = _halve(drawn["settings"], plan, partial(_rung, folder, setup, plan))
         return folder.finish({"rungs": rungs, "best": rungs[-1][0]})
@@ -169,8 +169,7 @@ def _rung_splits(setup: ExperimentSetup, plan: SweepPlan, rung: int) -> list[Spl
 
 def _trial(setup: ExperimentSetup, name: str, setting: JsonObject, split: Split) -> Trial:
     card = place_virtual_tokens(setup.card, setting["total_virtual_tokens"], setting["placement"])
-    config = setup.config.model_copy(update={key: setting[key] for key in ("encoder", "init", "lr")})
-    return Trial(name, card, split, config)
+    return replace(setup, card=card).trial(name, split, **{key: setting[key] for key in ("encoder", "init", "lr")})
 
 
 def _score(number: int, setting: JsonObject, done: Mapping[str, JsonObject]) -> JsonObject:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from promptbank.bank.freeze import record_evaluation
@@ -19,25 +18,12 @@ from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
 from promptbank.engine.predictor import Predictor
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
-from promptbank.lab.experiments.setup import TOGETHER, ExperimentSetup
-from promptbank.model.backbone import Backbone
-from promptbank.training.config import TrainConfig
+from promptbank.lab.experiments.setup import TOGETHER, ExperimentSetup, Trial
 from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.prompt_run import Failed
 from store import Row, Store, open_store
-from tasks import Split, TaskCard
 
-__all__ = ["Trial", "check_test_rows", "row_versions", "run_trials", "training_record", "trial_notes"]
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One training of an experiment, and the examples that score it."""
-
-    name: str
-    card: TaskCard
-    split: Split
-    config: TrainConfig
+__all__ = ["row_versions", "run_trials", "training_record", "trial_notes"]
 
 
 def run_trials(
@@ -53,7 +39,7 @@ def run_trials(
 
     Args:
         folder: of the experiment.
-        setup: its backbone and progress.
+        setup: its backbone.
         trials: with names that differ.
         together: trials of one group.
         starts: the rows that may be started from; the experiment's own if absent.
@@ -95,27 +81,18 @@ def _learn(
 ) -> JsonObject:
     """Learn a group; return what the trainings left, by trial."""
     for trial in group:
-        check_test_rows(setup.backbone, trial.card, trial.split, trial.config)
+        check_prompts(training_renderer(setup.lab.backbone, trial.card, trial.config), trial.split.test)
     learnt = learn_trials(
         store,
-        setup.backbone,
+        setup.lab.backbone,
         [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group],
         home=folder.path,
-        progress=setup.progress,
-        lm=setup.lm,
+        progress=setup.lab.progress,
+        lm=setup.lab.lm,
         starts=starts,
         lenient=lenient,
     )
     return {trial.name: training_record(one) for trial, one in zip(group, learnt, strict=True)}
-
-
-def check_test_rows(backbone: Backbone, card: TaskCard, split: Split, config: TrainConfig) -> None:
-    """Refuse test examples that could not be answered, before anything is learnt.
-
-    Raises:
-        InputError: of all of them at once.
-    """
-    check_prompts(training_renderer(backbone, card, config), split.test)
 
 
 def training_record(one: Learnt | Failed) -> JsonObject:
@@ -148,7 +125,7 @@ def row_versions(folder: ExperimentFolder, setup: ExperimentSetup, trials: Seque
 
 
 def _stored_row(store: Store, setup: ExperimentSetup, trial: Trial) -> Row:
-    scope = scope_of(trial.card.taskname, trial.card.lang, setup.backbone)
+    scope = scope_of(trial.card.taskname, trial.card.lang, setup.lab.backbone)
     return store.rows.get(scope, alias=trial.name)
 
 
@@ -159,8 +136,8 @@ def _scored(store: Store, setup: ExperimentSetup, trial: Trial, learnt: JsonObje
     if "failed" in learnt:
         return {**sizes, **learnt}
     row = _stored_row(store, setup, trial)
-    task = served_task(row, row.version, setup.backbone)
-    result = record_evaluation(store, Predictor(setup.lm), row, task, split.test, split="test")
+    task = served_task(row, row.version, setup.lab.backbone)
+    result = record_evaluation(store, Predictor(setup.lab.lm), row, task, split.test, split="test")
     return {
         **sizes,
         "test": result.metrics,

@@ -60,21 +60,13 @@ def label_ids(card: TaskCard) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Majority:
-    """Answers the most frequent label of its training examples, whatever it is asked.
-
-    Attributes:
-        label: its id; of equally frequent ones the first in the card.
-    """
+    """Answers the most frequent label of its training examples; of equally frequent ones the first in the card."""
 
     label: str
 
     @classmethod
     def fit(cls, card: TaskCard, examples: Sequence[Example]) -> Majority:
-        """Count the labels of labelled examples.
-
-        Raises:
-            InputError: the card has no label set.
-        """
+        """Count the labels of examples; raise `InputError` where the card has no label set."""
         counts = Counter(example.answer for example in examples)
         return cls(max(label_ids(card), key=counts.__getitem__))
 
@@ -97,11 +89,8 @@ class _Pipeline(Protocol):
 class TfidfLogistic:
     """Words and word pairs with sublinear TF-IDF weights, multinomial logistic regression, C = 10.
 
-    Of open answers with a format it learns their class alone: it names intents, and no slots.
-
-    Attributes:
-        card: names the text fields, which are read in its order, a line each.
-        pipeline: the fitted scikit-learn pipeline, from texts to label ids, or to classes of answers.
+    It reads the card's text fields in order, a line each. Of open answers with a format it learns their class alone: it
+    names intents, and no slots.
     """
 
     card: TaskCard

@@ -35,7 +35,7 @@ SEPARATOR = "\n\n"
 """What ends a shot, and every form that is scored."""
 
 BATCH_TOKENS = 4096
-"""Most tokens of one forward pass, held ones included: 0.15 GB of keys and values for gemma-3-270m in float32."""
+"""Most tokens of one forward pass, cached ones included: 0.15 GB of keys and values for gemma-3-270m in float32."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +54,23 @@ class RecordScores:
 
 
 def draw_shots(examples: Sequence[Example], count: int, seed: int) -> list[Example]:
-    """Draw shots by hash, balanced over the labels as far as there are rows.
+    """Draw shots by hash, balanced over the labels as far as there are examples; return them in prompt order.
 
-    A row's place is decided by sha256 of seed and id. First comes the first row of every label, then the second of
-    every label, and so on, each round in order of the hash; so the draw does not depend on the order of the examples,
-    fewer shots are the beginning of more, and a single shot has no favourite label.
-
-    Args:
-        examples: training rows, with answers.
-        count: shots.
-        seed: another one gives another draw.
-
-    Returns:
-        The shots in the order in which they stand in the prompt.
+    An example's place is decided by sha256 of seed and id. First comes the first example of every label, then the
+    second of every label, and so on, each round in order of the hash; so the draw does not depend on the order of the
+    examples, fewer shots are the beginning of more, and a single shot has no favourite label.
 
     Raises:
-        ConfigError: there are not so many rows.
+        ConfigError: there are not so many examples.
     """
     if count > len(examples):
         raise ConfigError(f"{count} shots cannot be drawn from {len(examples)} training rows; ask for fewer")
-    keys = {e.id: sample_key(seed, e.id) for e in examples}
     seen: Counter[str | None] = Counter()
-    rounds: dict[str, int] = {}
-    for example in sorted(examples, key=lambda e: keys[e.id]):
-        rounds[example.id] = seen[example.answer]
+    places: list[tuple[int, str, Example]] = []
+    for key, example in sorted(((sample_key(seed, e.id), e) for e in examples), key=lambda pair: pair[0]):
+        places.append((seen[example.answer], key, example))
         seen[example.answer] += 1
-    return sorted(examples, key=lambda e: (rounds[e.id], keys[e.id]))[:count]
+    return [example for _, _, example in sorted(places, key=lambda place: place[:2])[:count]]
 
 
 def plain_card(card: TaskCard) -> TaskCard:
@@ -104,7 +95,7 @@ class InContext:
         lm: the backbone, in float32.
         backbone: its tokenizer and window.
         card: a closed card.
-        shots: labelled rows in prompt order, the oldest first.
+        shots: labelled examples in prompt order, the oldest first.
         instruction: begin with the card's description and its label words.
 
     Raises:
@@ -136,12 +127,12 @@ class InContext:
         self._room = backbone.window - max(len(form.ids) for form in self.forms)
         # the renderer keeps room for forms that end with one token
         self._tight = Renderer(plain, tokenizer, inner, backbone.window - len(self._begins[0]) - len(end) + 1)
-        self._held: dict[int, Tensor] = {}
+        self._caches: dict[int, Tensor] = {}
 
     def score(
         self, records: Sequence[Mapping[str, str]], *, on_rows: Callable[[int], None] = lambda _: None
     ) -> list[RecordScores]:
-        """Score every label for every record.
+        """Score every label for every record, in order.
 
         Where a prompt does not fit the window, the oldest shots are dropped for that record; where it does not fit
         even without shots, the card's ``truncate_field`` is cut.
@@ -149,9 +140,6 @@ class InContext:
         Args:
             records: text fields.
             on_rows: called with the number of records done.
-
-        Returns:
-            Scores in the order of the records.
 
         Raises:
             InputError: a record cannot be rendered, or does not fit.
@@ -202,24 +190,21 @@ class InContext:
             size = max(1, BATCH_TOKENS // (len(self._begins[shots]) + length))
             yield from (group[start : start + size] for start in range(0, len(group), size))
 
-    def _batch(self, shots: int, rows: Sequence[tuple[int, ...]]) -> list[dict[str, float]]:
-        """Label scores of records after the same beginning, of which the last id runs with the record.
+    def _batch(self, shots: int, sequences: Sequence[tuple[int, ...]]) -> list[dict[str, float]]:
+        """Score records after the same beginning, whose last id runs with the record.
 
-        So a record may be empty, and a beginning of one id needs nothing held.
+        So a record may be empty, and a beginning of one id needs no cache.
         """
         *constant, last = self._begins[shots]
         nothing = PromptTable.empty(self._lm.hidden_size)  # no virtual tokens
-        requests = [ScoringRequest((last, *ids), nothing, self.forms) for ids in rows]
-        if constant and shots not in self._held:
-            self._held[shots] = prefill(self._lm, [constant])[0]
-        held = [self._held[shots]] * len(rows) if constant else None
-        return [label_scores(self.forms, scores) for scores in score_forms(self._lm, requests, held)]
+        requests = [ScoringRequest((last, *ids), nothing, self.forms) for ids in sequences]
+        if constant and shots not in self._caches:
+            self._caches[shots] = prefill(self._lm, [constant])[0]
+        cached = [self._caches[shots]] * len(sequences) if constant else None
+        return [label_scores(self.forms, scores) for scores in score_forms(self._lm, requests, cached)]
 
 
 def _beginnings(head: tuple[int, ...], shots: Sequence[tuple[int, ...]], end: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return what stands before a record with the newest 0, 1, ... shots; at least one id, so that forms follow one."""
-    begins = []
-    for count in range(len(shots) + 1):
-        newest = [token for shot in shots[len(shots) - count :] for token in shot]
-        begins.append((*head, *newest) or end)
-    return begins
+    newest = [[token for shot in shots[len(shots) - count :] for token in shot] for count in range(len(shots) + 1)]
+    return [(*head, *tokens) or end for tokens in newest]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from promptbank.errors import ConfigError
-from promptbank.lab.methods.bitfit import BitFit
-from promptbank.lab.methods.full import FullTuning
 from promptbank.lab.methods.learner import Method
-from promptbank.lab.methods.lora import Lora
 from promptbank.lab.methods.prompts import PromptTuning
 from promptbank.lab.methods.untrained import Shots, Tfidf
+from promptbank.lab.methods.weights import BitFit, FullTuning, Lora
 
 __all__ = ["METHODS", "method_name"]
 

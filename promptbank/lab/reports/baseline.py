@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.reports.shared import shown_about, timing_table
+from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.parts import Figure, Report, Table
 from promptbank.report.plots import bar_plot
 from tasks.statistics import MeanSd
@@ -36,11 +36,11 @@ def baseline_report(result: JsonObject) -> Report:
     table = Table("By method", ["method", "accuracy", "sd over seeds", "macro-F1"], rows, note=note)
     bars = {_name(method): {"accuracy": _by_fold(method)} for method in methods}
     plot = bar_plot(bars, title=f"Without training, {folds} folds", value_label="accuracy, one dot a fold")
-    return Report(
+    return experiment_report(
         f"Baselines of {card['taskname']}:{card['lang']}",
         f"{about['rows']} rows in {folds} folds by group. {summary}",
-        shown_about(about),
-        [table, Figure("methods", "By method", plot, alt=summary), timing_table(result)],
+        result,
+        [table, Figure("methods", "By method", plot, alt=summary)],
         falls_short=list(dict.fromkeys(warning for method in methods for warning in _cut_prompts(method))),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from promptbank.lab.experiments.compare import OTHER_METRICS
 from promptbank.lab.experiments.folder import JsonObject
 from promptbank.lab.experiments.learning_cost import cost_of
-from promptbank.lab.reports.shared import notes_tables, shown_about, timing_table, warning_lines
+from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import Dot, scatter_plot
 from tasks.statistics import MeanSd
@@ -38,13 +38,8 @@ def compare_report(result: JsonObject, measured: Mapping[str, JsonObject]) -> Re
         for task in run["tasks"]
     ]
     card = about["cards"][0]
-    return Report(
-        f"Methods on {card['taskname']}:{card['lang']}",
-        _highest(ran) if ran else "No method could run.",
-        shown_about(about),
-        [*parts, *notes_tables(trials), timing_table(result)],
-        falls_short=[*map(_failure, failed), *warning_lines(trials)],
-    )
+    title, summary = f"Methods on {card['taskname']}:{card['lang']}", _highest(ran) if ran else "No method could run."
+    return experiment_report(title, summary, result, parts, trials=trials, falls_short=[*map(_failure, failed)])
 
 
 def _failure(entry: JsonObject) -> str:

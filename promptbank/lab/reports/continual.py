@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.reports.shared import notes_tables, shown_about, timing_table, warning_lines
+from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.matrix import MOST_TASKS, matrix_plot
 from promptbank.report.parts import Cell, Figure, Part, Prose, Report, Table
 
@@ -14,7 +14,7 @@ __all__ = ["continual_report"]
 
 def continual_report(result: JsonObject) -> Report:
     """Report a stream from its result file."""
-    about, results = result["about"], result["results"]
+    results = result["results"]
     names, bank, full = results["tasks"], results["bank"], results.get("full", {})
     moved, faults = bank["answers_moved"], bank["faults"]
     tuned = f"fine-tuning, {full['method']}" if "scores" in full else ""
@@ -34,27 +34,18 @@ def continual_report(result: JsonObject) -> Report:
         f"After each task a new process opened the bank and answered the test rows of every task so far: "
         f"answers moved by any bit {len(moved)} times, {len(faults)} faults of `bank verify --logits`."
     )
-    return Report(
-        f"Stream: {about['stream']}",
+    summary = (
         f"{len(names)} tasks one after the other. Forgetting of the bank: {bank['scores']['forgetting']:g}, "
         + (f"but answers moved: {', '.join(moved)}." if moved else "and no answer moved by any bit.")
-        + (f" Of {tuned}: {full['scores']['forgetting']:.4f}." if tuned else ""),
-        shown_about(about),
-        [
-            Table("After the last task", columns, rows, note=note),
-            Prose("Proof", proof),
-            *matrices,
-            _final(bank["metrics"]),
-            *notes_tables(trials),
-            timing_table(result),
-        ],
-        falls_short=[
-            *(f"answers moved: {what}" for what in moved),
-            *faults,
-            *([f"{full['method']} could not be run beside it: {full['reason']}"] if "reason" in full else []),
-            *warning_lines(trials),
-        ],
+        + (f" Of {tuned}: {full['scores']['forgetting']:.4f}." if tuned else "")
     )
+    falls_short = [*(f"answers moved: {what}" for what in moved), *faults]
+    if "reason" in full:
+        falls_short.append(f"{full['method']} could not be run beside it: {full['reason']}")
+    last = Table("After the last task", columns, rows, note=note)
+    parts = [last, Prose("Proof", proof), *matrices, _final(bank["metrics"])]
+    title = f"Stream: {result['about']['stream']}"
+    return experiment_report(title, summary, result, parts, trials=trials, falls_short=falls_short)
 
 
 def _matrix(

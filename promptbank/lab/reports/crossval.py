@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.reports.shared import notes_tables, shown_about, timing_table, warning_lines
+from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import bar_plot
 from tasks import ANSWER_FORMATS, Example, TaskCard, exact_match, parse_card
@@ -47,13 +47,8 @@ def crossval_report(result: JsonObject, examples: Sequence[Example]) -> Report:
         *_flagged_tables(right, examples, set(results.get("flagged", ()))),
         Figure("folds", "By method", plot, alt=_in_words(scores)),
     ]
-    return Report(
-        f"Cross-validation of {card.taskname}:{card.lang}",
-        f"{about['rows']} rows in {about['folds']} folds by group. {_in_words(scores)}",
-        shown_about(about),
-        [*parts, *notes_tables(trials), timing_table(result)],
-        falls_short=warning_lines(trials),
-    )
+    summary = f"{about['rows']} rows in {about['folds']} folds by group. {_in_words(scores)}"
+    return experiment_report(f"Cross-validation of {card.taskname}:{card.lang}", summary, result, parts, trials=trials)
 
 
 def _folds(results: JsonObject) -> dict[str, list[JsonObject]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.reports.shared import notes_tables, shown_about, timing_table, warning_lines
-from promptbank.report.parts import Cell, Figure, Report, Table
+from promptbank.lab.reports.shared import experiment_report
+from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import curve_plot
 from tasks.statistics import mean_sd
 
@@ -15,20 +15,16 @@ __all__ = ["curve_report"]
 
 def curve_report(result: JsonObject) -> Report:
     """Report a learning curve from its result file."""
-    about, points = result["about"], result["results"]["points"]
+    points = result["results"]["points"]
     inits = list(points[0]["ptuned"])
     few, many = (_mean(point["ptuned"][inits[0]]) for point in (points[0], points[-1]))
     rows_of = [round(_mean(point["rows"])) for point in (points[0], points[-1])]
     summary = f"P-tuned on {rows_of[0]} rows: accuracy {few:.4f}; on {rows_of[1]} rows: {many:.4f}."
     trials = [trial for point in points for trial in point["trials"]]
-    figure = Figure("curve", "Accuracy by rows", _plot(points, inits, about["repeats"]), alt=summary)
-    return Report(
-        "Learning curve",
-        summary,
-        shown_about(about),
-        [_score_table(points, inits), *_start_tables(points), figure, *notes_tables(trials), timing_table(result)],
-        falls_short=warning_lines(trials),
-    )
+    plot = _plot(points, inits, result["about"]["repeats"])
+    figure = Figure("curve", "Accuracy by rows", plot, alt=summary)
+    parts: list[Part] = [_score_table(points, inits), *_start_tables(points), figure]
+    return experiment_report("Learning curve", summary, result, parts, trials=trials)
 
 
 def _plot(points: Sequence[JsonObject], inits: Sequence[str], repeats: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What the reports of all experiments show alike: warnings, notes, timings, and what decided the result."""
+"""What the reports of all experiments share: warnings, notes, timings, and what decided the result."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.report.parts import Table
+from promptbank.report.parts import Part, Report, Table
 from tasks import parse_card
 
-__all__ = ["RESUMED", "notes_tables", "shown_about", "timing_table", "warning_lines"]
+__all__ = ["RESUMED", "experiment_report", "shown_about", "timing_table"]
 
 RESUMED = "A part that was killed and gone on with counts from its last start."
 """A note for every table of seconds."""
@@ -17,23 +17,30 @@ RESUMED = "A part that was killed and gone on with counts from its last start."
 _FOLD_OR_SEED = re.compile(r"(?<=fold-)\d+|(?<=seed-)\d+|(?<=-)\d+(?=$|\.sklearn)")
 
 
-def warning_lines(trials: Sequence[JsonObject]) -> list[str]:
-    """Return the warnings of trainings, each with the name of its training.
+def experiment_report(
+    title: str,
+    summary: str,
+    result: JsonObject,
+    parts: Sequence[Part],
+    *,
+    trials: Sequence[JsonObject] = (),
+    falls_short: Sequence[str] = (),
+) -> Report:
+    """Return the report of an experiment, with what all of them show alike added to it.
 
     Args:
-        trials: each with ``trial``, its name, and ``warnings``.
+        title: of the page.
+        summary: the result in a few sentences.
+        result: the content of the result file.
+        parts: what this experiment shows.
+        trials: its trainings, each with ``trial``, its name, and optionally ``warnings`` and ``notes``.
+        falls_short: warnings that are no training's.
     """
-    return [f"{trial['trial']}: {warning}" for trial in trials for warning in trial.get("warnings", ())]
-
-
-def notes_tables(trials: Sequence[JsonObject]) -> list[Table]:
-    """Return a table of what was decided in the trainings, or none where nothing was.
-
-    Args:
-        trials: each with ``trial``, its name, and ``notes``.
-    """
-    rows = [[trial["trial"], note] for trial in trials for note in trial.get("notes", ())]
-    return [Table("Notes of the trainings", ["training", "note"], rows)] if rows else []
+    notes = [[trial["trial"], note] for trial in trials for note in trial.get("notes", ())]
+    warnings = [f"{trial['trial']}: {warning}" for trial in trials for warning in trial.get("warnings", ())]
+    table = [Table("Notes of the trainings", ["training", "note"], notes)] if notes else []
+    about, shown = shown_about(result["about"]), [*parts, *table, timing_table(result)]
+    return Report(title, summary, about, shown, falls_short=[*falls_short, *warnings])
 
 
 def timing_table(result: JsonObject) -> Table:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptbank.lab.experiments.folder import JsonObject
-from promptbank.lab.reports.shared import RESUMED, notes_tables, shown_about, timing_table, warning_lines
-from promptbank.report.parts import Cell, Figure, Report, Table
+from promptbank.lab.reports.shared import RESUMED, experiment_report
+from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import Dot, scatter_plot
 
 __all__ = ["sweep_report"]
@@ -20,14 +20,12 @@ def sweep_report(result: JsonObject) -> Report:
     setting = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in best["setting"].items())
     trials = [trial for rung in rungs for s in rung for trial in s.get("trials", ())]
     failed = [f"rung {n + 1}: a setting failed: {s['failed']}" for n, r in enumerate(rungs) for s in r if "failed" in s]
-    return Report(
-        "Sweep of settings",
+    summary = (
         f"{len(rungs[0])} settings on {about['rows']} rows; best on the last rung: {setting}, accuracy "
-        f"{best['accuracy']:.4f} over the inner folds.",
-        shown_about(about),
-        [*reversed(tables), _placements(result), _figure(rungs[0]), *notes_tables(trials), timing_table(result)],
-        falls_short=[*failed, *warning_lines(trials)],
+        f"{best['accuracy']:.4f} over the inner folds."
     )
+    parts: list[Part] = [*reversed(tables), _placements(result), _figure(rungs[0])]
+    return experiment_report("Sweep of settings", summary, result, parts, trials=trials, falls_short=failed)
 
 
 def _figure(rung: Sequence[JsonObject]) -> Figure:
