@@ -4,8 +4,6 @@ Precedence: flag, then environment (``PROMPTBANK_*``), then ``config.toml`` in t
 where it came from. Nothing is read at import; `load_settings` is called by the CLI and the service.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

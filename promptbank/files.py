@@ -1,7 +1,5 @@
 """Files are written whole or not at all, JSON is read strictly, and files are hashed."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -4,8 +4,6 @@ The first class that an error is an instance of decides, so special classes stan
 public exceptions of all rooms and finds each of them here. Importing it imports no torch.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from promptbank.errors import (

@@ -3,8 +3,6 @@
 A decision holds for every engine, so it is kept apart from what engines made. What it says is the caller's JSON.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 

@@ -4,8 +4,6 @@ The names of an engine and of a segment come from the caller and decide everythi
 options or another text must come with another name. A batch is one transaction, so a killed process loses no more.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass

@@ -5,8 +5,6 @@ structure, ``answer_format, intents, slot_types``. A card is checked as a whole:
 its position, and a card that exists is sound.
 """
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import json

@@ -3,8 +3,6 @@
 R[i][j] is the score on task j after task i was learnt, for j <= i (Lopez-Paz and Ranzato 2017; Chaudhry et al. 2018).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 

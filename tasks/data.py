@@ -1,7 +1,5 @@
 """Records of a file, a folder or a hub id, its columns renamed to fields, its records by task: what commands read."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

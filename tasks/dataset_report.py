@@ -3,8 +3,6 @@
 Linear in the words of the set: texts are compared by hashes of what is left of them.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter, defaultdict

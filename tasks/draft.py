@@ -1,7 +1,5 @@
 """A card drafted from data: ``promptbank tasks init``. What was guessed is said, so that a person can correct it."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

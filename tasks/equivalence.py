@@ -3,8 +3,6 @@
 One letter can be written in two ways, such as "ö" as one character or as "o" with a mark (Unicode Standard Annex 15).
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Collection
 

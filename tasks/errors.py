@@ -11,8 +11,6 @@ The tree::
     └── SplitError          a split would leave a part empty
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

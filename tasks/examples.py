@@ -1,7 +1,5 @@
 """Examples: records checked against a card. All faults of a set are gathered (up to a limit) and raised once."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

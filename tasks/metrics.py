@@ -1,7 +1,5 @@
 """Scores of predicted labels against gold ones. Labels are compared by id."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 

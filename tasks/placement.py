@@ -1,7 +1,5 @@
 """Where the virtual tokens of a card stand: the same task, with its markers moved or their number changed."""
 
-from __future__ import annotations
-
 import re
 
 from tasks.card import TaskCard, parse_card

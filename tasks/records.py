@@ -4,8 +4,6 @@ Reading streams, so a file of any size passes through. A line that is no record 
 file and line; nothing is skipped but blank lines.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -3,8 +3,6 @@
 Independent of file order, of other labels and of Python's own hash.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections import defaultdict

@@ -4,8 +4,6 @@ Slots count as multisets over all rows (micro averages): by type and value, as t
 utterance, which also tells two equal values apart.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass

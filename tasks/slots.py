@@ -6,8 +6,6 @@ when the types are not known. So a value may hold commas and parentheses, balanc
 not itself hold ``), <type>(``. `render_intent_slots` refuses what could not be read back.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence

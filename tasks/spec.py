@@ -1,7 +1,5 @@
 """The one grammar for naming a task everywhere: ``taskname[:lang][@version]``."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ By the rule "hash.v1" a hash with a fixed salt assigns every group, so dropping 
 translation that keeps its source's groups has its source's folds. Other rules look at the labels too.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

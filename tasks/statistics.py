@@ -4,8 +4,6 @@ Outcomes are kept by example id: two methods are compared on the very same examp
 them answered is an error, never skipped. scipy and numpy are imported when they are first needed.
 """
 
-from __future__ import annotations
-
 import math
 import random
 import statistics

@@ -4,8 +4,6 @@ Unlike the rules by hash alone (`tasks.splits`), the place of a group depends on
 has rare labels needs that; dropping an example may move others. Rules have versioned names, which runs record.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

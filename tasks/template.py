@@ -5,8 +5,6 @@ substitutes text first and looks for markers afterwards, so a sentence with ``{l
 in.) ``{{`` and ``}}`` stand for literal braces.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Calibrated rows: what a tuned prompt answers when nothing is asked is taken off its answers (Zhao et al. 2021)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

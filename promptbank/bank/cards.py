@@ -1,7 +1,5 @@
 """Which card a command means, and which examples go with it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

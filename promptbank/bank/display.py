@@ -1,7 +1,5 @@
 """How a person is told what goes on: messages, counts, and the reports of trainings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from promptbank.training.progress import NoProgress

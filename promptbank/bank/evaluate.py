@@ -1,7 +1,5 @@
 """Score a frozen task on labelled rows, from its stored bytes, and keep the score with the row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ everything else is JSON in its metadata. There is nothing executable in it (PEFT
 and a file whose bytes do not give the hash it claims is refused.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, fields
 from datetime import datetime

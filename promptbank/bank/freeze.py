@@ -1,7 +1,5 @@
 """From a finished training to a live row: write it, read it back, measure the stored bytes, then move the alias."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ then does the alias move. Runs that are killed anywhere go on from their checkpo
 written finds that row again instead of writing a second.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Answer records with frozen tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 

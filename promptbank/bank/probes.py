@@ -4,8 +4,6 @@ A new process that finds the very same bits serves what was measured. The logits
 first tokens of all forms and at ids spread evenly over the vocabulary: some hundred bytes instead of megabytes.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

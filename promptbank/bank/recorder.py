@@ -1,7 +1,5 @@
 """Keeps the metrics of runs in the bank while they train, and passes every report on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from promptbank.training.progress import EpochReport, NoProgress, Progress, StepReport

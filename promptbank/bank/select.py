@@ -1,7 +1,5 @@
 """Which stored row a request means: taskname, language, version, for the backbone at hand."""
 
-from __future__ import annotations
-
 import difflib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where a training starts: text, label words, sampled vocabulary, another task's row, or the bank's nearest row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ Rows are read once and kept; the store's revision number, one small query a requ
 moved, so new rows are served without a restart and every replica sees them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Learn tasks by name: find cards and rows, train, freeze, measure, make live."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`bank verify`: is every row what was frozen, and does this backbone still answer as it did?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

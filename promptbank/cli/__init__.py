@@ -3,8 +3,6 @@
 Importing it imports no torch, so ``--help`` is quick; a command imports its use case when it runs.
 """
 
-from __future__ import annotations
-
 import os
 
 import typer

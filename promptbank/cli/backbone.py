@@ -1,7 +1,5 @@
 """``promptbank backbone``: the frozen language models."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """``promptbank bank``: what is in the bank."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

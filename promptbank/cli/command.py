@@ -6,8 +6,6 @@ A command is ``@app.command("list", cls=Command)`` on a function that takes a `C
 Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong usage, 3 a check said no.
 """
 
-from __future__ import annotations
-
 import inspect
 import os
 import sys

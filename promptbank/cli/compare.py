@@ -1,7 +1,5 @@
 """``promptbank baseline`` and ``promptbank compare``: a task by other means than a prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """``promptbank config``: the settings."""
 
-from __future__ import annotations
-
 import typer
 
 from promptbank.cli.command import Command, CommandContext, Json

@@ -1,7 +1,5 @@
 """``promptbank mt corpus``: the pairs of sentences that translators learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any

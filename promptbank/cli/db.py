@@ -1,7 +1,5 @@
 """``promptbank db``: the database's schema."""
 
-from __future__ import annotations
-
 import typer
 
 from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Json

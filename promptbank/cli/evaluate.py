@@ -1,7 +1,5 @@
 """``promptbank evaluate``: score a frozen task."""
 
-from __future__ import annotations
-
 import json as js
 from typing import Annotated
 

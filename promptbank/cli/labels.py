@@ -1,7 +1,5 @@
 """``promptbank mt labels`` and ``mt review``: what people decide about translations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``promptbank mt``: translation engines, how good they are, and training one of one's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

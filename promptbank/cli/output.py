@@ -1,7 +1,5 @@
 """What people and programs see: JSON lines or a small table on stdout, everything else on stderr."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """``promptbank serve``: answer records over HTTP."""
 
-from __future__ import annotations
-
 import logging
 from typing import Annotated
 

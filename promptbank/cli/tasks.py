@@ -1,7 +1,5 @@
 """``promptbank tasks``: task cards, and the rows that go with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """An evaluation: predictions of a stored row compared with gold answers, in float32 unless told otherwise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace

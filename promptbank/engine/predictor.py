@@ -1,7 +1,5 @@
 """Records of any tasks to predictions: batches by length, mixed tasks in one batch, results in the order asked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 

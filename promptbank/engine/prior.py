@@ -1,7 +1,5 @@
 """The prior of a prompt: which labels it gives when nothing is asked (Zhao et al. 2021, "Calibrate Before Use")."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -6,8 +6,6 @@ and without the end token a form that starts another one ("positiv", "positivt")
 once; the forms follow on its keys and values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

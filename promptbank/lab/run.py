@@ -1,7 +1,5 @@
 """Run an experiment on an open bank: find its cards and rows, run it, make the report of its result file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -9,8 +9,6 @@ Tuning (Razdaibiedina et al. 2023) found +7 SuperGLUE points from a residual for
 Names carry a version: a stored training configuration means the same network for ever.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar

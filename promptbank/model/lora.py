@@ -4,8 +4,6 @@ A (r, in) is drawn as in Kaiming uniform with a = sqrt(5), B (out, r) is zero, s
 code because PEFT is no dependency; a test holds it against PEFT.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

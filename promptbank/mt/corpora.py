@@ -1,7 +1,5 @@
 """Corpora of sentence pairs: build one below the home, count what the rules drop, read its manifest."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

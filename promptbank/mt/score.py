@@ -1,7 +1,5 @@
 """Score engines on evaluation sets, compared pair by pair with the first of them."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

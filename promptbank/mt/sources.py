@@ -1,7 +1,5 @@
 """The labelled files that a translation starts from: what a person names, or the shipped samples."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How far a translation is: summed over its rounds, shown, and kept in a file for `mt status`."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable

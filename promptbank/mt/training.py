@@ -1,7 +1,5 @@
 """Train a translator from a corpus of the home, and pack one that was trained."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

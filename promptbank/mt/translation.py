@@ -1,7 +1,5 @@
 """Translate labelled sets or plain text with the engines, memory and decisions of a bank."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

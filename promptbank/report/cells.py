@@ -4,8 +4,6 @@ Scores and other numbers up to 1 have 4 decimals, larger ones 4 significant digi
 Numbers below 0.001 are written with an exponent, since 4 decimals would make them 0.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -4,8 +4,6 @@ No text is markup: an example that holds ``<script>`` or ``|`` is shown as it is
 form: a blank line begins a paragraph, a line that begins with ``- `` is a point of a list.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 All text of a report is escaped here: what a result holds is shown as it is, never as markup.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 from functools import cache, partial

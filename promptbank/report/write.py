@@ -1,7 +1,5 @@
 """Write a report: all of its files, or none."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@ batch runs at a time: torch already uses all threads it is given. Those that wai
 where they keep no thread from the health of the process. Queues and quotas will stand before it.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import dataclass

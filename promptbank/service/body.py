@@ -1,7 +1,5 @@
 """Request bodies: read under a limit, and parsed to records with the same reader as JSONL files."""
 
-from __future__ import annotations
-
 import io
 import json
 from dataclasses import dataclass

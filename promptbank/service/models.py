@@ -1,7 +1,5 @@
 """The shapes of answers, for OpenAPI; the same objects as the CLI prints."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Serve an open bank over HTTP until stopped."""
 
-from __future__ import annotations
-
 import socket
 
 import uvicorn

@@ -6,8 +6,6 @@ prompt learns the distribution that decoding chooses from, and places where only
 a loss this is the conditional likelihood of a locally normalised model, with the grammar as its support.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 

@@ -5,8 +5,6 @@ shuffled: little padding, and still new neighbours. All of it is a function of l
 that goes on from a checkpoint sees the very same batches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -5,8 +5,6 @@ training, a hash over all that decides its result) and where it stands (JSON). E
 a long training two are kept, so that a machine which dies while its disk writes one has the other.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

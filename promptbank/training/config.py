@@ -1,7 +1,5 @@
 """What a training run is: everything that decides its result, stored with the row it makes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The learning curve of a translator's training: a file of one JSON object a line."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The dev score that chooses the epoch: labels by their forms for closed cards, answer loss for open ones."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -1,7 +1,5 @@
 """A run in epochs: all examples once, then a dev score; the best epoch is kept, and the run ends early without one."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Training examples as tokens, and the loss on their answers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -4,8 +4,6 @@ They depend on no parameter, so training starts autograd at the first virtual to
 bfloat16. What exceeds the byte budget goes to memory-mapped safetensors files in the run's folder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 

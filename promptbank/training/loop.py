@@ -5,8 +5,6 @@ What is trained is a class given to it: prompts (`promptbank.training.prompts`),
 (`promptbank.mt.marian.run`).
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence

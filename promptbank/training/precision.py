@@ -1,7 +1,5 @@
 """In which number format a training computes: bfloat16 passes where the processor has them, float32 elsewhere."""
 
-from __future__ import annotations
-
 import copy
 import platform
 

@@ -3,8 +3,6 @@
 The forward and backward passes are done for several runs at once by `promptbank.training.prompts`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ so several runs (folds, seeds, tasks, settings) share their forward and backward
 other in one table, each run has its own encoder, optimizer and clipping, and its gradients are those it has alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

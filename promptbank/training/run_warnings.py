@@ -1,7 +1,5 @@
 """What a person should know before trusting what a training left."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from promptbank.model.backbone import Backbone

@@ -1,7 +1,5 @@
 """Learning rates: a linear rise to the peak, then a named fall. A name means the same function for ever."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

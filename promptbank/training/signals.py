@@ -1,7 +1,5 @@
 """SIGTERM and SIGINT as a question: "shall I stop?", asked between steps, so that a checkpoint is written first."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ In PEFT's own benchmark the start and the learning rate decide (5.7 % from rando
 number of tokens and the encoder hardly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import chain, cycle, islice
 

@@ -1,7 +1,5 @@
 """The cards that come with promptbank: one file a taskname, variants beside them, samples in ``tasks/samples``."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from importlib.resources import files

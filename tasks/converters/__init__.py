@@ -1,7 +1,5 @@
 """Converters from other people's formats to records, by name: ``promptbank tasks convert NAME``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The assistant set (xliuhw/NLU-Evaluation-Data, files such as ``kfold1_train.json
 2022) are written so. Values may hold anything but unbalanced brackets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path

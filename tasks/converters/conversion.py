@@ -1,7 +1,5 @@
 """What every converter gives, and what they share: reading lines, ids, groups."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

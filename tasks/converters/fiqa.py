@@ -1,7 +1,5 @@
 """FiQA 2018 task 1: financial sentiment of a sentence towards a target; and a small task of the same sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated

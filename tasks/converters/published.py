@@ -1,7 +1,5 @@
 """Slot-annotated sets as they are published: MASSIVE of any locale, and NLU-Evaluation-Data's annotated CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

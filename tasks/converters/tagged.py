@@ -1,7 +1,5 @@
 """Utterances whose words carry slot tags: BIO files as of ATIS and SNIPS, and NeMo's folders for intents and slots."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ JSON lines, JSON arrays and objects, tables (CSV, TSV, Excel), YAML task templat
 compressed, in UTF-8 or with a byte-order mark. What is not read is said once, with what it is and how to convert it.
 """
 
-from __future__ import annotations
-
 import io
 import shlex
 from collections.abc import Callable, Iterator

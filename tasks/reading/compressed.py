@@ -1,7 +1,5 @@
 """Compressed input: gzip, bzip2 and xz are unpacked while reading."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Text encodings: which ones are read, and what is said of the others."""
 
-from __future__ import annotations
-
 import codecs
 
 __all__ = ["encoding_of", "no_text"]

@@ -1,7 +1,5 @@
 """Excel workbooks (xlsx), read with openpyxl where it is installed."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Iterator

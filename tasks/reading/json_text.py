@@ -1,7 +1,5 @@
 """JSON as records: a line each, an array, or objects one after another."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

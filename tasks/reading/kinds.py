@@ -1,7 +1,5 @@
 """What kind of file this is, by its first bytes: one that is read, or one that is said with the way to convert it."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import re

@@ -1,7 +1,5 @@
 """Tables as text: CSV with commas, semicolons, bars or tabs, with a header that names the fields."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -5,8 +5,6 @@ examples without a flag, or first from the other language and then from itself. 
 answers; only the texts that are learnt from differ.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ the label scores of every example, so that all calibrations come from one pass o
 stored by example id, so that methods can be compared on each example.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial

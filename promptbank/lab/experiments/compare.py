@@ -5,8 +5,6 @@ method or seed is added to what is there. Seconds and memory of learning the fir
 ``measured.json`` beside ``result.json``, so two runs of one comparison end with equal results.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ forgetting is 0 by construction; here it is measured, down to the bits of the an
 an alias that moved would show.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

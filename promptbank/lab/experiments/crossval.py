@@ -4,8 +4,6 @@ A fold is a function of an example's group alone, so a translation that keeps it
 folds. Majority and TF-IDF with logistic regression run on the same folds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path

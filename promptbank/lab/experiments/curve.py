@@ -9,8 +9,6 @@ each fold that is tested from the others.
 Fractions and starts are no part of the experiment's identity, so others are added to what is there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

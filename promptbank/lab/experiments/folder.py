@@ -5,8 +5,6 @@ another experiment, and the same one is found again. Results and timings lie apa
 them killed in the middle, end with equal results and different timings.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Score tasks of a bank in a process of its own: what a restart finds, not what is still in memory."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

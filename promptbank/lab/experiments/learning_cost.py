@@ -4,8 +4,6 @@ Not a fresh process: the high-water mark of resident memory is set back first (L
 shared backbone, which was resident before, does not count, and a method's private copy of it does.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import gc

@@ -1,7 +1,5 @@
 """The setup of an experiment: backbone, card, examples and settings, which decide its result, and its trials."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ examples and not on one small dev set; the epoch is chosen on dev alone, as alwa
 is not finite has failed: it has no score and goes no further, and the others do.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence

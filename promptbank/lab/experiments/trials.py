@@ -5,8 +5,6 @@ alias, which is the trial's name. Trials are learnt a group at a time in shared 
 the middle of a group.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -6,8 +6,6 @@ content, so it depends on the shots and their order; ``batch`` is batch calibrat
 2309.17249), whose prior is the mean over the unlabelled examples to be predicted.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 

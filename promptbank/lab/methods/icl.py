@@ -8,8 +8,6 @@ Everything is joined as ids, so the ids of a shot's answer are those of the form
 The beginning up to the record is the same for all records, so its keys and values are computed once.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a method is to a comparison: it begins with a backbone, learns tasks one after the other, and answers them."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The methods that can be compared, by versioned names: a name means the same method for ever."""
 
-from __future__ import annotations
-
 from promptbank.errors import ConfigError
 from promptbank.lab.methods.learner import Method
 from promptbank.lab.methods.prompts import PromptTuning

@@ -1,7 +1,5 @@
 """The methods that tune weights of the backbone: all of them, the biases alone, or low-rank updates (LoRA)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """The report of baselines: majority, TF-IDF, and in-context learning by shots and calibration."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from statistics import fmean
 

@@ -1,7 +1,5 @@
 """The report of a comparison: methods beside each other, those that others win included."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from promptbank.lab.experiments.compare import OTHER_METRICS

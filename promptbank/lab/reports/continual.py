@@ -1,7 +1,5 @@
 """The report of a stream of tasks: its accuracy matrices, forgetting, and whether any answer moved."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from promptbank.lab.experiments.folder import JsonObject

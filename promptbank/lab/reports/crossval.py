@@ -1,7 +1,5 @@
 """The report of a cross-validation: scores by method and fold, and the paired difference to each other method."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject

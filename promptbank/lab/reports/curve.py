@@ -1,7 +1,5 @@
 """The report of a learning curve: scores by number of examples, and what each prompt started from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from promptbank.lab.experiments.folder import JsonObject

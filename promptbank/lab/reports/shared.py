@@ -1,7 +1,5 @@
 """What the reports of all experiments share: warnings, notes, timings, and what decided the result."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

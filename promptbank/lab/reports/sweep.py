@@ -1,7 +1,5 @@
 """The report of a sweep: the settings of each rung, and quality and time of each placement."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from promptbank.lab.experiments.folder import JsonObject

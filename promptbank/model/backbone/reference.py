@@ -3,8 +3,6 @@
 Deciding is separate from fetching, so a typo is told from a missing file before anything is downloaded.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

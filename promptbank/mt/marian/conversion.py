@@ -4,8 +4,6 @@ First a float32 conversion must give the very same discrete tokens as transforme
 shows that the conversion understood the model. Then the quantised one is made, and its agreement is reported.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Without a network the hub's client retries for minutes; here it is said at once,
 safetensors weights are fetched: the pickles that most OPUS-MT repositories hold can run code when they are read.
 """
 
-from __future__ import annotations
-
 import queue
 import re
 import threading

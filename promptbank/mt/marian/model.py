@@ -1,7 +1,5 @@
 """A Marian in transformers: made from sizes, saved as a Hugging Face folder, loaded without a network."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

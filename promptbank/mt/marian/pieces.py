@@ -5,8 +5,6 @@ this differs from transformers' MarianTokenizer. Only the trained marks `<s0> ..
 meant to be.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

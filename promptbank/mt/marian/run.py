@@ -1,7 +1,5 @@
 """A Marian while it learns: AdamW, label smoothing, batches by padded tokens."""
 
-from __future__ import annotations
-
 import random
 from array import array
 from collections.abc import Iterable, Sequence

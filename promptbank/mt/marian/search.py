@@ -1,7 +1,5 @@
 """Greedy and beam search of a Marian in transformers, with mean log-probabilities."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How large a model is, and how it is trained: two flat, frozen dataclasses."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, fields
 

@@ -4,8 +4,6 @@ The folder holds ``pieces/`` (made once), ``training.json`` (what is trained), `
 the end, ``model/``: the Hugging Face folder. The checkpoints go when the model is there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from array import array

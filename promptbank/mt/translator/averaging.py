@@ -1,7 +1,5 @@
 """Weights of several evaluations, kept beside the checkpoints to be averaged."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a trained translator changed of its backbone, layer by layer."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 The change of W (out, in) is kept as B A, with B (out, r) and A (r, in); component c is column c of B and row c of A.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar

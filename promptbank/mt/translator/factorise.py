@@ -5,8 +5,6 @@ which is the nearest matrix of this rank. Weighting the error by the second mome
 et al. 2024, arXiv 2403.07378) lost more than it gained; see ``docs/adr/0005-a-translator-is-an-update-of-one-bit.md``.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The loss of a translator on the answers alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -4,8 +4,6 @@ and the words it may write (``words.bin``; all words without it).
 The update goes on a backbone that is on the machine already, so a low-rank one is 15 MB in bfloat16.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterable, Sequence

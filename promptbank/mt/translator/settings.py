@@ -1,7 +1,5 @@
 """How a translator is trained."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, fields
 from typing import Any

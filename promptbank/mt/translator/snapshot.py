@@ -1,7 +1,5 @@
 """A training under way as a translator: what it has learnt so far can be tried, and packed, before it has ended."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from promptbank.errors import TrainingError

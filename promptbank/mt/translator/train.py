@@ -5,8 +5,6 @@ bfloat16 where the CPU has it. The model stays in eval mode: the default backbon
 would be one more state to keep.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property

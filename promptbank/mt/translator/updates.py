@@ -4,8 +4,6 @@ The vocabulary tables stay frozen in both: 168 of 268 million parameters of gemm
 language.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
