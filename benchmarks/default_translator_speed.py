@@ -23,7 +23,7 @@ from promptbank.engine.decoding import BeamSearch
 from promptbank.model.backbone import open_backbone
 from promptbank.mt.engines.backbone import BackboneTranslator, length_batches
 from promptbank.mt.translator.model import Translator, load_translator
-from promptbank.mt.translator.pairs import Wording
+from promptbank.mt.translator.pairs import PairFormat
 from promptbank.training.precision import cpu_has_bfloat16
 from translate import EngineInfo, Hypothesis, Segment
 
@@ -40,7 +40,7 @@ class Generate:
 
     def __init__(self, translator: Translator, decoding: BeamSearch) -> None:
         self._model: Any = translator.lm.model
-        self._wording = Wording(translator.backbone.tokenizer, translator.languages)
+        self._wording = PairFormat(translator.backbone.tokenizer, translator.languages)
         self._decoding = decoding
 
     def info(self) -> EngineInfo:

@@ -11,23 +11,23 @@ from promptbank import __version__
 from promptbank.bank.probes import take_probes
 from promptbank.bank.select import scope_of, served_task
 from promptbank.bank.start import Start
-from promptbank.engine.evaluate import Evaluated, evaluate
+from promptbank.engine.evaluate import TaskScores, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
-from promptbank.training.prompt_run import Trained
+from promptbank.training.prompt_run import TrainedPrompt
 from store import NewEvaluation, NewRow, Row, RowInfo, Store
 from tasks import Example
 
-__all__ = ["Measured", "freeze_and_measure", "new_row", "record_evaluation"]
+__all__ = ["ScoredRow", "freeze_and_measure", "new_row", "record_evaluation"]
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScoredRow:
     """A row that an alias points at, and its dev metrics from the stored bytes in float32."""
 
     row: Row
@@ -43,7 +43,7 @@ def freeze_and_measure(
     *,
     run_id: str,
     alias: str,
-) -> Measured:
+) -> ScoredRow:
     """Freeze a row once, evaluate its stored bytes, and move the alias to it.
 
     A run that was killed after it wrote its row finds that row again instead of writing a second.
@@ -67,14 +67,14 @@ def freeze_and_measure(
     result = record_evaluation(store, Predictor(lm), stored, task, dev, split="dev")
     if info is None or alias not in info.aliases:
         store.aliases.move(stored.scope, stored.version, alias, reason=f"trained in run {run_id}")
-    return Measured(row, result.metrics)
+    return ScoredRow(row, result.metrics)
 
 
 def new_row(
     backbone: Backbone,
     renderer: Renderer,
     config: TrainConfig,
-    trained: Trained,
+    trained: TrainedPrompt,
     data: str,
     start: Start,
     run_id: str,
@@ -139,7 +139,7 @@ def record_evaluation(
     *,
     split: str,
     on_rows: Callable[[int], None] = lambda _: None,
-) -> Evaluated:
+) -> TaskScores:
     """Evaluate a stored row and keep the result with it.
 
     Args:

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from promptbank.bank.calibrate import calibrated_renderer
 from promptbank.bank.freeze import freeze_and_measure, new_row
-from promptbank.bank.recorder import Recorder
+from promptbank.bank.run_log import RunLog
 from promptbank.bank.select import LIVE
 from promptbank.bank.start import Start, StartRows, find_start
 from promptbank.errors import TrainingError
@@ -27,20 +27,20 @@ from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import training_renderer
 from promptbank.training.progress import NoProgress, Progress
-from promptbank.training.prompt_run import Failed, Plan, Trained
+from promptbank.training.prompt_run import FailedRun, Plan, TrainedPrompt
 from promptbank.training.prompts import train_each, train_prompts
 from promptbank.training.run_warnings import run_warnings
 from store import Row, Store, UnknownRunError
 from tasks import Example, TaskCard, data_sha256
 
-__all__ = ["Learnt", "Lesson", "learn_task", "learn_tasks", "learn_trials"]
+__all__ = ["LearntTask", "TrainingRequest", "learn_task", "learn_tasks", "learn_trials"]
 
 ARITHMETIC = "weights.v2"
 """Changes when a training of equal settings computes something else: nothing half done goes on across that."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingRequest:
     """One task to be learnt.
 
     Attributes:
@@ -61,7 +61,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class LearntTask:
     """What a training gave.
 
     Attributes:
@@ -76,7 +76,7 @@ class Learnt:
 
     row: Row
     metrics: dict[str, object]
-    trained: Trained
+    trained: TrainedPrompt
     run_id: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -87,7 +87,7 @@ class Learnt:
 class _Prepared:
     """A lesson with what was worked out before training: its plan, data hash, start and identity."""
 
-    lesson: Lesson
+    lesson: TrainingRequest
     plan: Plan
     data: str
     start: Start
@@ -105,20 +105,22 @@ def learn_task(
     home: Path,
     progress: Progress | None = None,
     lm: LanguageModel | None = None,
-) -> Learnt:
+) -> LearntTask:
     """Learn one task and make it live; see `learn_tasks`."""
-    return learn_tasks(store, backbone, [Lesson(card, train, dev, config)], home=home, progress=progress, lm=lm)[0]
+    return learn_tasks(
+        store, backbone, [TrainingRequest(card, train, dev, config)], home=home, progress=progress, lm=lm
+    )[0]
 
 
 def learn_tasks(
     store: Store,
     backbone: Backbone,
-    lessons: Sequence[Lesson],
+    lessons: Sequence[TrainingRequest],
     *,
     home: Path,
     progress: Progress | None = None,
     lm: LanguageModel | None = None,
-) -> list[Learnt]:
+) -> list[LearntTask]:
     """Learn tasks in shared batches, each with an encoder of its own, and move each one's alias.
 
     Args:
@@ -136,20 +138,20 @@ def learn_tasks(
     session = _Session(store, backbone, lm or LanguageModel(backbone.model), home, progress or NoProgress())
     learnt = session.learn(lessons, StartRows(store), train_prompts)
     shutil.rmtree(session.folder, ignore_errors=True)
-    return [one for one in learnt if isinstance(one, Learnt)]
+    return [one for one in learnt if isinstance(one, LearntTask)]
 
 
 def learn_trials(
     store: Store,
     backbone: Backbone,
-    lessons: Sequence[Lesson],
+    lessons: Sequence[TrainingRequest],
     *,
     home: Path,
     progress: Progress,
     lm: LanguageModel,
     starts: StartRows,
     lenient: bool = False,
-) -> list[Learnt | Failed]:
+) -> list[LearntTask | FailedRun]:
     """Learn as `learn_tasks` does, for an experiment, which keeps what came out itself.
 
     The folder of the runs stays in ``<home>/runs``, so that the same call finds the finished runs again; whoever has
@@ -187,10 +189,10 @@ class _Session:
 
     def learn(
         self,
-        lessons: Sequence[Lesson],
+        lessons: Sequence[TrainingRequest],
         starts: StartRows,
-        train: Callable[..., Sequence[Trained | Failed]],
-    ) -> list[Learnt | Failed]:
+        train: Callable[..., Sequence[TrainedPrompt | FailedRun]],
+    ) -> list[LearntTask | FailedRun]:
         """Train, freeze, measure and make live."""
         prepared = [_prepare(starts, self._backbone, self._lm, lesson) for lesson in lessons]
         _check_names([one.plan.name for one in prepared])
@@ -201,7 +203,7 @@ class _Session:
             with FileLock(self.folder / "lock", timeout=0):
                 run_ids = _started(self._store, self.folder, prepared)
                 names = dict(zip((p.plan.name for p in prepared), run_ids, strict=True))
-                recorder = Recorder(self._store, names, self._progress)
+                recorder = RunLog(self._store, names, self._progress)
                 plans = [one.plan for one in prepared]
                 outcomes = train(self._lm, plans, folder=self.folder, identity=identity, progress=recorder)
                 return [
@@ -213,15 +215,15 @@ class _Session:
                 f"this very training (run {identity}) is under way in another process; wait for it, or change --seed"
             ) from exc
 
-    def _published(self, one: _Prepared, outcome: Trained | Failed, run_id: str) -> Learnt | Failed:
-        if isinstance(outcome, Trained):
+    def _published(self, one: _Prepared, outcome: TrainedPrompt | FailedRun, run_id: str) -> LearntTask | FailedRun:
+        if isinstance(outcome, TrainedPrompt):
             return _publish(self._store, self._lm, self._backbone, one, outcome, run_id)
         if not _is_done(self._store, run_id):
             self._store.runs.finish(run_id, "failed", json.dumps({"reason": outcome.reason}))
         return outcome
 
 
-def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: Lesson) -> _Prepared:
+def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: TrainingRequest) -> _Prepared:
     renderer = training_renderer(backbone, lesson.card, lesson.config)
     start = find_start(starts, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])
@@ -263,8 +265,8 @@ def _is_done(store: Store, run_id: str) -> bool:
 
 
 def _publish(
-    store: Store, lm: LanguageModel, backbone: Backbone, one: _Prepared, trained: Trained, run_id: str
-) -> Learnt:
+    store: Store, lm: LanguageModel, backbone: Backbone, one: _Prepared, trained: TrainedPrompt, run_id: str
+) -> LearntTask:
     """Freeze, measure and make live what a run left."""
     lesson = one.lesson
     renderer = one.plan.renderer
@@ -289,10 +291,10 @@ def _publish(
     if lesson.config.calibrate and lesson.card.is_open:
         warnings.append("calibrate was not done: open answers have no labels to calibrate")
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))
-    return Learnt(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
+    return LearntTask(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
 
 
-def _identity(backbone: Backbone, lesson: Lesson, data: str, start: str) -> str:
+def _identity(backbone: Backbone, lesson: TrainingRequest, data: str, start: str) -> str:
     """Name a run by everything that decides its result, and by the alias that it moves."""
     parts = [
         ARITHMETIC,

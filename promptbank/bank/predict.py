@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from promptbank.bank.session import Bank
-from promptbank.bank.task_server import Question
+from promptbank.bank.task_server import RecordRequest
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import PromptBankError
 from store import StoreError
@@ -44,5 +44,5 @@ def answers(
 ) -> Iterator[Prediction | PromptBankError | TaskError | StoreError]:
     """Yield an answer for each record as the input is read; one that cannot be answered yields its error."""
     unread = iter(records)
-    while chunk := [Question(record, task, lang) for record in islice(unread, CHUNK_RECORDS)]:
+    while chunk := [RecordRequest(record, task, lang) for record in islice(unread, CHUNK_RECORDS)]:
         yield from bank.server.answer(chunk)

@@ -13,7 +13,7 @@ from promptbank.bank.session import Bank
 from promptbank.errors import InputError
 
 if TYPE_CHECKING:
-    from promptbank.bank.verify import Verified
+    from promptbank.bank.verify import VerificationResult
     from store import Row, RowInfo, Scope
 
 __all__ = ["describe_row", "export_task", "list_rows", "rollback", "row_facts", "verify"]
@@ -72,9 +72,9 @@ def describe_row(bank: Bank, spec: str) -> dict[str, object]:
     }
 
 
-def verify(bank: Bank, *, logits: bool = False) -> Verified:
+def verify(bank: Bank, *, logits: bool = False) -> VerificationResult:
     """Check every row and alias; with ``logits`` also compute each row's probe logits again and compare bits."""
-    from promptbank.bank.verify import Verified, verify_bank, verify_logits
+    from promptbank.bank.verify import VerificationResult, verify_bank, verify_logits
 
     sound = verify_bank(bank.store)
     if not logits:
@@ -82,7 +82,7 @@ def verify(bank: Bank, *, logits: bool = False) -> Verified:
     found = verify_logits(
         bank.store, bank.backbone, lambda done, total: bank.display.count(done, total, "rows checked")
     )
-    return Verified(found.rows, found.skipped, (*sound.faults, *found.faults))
+    return VerificationResult(found.rows, found.skipped, (*sound.faults, *found.faults))
 
 
 def rollback(bank: Bank, spec: str) -> tuple[Scope, int | None, int]:

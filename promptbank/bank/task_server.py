@@ -15,11 +15,11 @@ from promptbank.model.forward import LanguageModel
 from store import Store, StoreError, StoreUnavailableError
 from tasks import DataError, InputRecord, TaskError, TaskRef, example_from, parse_spec
 
-__all__ = ["Question", "TaskServer"]
+__all__ = ["RecordRequest", "TaskServer"]
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class RecordRequest:
     """One record and what the request around it says.
 
     Attributes:
@@ -57,7 +57,7 @@ class TaskServer:
         """
         return _Rows(self).task(ref, lang)
 
-    def answer(self, questions: Sequence[Question]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
+    def answer(self, questions: Sequence[RecordRequest]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
         """Answer every question; one that cannot be answered yields its error in its place."""
         results: list[Prediction | PromptBankError | TaskError | StoreError | None] = [None] * len(questions)
         jobs: dict[int, PredictionRequest] = {}
@@ -111,7 +111,7 @@ class _Rows:
             raise
 
 
-def _job(question: Question, rows: _Rows) -> PredictionRequest:
+def _job(question: RecordRequest, rows: _Rows) -> PredictionRequest:
     record = question.record
     if isinstance(record, DataError):
         raise record

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
-from promptbank.bank.learn import Learnt, Lesson, learn_tasks
+from promptbank.bank.learn import LearntTask, TrainingRequest, learn_tasks
 from promptbank.bank.session import Bank
 from promptbank.training.config import checked_config
 from tasks import split_dev
@@ -19,7 +19,7 @@ def train(
     lang: str | None = None,
     card: str | None = None,
     settings: Mapping[str, object] | None = None,
-) -> list[Learnt]:
+) -> list[LearntTask]:
     """Learn one task, or several in shared batches, and make each one live.
 
     A training that was killed goes on when it is asked for again.
@@ -52,5 +52,5 @@ def train(
         learn, dev = split_dev(found.examples, config.dev_fraction)
         told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
         bank.display.say(f"{name}: {told}" if name else told)
-        lessons.append(Lesson(chosen, learn, dev, config, name=name))
+        lessons.append(TrainingRequest(chosen, learn, dev, config, name=name))
     return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)

@@ -11,11 +11,11 @@ from promptbank.model.forward import LanguageModel
 from store import Store, TamperedRowError
 from tasks import TaskError
 
-__all__ = ["Verified", "verify_bank", "verify_logits"]
+__all__ = ["VerificationResult", "verify_bank", "verify_logits"]
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationResult:
     """What a verification found.
 
     Attributes:
@@ -29,14 +29,14 @@ class Verified:
     faults: tuple[str, ...]
 
 
-def verify_bank(store: Store) -> Verified:
+def verify_bank(store: Store) -> VerificationResult:
     """Check bytes, hashes, shapes, aliases and triggers; needs no backbone."""
-    return Verified(len(store.rows.list()), 0, tuple(store.check()))
+    return VerificationResult(len(store.rows.list()), 0, tuple(store.check()))
 
 
 def verify_logits(
     store: Store, backbone: Backbone, on_row: Callable[[int, int], None] = lambda _a, _b: None
-) -> Verified:
+) -> VerificationResult:
     """Compute every row's probe logits again and compare bits; of damaged rows only `verify_bank` tells.
 
     Args:
@@ -62,4 +62,4 @@ def verify_logits(
             fault = str(exc)
         faults += [f"{name}: {fault}"] if fault else []
         on_row(done, len(infos))
-    return Verified(len(infos) - skipped, skipped, tuple(faults))
+    return VerificationResult(len(infos) - skipped, skipped, tuple(faults))

@@ -10,7 +10,7 @@ from promptbank.cli.command import Card, Data, Json, Lang, TrainingCommand, Trai
 from promptbank.cli.output import print_done, say
 
 if TYPE_CHECKING:
-    from promptbank.bank.learn import Learnt
+    from promptbank.bank.learn import LearntTask
 
 app = typer.Typer()
 
@@ -45,7 +45,7 @@ def train(
         _print(one, as_json=json)
 
 
-def _print(learnt: Learnt, *, as_json: bool) -> None:
+def _print(learnt: LearntTask, *, as_json: bool) -> None:
     row, scope = learnt.row, learnt.row.scope
     for note in learnt.notes:
         say(note)

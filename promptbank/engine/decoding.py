@@ -19,7 +19,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.inject import pack
 from promptbank.model.prompt_table import PromptTable
 
-__all__ = ["AllTokens", "BatchTokens", "BeamSearch", "Constraint", "Decoded", "TokenSet", "decode"]
+__all__ = ["AllTokens", "BatchTokens", "BeamSearch", "Constraint", "DecodedSequence", "TokenSet", "decode"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Constraint(Protocol):
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedSequence:
     """What was found for a prompt.
 
     Attributes:
@@ -134,7 +134,7 @@ def decode(
     tables: Sequence[PromptTable] | None = None,
     tokens: TokenSet | None = None,
     constraints: Sequence[Constraint | None] | None = None,
-) -> list[Decoded]:
+) -> list[DecodedSequence]:
     """Continue each prompt until its end token or its limit.
 
     Args:
@@ -180,8 +180,8 @@ class _Hypothesis:
     ids: tuple[int, ...] = ()
     total: float = 0.0
 
-    def ended(self) -> Decoded:
-        return Decoded(self.ids, self.total / len(self.ids))
+    def ended(self) -> DecodedSequence:
+        return DecodedSequence(self.ids, self.total / len(self.ids))
 
 
 class _Search:
@@ -199,12 +199,12 @@ class _Search:
     ) -> None:
         self.place, self.prompt, self.how = place, prompt, how
         self._eos_id, self._constraint, self._left = eos_id, constraint, how.limit(len(prompt))
-        self._done: list[Decoded] = []
+        self._done: list[DecodedSequence] = []
         self.living, self.waiting = [_Hypothesis()], 0
         self.allowed: Tensor | None = None
         self._follow()
 
-    def best(self) -> Decoded:
+    def best(self) -> DecodedSequence:
         """Return the answer with the highest mean log-probability a token."""
         return max(self._done, key=lambda decoded: decoded.score)
 

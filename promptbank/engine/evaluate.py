@@ -19,13 +19,13 @@ from tasks import (
     exact_match,
 )
 
-__all__ = ["Evaluated", "answer_examples", "evaluate", "score_answers", "score_texts", "warnings_of"]
+__all__ = ["TaskScores", "answer_examples", "evaluate", "score_answers", "score_texts", "warnings_of"]
 
 BATCH_EXAMPLES = 64
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class TaskScores:
     """Scores of one task on one set of examples.
 
     Attributes:
@@ -47,7 +47,7 @@ def evaluate(
     examples: Sequence[Example],
     *,
     on_rows: Callable[[int], None] = lambda _: None,
-) -> Evaluated:
+) -> TaskScores:
     """Predict every example and compare.
 
     Args:
@@ -84,20 +84,20 @@ def answer_examples(
     return answers
 
 
-def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> Evaluated:
+def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> TaskScores:
     """Compare answers with the gold ones of the same examples."""
     scored = score_texts(card, examples, [a.label or "" if a.text is None else a.text for a in answers])
     truncated = sum(answer.truncated > 0 for answer in answers)
     return replace(scored, metrics=scored.metrics | {"truncated": truncated}) if truncated else scored
 
 
-def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> Evaluated:
+def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> TaskScores:
     """Compare label ids, or texts, with the gold answers of the same examples, whoever gave them."""
-    return Evaluated(_metrics(card, examples, predicted), data_sha256(examples), tuple(predicted))
+    return TaskScores(_metrics(card, examples, predicted), data_sha256(examples), tuple(predicted))
 
 
 def warnings_of(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a person should know before trusting the metrics of an `Evaluated` on test rows."""
+    """Say what a person should know before trusting the metrics of an `TaskScores` on test rows."""
     if metrics.get("truncated"):
         yield f"{metrics['truncated']} test rows had their text cut to fit the window"
     if metrics.get("rows_with_fewer_shots"):

@@ -12,7 +12,7 @@ from translate.pipeline.pipeline import Setup
 from translate.pipeline.translated import TranslatedRecord
 from translate.scoring.bootstrap import EngineScore, EvalSet, paired
 from translate.scoring.scores import Reference, ReferenceKey
-from translate.scoring.text_figures import Share, kept_strings, kept_values, left_words, right_language, share_of
+from translate.scoring.text_figures import Proportion, kept_strings, kept_values, left_words, right_language, share_of
 
 __all__ = ["EngineFigures", "engine_figures", "engine_scores"]
 
@@ -33,11 +33,11 @@ class EngineFigures:
     """
 
     engine: str
-    clean: Share
-    values: Share
-    protected: Share
-    left: Share
-    language: Share | None
+    clean: Proportion
+    values: Proportion
+    protected: Proportion
+    left: Proportion
+    language: Proportion | None
 
 
 def engine_figures(done: TranslatedSet) -> list[EngineFigures]:
@@ -84,7 +84,7 @@ def _figures(engine: str, records: Sequence[TranslatedRecord], setup: Setup) -> 
     return EngineFigures(
         engine,
         share_of(record.status in ("ok", "warn") for record in records),
-        Share.total(kept_values(records, src, tgt)[0].values()),
+        Proportion.total(kept_values(records, src, tgt)[0].values()),
         kept_strings(records),
         left_words(records),
         right_language(records, src, tgt)[0],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promptbank.errors import InputError
 from promptbank.mt.task_records import SourceExample, source_examples
-from promptbank.mt.translate_set import Source
+from promptbank.mt.translate_set import SourceFile
 from tasks import InputRecord, TaskCard, raise_faults, read_jsonl
 from translate import Record
 from translate.scoring.scores import Reference, ReferenceKey
@@ -14,7 +14,7 @@ __all__ = ["read_references"]
 
 
 def read_references(
-    paths: Sequence[Path], sources: Sequence[Source], cards: Mapping[str, TaskCard]
+    paths: Sequence[Path], sources: Sequence[SourceFile], cards: Mapping[str, TaskCard]
 ) -> dict[ReferenceKey, Reference]:
     """Read examples in the target language: the text of each record, and its slot values by type.
 

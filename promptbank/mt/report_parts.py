@@ -10,7 +10,7 @@ from translate.review.items import ReviewItem
 from translate.scoring.bootstrap import EngineScore
 from translate.scoring.scores import ReferenceScores
 from translate.scoring.summary import LabelBalance, Summary
-from translate.scoring.text_figures import Share
+from translate.scoring.text_figures import Proportion
 
 __all__ = [
     "engine_figures_table",
@@ -37,7 +37,7 @@ def row_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
     named |= {"by a person" if name == "human" else f"sent {name}": n for name, n in summary.by_mode.items()}
     if len(summary.by_engine) > 1:
         named |= {f"by {engine}": n for engine, n in summary.by_engine.items()}
-    rows: list[list[Cell]] = [[name, n, Share(n, of).value] for name, n in named.items()]
+    rows: list[list[Cell]] = [[name, n, Proportion(n, of).value] for name, n in named.items()]
     note = "A row with two texts counts twice. The way of a text is that of the translation that was kept."
     yield Table("Rows", ["", "rows", "share"], rows, note=note)
     if drawn:
@@ -51,7 +51,9 @@ def flag_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
     if not most:
         return
     of = summary.emitted.of
-    rows: list[list[Cell]] = [[name, found.severity, found.rows, Share(found.rows, of).value] for name, found in most]
+    rows: list[list[Cell]] = [
+        [name, found.severity, found.rows, Proportion(found.rows, of).value] for name, found in most
+    ]
     yield Table("Flags", ["flag", "severity", "rows", "share"], rows)
     if drawn:
         said = ", ".join(f"{name} {found.rows:,}" for name, found in most[:5])
@@ -89,7 +91,7 @@ def length_tables(summary: Summary) -> list[Table]:
         "distinct words by words": (found.source_types, found.target_types),
     }
     rows: list[list[Cell]] = [[name, a, b, b / a if a else None] for name, (a, b) in sides.items()]
-    return [Table("Lengths", ["", "source", "translation", "ratio"], rows, note="Over all translations.")]
+    return [Table("LengthStatistics", ["", "source", "translation", "ratio"], rows, note="Over all translations.")]
 
 
 def label_parts(summary: Summary, *, drawn: bool) -> Iterator[Part]:
@@ -161,7 +163,7 @@ def _bars(name: str, title: str, counts: Mapping[str, int], alt: str) -> Figure:
     return Figure(name, title, bar_plot(bars, title=title, value_label="rows"), alt=alt)
 
 
-def _value(share: Share | None) -> float | None:
+def _value(share: Proportion | None) -> float | None:
     return share.value if share else None
 
 
@@ -171,7 +173,7 @@ def _shares(balance: LabelBalance) -> dict[str, tuple[int, float | None, int, fl
     found = {}
     for name in dict.fromkeys([*balance.before, *balance.after]):
         was, now = balance.before.get(name, 0), balance.after.get(name, 0)
-        found[name] = (was, Share(was, before).value, now, Share(now, after).value)
+        found[name] = (was, Proportion(was, before).value, now, Proportion(now, after).value)
     return found
 
 

@@ -7,13 +7,13 @@ from promptbank.bank.cards import chosen_card
 from promptbank.bank.session import Bank
 from promptbank.errors import InputError
 from promptbank.mt.task_records import source_examples
-from promptbank.mt.translate_set import Source
+from promptbank.mt.translate_set import SourceFile
 from tasks import DataError, InputRecord, builtin_cards, dataset_parts, raise_faults, read_jsonl, sample_path
 
 __all__ = ["read_sources"]
 
 
-def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, card: str | None) -> list[Source]:
+def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, card: str | None) -> list[SourceFile]:
     """Read files and every split of datasets, or the shipped samples of a task or of all.
 
     Raises:
@@ -28,10 +28,10 @@ def read_sources(bank: Bank, data: Sequence[str], src: str, task: str | None, ca
         raise InputError(f"no samples are shipped for {task or src}; give labelled rows with --data")
     names = ", ".join(dict.fromkeys(card.taskname for card, _ in parts))
     bank.display.say(f"no --data given: translating the shipped samples of {names}")
-    return [Source(p.name, card, source_examples(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
+    return [SourceFile(p.name, card, source_examples(list(read_jsonl(p)), card, name=p.name)) for card, p in parts]
 
 
-def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) -> list[Source]:
+def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) -> list[SourceFile]:
     """Read one file, or each split of a dataset; the records name the task where nothing else does."""
     path = Path(spec)
     is_file = path.is_file() or spec.endswith((".jsonl", ".json"))
@@ -42,12 +42,12 @@ def _named(bank: Bank, spec: str, src: str, task: str | None, card: str | None) 
     if chosen.lang != src:
         raise InputError(f"the card {chosen.taskname}:{chosen.lang} is not in --src {src}; give it with --card")
     if is_file:
-        return [Source(path.name, chosen, source_examples(read[""], chosen, name=spec), path)]
+        return [SourceFile(path.name, chosen, source_examples(read[""], chosen, name=spec), path)]
     sources, faults = [], []
     for part, lines in read.items():
         name = f"{path.name}-{part}.jsonl" if len(read) > 1 else f"{path.name}.jsonl"
         try:
-            sources.append(Source(name, chosen, source_examples(lines, chosen, name=f"{spec}[{part}]")))
+            sources.append(SourceFile(name, chosen, source_examples(lines, chosen, name=f"{spec}[{part}]")))
         except DataError as exc:
             faults.append(str(exc))
     raise_faults(faults)

@@ -21,7 +21,7 @@ from promptbank.mt.score import read_sets
 from promptbank.mt.translator.allowed_tokens import writable_words
 from promptbank.mt.translator.model import with_backbone_of
 from promptbank.mt.translator.pack import PackReport, as_low_rank, pack_translator
-from promptbank.mt.translator.pairs import Wording, render_pairs
+from promptbank.mt.translator.pairs import PairFormat, render_pairs
 from promptbank.mt.translator.plan import MtPlan
 from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.snapshot import snapshot_translator
@@ -132,7 +132,7 @@ def _plan(
     backbone: Backbone, corpus: Path, update: Update, request: TranslatorRequest, wanted: MtSettings, out: Path
 ) -> MtPlan:
     manifest = read_manifest(corpus)
-    wording = Wording(backbone.tokenizer, Languages.parse(manifest["langpair"]))
+    wording = PairFormat(backbone.tokenizer, Languages.parse(manifest["langpair"]))
     window = min(backbone.window, wanted.tokens)
     train, dev = _parts(corpus)
     return MtPlan(
@@ -231,6 +231,6 @@ def _opened(bank: Bank, engine: str, out: Path | None, suffix: str) -> tuple[Pat
 
 def _words(backbone: Backbone, corpus: Path) -> set[int]:
     """Return the tokens that a corpus's training pairs allow."""
-    wording = Wording(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
+    wording = PairFormat(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
     pairs = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
     return writable_words(backbone.tokenizer, [pair.ids for pair in pairs])

@@ -28,7 +28,7 @@ from translate.review.lines import dump_items
 from translate.review.table import write_items
 
 __all__ = [
-    "Source",
+    "SourceFile",
     "TranslatedSet",
     "left_behind",
     "locked",
@@ -45,7 +45,7 @@ WRITTEN: tuple[Status, ...] = STATUSES[:-1]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file of one task, in the source language; ``path`` tells where it is, if it is a file."""
 
     name: str
@@ -72,7 +72,7 @@ class TranslatedExample:
 class TranslatedFile:
     """A file with its translated examples, and the card of the task in the target language."""
 
-    source: Source
+    source: SourceFile
     card: TaskCard
     examples: Sequence[TranslatedExample]
 
@@ -114,14 +114,14 @@ class TranslatedSet:
         return {"rows": len(examples), "written": written, **{status: statuses[status] for status in STATUSES}}
 
 
-def target_cards(sources: Sequence[Source], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
+def target_cards(sources: Sequence[SourceFile], inventory: Inventory, known: Sequence[TaskCard]) -> dict[str, TaskCard]:
     """Return each task's card in the target language: the known one (the last, as the bank's win), or a new one."""
     there = {card.taskname: card for card in known if card.lang == inventory.tgt}
     return {s.card.taskname: there.get(s.card.taskname) or target_card(s.card, inventory) for s in sources}
 
 
 def translate_sources(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     engine: Engine,
     memory: Memory,
     setup: Setup,
@@ -183,7 +183,7 @@ def write_translated(done: TranslatedSet, out: Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def left_behind(out: Path, sources: Sequence[Source]) -> list[str]:
+def left_behind(out: Path, sources: Sequence[SourceFile]) -> list[str]:
     """Return the translated files of an earlier run in a folder that this one does not write again."""
     try:
         lines = (out / PROVENANCE).read_text(encoding="utf-8").splitlines()
@@ -193,7 +193,7 @@ def left_behind(out: Path, sources: Sequence[Source]) -> list[str]:
     return sorted(name for name in files - {source.name for source in sources} if (out / name).is_file())
 
 
-def refuse_names(sources: Sequence[Source], out: Path, read: Sequence[Path] = ()) -> None:
+def refuse_names(sources: Sequence[SourceFile], out: Path, read: Sequence[Path] = ()) -> None:
     """Make sure that no written file replaces one that is read (``read`` too), another one, or one of the run's own.
 
     Raises:

@@ -20,7 +20,7 @@ from promptbank.mt.review import REVIEW, unapplied
 from promptbank.mt.sources import read_sources
 from promptbank.mt.status import STATUS, TranslationStatus
 from promptbank.mt.translate_set import (
-    Source,
+    SourceFile,
     TranslatedSet,
     left_behind,
     locked,
@@ -194,7 +194,7 @@ def _refuse_to_overwrite(bank: Bank, request: TranslationRequest) -> None:
 def _setup(
     bank: Bank,
     request: TranslationRequest,
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     engine: Engine,
     policy: FlagPolicy,
     names: tuple[str, ...],
@@ -218,7 +218,7 @@ def _setup(
 
 
 def _inventory(
-    bank: Bank, request: TranslationRequest, sources: Sequence[Source], engine: Engine, memory: Memory
+    bank: Bank, request: TranslationRequest, sources: Sequence[SourceFile], engine: Engine, memory: Memory
 ) -> Inventory:
     """Return the labels' decisions; what is undecided is proposed by the engine and kept beside the files."""
     own = request.folder / f"labels.{request.tgt}.toml"

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from promptbank import __version__
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
-from promptbank.bank.task_server import Question, TaskServer
+from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of
@@ -120,7 +120,7 @@ def _add_predictions(app: FastAPI, server: TaskServer, limits: RequestLimits) ->
     async def answer(request: Request, task: str | None, lang: str | None) -> JSONResponse:
         body = await read_body(request, limits.body)
         read = read_records(body, request.headers.get("content-type", ""), limits.records)
-        questions = [Question(record, task, lang) for record in read.records]
+        questions = [RecordRequest(record, task, lang) for record in read.records]
         answers = await to_thread.run_sync(server.answer, questions, limiter=_turn())
         if not read.single:
             return JSONResponse([_plain(answer) for answer in answers])

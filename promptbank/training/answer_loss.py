@@ -16,7 +16,7 @@ from promptbank.errors import ConfigError, InputError
 from promptbank.model.render import Renderer
 from tasks import TaskCard
 
-__all__ = ["LOSSES", "ByGrammar", "Loss", "OverVocabulary", "loss_for"]
+__all__ = ["LOSSES", "ByGrammar", "Loss", "VocabularyLoss", "loss_for"]
 
 
 class Loss(Protocol):
@@ -38,7 +38,7 @@ class Loss(Protocol):
         """
 
 
-class OverVocabulary:
+class VocabularyLoss:
     """The whole vocabulary, at every place."""
 
     def choices(self, _renderer: Renderer, _fields: Mapping[str, str], _answer: Sequence[int]) -> None:
@@ -66,7 +66,7 @@ class ByGrammar:
         return found
 
 
-LOSSES: dict[str, Loss] = {"vocabulary.v1": OverVocabulary(), "grammar.v1": ByGrammar()}
+LOSSES: dict[str, Loss] = {"vocabulary.v1": VocabularyLoss(), "grammar.v1": ByGrammar()}
 
 
 def loss_for(asked: str, card: TaskCard) -> Loss:

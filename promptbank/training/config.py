@@ -11,7 +11,7 @@ from promptbank.errors import ConfigError
 from promptbank.model.encoder import ENCODERS
 from promptbank.model.render import MAX_OPEN_ANSWER_TOKENS
 
-__all__ = ["FROM", "NEAREST", "Extent", "TrainConfig", "checked_config"]
+__all__ = ["FROM", "NEAREST", "TrainConfig", "TrainingLength", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
@@ -27,7 +27,7 @@ epochs that are too early. Changes with them, so that no older run goes on."""
 
 
 @dataclass(frozen=True)
-class Extent:
+class TrainingLength:
     """How long a training may be, in epochs.
 
     Attributes:
@@ -114,13 +114,13 @@ class TrainConfig(BaseModel):
         """Whether the start is looked up among stored rows."""
         return self.init == NEAREST or self.init.startswith(FROM)
 
-    def extent(self, examples: int) -> Extent:
+    def extent(self, examples: int) -> TrainingLength:
         """Return how long a training on so many examples may be."""
         enough = math.ceil(AUTO_STEPS / math.ceil(examples / self.batch_size))
         epochs = max(AUTO_EPOCHS, enough) if self.epochs == "auto" else self.epochs
         patience = max(LEAST_PATIENCE, math.ceil(AUTO_PATIENCE * epochs)) if self.patience == "auto" else self.patience
         auto = 0.0 if self.starts_from_row else AUTO_KEEP_FROM
-        return Extent(epochs, int((auto if self.keep_from == "auto" else self.keep_from) * epochs), patience)
+        return TrainingLength(epochs, int((auto if self.keep_from == "auto" else self.keep_from) * epochs), patience)
 
     def decisive(self) -> dict[str, object]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""

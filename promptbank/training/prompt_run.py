@@ -22,7 +22,7 @@ from promptbank.training.examples import TrainExample, render_examples
 from promptbank.training.progress import DevScore, EpochReport, Progress
 from tasks import Example
 
-__all__ = ["Failed", "Plan", "PromptRun", "Rendered", "Trained"]
+__all__ = ["FailedRun", "Plan", "PromptRun", "RenderedExamples", "TrainedPrompt"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedPrompt:
     """What a run leaves.
 
     Attributes:
@@ -71,13 +71,13 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedRun:
     """A run that could not go on, and why; those it shared its passes with could."""
 
     reason: str
 
 
-class Rendered:
+class RenderedExamples:
     """A plan's examples as tokens.
 
     Raises:
@@ -129,7 +129,7 @@ class PromptRun(EpochRun):
     def __init__(
         self,
         plan: Plan,
-        rendered: Rendered,
+        rendered: RenderedExamples,
         dev: DevSet,
         head: FrozenHead,
         scale: float,
@@ -191,13 +191,13 @@ class PromptRun(EpochRun):
         self.encoder.load_state_dict(below(tensors, "encoder."))
         restore_optimizer(self.optimizer, tensors)
 
-    def outcome(self, cached: tuple[int, int]) -> Trained | Failed:
+    def outcome(self, cached: tuple[int, int]) -> TrainedPrompt | FailedRun:
         """Return what a finished run leaves."""
         if self.position.failed:
-            return Failed(self.position.failed)
+            return FailedRun(self.position.failed)
         assert self.best is not None  # noqa: S101 - epochs >= 1, and the first score that may be kept is the best so far
         assert self.position.best_epoch is not None  # noqa: S101
-        return Trained(
+        return TrainedPrompt(
             self.best,
             self.position.best_epoch + 1,
             tuple(self.reports),

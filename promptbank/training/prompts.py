@@ -23,7 +23,7 @@ from promptbank.training.kv_cache import PrefixCache, worth_caching
 from promptbank.training.loop import Training, run_training
 from promptbank.training.precision import training_copy
 from promptbank.training.progress import NoProgress, Progress
-from promptbank.training.prompt_run import Failed, Plan, PromptRun, Rendered, Trained
+from promptbank.training.prompt_run import FailedRun, Plan, PromptRun, RenderedExamples, TrainedPrompt
 from promptbank.training.start import embedding_scale
 
 __all__ = ["train_each", "train_prompts"]
@@ -42,7 +42,7 @@ def train_prompts(
     folder: Path,
     identity: str,
     progress: Progress | None = None,
-) -> list[Trained]:
+) -> list[TrainedPrompt]:
     """Learn one task or several, in shared batches.
 
     Args:
@@ -59,10 +59,10 @@ def train_prompts(
         TrainingError: no examples, a loss that is not finite, or a checkpoint that does not fit.
     """
     outcomes = _train(lm, plans, folder, identity, progress, may_fail=False)
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, FailedRun)]
     if failed:  # in an earlier call, which let the others go on
         raise TrainingError(failed[0].reason)
-    return [outcome for outcome in outcomes if isinstance(outcome, Trained)]
+    return [outcome for outcome in outcomes if isinstance(outcome, TrainedPrompt)]
 
 
 def train_each(
@@ -72,7 +72,7 @@ def train_each(
     folder: Path,
     identity: str,
     progress: Progress | None = None,
-) -> list[Trained | Failed]:
+) -> list[TrainedPrompt | FailedRun]:
     """Learn as `train_prompts` does, but a run of which the loss is not finite ends alone and the others go on.
 
     Raises:
@@ -89,7 +89,7 @@ def _train(
     progress: Progress | None,
     *,
     may_fail: bool,
-) -> list[Trained | Failed]:
+) -> list[TrainedPrompt | FailedRun]:
     refuse_former(folder / "resume.safetensors")
     own = hashlib.sha256(f"{identity}\0{len(plans)}".encode()).hexdigest()
     population = _Population(lm, plans, folder, progress or NoProgress(), may_fail=may_fail)
@@ -108,7 +108,7 @@ class _Population(Training[PromptRun]):
         if len(dtypes) != 1:
             raise ValueError(f"runs that train together have one dtype, not {sorted(dtypes)}")
         self._lm = training_copy(lm, plans[0].config.dtype)
-        rendered = [Rendered(plan) for plan in plans]
+        rendered = [RenderedExamples(plan) for plan in plans]
         self._held, dev_held = self._hold(lm, plans, rendered, folder, progress)
         scale, head = embedding_scale(lm), FrozenHead.of(self._lm.head, self._lm.dtype)
         self.runs = []
@@ -119,14 +119,14 @@ class _Population(Training[PromptRun]):
         self._steps = 0
         self._saved = (0, self._epochs())
 
-    def outcomes(self) -> list[Trained | Failed]:
+    def outcomes(self) -> list[TrainedPrompt | FailedRun]:
         """Return what each run leaves, and drop what was held."""
         outcomes = [run.outcome(self._cached(run.rendered)) for run in self.runs]
         for cache in self._caches:
             cache.close()
         return outcomes
 
-    def _cached(self, rendered: Rendered) -> tuple[int, int]:
+    def _cached(self, rendered: RenderedExamples) -> tuple[int, int]:
         held = self._held
         return (0, 0) if held is None else (len(rendered.train), sum(held.spilled(e.beginning) for e in rendered.train))
 
@@ -179,7 +179,7 @@ class _Population(Training[PromptRun]):
         self,
         lm: LanguageModel,
         plans: Sequence[Plan],
-        rendered: Sequence[Rendered],
+        rendered: Sequence[RenderedExamples],
         folder: Path,
         progress: Progress,
     ) -> tuple[PrefixCache | None, PrefixCache | None]:

@@ -13,7 +13,7 @@ import torch
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import LIVE, find_row, find_scope, select_row, served_task
-from promptbank.bank.task_server import Question, TaskServer
+from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import (
@@ -52,7 +52,9 @@ def learn(store: Store, home: Path, backbone: Backbone | None = None, *, seed: i
 
 
 def ask(server: TaskServer, *records: dict, **keys) -> list:
-    return server.answer([Question(InputRecord(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)])
+    return server.answer(
+        [RecordRequest(InputRecord(n, r, f"test:{n}"), **keys) for n, r in enumerate(records, start=1)]
+    )
 
 
 def test_what_is_served_is_what_was_measured(fresh_store: Store, tmp_path: Path) -> None:

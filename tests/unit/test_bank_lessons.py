@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promptbank.bank.learn import Learnt, Lesson, learn_tasks
+from promptbank.bank.learn import LearntTask, TrainingRequest, learn_tasks
 from promptbank.bank.select import served_task
 from promptbank.engine.predictor import PredictionRequest, Predictor, ServedTask
 from promptbank.engine.prior import CONTENT_FREE
@@ -22,16 +22,16 @@ from tests.worlds import BEFORE, card_of, examples_of
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1)
 
 
-def lessons() -> list[Lesson]:
+def lessons() -> list[TrainingRequest]:
     mood, gist = card_of(), card_of(BEFORE, taskname="gist", label_space=None)
     examples = {card.taskname: examples_of(12, taskname=card.taskname) for card in (mood, gist)}
     return [
-        Lesson(card, examples[card.taskname][:8], examples[card.taskname][8:], CONFIG, name=card.taskname)
+        TrainingRequest(card, examples[card.taskname][:8], examples[card.taskname][8:], CONFIG, name=card.taskname)
         for card in (mood, gist)
     ]
 
 
-def learn(store: Store, home: Path, **keys: object) -> list[Learnt]:
+def learn(store: Store, home: Path, **keys: object) -> list[LearntTask]:
     return learn_tasks(store, tiny_backbone("llama"), lessons(), home=home, **keys)
 
 
@@ -93,7 +93,9 @@ def test_one_name_twice_is_refused_before_anything_is_learnt(fresh_store: Store,
 
 def test_an_alias_of_ones_own_leaves_live_alone(fresh_store: Store, tmp_path: Path) -> None:
     mood = lessons()[0]
-    folds = [Lesson(mood.card, mood.train, mood.dev, CONFIG, alias=f"fold-{n}", name=f"fold-{n}") for n in (0, 1)]
+    folds = [
+        TrainingRequest(mood.card, mood.train, mood.dev, CONFIG, alias=f"fold-{n}", name=f"fold-{n}") for n in (0, 1)
+    ]
     learn_tasks(fresh_store, tiny_backbone("llama"), folds, home=tmp_path)
     assert [info.aliases for info in fresh_store.rows.list()] == [("fold-0",), ("fold-1",)]
 
@@ -103,7 +105,7 @@ def test_a_calibrated_row_answers_evenly_when_nothing_is_asked(fresh_store: Stor
     config = CONFIG.model_copy(update={"calibrate": True})
     backbone = tiny_backbone("llama")
     rows = [
-        learn_tasks(fresh_store, backbone, [Lesson(mood.card, mood.train, mood.dev, c)], home=tmp_path)[0].row
+        learn_tasks(fresh_store, backbone, [TrainingRequest(mood.card, mood.train, mood.dev, c)], home=tmp_path)[0].row
         for c in (CONFIG, config)
     ]
     assert rows[0].data == rows[1].data

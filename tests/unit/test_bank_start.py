@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from promptbank.bank.learn import Lesson, learn_tasks
+from promptbank.bank.learn import TrainingRequest, learn_tasks
 from promptbank.bank.select import frozen_tasks, served_task
 from promptbank.bank.start import StartRows, find_start
 from promptbank.errors import ConfigError, UnknownTaskError
@@ -33,7 +33,7 @@ def start_of(store: Store, init: str, splits: tuple[int, ...] = (4,), without: s
 def learn(store: Store, home: Path, *names: str) -> None:
     for seed, name in enumerate(names):
         config = CONFIG.model_copy(update={"seed": seed})
-        lesson = Lesson(card_of(taskname=name), examples_of(8, taskname=name), EXAMPLES[8:], config)
+        lesson = TrainingRequest(card_of(taskname=name), examples_of(8, taskname=name), EXAMPLES[8:], config)
         learn_tasks(store, BACKBONE, [lesson], home=home, lm=LM)
 
 
@@ -87,7 +87,7 @@ def test_a_start_says_what_it_was_made_of(fresh_store: Store, tmp_path: Path) ->
 
 def test_rows_of_a_task_can_be_left_out_in_every_language(fresh_store: Store, tmp_path: Path) -> None:
     learn(fresh_store, tmp_path, "mood", "tone")
-    swedish = Lesson(card_of(lang="sv"), examples_of(8, lang="sv"), EXAMPLES[8:], CONFIG)
+    swedish = TrainingRequest(card_of(lang="sv"), examples_of(8, lang="sv"), EXAMPLES[8:], CONFIG)
     learn_tasks(fresh_store, BACKBONE, [swedish], home=tmp_path, lm=LM)
     assert "mood:" not in start_of(fresh_store, "nearest", without="mood").note
     assert "mood:sv" in start_of(fresh_store, "nearest").note

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from promptbank.bank.learn import Lesson, learn_task
+from promptbank.bank.learn import TrainingRequest, learn_task
 from promptbank.errors import ConfigError, InputError, PromptBankError, TooLongError, TrainingError
 from promptbank.lab.experiments import folder as folders
 from promptbank.lab.experiments import trials
@@ -383,7 +383,7 @@ def test_the_seed_of_a_curve_draws_other_rows_and_trains_with_another_seed(
     assert drawn[0] != drawn[1]
     seeds: list[list[int]] = []
 
-    def noted(_store: Store, _backbone: Backbone, lessons: list[Lesson], **_options: object) -> None:
+    def noted(_store: Store, _backbone: Backbone, lessons: list[TrainingRequest], **_options: object) -> None:
         seeds.append([lesson.config.seed for lesson in lessons])
         raise Killed
 

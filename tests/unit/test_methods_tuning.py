@@ -13,7 +13,7 @@ from promptbank.errors import ConfigError, InputError, TrainingError, UnknownTas
 from promptbank.lab.experiments.compare import learn_stream
 from promptbank.lab.methods.learner import Learner, score_of
 from promptbank.lab.methods.registry import METHODS, method_name
-from promptbank.lab.methods.tuning import Tuned
+from promptbank.lab.methods.tuning import WeightTuning
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
@@ -42,7 +42,7 @@ def weights_of(backbone: Backbone) -> str:
     return digest.hexdigest()
 
 
-def copies(learner: Tuned) -> dict[str, torch.Tensor]:
+def copies(learner: WeightTuning) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in learner.lm.model.state_dict().items()}
 
 
@@ -282,4 +282,4 @@ def test_every_method_is_named_with_a_version_and_describes_itself() -> None:
         assert set(method.training) <= set(TrainConfig.model_fields)
     assert METHODS["lora.v1"].settings() == {"rank": 16, "alpha": 32, "dropout": 0.05}
     assert METHODS["full-body.v1"].settings() == {"embeddings": False}
-    assert issubclass(Tuned, Learner)
+    assert issubclass(WeightTuning, Learner)

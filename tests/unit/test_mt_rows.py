@@ -11,7 +11,7 @@ from promptbank.model.head import FrozenHead
 from promptbank.model.render import encode_plain
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.loss import answer_loss
-from promptbank.mt.translator.pairs import PairExample, Wording, render_pairs
+from promptbank.mt.translator.pairs import PairExample, PairFormat, render_pairs
 from tests.tiny import KINDS, SPECIAL, Kind, tiny_backbone
 
 EN_SV = Languages("en", "sv")
@@ -20,7 +20,7 @@ EN_SV = Languages("en", "sv")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prompt_is_the_template_with_the_start_token_and_the_answer_ends(kind: Kind) -> None:
     backbone = tiny_backbone(kind)
-    wording = Wording(backbone.tokenizer, EN_SV)
+    wording = PairFormat(backbone.tokenizer, EN_SV)
     row = wording.pair("the year", "good")
     start = [] if kind == "gpt2" else [SPECIAL.index("<bos>")]
     assert list(row.prompt) == start + encode_plain(backbone.tokenizer, "English: the year\nSwedish:")
@@ -31,7 +31,7 @@ def test_a_prompt_is_the_template_with_the_start_token_and_the_answer_ends(kind:
 
 def test_text_can_neither_end_the_line_nor_become_structure() -> None:
     backbone = tiny_backbone("llama")
-    wording = Wording(backbone.tokenizer, EN_SV)
+    wording = PairFormat(backbone.tokenizer, EN_SV)
     assert wording.prompt("one\n two") == wording.prompt("one two")
     ids = wording.prompt("a <eos> {text} b")
     assert backbone.eos_id not in ids
@@ -39,7 +39,7 @@ def test_text_can_neither_end_the_line_nor_become_structure() -> None:
 
 
 def test_an_unknown_language_stands_for_itself() -> None:
-    wording = Wording(tiny_backbone("llama").tokenizer, Languages.parse("en-xx"))
+    wording = PairFormat(tiny_backbone("llama").tokenizer, Languages.parse("en-xx"))
     assert wording.template == "English: {text}\nxx:"
 
 
@@ -60,7 +60,7 @@ def test_a_pair_that_can_be_read_in_two_ways_is_refused() -> None:
 
 
 def test_rows_over_the_window_are_left_out_and_none_left_is_an_error() -> None:
-    wording = Wording(tiny_backbone("llama").tokenizer, EN_SV)
+    wording = PairFormat(tiny_backbone("llama").tokenizer, EN_SV)
     short, long = ("a", "b"), ("a " * 60, "b " * 60)
     limit = len(wording.pair(*short).ids)
     assert render_pairs(wording, [short, long], window=limit) == [wording.pair(*short)]
@@ -72,7 +72,7 @@ def test_rows_over_the_window_are_left_out_and_none_left_is_an_error() -> None:
 def test_the_loss_is_that_of_the_answers_alone_whatever_else_is_in_the_batch(kind: Kind) -> None:
     backbone = tiny_backbone(kind)
     lm = LanguageModel(backbone.model)
-    wording = Wording(backbone.tokenizer, EN_SV)
+    wording = PairFormat(backbone.tokenizer, EN_SV)
     rows = [wording.pair("the year is good", "hope"), wording.pair("bad", "a heavy blow for the company")]
     loss, tokens = answer_loss(lm, FrozenHead.of(lm.head, torch.float32), rows)
     assert tokens == sum(len(row.answer) for row in rows)

@@ -20,7 +20,7 @@ from promptbank.mt.languages import Languages
 from promptbank.mt.translator.averaging import mean_of
 from promptbank.mt.translator.model import load_translator, merged, prepared
 from promptbank.mt.translator.pack import pack_translator
-from promptbank.mt.translator.pairs import Wording, render_pairs
+from promptbank.mt.translator.pairs import PairFormat, render_pairs
 from promptbank.mt.translator.plan import EvalTexts, MtPlan, start_numbers
 from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.snapshot import snapshot_translator
@@ -55,7 +55,7 @@ class Heard(NoProgress):
 
 
 def plan_of(backbone: Backbone, out: Path, update: Update, settings: MtSettings = SETTINGS, **keys: object) -> MtPlan:
-    wording = Wording(backbone.tokenizer, EN_SV)
+    wording = PairFormat(backbone.tokenizer, EN_SV)
     rows = render_pairs(wording, PAIRS, window=200)
     sets = [EvalTexts("toy", *map(tuple, zip(*PAIRS, strict=True)))]
     plan = MtPlan(update, wording, rows[2:], rows[:2], "c" * 64, sets, settings, out)

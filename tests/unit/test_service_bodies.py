@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import scope_of
-from promptbank.bank.task_server import Question, TaskServer
+from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.errors import BodyTooLargeError, InputError
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.body import read_records
@@ -188,7 +188,7 @@ def test_a_process_is_alive_and_ready_however_many_requests_wait_for_their_turn(
     server, go, running = TaskServer(store, tiny_backbone("llama")), threading.Event(), list[int]()
     answer = server.answer
 
-    def slow(questions: Sequence[Question]) -> object:
+    def slow(questions: Sequence[RecordRequest]) -> object:
         running.append(threading.get_ident())
         assert go.wait(60)
         return answer(questions)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from promptbank.cli.command import with_run_file
 from promptbank.errors import ConfigError
-from promptbank.training.config import Extent, TrainConfig, checked_config
+from promptbank.training.config import TrainConfig, TrainingLength, checked_config
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.toml"
 
@@ -59,19 +59,19 @@ def test_epochs_are_a_number_or_auto(given: object) -> None:
 )
 def test_few_rows_get_more_epochs(rows: int, epochs: int, patience: int) -> None:
     config = TrainConfig(batch_size=16)
-    assert config.extent(rows) == Extent(epochs, epochs // 4, patience)
+    assert config.extent(rows) == TrainingLength(epochs, epochs // 4, patience)
 
 
 def test_epochs_and_patience_that_are_given_win() -> None:
     config = TrainConfig(epochs=2)
-    assert config.extent(9) == Extent(2, 0, 4)
-    assert TrainConfig(patience=1, keep_from=0.0).extent(9) == Extent(100, 0, 1)
+    assert config.extent(9) == TrainingLength(2, 0, 4)
+    assert TrainConfig(patience=1, keep_from=0.0).extent(9) == TrainingLength(100, 0, 1)
 
 
 @pytest.mark.parametrize("init", ["from:sentiment-task:en", "nearest"])
 def test_a_start_from_a_row_may_keep_its_first_epochs(init: str) -> None:
-    assert TrainConfig(init=init).extent(9) == Extent(100, 0, 40)
-    assert TrainConfig(init=init, keep_from=0.5).extent(9) == Extent(100, 50, 40)
+    assert TrainConfig(init=init).extent(9) == TrainingLength(100, 0, 40)
+    assert TrainConfig(init=init, keep_from=0.5).extent(9) == TrainingLength(100, 50, 40)
 
 
 @pytest.mark.parametrize("given", [-0.1, 1, True, "late"])
@@ -89,7 +89,7 @@ def test_what_decides_a_result_names_the_rule_of_auto_but_not_how_often_it_is_sa
 
 
 def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:
-    extent = Extent(10, 5, 2)
+    extent = TrainingLength(10, 5, 2)
     ends = [[extent.is_over(done, best) for done in range(11)] for best in (None, 0, 5, 6)]
     late, on_time, next_one = [False] * 8 + [True] * 3, [False] * 8 + [True] * 3, [False] * 9 + [True] * 2
     assert ends == [late, on_time, on_time, next_one]

@@ -11,7 +11,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import EpochReport, NoProgress, StepReport
-from promptbank.training.prompt_run import Failed, Plan, PromptRun, Trained
+from promptbank.training.prompt_run import FailedRun, Plan, PromptRun, TrainedPrompt
 from promptbank.training.prompts import _grouped, train_each, train_prompts
 from promptbank.training.start import start_ids, starting_table
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -39,7 +39,7 @@ def plans(kind: Kind = "llama", template: str = AFTER) -> tuple[LanguageModel, l
     return lm, made
 
 
-def distance(run: Trained, other: Trained) -> float:
+def distance(run: TrainedPrompt, other: TrainedPrompt) -> float:
     """Of their prompts, relative to the second."""
     ours, theirs = run.table.input_rows, other.table.input_rows
     return float((ours - theirs).norm() / theirs.norm())
@@ -122,10 +122,10 @@ def test_a_run_whose_loss_is_no_number_ends_alone(tmp_path: Path) -> None:
     broken = replace(three[1], start=nowhere(three[1]))
     mixed = [three[0], broken, three[2]]
     first, failed, third = train_each(lm, mixed, folder=tmp_path / "mixed", identity="x")
-    assert failed == Failed("the loss of run1 is nan at step 1; try a lower --lr than 0.05")
+    assert failed == FailedRun("the loss of run1 is nan at step 1; try a lower --lr than 0.05")
     for plan, run in ((three[0], first), (three[2], third)):
         (alone,) = train_prompts(lm, [plan], folder=tmp_path / plan.name, identity="x")
-        assert isinstance(run, Trained)
+        assert isinstance(run, TrainedPrompt)
         assert distance(run, alone) < 1e-3  # Adam magnifies rounding
     with pytest.raises(TrainingError, match="the loss of run1 is nan"):
         train_prompts(lm, mixed, folder=tmp_path / "strict", identity="x")
@@ -140,8 +140,8 @@ def test_a_run_that_failed_stays_failed_when_the_others_are_killed(tmp_path: Pat
         train_each(lm, mixed, folder=tmp_path / "killed", identity="x", progress=KillAt(steps))
     again = train_each(lm, mixed, folder=tmp_path / "killed", identity="x")
     assert again[1] == whole[1]
-    assert isinstance(again[0], Trained)
-    assert isinstance(whole[0], Trained)
+    assert isinstance(again[0], TrainedPrompt)
+    assert isinstance(whole[0], TrainedPrompt)
     assert again[0].table.sha256 == whole[0].table.sha256
 
 

@@ -10,7 +10,7 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevScore, DevSet
 from promptbank.training.progress import EpochReport, NoProgress, StepReport
-from promptbank.training.prompt_run import Plan, Trained
+from promptbank.training.prompt_run import Plan, TrainedPrompt
 from promptbank.training.prompts import train_prompts
 from promptbank.training.start import start_ids, starting_table
 from tests.tiny import tiny_backbone
@@ -34,7 +34,7 @@ class Steps(NoProgress):
         self.epochs.append(report)
 
 
-def trained(folder: Path, config: TrainConfig = CONFIG, progress: NoProgress | None = None) -> Trained:
+def trained(folder: Path, config: TrainConfig = CONFIG, progress: NoProgress | None = None) -> TrainedPrompt:
     backbone = tiny_backbone("llama")
     renderer, lm = renderer_of(backbone, card_of()), LanguageModel(backbone.model)
     start = starting_table(lm, start_ids("text", renderer, vocabulary=lm.vocabulary, seed=0))

@@ -14,7 +14,7 @@ from translate.pipeline.memory import DictMemory
 from translate.pipeline.pipeline import translate_records
 from translate.scoring.bootstrap import EvalSet, paired
 from translate.scoring.scores import score_against_references
-from translate.scoring.text_figures import Share
+from translate.scoring.text_figures import Proportion
 
 WORDS = ["kan", "du", "starta", "kaffemaskinen", "åt", "mig", "i", "morgon", "klockan", "sju", "och", "väcka", "barnen"]
 TASK = "intent_and_slot"
@@ -34,7 +34,7 @@ def test_scores_of_a_run_are_those_of_sacrebleu() -> None:
     rows = [outcome(str(n), f"row {n}", text) for n, text in enumerate(GOOD)]
     references = {("mood", str(n)): (text, {}) for n, text in enumerate(REFERENCES[:30])}
     found = score_against_references(rows, references)
-    assert found.rows == Share(30, 40)
+    assert found.rows == Proportion(30, 40)
     assert found.chrf2 == pytest.approx(sacrebleu.corpus_chrf(GOOD[:30], [REFERENCES[:30]]).score)
     assert found.bleu == pytest.approx(sacrebleu.corpus_bleu(GOOD[:30], [REFERENCES[:30]]).score)
     version = sacrebleu.__version__
@@ -63,24 +63,24 @@ def test_slot_values_are_equal_or_nearly_so_by_type() -> None:
     found = score_against_references(outcomes, references)
     shares = {kind: (score.exact, score.fuzzy) for kind, score in found.slot_types.items()}
     assert shares == {
-        "date": (Share(2, 3), Share(2, 3)),
-        "device_type": (Share(0, 1), Share(1, 1)),
-        "place": (Share(0, 1), Share(0, 1)),
-        "time": (Share(0, 1), Share(0, 1)),
+        "date": (Proportion(2, 3), Proportion(2, 3)),
+        "device_type": (Proportion(0, 1), Proportion(1, 1)),
+        "place": (Proportion(0, 1), Proportion(0, 1)),
+        "time": (Proportion(0, 1), Proportion(0, 1)),
     }
-    assert (found.slots.exact, found.slots.fuzzy) == (Share(2, 6), Share(3, 6))
+    assert (found.slots.exact, found.slots.fuzzy) == (Proportion(2, 6), Proportion(3, 6))
 
 
 def test_each_slot_value_is_matched_once() -> None:
     outcomes = translate_records(ARTICLE[1:2], recorded(), DictMemory(), SETUP)
     found = score_against_references(outcomes, {(TASK, "2"): ("söndag", {"date": ["söndag", "söndagen"]})})
-    assert (found.slots.exact, found.slots.fuzzy) == (Share(1, 2), Share(1, 2))
+    assert (found.slots.exact, found.slots.fuzzy) == (Proportion(1, 2), Proportion(1, 2))
 
 
 def test_copies_have_no_slot_value_right() -> None:
     outcomes = translate_records(ARTICLE, CopyEngine("en", "sv"), DictMemory(), SETUP)
     found = score_against_references(outcomes, {(TASK, "2"): ("ställ ett larm på söndag", {"date": ["söndag"]})})
-    assert found.slots.exact == Share(0, 1)
+    assert found.slots.exact == Proportion(0, 1)
     assert found.chrf2 < 30
 
 

@@ -12,7 +12,7 @@ from translate.inventory.file import (
     parse_inventory,
     shipped_inventory,
 )
-from translate.inventory.inventory import Decision, Inventory, Kept, merge
+from translate.inventory.inventory import Decision, Inventory, InventoryText, merge
 
 SENTIMENT = ("label", "sentiment-task")
 HEAD = 'src = "en"\ntgt = "sv"\n'
@@ -144,4 +144,4 @@ def test_proposals_of_another_pair_are_refused() -> None:
 
 def test_a_phrase_that_is_kept_stays_as_it_is() -> None:
     kept = Inventory("en", "sv", {("text",): {"The mood is": Decision(keep=True, status="approved")}})
-    assert kept.text("The mood is") == Kept("The mood is", auto=False)
+    assert kept.text("The mood is") == InventoryText("The mood is", auto=False)

@@ -6,7 +6,7 @@ import pytest
 
 from translate.errors import AlignError
 from translate.pipeline.alignment import EflomalAligner
-from translate.pipeline.projection import Proposal, Sentence, SourceSpan, project
+from translate.pipeline.projection import Proposal, SentencePair, SourceSpan, project
 
 SOURCE = "wake me at nine am on friday"
 NINE, FRIDAY = SourceSpan(11, 18, "time", "nine am"), SourceSpan(22, 28, "date", "friday")
@@ -18,19 +18,19 @@ def stretches(target: str, proposals: list[Proposal | None]) -> list[str | None]
 
 def test_values_are_found_where_the_target_says_the_same() -> None:
     target = "väck mig på fredag klockan nio på morgonen"
-    found = project(Sentence(SOURCE, target, "en", "sv"), [NINE, FRIDAY])
+    found = project(SentencePair(SOURCE, target, "en", "sv"), [NINE, FRIDAY])
     assert stretches(target, found) == ["klockan nio på morgonen", "fredag"]
 
 
 def test_a_value_the_target_does_not_say_is_not_found() -> None:
     target = "väck mig på fredag klockan tio"
-    assert stretches(target, project(Sentence(SOURCE, target, "en", "sv"), [NINE, FRIDAY])) == [None, "fredag"]
+    assert stretches(target, project(SentencePair(SOURCE, target, "en", "sv"), [NINE, FRIDAY])) == [None, "fredag"]
 
 
 def test_spans_that_say_the_same_value_get_a_place_each() -> None:
     target = "flytta fem från fem"
     both = [SourceSpan(5, 9, "amount", "five"), SourceSpan(15, 19, "time", "five")]
-    found = project(Sentence("move five from five", target, "en", "sv"), both, ["values.v1"])
+    found = project(SentencePair("move five from five", target, "en", "sv"), both, ["values.v1"])
     assert [p and (p.start, p.end) for p in found] == [(7, 10), (16, 19)]
 
 
@@ -48,34 +48,34 @@ def test_forms_are_found_inflected_and_names_as_they_are(
     forms: tuple[str, ...], target: str, stretch: str | None
 ) -> None:
     value = "coldplay" if not forms else "zzz"
-    found = project(Sentence("zzz", target, "en", "sv"), [SourceSpan(0, 3, "date", value, forms)], ["forms.v1"])
+    found = project(SentencePair("zzz", target, "en", "sv"), [SourceSpan(0, 3, "date", value, forms)], ["forms.v1"])
     assert stretches(target, found) == [stretch]
 
 
 def test_aligned_words_give_the_stretch_from_the_first_to_the_last_without_punctuation() -> None:
     target = "dimma lamporna i stora hallen, tack"
     links = [(0, 0), (2, 1), (3, 2), (5, 3), (5, 4)]
-    sentence = Sentence("dim the lights in the hall", target, "en", "sv", links)
+    sentence = SentencePair("dim the lights in the hall", target, "en", "sv", links)
     found = project(sentence, [SourceSpan(22, 26, "place", "hall")])
     assert stretches(target, found) == ["stora hallen"]
     assert found[0].how == "align"
 
 
 def test_the_point_of_an_abbreviation_stays() -> None:
-    sentence = Sentence("at nine am.", "klockan nio f. m.", "en", "sv", [(1, 1), (2, 2), (2, 3)])
+    sentence = SentencePair("at nine am.", "klockan nio f. m.", "en", "sv", [(1, 1), (2, 2), (2, 3)])
     found = project(sentence, [SourceSpan(3, 10, "time", "nine am")], ["align.v1"])
     assert stretches(sentence.target, found) == ["nio f. m."]
 
 
 def test_links_beyond_the_text_are_no_stretch() -> None:
-    sentence = Sentence("hall", "hallen", "en", "sv", [(0, 7)])
+    sentence = SentencePair("hall", "hallen", "en", "sv", [(0, 7)])
     assert project(sentence, [SourceSpan(0, 4, "place", "hall")], ["align.v1"]) == [None]
 
 
 def test_two_spans_never_share_a_stretch() -> None:
     target = "ring anna"
     both = [SourceSpan(0, 4, "person", "anna"), SourceSpan(5, 9, "person", "anna")]
-    assert stretches(target, project(Sentence("anna anna", target, "en", "sv"), both)) == ["anna", None]
+    assert stretches(target, project(SentencePair("anna anna", target, "en", "sv"), both)) == ["anna", None]
 
 
 def test_alignment_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from translate.pipeline.translated import TranslatedRecord
 from translate.records.record import slots_from_spans
 from translate.scoring import text_figures
 from translate.scoring.summary import Summary, shared_texts, summarise
-from translate.scoring.text_figures import Share, plain
+from translate.scoring.text_figures import Proportion, plain
 
 
 def outcome(
@@ -67,13 +67,13 @@ def test_rows_are_counted_by_status_mode_and_flag_under_the_policy() -> None:
         "empty": (1, "drop"),
         "slot_value": (1, "review"),
     }
-    assert found.emitted == Share(4, 5)
+    assert found.emitted == Proportion(4, 5)
     assert found.by_engine == {"engine": 4}
 
 
 def test_who_writes_the_rows_says_which_are_written() -> None:
     rows = [outcome("1", "a", "x"), outcome("2", "b", "y", "review")]
-    assert figures(*rows, emitted=[True, False]).emitted == Share(1, 2)
+    assert figures(*rows, emitted=[True, False]).emitted == Proportion(1, 2)
     with pytest.raises(ValueError, match="shorter"):
         figures(*rows, emitted=[True])
 
@@ -92,9 +92,9 @@ def test_intents_and_slot_types_count_rows_not_slots() -> None:
         outcome("3", request("3", "coffee"), "kaffe"),
         outcome("4", Record("4", "4", "assistant", "x", label=lost), "y"),
     )
-    assert found.intents == {"alarm": Share(2, 3), "coffee": Share(1, 1)}
-    assert found.slot_types == {"date": Share(1, 2), "time": Share(1, 2)}
-    assert found.slot_rows == Share(2, 3)
+    assert found.intents == {"alarm": Proportion(2, 3), "coffee": Proportion(1, 1)}
+    assert found.slot_types == {"date": Proportion(1, 2), "time": Proportion(1, 2)}
+    assert found.slot_rows == Proportion(2, 3)
 
 
 def test_labels_keep_their_distribution_but_for_drops() -> None:
@@ -146,10 +146,10 @@ def test_values_count_among_the_rows_that_have_some() -> None:
         outcome("6", "on sunday", "", "drop"),  # nothing to compare
     )
     assert found.values == {
-        "date": Share(1, 1),
-        "money": Share(1, 1),
-        "percent": Share(0, 1),
-        "time": Share(1, 2),
+        "date": Proportion(1, 1),
+        "money": Proportion(1, 1),
+        "percent": Proportion(0, 1),
+        "time": Proportion(1, 2),
     }
     assert found.values_note == ""
 
@@ -165,13 +165,13 @@ def test_values_agree_with_the_flags_of_the_checks() -> None:
 
 def test_a_language_without_values_degrades_to_digits_and_says_so() -> None:
     found = summarise([outcome("1", "at 9 on friday", "ás 9 o venres")], FlagPolicy(), src="en", tgt="gl")
-    assert found.values == {"number": Share(1, 1)}
+    assert found.values == {"number": Proportion(1, 1)}
     assert "no value module for gl" in found.values_note
 
 
 def test_protected_strings_count_once_a_row_inflected_ones_included() -> None:
     source = Record("1", "1", "mood", "$TSLA and Tesco and Tesco beat Acme", protected=("Tesco", "Acme"))
-    assert figures(outcome("1", source, "$TSLA och Tescos slog bolaget")).protected == Share(2, 3)
+    assert figures(outcome("1", source, "$TSLA och Tescos slog bolaget")).protected == Proportion(2, 3)
 
 
 def test_words_left_are_long_ones_outside_protected_strings() -> None:
@@ -179,13 +179,13 @@ def test_words_left_are_long_ones_outside_protected_strings() -> None:
         "1", "1", "mood", "Please call Acme Holding at the hotel now, model8000", protected=("Acme Holding",)
     )
     # please, call and hotel count; "the", "now" are short, "model8000" has digits
-    assert figures(outcome("1", source, "Please ring Acme Holding på HOTEL model8000")).left_words == Share(2, 3)
+    assert figures(outcome("1", source, "Please ring Acme Holding på HOTEL model8000")).left_words == Proportion(2, 3)
 
 
 def test_words_left_in_lower_case_are_no_names() -> None:
     source = Record("1", "1", "mood", "Shell shares fall after a profit warning from Exxon")
     found = figures(outcome("1", source, "Shell faller efter en profit från Exxon"))
-    assert (found.left_words, found.left_lower) == (Share(3, 8), Share(1, 6))
+    assert (found.left_words, found.left_lower) == (Proportion(3, 8), Proportion(1, 6))
 
 
 def test_lengths_and_variety_are_those_of_the_texts() -> None:
@@ -199,7 +199,7 @@ def test_lengths_and_variety_are_those_of_the_texts() -> None:
 def test_language_is_named_on_translations_of_more_than_five_words() -> None:
     swedish, english, short = "jag vill gärna åka till havet", "i would like to go to the sea", "to the sea and back"
     found = figures(outcome("1", "a", swedish), outcome("2", "b", english), outcome("3", "c", short))
-    assert found.language == Share(1, 2)
+    assert found.language == Proportion(1, 2)
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_texts_of_several_files_are_counted_once_each() -> None:
     train = [outcome("1", "hello", "hej"), outcome("2", "hello", "hej"), outcome("3", "bye", "hej då")]
     test = [outcome("4", "hello", "hej"), outcome("5", "hi", "hej"), outcome("6", "bye", "", "drop")]
     found = shared_texts([("train", train), ("test", test)])
-    assert found.source == Share(2, 3)  # hello and bye of hello, bye, hi
-    assert found.target == Share(1, 2)
-    assert shared_texts([("train", train), ("train", test)]).source == Share(0, 3)
+    assert found.source == Proportion(2, 3)  # hello and bye of hello, bye, hi
+    assert found.target == Proportion(1, 2)
+    assert shared_texts([("train", train), ("train", test)]).source == Proportion(0, 3)
 
 
 def test_the_dictionary_is_stable_json_that_does_not_depend_on_the_order_of_rows() -> None:

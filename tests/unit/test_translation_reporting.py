@@ -12,7 +12,7 @@ from promptbank.mt.compare_engines import engine_figures, engine_scores
 from promptbank.mt.references import read_references
 from promptbank.mt.reporting import pick_samples, summary_of, translation_report, write_translation_report
 from promptbank.mt.task_records import source_examples
-from promptbank.mt.translate_set import Source, TranslatedSet, translate_sources
+from promptbank.mt.translate_set import SourceFile, TranslatedSet, translate_sources
 from promptbank.report.errors import ReportError
 from promptbank.report.parts import Figure, Report, Table
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
@@ -24,7 +24,7 @@ from translate.pipeline.pipeline import Setup
 from translate.protocols import Hypothesis
 from translate.scoring.bootstrap import EvalSet, paired
 from translate.scoring.scores import score_against_references, score_texts
-from translate.scoring.text_figures import Share, plain
+from translate.scoring.text_figures import Proportion, plain
 
 SENTIMENT, SLOTS = builtin_card("sentiment-task", "en"), builtin_card("intent_and_slot", "en")
 MOODS = [
@@ -59,8 +59,8 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(reporting, "find_spec", lambda _: None)
 
 
-def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> Source:
-    return Source(
+def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> SourceFile:
+    return SourceFile(
         name,
         card,
         source_examples([InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, 1)], card, name=name),
@@ -113,9 +113,12 @@ def test_a_copying_engine_falls_short() -> None:
 def test_an_engine_that_only_copies_fails_the_checks_beside_the_run_s_own() -> None:
     ours, copied = engine_figures(run(others=(CopyEngine("en", "sv"),)))
     assert (ours.engine, copied.engine) == ("this run", CopyEngine("en", "sv").info().engine_id)
-    assert (ours.clean, copied.clean) == (Share(3, 4), Share(0, 4))
-    assert (ours.values, copied.values) == (Share(2, 3), Share(1, 3))  # "friday" and "sunday" are no days in Swedish
-    assert ours.protected == copied.protected == Share(3, 3)
+    assert (ours.clean, copied.clean) == (Proportion(3, 4), Proportion(0, 4))
+    assert (ours.values, copied.values) == (
+        Proportion(2, 3),
+        Proportion(1, 3),
+    )  # "friday" and "sunday" are no days in Swedish
+    assert ours.protected == copied.protected == Proportion(3, 3)
     assert copied.left.value == 1.0
     assert ours.left.value is not None
     assert ours.left.value < 0.3
@@ -173,7 +176,7 @@ def test_each_field_of_a_row_is_scored_against_people_s_translation_of_that_fiel
     references = read_references([references_of(tmp_path / "people.jsonl", people)], sources, cards_of(done))
     found = score_against_references(done.records, references)
     wanted = sacrebleu.corpus_chrf(list(said.values()), [[people["subject"], people["body"]]])
-    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
+    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Proportion(2, 2))
 
 
 def test_rows_of_two_tasks_with_one_id_are_scored_against_their_own(tmp_path: Path) -> None:
@@ -187,7 +190,7 @@ def test_rows_of_two_tasks_with_one_id_are_scored_against_their_own(tmp_path: Pa
     wanted = sacrebleu.corpus_chrf(
         ["Acme tappade 6 procent på fredagen", "väck mig på söndag"], [[mood["sentence"], alarm["utterance"]]]
     )
-    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Share(2, 2))
+    assert (found.chrf2, found.rows) == (pytest.approx(wanted.score), Proportion(2, 2))
 
 
 def test_references_of_an_id_that_stands_for_different_rows_are_refused(tmp_path: Path) -> None:

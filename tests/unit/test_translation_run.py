@@ -18,7 +18,14 @@ from promptbank.mt.labels import proposed
 from promptbank.mt.memory import BankMemory, apply_overrides, kept_overrides
 from promptbank.mt.review import decided_pair, read_decisions, unapplied
 from promptbank.mt.task_records import source_examples
-from promptbank.mt.translate_set import Source, TranslatedSet, locked, refuse_names, translate_sources, write_translated
+from promptbank.mt.translate_set import (
+    SourceFile,
+    TranslatedSet,
+    locked,
+    refuse_names,
+    translate_sources,
+    write_translated,
+)
 from store import open_store
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, fold_of, parse_card, read_examples
 from translate import EngineError, EngineInfo, Hypothesis, Segment
@@ -71,12 +78,12 @@ class WordEngine:
         return word.replace(bare, self._words.get(bare, bare)) if bare else word
 
 
-def source(name: str, rows: list[dict[str, str]], card: TaskCard = SENTIMENT) -> Source:
+def source(name: str, rows: list[dict[str, str]], card: TaskCard = SENTIMENT) -> SourceFile:
     lines = [InputRecord(n, row, f"{name}:{n}") for n, row in enumerate(rows, start=1)]
-    return Source(name, card, source_examples(lines, card, name=name))
+    return SourceFile(name, card, source_examples(lines, card, name=name))
 
 
-def run(*sources: Source, engine: WordEngine | None = None, **setup: object) -> TranslatedSet:
+def run(*sources: SourceFile, engine: WordEngine | None = None, **setup: object) -> TranslatedSet:
     made = Setup(shipped_inventory("en", "sv"), **setup)  # type: ignore[arg-type]
     return translate_sources(sources, engine or WordEngine(), DictMemory(), made, known=builtin_cards())
 

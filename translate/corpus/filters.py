@@ -14,7 +14,7 @@ from translate.corpus.pairs import Pair, is_combining, likeness
 from translate.langcodes import lookup
 from translate.values import GRAMMARS
 
-__all__ = ["FILTERS", "RULES", "Sieved", "reason", "sieve"]
+__all__ = ["FILTERS", "RULES", "FilteredPairs", "reason", "sieve"]
 
 FILTERS = "filters.v3"
 """Version of the rules, kept in the manifest of a corpus."""
@@ -37,7 +37,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
-class Sieved:
+class FilteredPairs:
     """The pairs that were kept, and those that were refused with the reasons."""
 
     kept: list[Pair]
@@ -144,7 +144,7 @@ def reason(pair: Pair, src: str, tgt: str) -> str | None:
     return next((name for name, rule in RULES.items() if rule(pair, src, tgt)), None)
 
 
-def sieve(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str] = frozenset()) -> Sieved:
+def sieve(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str] = frozenset()) -> FilteredPairs:
     """Refuse what a rule drops, then pairs with a held-out sentence, then duplicates.
 
     Of duplicates the first by source name is kept, whatever order the pairs come in. ``held_out`` has likenesses
@@ -152,7 +152,7 @@ def sieve(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str] = 
     """
     everything = sorted(pairs, key=lambda p: (p.source, p.src, p.tgt))
     judged = list(_judged(everything, src, tgt, held_out))
-    return Sieved([pair for pair, why in judged if why is None], [(pair, why) for pair, why in judged if why])
+    return FilteredPairs([pair for pair, why in judged if why is None], [(pair, why) for pair, why in judged if why])
 
 
 def _judged(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str]) -> Iterator[tuple[Pair, str | None]]:

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from translate.errors import InventoryError
 from translate.records.record import placeholders
 
-__all__ = ["Decision", "Inventory", "Kept", "Section", "merge"]
+__all__ = ["Decision", "Inventory", "InventoryText", "Section", "merge"]
 
 Section = tuple[str, ...]
 INTENT: Section = ("intent",)
@@ -50,7 +50,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Kept:
+class InventoryText:
     """The text for a label or phrase, and whether it still waits for a person's approval."""
 
     text: str
@@ -86,26 +86,26 @@ class Inventory:
         """Return a decision, None when there is none."""
         return self.decisions.get(section, {}).get(key)
 
-    def label(self, taskname: str, label_id: str) -> Kept | None:
+    def label(self, taskname: str, label_id: str) -> InventoryText | None:
         """Return the form of a class label; None when nothing is decided."""
         found = self.find(("label", taskname), label_id)
-        return None if found is None else Kept(found.target or label_id, found.status == "auto")
+        return None if found is None else InventoryText(found.target or label_id, found.status == "auto")
 
     def label_space(self, taskname: str) -> dict[str, tuple[str, ...]]:
         """Return the forms of each label id, as the target card's ``label_space`` wants them."""
         return {key: d.forms or (key,) for key, d in self.decisions.get(("label", taskname), {}).items()}
 
-    def id_of(self, section: Section, label_id: str) -> Kept:
+    def id_of(self, section: Section, label_id: str) -> InventoryText:
         """Return the target id of an intent or slot type: itself unless a decision renames it."""
         found = self.find(section, label_id)
         if found is None or found.keep or not found.target:
-            return Kept(label_id, auto=False)
-        return Kept(found.target, found.status == "auto")
+            return InventoryText(label_id, auto=False)
+        return InventoryText(found.target, found.status == "auto")
 
-    def text(self, template: str) -> Kept | None:
+    def text(self, template: str) -> InventoryText | None:
         """Return the translation of a card's phrase; None when nothing is decided."""
         found = self.find(TEXT, template)
-        return None if found is None else Kept(found.target or template, found.status == "auto")
+        return None if found is None else InventoryText(found.target or template, found.status == "auto")
 
     def value_forms(self, slot_type: str, value: str) -> tuple[str, ...]:
         """Return the possible target forms of a closed-set slot value."""

@@ -7,7 +7,7 @@ from translate.checks import Mode
 from translate.inventory.inventory import Inventory
 from translate.pipeline.memory import Step, make_segment, translate_segments
 from translate.pipeline.projection import SourceSpan, order_marked
-from translate.pipeline.rewrites import FlaggedRecord, RewrittenSource, SourceRewrite
+from translate.pipeline.rewrites import FlaggedRecord, RewrittenText, SourceRewrite
 from translate.protocols import Engine, Hypothesis, Memory, Segment
 from translate.records.markers import MOST_MARKED, Marked, mark, read_marked, readable
 from translate.records.record import Record
@@ -143,7 +143,7 @@ class CandidateGenerator:
         return replace(known, mark_fault=marked) if isinstance(marked, str) else self._ordered(known, marked, {})
 
     def _restored(
-        self, rewrite: SourceRewrite, record: Record, source: RewrittenSource, known: Mapping[str, Hypothesis]
+        self, rewrite: SourceRewrite, record: Record, source: RewrittenText, known: Mapping[str, Hypothesis]
     ) -> Candidate | None:
         sent = self._sent(record, source.text, rewrite.sent_as)
         hypothesis = known[sent.key]

@@ -17,7 +17,7 @@ from translate.errors import EngineError
 from translate.inventory.inventory import Inventory
 from translate.pipeline.candidates import Candidate, CandidateGenerator
 from translate.pipeline.memory import Step, make_segment
-from translate.pipeline.projection import Proposal, Sentence, project
+from translate.pipeline.projection import Proposal, SentencePair, project
 from translate.pipeline.rewrites import REWRITES, FlaggedRecord, common_words
 from translate.pipeline.translated import (
     Override,
@@ -186,7 +186,7 @@ class _Run:
         pairs = [(one.record.text, one.text) for one in searched.values()]
         links = self._setup.aligner.align(pairs) if self._setup.aligner else [[] for _ in pairs]
         return {
-            i: project(Sentence(*pair, self._src, self._tgt, linked), generator.source_spans(one.record, alone))
+            i: project(SentencePair(*pair, self._src, self._tgt, linked), generator.source_spans(one.record, alone))
             for (i, one), pair, linked in zip(searched.items(), pairs, links, strict=True)
         }
 

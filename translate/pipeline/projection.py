@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 from translate.records.markers import Marked
 from translate.values import agree, read_values
 
-__all__ = ["SEARCHES", "Ordered", "Proposal", "Sentence", "SourceSpan", "order_marked", "project"]
+__all__ = ["SEARCHES", "OrderedSpans", "Proposal", "SentencePair", "SourceSpan", "order_marked", "project"]
 
 FUZZY, FUZZY_NAME, TOLD_APART = 80.0, 90.0, 60.0
 MISTAKEN = 30.0  # a clock time that is another clock time is a mistake of the engine, not another span
@@ -43,7 +43,7 @@ class SourceSpan:
 
 
 @dataclass(frozen=True)
-class Sentence:
+class SentencePair:
     """Source and target text with their languages, and the links between their words where they were aligned."""
 
     source: str
@@ -63,10 +63,10 @@ class Proposal:
     score: float
 
 
-Search = Callable[[Sentence, SourceSpan], Iterator[Proposal]]
+Search = Callable[[SentencePair, SourceSpan], Iterator[Proposal]]
 
 
-def by_forms(sentence: Sentence, span: SourceSpan) -> Iterator[Proposal]:
+def by_forms(sentence: SentencePair, span: SourceSpan) -> Iterator[Proposal]:
     """Search the forms, and the source value itself (names), fuzzily in windows of about as many words."""
     words = list(_WORD.finditer(sentence.target))
     for form in dict.fromkeys((*span.forms, span.value)):
@@ -80,7 +80,7 @@ def by_forms(sentence: Sentence, span: SourceSpan) -> Iterator[Proposal]:
                     yield Proposal(start, end, "form", score)
 
 
-def by_values(sentence: Sentence, span: SourceSpan) -> Iterator[Proposal]:
+def by_values(sentence: SentencePair, span: SourceSpan) -> Iterator[Proposal]:
     """Search what says the same value (nine am, friday): each mention of one, or the stretch over several."""
     mentions = read_values(sentence.target, sentence.tgt)
     values = read_values(span.value, sentence.src)
@@ -96,7 +96,7 @@ def by_values(sentence: Sentence, span: SourceSpan) -> Iterator[Proposal]:
         yield Proposal(mention.start, mention.end, "value", score)
 
 
-def by_alignment(sentence: Sentence, span: SourceSpan) -> Iterator[Proposal]:
+def by_alignment(sentence: SentencePair, span: SourceSpan) -> Iterator[Proposal]:
     """Take the stretch from the first to the last linked word; it scores more when every word in it is linked."""
     inside = {i for i, (start, end) in enumerate(_words(sentence.source)) if start < span.end and end > span.start}
     linked = sorted({j for i, j in sentence.links if i in inside})
@@ -113,7 +113,7 @@ SEARCHES: dict[str, Search] = {"forms.v1": by_forms, "values.v1": by_values, "al
 
 
 def project(
-    sentence: Sentence, spans: Sequence[SourceSpan], searches: Iterable[str] = tuple(SEARCHES)
+    sentence: SentencePair, spans: Sequence[SourceSpan], searches: Iterable[str] = tuple(SEARCHES)
 ) -> list[Proposal | None]:
     """Find each source span in the target text.
 
@@ -135,7 +135,7 @@ def project(
 
 
 @dataclass(frozen=True)
-class Ordered:
+class OrderedSpans:
     """The marked stretch of each source span.
 
     Attributes:
@@ -147,17 +147,19 @@ class Ordered:
     sure: bool
 
 
-def order_marked(marked: Marked, spans: Sequence[SourceSpan], src: str, tgt: str) -> Ordered:
+def order_marked(marked: Marked, spans: Sequence[SourceSpan], src: str, tgt: str) -> OrderedSpans:
     """Give each source span its marked stretch of the target text.
 
     Trained marks carry their number. Brackets do not, and word order changes, so each stretch goes to the span it is
     most like: by value, by form, and last by order.
     """
     if all(number is not None for number, _, _ in marked.stretches):
-        return Ordered(tuple((start, end) for _, start, end in sorted(marked.stretches, key=lambda s: s[0] or 0)), True)
+        return OrderedSpans(
+            tuple((start, end) for _, start, end in sorted(marked.stretches, key=lambda s: s[0] or 0)), True
+        )
     stretches = [(start, end) for _, start, end in marked.stretches]
     if not 1 < len(stretches) <= MOST_PERMUTED:
-        return Ordered(tuple(stretches), len({span.type for span in spans}) < 2)
+        return OrderedSpans(tuple(stretches), len({span.type for span in spans}) < 2)
     alike = [[_likeness(span, marked.text[start:end], src, tgt) for start, end in stretches] for span in spans]
     scores = {order: sum(alike[i][j] for i, j in enumerate(order)) for order in permutations(range(len(stretches)))}
     best = max(scores, key=lambda order: scores[order])  # the first of equals keeps the order of the source
@@ -166,7 +168,7 @@ def order_marked(marked: Marked, spans: Sequence[SourceSpan], src: str, tgt: str
         for order, score in scores.items()
         if score == scores[best]
     }
-    return Ordered(tuple(stretches[j] for j in best), len(as_good) == 1)
+    return OrderedSpans(tuple(stretches[j] for j in best), len(as_good) == 1)
 
 
 def _likeness(span: SourceSpan, found: str, src: str, tgt: str) -> float:

@@ -15,7 +15,7 @@ from translate.records.protect import Protected, find_protected, mask, title_cas
 from translate.records.record import Record
 from translate.values import Mention, read_values, written_value
 
-__all__ = ["REWRITES", "FlaggedRecord", "RewrittenSource", "SourceRewrite", "common_words"]
+__all__ = ["REWRITES", "FlaggedRecord", "RewrittenText", "SourceRewrite", "common_words"]
 
 UNTRANSLATED = frozenset({"copy", "language", "left_words"})
 BROKEN = "\u00c2"  # what stands before a "£" whose UTF-8 was read as Latin-1, as in FiQA
@@ -70,7 +70,7 @@ class FlaggedRecord:
 
 
 @dataclass(frozen=True)
-class RewrittenSource:
+class RewrittenText:
     """A text to send, and how the translation is restored from the answer; None if the answer is spoilt."""
 
     text: str
@@ -89,23 +89,23 @@ class SourceRewrite:
 
     mode: Mode
     sent_as: Mode
-    apply: Callable[[FlaggedRecord], RewrittenSource | None]
+    apply: Callable[[FlaggedRecord], RewrittenText | None]
 
 
-def unmarked(flagged: FlaggedRecord) -> RewrittenSource | None:
+def unmarked(flagged: FlaggedRecord) -> RewrittenText | None:
     """Leave the marks around spans out; the spans are then searched in the translation.
 
     A translator that learnt marks from names alone copies what stands between them: "[tuesday]" stays "[tuesday]".
     """
-    return RewrittenSource(flagged.record.text, lambda text: text or None) if flagged.record.spans else None
+    return RewrittenText(flagged.record.text, lambda text: text or None) if flagged.record.spans else None
 
 
-def masked_strings(flagged: FlaggedRecord) -> RewrittenSource | None:
+def masked_strings(flagged: FlaggedRecord) -> RewrittenText | None:
     """Put placeholders for protected strings, after one got lost."""
     return _masked(flagged.record.text, flagged.protected()) if "entity_lost" in flagged.flags else None
 
 
-def respelt_values(flagged: FlaggedRecord) -> RewrittenSource | None:
+def respelt_values(flagged: FlaggedRecord) -> RewrittenText | None:
     """Take the plain translation, and respell the values in it that kept the source's spelling.
 
     Nothing else changes: "2,700 Model X-bilar" becomes "2 700 Model X-bilar", "$69,7 billion" "69,7 miljarder dollar".
@@ -124,10 +124,10 @@ def respelt_values(flagged: FlaggedRecord) -> RewrittenSource | None:
             new = written.join(re.split(whole, new))
         return new if new != text else None
 
-    return RewrittenSource(flagged.record.text, restore) if spellings and flagged.values_differ else None
+    return RewrittenText(flagged.record.text, restore) if spellings and flagged.values_differ else None
 
 
-def masked_values(flagged: FlaggedRecord) -> RewrittenSource | None:
+def masked_values(flagged: FlaggedRecord) -> RewrittenText | None:
     """Put placeholders for protected strings and values; values come back as the target language writes them.
 
     An engine that gives "$2.7 billion" as "$2,7 miljontals" never sees it.
@@ -136,7 +136,7 @@ def masked_values(flagged: FlaggedRecord) -> RewrittenSource | None:
     return _masked(flagged.record.text, [*flagged.protected(), *values]) if values else None
 
 
-def sentence_case(flagged: FlaggedRecord) -> RewrittenSource | None:
+def sentence_case(flagged: FlaggedRecord) -> RewrittenText | None:
     """Write a headline as a sentence, "Shell To Cut Jobs" as "Shell to cut jobs", with strings and values masked.
 
     Engines take capital letters for names, and leave them. Only words that the set also has in lower case lose their
@@ -146,7 +146,7 @@ def sentence_case(flagged: FlaggedRecord) -> RewrittenSource | None:
     if not flagged.flags & UNTRANSLATED or not title_cased(text):
         return None
     held = [*flagged.protected(), *flagged.values()]
-    masked = _masked(text, held) or RewrittenSource(text, lambda answer: answer)
+    masked = _masked(text, held) or RewrittenText(text, lambda answer: answer)
 
     def lowered(found: re.Match[str]) -> str:
         return found[0].lower() if found[0].casefold() in flagged.common else found[0]
@@ -156,7 +156,7 @@ def sentence_case(flagged: FlaggedRecord) -> RewrittenSource | None:
         return back and back[:1].upper() + back[1:]
 
     sent = _WORD.sub(lowered, masked.text)
-    return RewrittenSource(sent, restore) if sent != masked.text else None
+    return RewrittenText(sent, restore) if sent != masked.text else None
 
 
 REWRITES: dict[str, SourceRewrite] = {
@@ -193,7 +193,7 @@ def _decimal_comma(value: str) -> str:
     return re.sub(r"(?<=\d)\.(?=\d)", ",", value)
 
 
-def _masked(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenSource | None:
+def _masked(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenText | None:
     """Return a text with placeholders; an answer that makes a compound of a phrase ("49 %-restvärde") is spoilt."""
     if not held:
         return None
@@ -207,4 +207,4 @@ def _masked(text: str, held: Sequence[tuple[Protected, str]]) -> RewrittenSource
         joined = back and any(re.search(rf"{re.escape(phrase)}(?:-\w|:\w)", back) for phrase in phrases)
         return None if joined else back
 
-    return RewrittenSource(sent, restore)
+    return RewrittenText(sent, restore)

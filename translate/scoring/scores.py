@@ -10,7 +10,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from translate.errors import TranslateError
 from translate.pipeline.translated import TranslatedRecord
-from translate.scoring.text_figures import Share
+from translate.scoring.text_figures import Proportion
 
 __all__ = [
     "CorpusScore",
@@ -45,8 +45,8 @@ class CorpusScore:
 class SlotScore:
     """Share of the references' slot values that the translations have, case ignored: equal, and nearly equal."""
 
-    exact: Share
-    fuzzy: Share
+    exact: Proportion
+    fuzzy: Proportion
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ReferenceScores:
         slot_types: by type, in order.
     """
 
-    rows: Share
+    rows: Proportion
     chrf2: float
     bleu: float
     chrf2_signature: str
@@ -97,7 +97,7 @@ def score_against_references(
     score = score_texts([record.text for record, _, _ in scored], [text for _, text, _ in scored])
     slots = _slot_scores((_slot_values(record), wanted) for record, _, wanted in scored)
     return ReferenceScores(
-        rows=Share(len(scored), len(records)),
+        rows=Proportion(len(scored), len(records)),
         chrf2=score.chrf2,
         bleu=score.bleu,
         chrf2_signature=score.chrf2_signature,
@@ -124,7 +124,7 @@ def _slot_scores(pairs: Iterable[tuple[SlotValues, SlotValues]]) -> dict[str, Sl
             due[kind] += len(values)
             exact[kind] += _matched(ours, values, 100.0)
             fuzzy[kind] += _matched(ours, values, FUZZY)
-    return {k: SlotScore(Share(exact[k], due[k]), Share(fuzzy[k], due[k])) for k in sorted(due)}
+    return {k: SlotScore(Proportion(exact[k], due[k]), Proportion(fuzzy[k], due[k])) for k in sorted(due)}
 
 
 def _matched(ours: Sequence[str], theirs: Sequence[str], least: float) -> int:
@@ -143,4 +143,4 @@ def _ratio(a: str, b: str) -> float:
 
 def _total(scores: Iterable[SlotScore]) -> SlotScore:
     found = list(scores)
-    return SlotScore(Share.total(one.exact for one in found), Share.total(one.fuzzy for one in found))
+    return SlotScore(Proportion.total(one.exact for one in found), Proportion.total(one.fuzzy for one in found))

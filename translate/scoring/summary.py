@@ -14,8 +14,8 @@ from translate.checks import STATUSES, FlagPolicy, Mode, Severity
 from translate.pipeline.translated import TranslatedRecord
 from translate.records.record import ClassLabel, IntentLabel, Record
 from translate.scoring.text_figures import (
-    Lengths,
-    Share,
+    LengthStatistics,
+    Proportion,
     count_shares,
     kept_strings,
     kept_values,
@@ -61,8 +61,8 @@ class LabelBalance:
 class Shared:
     """Share of the distinct texts that stand in more than one file."""
 
-    source: Share
-    target: Share
+    source: Proportion
+    target: Proportion
 
 
 @dataclass(frozen=True)
@@ -95,22 +95,22 @@ class Summary:
     src: str
     tgt: str
     by_engine: Mapping[str, int]
-    emitted: Share
+    emitted: Proportion
     by_status: Mapping[str, int]
     by_flag: Mapping[str, FlagCount]
     by_mode: Mapping[str, int]
     labels: Mapping[str, LabelBalance]
-    intents: Mapping[str, Share]
-    slot_types: Mapping[str, Share]
-    slot_rows: Share
-    values: Mapping[str, Share]
+    intents: Mapping[str, Proportion]
+    slot_types: Mapping[str, Proportion]
+    slot_rows: Proportion
+    values: Mapping[str, Proportion]
     values_note: str
-    protected: Share
-    left_words: Share
-    left_lower: Share
-    language: Share | None
+    protected: Proportion
+    left_words: Proportion
+    left_lower: Proportion
+    language: Proportion | None
     language_note: str
-    lengths: Lengths | None
+    lengths: LengthStatistics | None
     shared: Shared | None = None
 
 
@@ -137,7 +137,7 @@ def summarise(
         src=src,
         tgt=tgt,
         by_engine=_sorted(Counter(o.engine_id for o in records if o.engine_id)),
-        emitted=Share(sum(written), len(rows)),
+        emitted=Proportion(sum(written), len(rows)),
         by_status={status: statuses[status] for status in STATUSES},
         by_flag=_flags(records, policy),
         by_mode={mode: modes[mode] for mode in get_args(Mode)},

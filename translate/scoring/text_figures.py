@@ -18,8 +18,8 @@ from translate.records.protect import find_protected, is_kept, words_left
 from translate.values import compare_texts
 
 __all__ = [
-    "Lengths",
-    "Share",
+    "LengthStatistics",
+    "Proportion",
     "count_shares",
     "kept_strings",
     "kept_values",
@@ -38,7 +38,7 @@ _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A count and its total."""
 
     count: int
@@ -61,7 +61,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Lengths:
+class LengthStatistics:
     """Mean numbers of words and characters, the ratio of characters, and type-token ratios.
 
     A type-token ratio (distinct words by words, case ignored) falls with the size of a set; the two are comparable.
@@ -83,7 +83,7 @@ def plain(value: object) -> object:
     {'count': 1, 'of': 3, 'share': 0.333333}
     """
     match value:
-        case Share():
+        case Proportion():
             return {"count": value.count, "of": value.of, "share": plain(value.value)}
         case float():
             return round(value, 6)
@@ -96,13 +96,13 @@ def plain(value: object) -> object:
     return value
 
 
-def share_of(holds: Iterable[bool]) -> Share:
+def share_of(holds: Iterable[bool]) -> Proportion:
     """Return the share of the true ones."""
     found = list(holds)
-    return Share(sum(found), len(found))
+    return Proportion(sum(found), len(found))
 
 
-def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Share]:
+def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Proportion]:
     """Return the share of the true ones by key, keys in order; a key that stands twice in one row counts once.
 
     >>> count_shares([(["time", "date"], True), (["time", "time"], False)])
@@ -113,10 +113,10 @@ def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Share
         distinct = set(keys)
         of.update(distinct)
         count.update(distinct if holds else ())
-    return {key: Share(count[key], of[key]) for key in sorted(of)}
+    return {key: Proportion(count[key], of[key]) for key in sorted(of)}
 
 
-def kept_values(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[dict[str, Share], str]:
+def kept_values(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[dict[str, Proportion], str]:
     """Return, by kind of value, the share of translations that say the values of their source, and a note.
 
     The kinds are number, money, percent, time and date; the total is that of the sources with such a value (words such
@@ -134,7 +134,7 @@ def kept_values(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tupl
     return count_shares(found), note
 
 
-def kept_strings(records: Iterable[TranslatedRecord]) -> Share:
+def kept_strings(records: Iterable[TranslatedRecord]) -> Proportion:
     """Return the share of the sources' protected strings that stand in the translations, each once a record."""
     return share_of(
         is_kept(string, record.text)
@@ -143,7 +143,7 @@ def kept_strings(records: Iterable[TranslatedRecord]) -> Share:
     )
 
 
-def left_words(records: Iterable[TranslatedRecord]) -> Share:
+def left_words(records: Iterable[TranslatedRecord]) -> Proportion:
     """Return the share of the sources' words (see `words_left`) that stand in the translations.
 
     Names count, so it never is 0: human Swedish leaves 0.07 (MASSIVE dev) and 0.08 (FLORES dev), six engines 0.09 to
@@ -152,12 +152,12 @@ def left_words(records: Iterable[TranslatedRecord]) -> Share:
     return share_of(left for record in records for _, left in _left(record))
 
 
-def left_lower(records: Iterable[TranslatedRecord]) -> Share:
+def left_lower(records: Iterable[TranslatedRecord]) -> Proportion:
     """Return `left_words` of those that begin in lower case, so are no names; human Swedish leaves 0.019 (FLORES)."""
     return share_of(left for record in records for word, left in _left(record) if word[0].islower())
 
 
-def right_language(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[Share | None, str]:
+def right_language(records: Iterable[TranslatedRecord], src: str, tgt: str) -> tuple[Proportion | None, str]:
     """Return the share of translations over 5 words in the target language; or None, and why it cannot be said."""
     limits = CheckLimits(lang_words=LANGUAGE_WORDS)
     right = []
@@ -171,14 +171,14 @@ def right_language(records: Iterable[TranslatedRecord], src: str, tgt: str) -> t
     return (share_of(right), "") if right else (None, f"no translation has {LANGUAGE_WORDS} words or more")
 
 
-def measure_lengths(records: Sequence[TranslatedRecord]) -> Lengths | None:
+def measure_lengths(records: Sequence[TranslatedRecord]) -> LengthStatistics | None:
     """Measure sources and translations; None without any source text."""
     sources, targets = [o.source.text for o in records], [o.text for o in records]
     if not any(sources):
         return None
     words = [sum(len(text.split()) for text in side) / len(side) for side in (sources, targets)]
     characters = [sum(map(len, side)) / len(side) for side in (sources, targets)]
-    return Lengths(
+    return LengthStatistics(
         source_words=words[0],
         target_words=words[1],
         source_characters=characters[0],

@@ -10,7 +10,7 @@ from translate.values.cardinals import CardinalWords
 from translate.values.grammar import words_of
 from translate.values.mention import Mention, Reading, clock_readings, number
 
-__all__ = ["Amounts", "Digits"]
+__all__ = ["Amounts", "NumberFormat"]
 
 SIGNS = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "CHF")}
@@ -20,7 +20,7 @@ _MINUS = re.compile(r"[-\u2212\u2013](?=\S)|minus\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Digits:
+class NumberFormat:
     """How a language writes numbers in digits.
 
     Attributes:
@@ -67,7 +67,7 @@ class Amounts:
         scaled_currencies: abbreviations that are both ("mkr").
     """
 
-    digits: Digits
+    digits: NumberFormat
     spoken: CardinalWords | None
     scales: Mapping[str, Decimal]
     half: str

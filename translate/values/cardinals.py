@@ -9,11 +9,11 @@ from functools import cached_property
 
 from translate.values.grammar import words_of
 
-__all__ = ["CardinalWords", "Spoken"]
+__all__ = ["CardinalWords", "SpokenNumber"]
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenNumber:
     """A number in words, where it ends, whether its only word has other uses ("one"), and whether it is an ordinal."""
 
     value: int
@@ -53,7 +53,7 @@ class CardinalWords:
     def _gap(self) -> re.Pattern[str]:
         return re.compile(rf"(?:\s+|-)(?:{self.link}\s+)?", re.IGNORECASE)
 
-    def read(self, text: str, at: int) -> Spoken | None:
+    def read(self, text: str, at: int) -> SpokenNumber | None:
         """Read the longest number in words that begins at a character offset."""
         count, end, words = _Count(), at, 0
         for word, start, stop in self._words(text, at):
@@ -66,7 +66,9 @@ class CardinalWords:
                 break
         if not words:
             return None
-        return Spoken(count.total, end, weak=words == 1 and text[at:end].casefold() in self.weak, ordinal=count.done)
+        return SpokenNumber(
+            count.total, end, weak=words == 1 and text[at:end].casefold() in self.weak, ordinal=count.done
+        )
 
     def _words(self, text: str, at: int) -> Iterator[tuple[str, int, int]]:
         word = self._word.match(text, at)

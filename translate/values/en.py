@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from translate.values.amounts import Amounts, Digits
+from translate.values.amounts import Amounts, NumberFormat
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
 from translate.values.grammar import (
@@ -36,7 +36,7 @@ SPOKEN = CardinalWords(
 )
 DOLLARS = [f"{whose}{word}" for whose in ("", "us ", "u.s. ", "u. s. ", "american ") for word in ("dollar", "dollars")]
 AMOUNTS = Amounts(
-    digits=Digits(group=",", point=r"\.", ordinal=r"(?:st|nd|rd|th|s)(?!\w)"),
+    digits=NumberFormat(group=",", point=r"\.", ordinal=r"(?:st|nd|rd|th|s)(?!\w)"),
     spoken=SPOKEN,
     scales={"k": Decimal(1000), "thousand": Decimal(1000), "hundred": Decimal(100)}
     | dict.fromkeys(("m", "mn", "mln", "mio", "million"), Decimal(10**6))

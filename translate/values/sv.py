@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from translate.values.amounts import Amounts, Digits
+from translate.values.amounts import Amounts, NumberFormat
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
 from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
@@ -41,7 +41,7 @@ DOLLARS = [
     *(f"{whose}dollar" for whose in ("", "us ", "us-", "u. s. ", "amerikansk ", "amerikanska ")),
 ]
 AMOUNTS = Amounts(
-    digits=Digits(group=r"[ \u00a0\u202f.]", point="[,.]", ordinal="(?::?(?:a|e)|:?an|-?(?:talet|tal))(?!\\w)"),
+    digits=NumberFormat(group=r"[ \u00a0\u202f.]", point="[,.]", ordinal="(?::?(?:a|e)|:?an|-?(?:talet|tal))(?!\\w)"),
     spoken=SPOKEN,
     scales={"k": Decimal(1000), "tusen": Decimal(1000), "hundra": Decimal(100)}
     | dict.fromkeys(("m", "mn", "milj", "miljon", "miljoner"), Decimal(10**6))

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from promptbank.engine.evaluate import Evaluated, warnings_of
+from promptbank.engine.evaluate import TaskScores, warnings_of
 from promptbank.errors import ConfigError, PromptBankError, TrainingError
 from promptbank.files import read_json
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, short_hash, write_json
 from promptbank.lab.experiments.learning_cost import CostMeter
 from promptbank.lab.experiments.setup import Lab
-from promptbank.lab.methods.learner import Fit, Learner, score_of
+from promptbank.lab.methods.learner import Learner, LearningResult, score_of
 from promptbank.lab.methods.registry import METHODS, method_name
 from promptbank.training.config import TrainConfig, checked_config
 from promptbank.training.precision import training_dtype
@@ -191,7 +191,7 @@ class _Run:
         learner = METHODS[name].begin(self.lab.backbone, self.lab.lm, self.comparison.config(name, seed))
         notes: list[JsonObject] = []
 
-        def note(number: int, fit: Fit, scored: Sequence[Evaluated]) -> None:
+        def note(number: int, fit: LearningResult, scored: Sequence[TaskScores]) -> None:
             card, split = stream[number]
             notes.append({"task": f"{card.taskname}:{card.lang}", **_task_result(fit, split, scored[-1])})
 
@@ -222,7 +222,7 @@ def learn_stream(
     *,
     progress: Progress | None = None,
     on_learnt: Callable[[float], None] = lambda _: None,
-    on_stage: Callable[[int, Fit, Sequence[Evaluated]], None] = lambda *_: None,
+    on_stage: Callable[[int, LearningResult, Sequence[TaskScores]], None] = lambda *_: None,
 ) -> list[list[float]]:
     """Learn tasks one after the other with one learner, and score all learnt tasks after each.
 
@@ -256,7 +256,7 @@ def learn_stream(
     return matrix
 
 
-def _task_result(fit: Fit, split: Split, scored: Evaluated) -> JsonObject:
+def _task_result(fit: LearningResult, split: Split, scored: TaskScores) -> JsonObject:
     """Return what the result keeps of a task, right after it was learnt."""
     return {
         "sizes": {part: len(examples) for part, examples in vars(split).items()},

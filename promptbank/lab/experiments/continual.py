@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from promptbank.bank.learn import Lesson, learn_trials
+from promptbank.bank.learn import TrainingRequest, learn_trials
 from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
 from promptbank.errors import PromptBankError
@@ -24,7 +24,7 @@ from promptbank.lab.experiments.stream import Stage, Stream
 from promptbank.lab.experiments.trials import training_record, trial_notes
 from promptbank.lab.methods.learner import score_of
 from promptbank.lab.methods.registry import METHODS
-from promptbank.lab.methods.tuning import Tuned
+from promptbank.lab.methods.tuning import WeightTuning
 from promptbank.training.checkpoint import write_tensors
 from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.precision import training_dtype
@@ -100,7 +100,7 @@ def _learn_in_bank(
 
 
 def _learn(folder: ExperimentFolder, lab: Lab, stage: Stage) -> JsonObject:
-    lesson = Lesson(stage.card, stage.split.train, stage.split.dev, stage.config)
+    lesson = TrainingRequest(stage.card, stage.split.train, stage.split.dev, stage.config)
     with open_store(f"sqlite:///{folder.path / BANK}") as store:
         (learnt,) = learn_trials(
             store, lab.backbone, [lesson], home=folder.path, progress=lab.progress, lm=lab.lm, starts=StartRows(store)
@@ -170,7 +170,7 @@ class _TunedCopy:
         }
         self.name = f"contrast-{short_hash(self.about)}"
         self._begin = partial(method.begin, lab.backbone, lab.lm, config)
-        self._learner: Tuned | None = None
+        self._learner: WeightTuning | None = None
 
     def after(self, i: int) -> JsonObject:
         """Learn task i on top of those before it, and score tasks 0 to i."""
@@ -190,9 +190,9 @@ class _TunedCopy:
             path.unlink()
 
     @torch.no_grad()
-    def _restored(self, i: int) -> Tuned:
+    def _restored(self, i: int) -> WeightTuning:
         learner = self._begin()
-        assert isinstance(learner, Tuned)  # noqa: S101 - the contrast tunes weights
+        assert isinstance(learner, WeightTuning)  # noqa: S101 - the contrast tunes weights
         if i >= 0:
             held = load_file(self._path(i))
             for name, parameter in learner.state.items():

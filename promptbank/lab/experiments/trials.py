@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from promptbank.bank.freeze import record_evaluation
-from promptbank.bank.learn import Learnt, Lesson, learn_trials
+from promptbank.bank.learn import LearntTask, TrainingRequest, learn_trials
 from promptbank.bank.select import scope_of, served_task
 from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
@@ -18,7 +18,7 @@ from promptbank.engine.predictor import Predictor
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
 from promptbank.lab.experiments.setup import TOGETHER, ExperimentSetup, Trial
 from promptbank.training.examples import check_prompts, training_renderer
-from promptbank.training.prompt_run import Failed
+from promptbank.training.prompt_run import FailedRun
 from store import Row, Store, open_store
 
 __all__ = ["row_versions", "run_trials", "training_record", "trial_notes"]
@@ -83,7 +83,7 @@ def _learn(
     learnt = learn_trials(
         store,
         setup.lab.backbone,
-        [Lesson(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group],
+        [TrainingRequest(t.card, t.split.train, t.split.dev, t.config, alias=t.name, name=t.name) for t in group],
         home=folder.path,
         progress=setup.lab.progress,
         lm=setup.lab.lm,
@@ -93,9 +93,9 @@ def _learn(
     return {trial.name: training_record(one) for trial, one in zip(group, learnt, strict=True)}
 
 
-def training_record(one: Learnt | Failed) -> JsonObject:
+def training_record(one: LearntTask | FailedRun) -> JsonObject:
     """Return what a result keeps of a training, as plain JSON values."""
-    if isinstance(one, Failed):
+    if isinstance(one, FailedRun):
         return {"failed": one.reason, "warnings": [], "notes": []}
     return {
         "dev": one.metrics,

@@ -5,20 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
-from promptbank.engine.evaluate import Evaluated
+from promptbank.engine.evaluate import TaskScores
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import EpochReport, Progress
 from tasks import Example, Split, TaskCard
 
-__all__ = ["FLOAT32_BYTES", "Fit", "Learner", "Method", "Size", "score_of"]
+__all__ = ["FLOAT32_BYTES", "Learner", "LearningResult", "Method", "Size", "score_of"]
 
 FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Fit:
+class LearningResult:
     """How learning a task went.
 
     Attributes:
@@ -63,7 +63,7 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> LearningResult:
         """Learn a task, on top of what was learnt before.
 
         Args:
@@ -77,7 +77,7 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> TaskScores:
         """Answer examples of a task in the present state, in float32, and score the answers."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class Method(ABC):
         return asdict(self)
 
 
-def score_of(evaluated: Evaluated) -> float:
+def score_of(evaluated: TaskScores) -> float:
     """Return the one number that methods are compared by: accuracy, or exact match of open answers."""
     metrics = evaluated.metrics
     return float(metrics["accuracy"] if "accuracy" in metrics else metrics["exact_match"])

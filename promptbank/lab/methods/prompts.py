@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import torch
 
-from promptbank.engine.evaluate import Evaluated, evaluate
+from promptbank.engine.evaluate import TaskScores, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.errors import ConfigError, UnknownTaskError
-from promptbank.lab.methods.learner import Fit, Learner, Method, Size
+from promptbank.lab.methods.learner import Learner, LearningResult, Method, Size
 from promptbank.model.backbone import Backbone
 from promptbank.model.encoder import build_encoder
 from promptbank.model.forward import LanguageModel
@@ -74,7 +74,7 @@ class PromptLearner(Learner):
         """Refuse examples that do not fit the window."""
         check_prompts(self._renderer(card), examples)
 
-    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> LearningResult:
         """Learn the task's prompt; one that was there is learnt anew."""
         config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
@@ -92,9 +92,9 @@ class PromptLearner(Learner):
             reach=trained.longest_reach,
             collapse=trained.epochs[trained.best_epoch - 1].dev.collapse,
         )
-        return Fit(trained.best_epoch, trained.epochs, warnings=tuple(warnings))
+        return LearningResult(trained.best_epoch, trained.epochs, warnings=tuple(warnings))
 
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> TaskScores:
         """Score the task's prompt.
 
         Raises:

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from promptbank.engine.evaluate import Evaluated, evaluate
+from promptbank.engine.evaluate import TaskScores, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.errors import InputError
 from promptbank.lab.methods.icl import plain_card
-from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
+from promptbank.lab.methods.learner import FLOAT32_BYTES, Learner, LearningResult, Method, Size
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
@@ -32,11 +32,11 @@ from promptbank.training.examples import check_prompts, example_losses
 from promptbank.training.loop import Training, run_training
 from promptbank.training.precision import autocast, is_half
 from promptbank.training.progress import DevScore, NoProgress, Progress
-from promptbank.training.prompt_run import Plan, Rendered
+from promptbank.training.prompt_run import Plan, RenderedExamples
 from promptbank.training.run_warnings import run_warnings
 from tasks import Example, Split, TaskCard
 
-__all__ = ["PlainRenderer", "Tuned", "TuningMethod"]
+__all__ = ["PlainRenderer", "TuningMethod", "WeightTuning"]
 
 
 class TuningMethod(Method):
@@ -54,14 +54,14 @@ class TuningMethod(Method):
             TrainingError: the model has nothing of the kind.
         """
 
-    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> Tuned:
+    def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> WeightTuning:
         """Copy the backbone."""
         model = copy.deepcopy(lm.model).float().requires_grad_(False)
         self.prepare(model, config.seed)
-        return Tuned(backbone, LanguageModel(model.eval()), config)
+        return WeightTuning(backbone, LanguageModel(model.eval()), config)
 
 
-class Tuned(Learner):
+class WeightTuning(Learner):
     """A copy of the backbone on its way; every task that it learns changes the same weights.
 
     Args:
@@ -85,10 +85,10 @@ class Tuned(Learner):
         count = sum(p.numel() for p in self.state.values())
         return Size(count, count * FLOAT32_BYTES)
 
-    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, progress: Progress | None = None) -> LearningResult:
         """Tune the weights as they are, with a new optimizer and schedule, and keep those of the best epoch."""
         plan = Plan(self._renderer(card), split.train, split.dev, self._config, self._nothing)
-        rendered = Rendered(plan)
+        rendered = RenderedExamples(plan)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._config.seed)  # of dropout
             run = _WeightsRun(self.lm, self._head, self.state, plan, rendered, progress or NoProgress())
@@ -103,13 +103,13 @@ class Tuned(Learner):
             unwritable=rendered.unwritable,
             collapse=run.reports[best].dev.collapse,
         )
-        return Fit(best + 1, tuple(run.reports), warnings=tuple(warnings))
+        return LearningResult(best + 1, tuple(run.reports), warnings=tuple(warnings))
 
     def check(self, card: TaskCard, examples: Sequence[Example]) -> None:
         """Refuse examples that do not fit the window, or leave nothing to answer."""
         check_prompts(self._renderer(card), examples)
 
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> TaskScores:
         """Score the present weights, whether they have learnt this task or not."""
         task = ServedTask(card.taskname, card.lang, 0, "", self._renderer(card), self._nothing)
         return evaluate(Predictor(self.lm), task, examples)
@@ -139,7 +139,7 @@ class _WeightsRun(EpochRun, Training["_WeightsRun"]):
         head: FrozenHead | None,
         state: dict[str, Tensor],
         plan: Plan,
-        rendered: Rendered,
+        rendered: RenderedExamples,
         progress: Progress,
     ) -> None:
         self._lm, self._head, self._nothing, self._train = lm, head, plan.start, rendered.train

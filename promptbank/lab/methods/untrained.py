@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from promptbank.engine.evaluate import Evaluated, score_texts
+from promptbank.engine.evaluate import TaskScores, score_texts
 from promptbank.errors import PromptBankError
 from promptbank.lab.methods.classic import TfidfLogistic, label_ids, tfidf_settings, tfidf_version
 from promptbank.lab.methods.icl import InContext, draw_shots
-from promptbank.lab.methods.learner import FLOAT32_BYTES, Fit, Learner, Method, Size
+from promptbank.lab.methods.learner import FLOAT32_BYTES, Learner, LearningResult, Method, Size
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
@@ -67,14 +67,14 @@ class ShotLearner(Learner):
         self._backbone, self._lm, self._config, self._count = backbone, lm, config, shots
         self._shots: dict[str, list[Example]] = {}
 
-    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> LearningResult:
         """Draw the task's shots."""
         label_ids(card)
         count = min(self._count, len(split.train))
         self._shots[card.sha256] = draw_shots(split.train, count, self._config.seed)
-        return Fit(rows=count)
+        return LearningResult(rows=count)
 
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> TaskScores:
         """Score the label forms after the task's shots."""
         shots = self._shots.get(card.sha256, [])
         answers = InContext(self._lm, self._backbone, card, shots).score([e.fields for e in examples])
@@ -97,13 +97,13 @@ class TfidfLearner(Learner):
     def __init__(self) -> None:
         self._fitted: dict[str, TfidfLogistic] = {}
 
-    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> Fit:
+    def learn(self, card: TaskCard, split: Split, _progress: Progress | None = None) -> LearningResult:
         """Fit the task's classifier."""
         known = [*split.train, *split.dev]
         self._fitted[card.sha256] = TfidfLogistic.fit(card, known)
-        return Fit(rows=len(known))
+        return LearningResult(rows=len(known))
 
-    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> Evaluated:
+    def evaluate(self, card: TaskCard, examples: Sequence[Example]) -> TaskScores:
         """Score the task's classifier."""
         return score_texts(card, examples, self._fitted[card.sha256].predict(examples))
 

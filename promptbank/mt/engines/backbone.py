@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from promptbank.engine.decoding import BeamSearch, Decoded, TokenSet, decode
+from promptbank.engine.decoding import BeamSearch, DecodedSequence, TokenSet, decode
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.mt.translator.allowed_tokens import AllowedTokens
 from promptbank.mt.translator.model import Translator, load_translator
-from promptbank.mt.translator.pairs import Wording
+from promptbank.mt.translator.pairs import PairFormat
 from translate import EngineError, EngineInfo, Hypothesis, Segment
 
 __all__ = ["BackboneTranslator", "length_batches", "open_engine", "translate_texts"]
@@ -35,7 +35,7 @@ class BackboneTranslator:
         self, translator: Translator, search: BeamSearch | None = None, *, tokens: TokenSet | None = None
     ) -> None:
         self._translator, self._search, self._tokens = translator, search or BeamSearch(), tokens
-        self._wording = Wording(translator.backbone.tokenizer, translator.languages)
+        self._wording = PairFormat(translator.backbone.tokenizer, translator.languages)
         if tokens is None and translator.words is not None:
             self._tokens = AllowedTokens(translator.lm, [*translator.words, self._wording.eos_id])
 
@@ -99,7 +99,7 @@ def open_engine(
 
 def translate_texts(
     lm: LanguageModel,
-    wording: Wording,
+    wording: PairFormat,
     texts: Sequence[str],
     search: BeamSearch,
     *,
@@ -128,7 +128,7 @@ def translate_texts(
                 f"a text of {len(text)} characters takes {len(prompt)} tokens and its translation as many again, of a "
                 f"window of {window}; split it into sentences"
             )
-    found: dict[int, Decoded] = {}
+    found: dict[int, DecodedSequence] = {}
     for batch in length_batches([len(p) * search.beam for p in prompts], search.batch_tokens):
         decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, search, tokens=tokens)
         found |= dict(zip(batch, decoded, strict=True))

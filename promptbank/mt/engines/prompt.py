@@ -7,7 +7,7 @@ of a corpus as they are: ``promptbank train --card configs/translate-en-sv.jsonl
 import hashlib
 from collections.abc import Sequence
 
-from promptbank.bank.task_server import Question, TaskServer
+from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction
 from tasks import InputRecord, parse_spec
 from translate import EngineError, EngineInfo, Hypothesis, Segment
@@ -50,7 +50,7 @@ class PromptTranslator:
             EngineError: a text does not fit the backbone's window.
         """
         records = [InputRecord(n, {self._field: s.text}, f"segment {n}") for n, s in enumerate(segments, start=1)]
-        answers = self._server.answer([Question(record, task=self._task) for record in records])
+        answers = self._server.answer([RecordRequest(record, task=self._task) for record in records])
         return [self._hypothesis(segment, answer) for segment, answer in zip(segments, answers, strict=True)]
 
     def _hypothesis(self, segment: Segment, answer: Prediction | Exception) -> Hypothesis:

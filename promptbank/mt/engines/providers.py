@@ -34,7 +34,7 @@ PROVIDERS: tuple[EngineProvider, ...] = (
 
 
 @runtime_checkable
-class BeamSearching(Protocol):
+class GreedyEngine(Protocol):
     """An engine that can also search greedily."""
 
     def greedy(self) -> Engine | None:
@@ -94,7 +94,7 @@ def fallback_engine(engine: Engine, name: str, request: EngineRequest) -> Engine
     if name == "none":
         return None
     if name == "auto":
-        return engine.greedy() if isinstance(engine, BeamSearching) else None
+        return engine.greedy() if isinstance(engine, GreedyEngine) else None
     return open_engine(choose_engine(name, request), request)
 
 

@@ -18,7 +18,7 @@ from promptbank.mt.marian.model import load_marian
 from promptbank.mt.marian.pieces import EOS, Pieces, load_pieces
 from promptbank.mt.marian.search import search
 
-__all__ = ["Parity", "convert_marian"]
+__all__ = ["ConversionAgreement", "convert_marian"]
 
 LIMIT = 128
 """Longest translation that is compared, in discrete tokens."""
@@ -27,7 +27,7 @@ COPIED = ["source.spm", "target.spm", "tokenizer_config.json"]
 
 
 @dataclass(frozen=True)
-class Parity:
+class ConversionAgreement:
     """How alike the conversion and transformers translate, greedily.
 
     Attributes:
@@ -45,7 +45,9 @@ class Parity:
     bytes: int
 
 
-def convert_marian(folder: Path, out: Path, sentences: Sequence[str], *, quantisation: str = "int8") -> Parity:
+def convert_marian(
+    folder: Path, out: Path, sentences: Sequence[str], *, quantisation: str = "int8"
+) -> ConversionAgreement:
     """Convert a Marian folder; leave nothing behind when it is refused.
 
     Args:
@@ -81,7 +83,7 @@ def convert_marian(folder: Path, out: Path, sentences: Sequence[str], *, quantis
         _convert(folder, small, quantisation)
         found = _ct2_tokens(small, rows)
         shutil.move(small, out)
-    return Parity(
+    return ConversionAgreement(
         sentences=len(rows),
         float32_same=len(rows),
         quantised_same=sum(one == want for one, want in zip(found, wanted, strict=True)),

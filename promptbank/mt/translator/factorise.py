@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Change", "DenseChange", "LowRankChange", "Spectrum", "allocate"]
+__all__ = ["Change", "DenseChange", "LowRankChange", "SvdComponents", "allocate"]
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class SvdComponents:
     """A change as components, the largest first.
 
     Attributes:
@@ -42,7 +42,7 @@ class Change(Protocol):
     def dense(self) -> Tensor:
         """Return it as float32 (out, in)."""
 
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> SvdComponents:
         """Return its components."""
 
 
@@ -56,9 +56,9 @@ class DenseChange:
         """Return the matrix."""
         return self.matrix
 
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> SvdComponents:
         """Decompose the matrix."""
-        return Spectrum(*torch.linalg.svd(self.matrix, full_matrices=False))
+        return SvdComponents(*torch.linalg.svd(self.matrix, full_matrices=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +72,12 @@ class LowRankChange:
         """Return the product."""
         return self.b @ self.a
 
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> SvdComponents:
         """Decompose by QR of both factors and the SVD of an (r, r) core; nothing is lost."""
         q_b, r_b = torch.linalg.qr(self.b)
         q_a, r_a = torch.linalg.qr(self.a.T)
         left, values, right = torch.linalg.svd(r_b @ r_a.T, full_matrices=False)
-        return Spectrum(q_b @ left, values, right @ q_a.T)
+        return SvdComponents(q_b @ left, values, right @ q_a.T)
 
 
 def allocate(

@@ -24,7 +24,7 @@ from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
 from promptbank.mt.translator.changes import changes_of, whole_changes
 from promptbank.mt.translator.coding import Coding, coding_of
-from promptbank.mt.translator.factorise import Change, DenseChange, Spectrum, allocate
+from promptbank.mt.translator.factorise import Change, DenseChange, SvdComponents, allocate
 from promptbank.mt.translator.model import (
     StoredUpdate,
     describe,
@@ -196,7 +196,7 @@ class _Plan:
     changes: Mapping[str, Change]
     whole: dict[str, Tensor]
     rough: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    spectra: dict[str, Spectrum] = field(default_factory=dict)
+    spectra: dict[str, SvdComponents] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: StoredUpdate, backbone: Backbone, coding: Coding) -> _Plan:
@@ -233,7 +233,7 @@ class _Plan:
             f"the rough part of {len(self.changes)} layers take {least}, and components come on top; raise max_bytes"
         )
 
-    def _names_bytes(self, spectrum: Spectrum) -> int:
+    def _names_bytes(self, spectrum: SvdComponents) -> int:
         """Return what the names of a layer's tensors take in the file; offsets may have some more digits."""
         tensors = self.coding.encode(*spectrum.factors(1))
         return len(save(tensors)) - sum(t.nbytes for t in tensors.values()) + len(tensors) * NAME_BYTES
@@ -256,7 +256,7 @@ class _Plan:
         return {**self.rough[name], **factors}
 
 
-def _shape(spectrum: Spectrum) -> tuple[int, int]:
+def _shape(spectrum: SvdComponents) -> tuple[int, int]:
     return spectrum.left.shape[0], spectrum.right.shape[1]
 
 

@@ -19,7 +19,7 @@ from translate.records.markers import bracketed
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PairExample", "Wording", "render_pairs"]
+__all__ = ["PairExample", "PairFormat", "render_pairs"]
 
 NAMES = {
     "ca": "Catalan", "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto", "es": "Spanish",
@@ -47,7 +47,7 @@ class PairExample:
         return self.prompt + self.answer
 
 
-class Wording:
+class PairFormat:
     """How a pair is written for a backbone.
 
     Args:
@@ -86,7 +86,7 @@ class Wording:
         return " ".join(str(self._tokenizer.decode(kept, skip_special_tokens=True)).split())
 
 
-def render_pairs(wording: Wording, pairs: Iterable[tuple[str, str]], *, window: int) -> list[PairExample]:
+def render_pairs(wording: PairFormat, pairs: Iterable[tuple[str, str]], *, window: int) -> list[PairExample]:
     """Return pairs as tokens, their marks as square brackets, without those longer than the window.
 
     Raises:

@@ -15,7 +15,7 @@ from promptbank.errors import TrainingError
 from promptbank.files import read_json
 from promptbank.model.backbone import Backbone
 from promptbank.mt.translator.model import FACTS, WEIGHTS, load_translator, prepared, read_update
-from promptbank.mt.translator.pairs import PairExample, Wording
+from promptbank.mt.translator.pairs import PairExample, PairFormat
 from promptbank.mt.translator.settings import MtSettings
 from promptbank.mt.translator.updates import FullUpdate, Update
 from promptbank.training.checkpoint import learnt
@@ -60,7 +60,7 @@ class MtPlan:
     """
 
     update: Update
-    wording: Wording
+    wording: PairFormat
     train: Sequence[PairExample]
     dev: Sequence[PairExample]
     corpus_sha256: str

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from promptbank.training.progress import EpochReport, NoProgress, Progress, StepReport
 from store import Store
 
-__all__ = ["Recorder"]
+__all__ = ["RunLog"]
 
 
-class Recorder(NoProgress):
+class RunLog(NoProgress):
     """Stores metrics by step, an epoch at a time.
 
     Args:
