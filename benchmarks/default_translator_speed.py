@@ -45,7 +45,7 @@ class Generate:
 
     def info(self) -> EngineInfo:
         """Say what this engine is."""
-        return EngineInfo("generate", ("-".join(PAIR),), markers="bracket", offline=True)
+        return EngineInfo("generate", ("-".join(PAIR),), markers="bracket")
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Translate in the very batches of ours, padded on the left."""

@@ -18,7 +18,6 @@ class EngineInfo:
         langpairs: such as "en-sv".
         markers: how spans can be marked in its input: ``<s0> ... </s0>`` that it was trained with, square brackets that
             it copies, or not at all.
-        offline: whether it runs without a network.
         at_once: most texts of a call, 0 for any number.
         rewrites: whether rewritten texts may be sent too; not to a service that bills for them, or to a recording.
     """
@@ -26,7 +25,6 @@ class EngineInfo:
     engine_id: str
     langpairs: tuple[str, ...]
     markers: Markers
-    offline: bool
     at_once: int = 0
     rewrites: bool = True
 

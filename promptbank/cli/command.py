@@ -41,6 +41,9 @@ CHECK_SAID_NO = 3
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
 Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
+Epochs = Annotated[
+    int | None, typer.Option(help="Most passes over the examples. Default: 10, more if there are few examples.")
+]
 Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
 Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
@@ -106,10 +109,8 @@ def _training(
     run_file: Annotated[Path | None, typer.Option("--run-file", help="TOML file of settings; options win.")] = None,
     encoder: Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")] = None,
     init: Annotated[str | None, typer.Option(help="text, labels, vocabulary, nearest or from:taskname[:lang].")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Most passes over the rows. Default: 10, more if rows are few.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
+    epochs: Epochs = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all, 4 or more.")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Card, Command, CommandContext, Data, Json, Lang, Out, Task
+from promptbank.cli.command import Card, Command, CommandContext, Data, Epochs, Json, Lang, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
 
@@ -13,6 +13,8 @@ app = typer.Typer()
 
 COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
 SCORES = ("method", "score", "sd")
+Rates = Annotated[list[str] | None, typer.Option(help="Peak learning rate of a method, such as lora=5e-4; repeatable.")]
+
 COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb")
 
 
@@ -41,8 +43,8 @@ def baseline(
 ) -> None:
     """Score a task without training a prompt: majority, TF-IDF, and the frozen backbone with shots in its prompt.
 
-    Every row is predicted once, in the fold that holds it. A killed run goes on when the same command is given again.
-    Without --data the card's shipped training sample is used.
+    Every example is predicted once, in the fold that holds it. A killed run goes on when the same command is given
+    again. Without --data the card's shipped training sample is used.
 
     Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
     """
@@ -83,24 +85,20 @@ def compare(
         str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
     ] = None,
     test_data: Annotated[
-        list[str] | None, typer.Option(help="Test rows of the first task; a fold of --data if absent. Repeatable.")
+        list[str] | None, typer.Option(help="Test examples of the first task; a fold of --data if absent. Repeatable.")
     ] = None,
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
-    then_data: Annotated[list[str] | None, typer.Option(help="Rows of the second task; repeatable.")] = None,
+    then_data: Annotated[list[str] | None, typer.Option(help="Examples of the second task; repeatable.")] = None,
     methods: Annotated[
         str, typer.Option(help="Of ptuning, prompt, lora, bitfit, full, full-body, icl, tfidf; commas between them.")
     ] = "ptuning,prompt,lora,bitfit,full,icl,tfidf",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 3,
     rows: Annotated[
-        int | None, typer.Option(help="Training rows of each task, drawn by the seed. Default: all.")
+        int | None, typer.Option(help="Training examples of each task, drawn by the seed. Default: all.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Most passes over the rows. Default: 10, more if rows are few.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step.")] = None,
-    lr: Annotated[
-        list[str] | None, typer.Option(help="Peak learning rate of a method, such as lora=5e-4; repeatable.")
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    lr: Rates = None,
     dtype: Annotated[
         str | None, typer.Option(help="auto, float32 or bfloat16, of training; scores are float32.")
     ] = None,
@@ -111,8 +109,8 @@ def compare(
 ) -> None:
     """Compare methods on one task: score, cost, and what a second task makes each of them forget.
 
-    Every method learns from the same rows (icl sees four of them, tfidf the dev rows too) and is scored on the same
-    test rows. Weights that a method changes are a copy's, and nothing enters the bank. A method that cannot run is
+    Every method learns from the same examples (icl sees four of them, tfidf the dev set too) and is scored on the same
+    test set. Weights that a method changes are a copy's, and nothing enters the bank. A method that cannot run is
     listed with its reason. A killed command goes on when it is given again, and methods or seeds can be added. Without
     --data the card's shipped training sample is used.
 
@@ -124,7 +122,7 @@ def compare(
     from promptbank.lab.experiments.compare import MEASURED, OTHER_METRICS, MethodComparison
 
     if then is None and then_data:
-        raise typer.BadParameter("--then-data needs --then, the task that the rows belong to")
+        raise typer.BadParameter("--then-data needs --then, the task that the examples belong to")
     shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
     training = {key: value for key, value in shared.items() if value is not None}
     names = tuple(name.strip() for name in methods.split(",") if name.strip())

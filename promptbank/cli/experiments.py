@@ -42,12 +42,12 @@ def crossval(
     other: Annotated[
         list[str] | None,
         typer.Option(
-            help="LANG=FILE, the rows in another language: learn from them, from both, and from these after them, too. "
-            "Repeatable."
+            help="LANG=FILE, the records in another language: learn from them, from both, and from these after them,"
+            " too. Repeatable."
         ),
     ] = None,
     provenance: Annotated[
-        Path | None, typer.Option(help="Of the translated rows: learn from those without a flag too.")
+        Path | None, typer.Option(help="Of the translated records: learn from those without a flag too.")
     ] = None,
     out: Out = None,
     json: Json = False,
@@ -55,8 +55,8 @@ def crossval(
     """Learn and score a task on K folds, beside majority and TF-IDF on the same folds.
 
     Folds are a function of each row's group, so translations have the folds of their source. All folds train in
-    shared batches, into a bank of the experiment's own. With --other and --provenance the same test rows are also
-    answered by prompts that learnt from other rows. A killed command goes on when it is given again.
+    shared batches, into a bank of the experiment's own. With --other and --provenance the same test set is also
+    answered by prompts that learnt from other records. A killed command goes on when it is given again.
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
     """
@@ -76,7 +76,7 @@ def curve(
     lang: Lang = None,
     data: Data = None,
     card: Card = None,
-    fractions: Annotated[str, typer.Option(help="Shares of the training rows.")] = "1,.5,.1,.05,.01",
+    fractions: Annotated[str, typer.Option(help="Shares of the training examples.")] = "1,.5,.1,.05,.01",
     repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, the next with the next fold.")] = 6,
     folds: Folds = 10,
     start: Annotated[
@@ -86,14 +86,14 @@ def curve(
     other: Annotated[
         list[str] | None,
         typer.Option(
-            help="LANG=FILE, the rows in another language: they are learnt first, without the folds that are tested, "
-            "for --start from:taskname:LANG. Repeatable."
+            help="LANG=FILE, the records in another language: they are learnt first, without the folds that are tested,"
+            " for --start from:taskname:LANG. Repeatable."
         ),
     ] = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Learn a task from fewer and fewer rows: nested samples, the spread of repeats, TF-IDF beside it.
+    """Learn a task from fewer and fewer examples: nested samples, the spread of repeats, TF-IDF beside it.
 
     With --other, what does a language gain by starting from the row of another one? A killed command goes on when it is
     given again.
@@ -114,7 +114,7 @@ def curve(
 
 
 def _shares(fractions: str) -> tuple[float, ...]:
-    """Read shares of the rows, the largest first."""
+    """Read shares of the examples, the largest first."""
     try:
         shares = tuple(sorted({float(text) for text in fractions.split(",")}, reverse=True))
     except ValueError as exc:
@@ -143,7 +143,7 @@ def sweep(
     """Try settings: number and placement of virtual tokens, encoder, start, learning rate.
 
     Settings are drawn by the seed. Those of a rung train in shared batches; the best third goes on to three times the
-    rows. A setting whose loss is not finite fails alone. A killed command goes on when it is given again.
+    examples. A setting whose loss is not finite fails alone. A killed command goes on when it is given again.
 
     Example: promptbank sweep --task sentiment-task --data fiqa.jsonl --keep-out 0
     """

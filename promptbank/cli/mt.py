@@ -21,6 +21,14 @@ STOPPED = 130
 """Exit code of a training that was told to stop, as after Ctrl-C."""
 
 Sets = Annotated[list[Path] | None, typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")]
+Schedule = Annotated[
+    str | None,
+    typer.Option(help="linear or cosine, down to zero, or constant. Default: cosine; marian inverse-sqrt.v1."),
+]
+Average = Annotated[
+    int | None, typer.Option(help="Last evaluations whose weights are averaged. Default: 1, the last alone.")
+]
+EvalRows = Annotated[int | None, typer.Option(help="Sentences of each set that are translated then. Default: 100.")]
 
 
 @app.command("engines", cls=Command)
@@ -121,20 +129,13 @@ def train(
     accumulate: Annotated[int | None, typer.Option(help="Batches of a step. Default: 1.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: 2e-4; lora 8e-4; marian 1e-3.")] = None,
     warmup: Annotated[int | None, typer.Option(help="Steps of linear warm-up. Default: 100; marian 1000.")] = None,
-    schedule: Annotated[
-        str | None,
-        typer.Option(help="linear or cosine, down to zero, or constant. Default: cosine; marian inverse-sqrt.v1."),
-    ] = None,
-    average: Annotated[
-        int | None, typer.Option(help="Last evaluations whose weights are averaged. Default: 1, the last alone.")
-    ] = None,
+    schedule: Schedule = None,
+    average: Average = None,
     every: Annotated[int | None, typer.Option(help="Steps between evaluations. Default: 250; marian 500.")] = None,
-    eval_rows: Annotated[
-        int | None, typer.Option(help="Sentences of each set that are translated then. Default: 100.")
-    ] = None,
+    eval_rows: EvalRows = None,
     checkpoint_minutes: Annotated[float | None, typer.Option(help="Between checkpoints. Default: 15.")] = None,
     sample: Annotated[
-        int | None, typer.Option(help="Words drawn a batch beside the corpus's; 0: all words. Default: 8192.")
+        int | None, typer.Option(help="Tokens drawn a batch beside the corpus's; 0: all tokens. Default: 8192.")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="auto, bfloat16 or float32, of forward passes. Default: auto.")
@@ -181,7 +182,7 @@ def pack(
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="Hold it to the words of a corpus, a name below <home>/mt; else to the engine's."),
+        typer.Option(help="Hold it to the tokens of a corpus, a name below <home>/mt; else to the engine's."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``promptbank tasks``: task cards, and the rows that go with them."""
+"""``promptbank tasks``: task cards, and the records that go with them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -103,8 +103,8 @@ def sample(
     data: Data = None,
     lang: Lang = None,
     per_class: Annotated[int | None, typer.Option(min=1, help="Rows of each label.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="Share of all rows, instead.")] = None,
-    allow_short: Annotated[bool, typer.Option(help="Take what there is where a label has fewer rows.")] = False,
+    fraction: Annotated[float | None, typer.Option(help="Share of all records, instead.")] = None,
+    allow_short: Annotated[bool, typer.Option(help="Take what there is where a label has fewer records.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     out: Rows = None,
 ) -> None:

@@ -31,7 +31,7 @@ def train(
     """Learn a task: train its prompt, freeze the best epoch, measure it, make it live.
 
     A killed training goes on when the same command is given again. Without --data the card's shipped sample is
-    used. With several tasks the rows of each file are those that name the task.
+    used. With several tasks the records of each file are those that name the task.
 
     Example: promptbank train --task sentiment-task
     """
@@ -53,7 +53,7 @@ def _print(learnt: LearntTask, *, as_json: bool) -> None:
         say(f"warning: {warning}")
     scores = ", ".join(f"{key} {learnt.metrics[key]:.3f}" for key in SHOWN if key in learnt.metrics)
     name = f"{scope.taskname}:{scope.lang}@{row.version}"
-    told = f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} rows, float32, stored row): {scores}"
+    told = f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} examples, float32, stored row): {scores}"
     about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}
     about |= {"run": learnt.run_id, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics}
     print_done(told, about, as_json=as_json)

@@ -23,7 +23,9 @@ PLAIN = ("src", "tgt", "engine", "beam", "characters", "lines")
 
 Src = Annotated[str, typer.Option("--src", help="Source language.")]
 Tgt = Annotated[str, typer.Option("--tgt", help="Target language.")]
-TaskName = Annotated[str | None, typer.Option(help="taskname of the rows. Default: what the rows or the samples say.")]
+TaskName = Annotated[
+    str | None, typer.Option(help="taskname of the records. Default: what the records or the samples say.")
+]
 Lines = Annotated[Path | None, typer.Option(help="Translate plain text instead, a line each, to stdout; - is stdin.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the translated files; translated/<tgt> if absent.")]
 Card = Annotated[str | None, typer.Option(help="Card file of the source task, or a built-in variant.")]
@@ -41,7 +43,7 @@ Beam = Annotated[
 Fallback = Annotated[
     str,
     typer.Option(
-        help="Engine for rows that the checks doubt; the least doubtful translation is kept. auto is the backbone's "
+        help="Engine for records that the checks doubt; the least doubtful translation is kept. auto is the backbone's "
         "own greedy search where it has a beam, none is none."
     ),
 ]
@@ -55,7 +57,7 @@ Labels = Annotated[
 ]
 Names = Annotated[Path | None, typer.Option(help="File of names that stay as they are, a line each.")]
 PolicyFile = Annotated[Path | None, typer.Option(help="TOML file: what each flag means.")]
-Only = Annotated[str, typer.Option(help="Statuses of the rows that are written, commas between.")]
+Only = Annotated[str, typer.Option(help="Statuses of the records that are written, commas between.")]
 Align = Annotated[str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")]
 References = Annotated[
     list[Path] | None,
@@ -65,7 +67,7 @@ Characters = Annotated[
     int | None, typer.Option(min=1, help="Most characters that are sent to a service on the net. Default: 500,000.")
 ]
 Report = Annotated[
-    Path | None, typer.Option(help="Folder of a second report, without any text of the rows, to be shared.")
+    Path | None, typer.Option(help="Folder of a second report, without any text of the records, to be shared.")
 ]
 
 
@@ -97,7 +99,7 @@ def translate(
     report: Report = None,
     json: Json = False,
 ) -> None:
-    """Translate labelled sets, with labels, slots, numbers and names intact; say which rows a person should look at.
+    """Translate labelled sets, with labels, slots, numbers and names intact; say which records a person should look at.
 
     One file for each file, with the same name, order, ids and groups, and one for each split of a dataset. Beside them:
     provenance.jsonl, review.csv, report.md and report.html. A killed run goes on when the same command is given again;
@@ -134,7 +136,7 @@ def translate(
 
 
 def _refuse_row_options(ctx: CommandContext) -> None:
-    """Make sure that nothing was asked for that only rows have."""
+    """Make sure that nothing was asked for that only records have."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params if name not in PLAIN}
     given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
     if given:
@@ -162,7 +164,7 @@ def _print(done: TranslatedSet, paths: Sequence[Path], out: Path, *, as_json: bo
         print_json({"out": str(out), **counts, "files": [path.name for path in paths]})
         return
     print_table([counts], as_json=False)
-    say(f"{counts['written']} of {counts['rows']} rows written to {out}; look at review.csv and report.html there")
+    say(f"{counts['written']} of {counts['rows']} records written to {out}; look at review.csv and report.html there")
     for card in done.made_cards:
         task = f"{card.taskname}:{card.lang}"
         say(f"{task} is a new card: train it with --card {out / 'cards.jsonl'}, or keep it with `tasks add`")

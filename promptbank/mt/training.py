@@ -18,7 +18,7 @@ from promptbank.mt.marian.conversion import convert_marian
 from promptbank.mt.marian.sizes import TrainSettings
 from promptbank.mt.marian.training import MarianPlan, train_marian
 from promptbank.mt.score import read_sets
-from promptbank.mt.translator.allowed_tokens import writable_words
+from promptbank.mt.translator.allowed_tokens import writable_tokens
 from promptbank.mt.translator.model import with_backbone_of
 from promptbank.mt.translator.pack import PackReport, as_low_rank, pack_translator
 from promptbank.mt.translator.pairs import PairFormat, render_pairs
@@ -202,15 +202,15 @@ def pack(bank: Bank, engine: str, out: Path | None, *, max_bytes: int, coding: s
         out: folder to make; None for ``<home>/mt/<engine>-packed/model``.
         max_bytes: most of all files together.
         coding: of the weights, such as "sign.v1".
-        corpus: to whose words it is held; None for the engine's own.
+        corpus: to whose tokens it is held; None for the engine's own.
 
     Raises:
         ConfigError: the engine is no translator that was trained here.
         TrainingError: see `pack_translator`.
     """
     source, backbone, target = _opened(bank, engine, out, "packed")
-    words = None if corpus is None else _words(backbone, corpus_folder(bank.settings.home, corpus))
-    return pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, words=words)
+    tokens = None if corpus is None else _tokens(backbone, corpus_folder(bank.settings.home, corpus))
+    return pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, tokens=tokens)
 
 
 def start_low_rank(bank: Bank, engine: str, out: Path | None, *, rank: int) -> Path:
@@ -229,8 +229,8 @@ def _opened(bank: Bank, engine: str, out: Path | None, suffix: str) -> tuple[Pat
     return source, backbone, out or home / f"{Path(engine).name}-{suffix}" / "model"
 
 
-def _words(backbone: Backbone, corpus: Path) -> set[int]:
+def _tokens(backbone: Backbone, corpus: Path) -> set[int]:
     """Return the tokens that a corpus's training pairs allow."""
     wording = PairFormat(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
     pairs = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
-    return writable_words(backbone.tokenizer, [pair.ids for pair in pairs])
+    return writable_tokens(backbone.tokenizer, [pair.ids for pair in pairs])

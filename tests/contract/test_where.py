@@ -27,3 +27,12 @@ def test_every_answer_is_a_file_of_the_rooms() -> None:
 def test_the_questions_do_not_give_the_answers_away() -> None:
     text = (ROOT / "docs" / "where.md").read_text(encoding="utf-8")
     assert re.findall(r"[\w/]+\.py", text) == []
+
+
+def test_every_file_that_the_overview_names_is_there() -> None:
+    """A path is written from the root, or from the room that its section is about."""
+    text = (ROOT / "docs" / "overview.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", text)) - {"runs/"}
+    assert len(named) > 60
+    rooms = (ROOT, ROOT / "promptbank", ROOT / "translate")
+    assert sorted(name for name in named if not any((room / name).exists() for room in rooms)) == []

@@ -24,7 +24,7 @@ data, db, out, seconds = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), floa
 class Slow:
     asked = 0
     def info(self):
-        return EngineInfo("slow", ("en-sv",), "bracket", offline=True)
+        return EngineInfo("slow", ("en-sv",), "bracket")
     def translate(self, segments):
         time.sleep(seconds)
         Slow.asked += len(segments)

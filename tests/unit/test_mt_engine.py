@@ -131,7 +131,7 @@ def test_an_engine_id_changes_with_all_that_moves_its_output_and_nothing_else(tm
     folder = stored(tmp_path / "a")
     engine = opened(folder)
     info = engine.info()
-    assert (info.langpairs, info.markers, info.offline) == (("en-sv",), "bracket", True)
+    assert (info.langpairs, info.markers) == (("en-sv",), "bracket")
     assert opened(folder, batch_tokens=7).info() == info
     other = open_engine(folder, tiny_backbone("llama"), search=BeamSearch(extra=4), dtype=torch.bfloat16)
     ids = {info.engine_id, opened(folder, beam=2).info().engine_id, other.info().engine_id}

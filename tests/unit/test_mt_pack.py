@@ -15,7 +15,7 @@ from promptbank.errors import BackboneMismatchError, TrainingError
 from promptbank.model.backbone import Backbone
 from promptbank.mt.languages import Languages
 from promptbank.mt.translator.allowed_tokens import FILE as WORDS
-from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
+from promptbank.mt.translator.allowed_tokens import read_tokens, tokens_bytes
 from promptbank.mt.translator.coding import CODINGS, coding_of
 from promptbank.mt.translator.factorise import DenseChange, LowRankChange, allocate
 from promptbank.mt.translator.model import load_translator, prepared, save_translator
@@ -67,11 +67,11 @@ def logits(folder: Path, backbone: Backbone) -> Tensor:
 def test_a_packed_translator_holds_to_its_source_s_words_or_to_others_within_the_limit(tmp_path: Path) -> None:
     backbone = tiny_backbone("llama")
     source = tuned(tmp_path / "a", backbone, FullUpdate())
-    assert read_words(pack_translator(source, backbone, tmp_path / "b").folder, backbone.vocab_size) is None
-    (source / WORDS).write_bytes(words_bytes([3, 5, 7], backbone.vocab_size))
+    assert read_tokens(pack_translator(source, backbone, tmp_path / "b").folder, backbone.vocab_size) is None
+    (source / WORDS).write_bytes(tokens_bytes([3, 5, 7], backbone.vocab_size))
     for words, kept in ((None, [3, 5, 7]), ([8, 9], [8, 9])):
-        report = pack_translator(source, backbone, tmp_path / "c", max_bytes=20_000, words=words)
-        assert read_words(report.folder, backbone.vocab_size) == kept
+        report = pack_translator(source, backbone, tmp_path / "c", max_bytes=20_000, tokens=words)
+        assert read_tokens(report.folder, backbone.vocab_size) == kept
         assert report.total_bytes == sum(path.stat().st_size for path in report.folder.iterdir()) <= 20_000
 
 

@@ -18,7 +18,7 @@ class Counting:
         self._id, self._dies_after = engine_id, dies_after
 
     def info(self) -> EngineInfo:
-        return EngineInfo(self._id, ("en-sv",), "bracket", offline=True)
+        return EngineInfo(self._id, ("en-sv",), "bracket")
 
     def translate(self, segments: list[Segment]) -> list[Hypothesis]:
         if len(self.asked) == self._dies_after:
@@ -107,7 +107,7 @@ def test_batches_hold_each_text_once_within_the_size_in_any_order(
 def test_what_no_database_keeps_becomes_a_sign_that_a_check_flags() -> None:
     class Odd:
         def info(self) -> EngineInfo:
-            return EngineInfo("odd", ("en-sv",), "none", offline=True)
+            return EngineInfo("odd", ("en-sv",), "none")
 
         def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
             return [Hypothesis("a\0b\ud800c") for _ in segments]

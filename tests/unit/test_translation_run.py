@@ -67,7 +67,7 @@ class WordEngine:
         self.asked: list[str] = []
 
     def info(self) -> EngineInfo:
-        return EngineInfo("words", (f"en-{self._tgt}",), "bracket", offline=True)
+        return EngineInfo("words", (f"en-{self._tgt}",), "bracket")
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         self.asked += [segment.text for segment in segments]

@@ -62,9 +62,7 @@ class ApertiumEngine:
             known = ", ".join(sorted(pairs)) or "none"
             raise EngineError(f"Apertium here translates {known}, not {wanted}; install its package for that pair")
         self._direction = pairs[wanted]
-        self._info = EngineInfo(
-            f"apertium:{self._direction}:{_version(self._direction)}", (wanted,), "bracket", offline=True
-        )
+        self._info = EngineInfo(f"apertium:{self._direction}:{_version(self._direction)}", (wanted,), "bracket")
 
     def info(self) -> EngineInfo:
         """Describe the engine; its id changes with the version of the program and of the pair's data."""

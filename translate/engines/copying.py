@@ -18,7 +18,7 @@ class CopyEngine:
 
     def info(self) -> EngineInfo:
         """Describe the engine."""
-        return EngineInfo("copy", (f"{self.src}-{self.tgt}",), self.markers, offline=True, rewrites=False)
+        return EngineInfo("copy", (f"{self.src}-{self.tgt}",), self.markers, rewrites=False)
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Return each text as it is."""

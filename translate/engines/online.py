@@ -41,9 +41,7 @@ class OnlineEngine:
             raise missing("tenacity") from exc
         self._service, self._left, self._budget = service, characters, characters
         at_once = min(TEXTS, service.at_once)  # one request, so that what came back is kept when the next one fails
-        self._info = EngineInfo(
-            service.name, ("-".join(langpair),), "bracket", offline=False, at_once=at_once, rewrites=False
-        )
+        self._info = EngineInfo(service.name, ("-".join(langpair),), "bracket", at_once=at_once, rewrites=False)
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(BusyError),
             stop=tenacity.stop_after_attempt(ATTEMPTS),

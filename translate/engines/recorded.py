@@ -40,7 +40,6 @@ class RecordedEngine:
             f"recorded:{self.name}:{digest[:16]}",
             (f"{self.src}-{self.tgt}",),
             self.markers,
-            offline=True,
             rewrites=self.rewrites,
         )
 

@@ -36,12 +36,12 @@ class BackboneTranslator:
     ) -> None:
         self._translator, self._search, self._tokens = translator, search or BeamSearch(), tokens
         self._wording = PairFormat(translator.backbone.tokenizer, translator.languages)
-        if tokens is None and translator.words is not None:
-            self._tokens = AllowedTokens(translator.lm, [*translator.words, self._wording.eos_id])
+        if tokens is None and translator.tokens is not None:
+            self._tokens = AllowedTokens(translator.lm, [*translator.tokens, self._wording.eos_id])
 
     def info(self) -> EngineInfo:
         """Describe the engine; its id changes with everything that changes its output."""
-        return EngineInfo(self._id, (str(self._translator.languages),), markers="bracket", offline=True)
+        return EngineInfo(self._id, (str(self._translator.languages),), markers="bracket")
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Translate segments in batches of like length; scores are mean log-probabilities a token.
@@ -80,7 +80,7 @@ class BackboneTranslator:
             str(dtype) if dtype == torch.float32 else f"{dtype} weights",  # and float32 rotary frequencies
             decides,
         ]
-        said += [] if translator.words is None else [list(translator.words)]
+        said += [] if translator.tokens is None else [list(translator.tokens)]
         digest = hashlib.sha256(json.dumps([*said, self._wording.template], sort_keys=True).encode()).hexdigest()
         return f"backbone-{translator.languages}:{digest}"
 

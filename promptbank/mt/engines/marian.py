@@ -44,7 +44,6 @@ class MarianEngine:
             f"marian:{digest}:float32,{self._decoding}{',' + code if code else ''}",
             ("-".join(langpair),),
             "trained" if self._pieces.marked else "bracket",
-            offline=True,
         )
 
     def info(self) -> EngineInfo:

@@ -37,7 +37,7 @@ class PromptTranslator:
         self._field = card.text_field
         said = f"{served.sha256} {card.template_sha256} {server.backbone.fingerprint}"
         digest = hashlib.sha256(said.encode()).hexdigest()
-        self._info = EngineInfo(f"task:{task}:{digest}", ("-".join(langpair),), "trained", offline=True)
+        self._info = EngineInfo(f"task:{task}:{digest}", ("-".join(langpair),), "trained")
 
     def info(self) -> EngineInfo:
         """Say what this engine is; its id changes with the row, its template and the backbone."""

@@ -1,9 +1,9 @@
-"""The words that a translator may write: those spelt in the letters of what it learnt from, and the text's own.
+"""The tokens that a translator may write: those spelt in the letters of what it learnt from, and the text's own.
 
-The head over the whole vocabulary, 262,144 words of the default backbone, takes most of a step of greedy search, and
+The head over the whole vocabulary, 262,144 tokens of the default backbone, takes most of a step of greedy search, and
 half of them are of scripts that a language pair never writes (vocabulary selection, L'Hostis et al. 2016, arXiv
-1610.00072). Keeping only words that the corpus holds would be faster still, but 33,018 words of a corpus of 104,506
-pairs lacked the Swedish beginnings of "protest" and "conservative". A text's own words are added, so that names can
+1610.00072). Keeping only tokens that the corpus holds would be faster still, but 33,018 tokens of a corpus of 104,506
+pairs lacked the Swedish beginnings of "protest" and "conservative". A text's own tokens are added, so that names can
 be copied, for that text alone: a translation does not depend on its neighbours.
 """
 
@@ -25,7 +25,7 @@ from promptbank.model.forward import LanguageModel
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FILE", "AllowedTokens", "read_words", "words_bytes", "writable_words"]
+__all__ = ["FILE", "AllowedTokens", "read_tokens", "tokens_bytes", "writable_tokens"]
 
 FILE = "words.bin"
 
@@ -90,42 +90,42 @@ def _rows(lm: LanguageModel, ids: Sequence[int]) -> tuple[Tensor, Tensor | None]
     return weight.detach()[index], None if bias is None else bias.detach()[index]
 
 
-def writable_words(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> set[int]:
-    """Return the words that a corpus holds, and all others that are spelt in its characters alone.
+def writable_tokens(tokenizer: PreTrainedTokenizerBase, sequences: Iterable[Sequence[int]]) -> set[int]:
+    """Return the tokens that a corpus holds, and all others that are spelt in its characters alone.
 
     Parts of characters, which spell everything else, are among them.
 
     Args:
         tokenizer: of the backbone.
-        rows: of the corpus, as ids.
+        sequences: of the corpus, as ids.
     """
-    held = Counter(word for row in rows for word in row)
+    held = Counter(token for sequence in sequences for token in sequence)
     characters: Counter[str] = Counter()
-    for word, count in held.items():
-        for character in str(tokenizer.decode([word])):
+    for token, count in held.items():
+        for character in str(tokenizer.decode([token])):
             characters[character] += count
     least = RARE * characters.total()
     letters = {character for character, count in characters.items() if count >= least} | {PART}
-    added = set(tokenizer.get_added_vocab().values())  # control words, some of them beyond the head
-    words = set(tokenizer.get_vocab().values()) - added
-    return held.keys() | {word for word in words if letters.issuperset(str(tokenizer.decode([word])))}
+    added = set(tokenizer.get_added_vocab().values())  # control tokens, some of them beyond the head
+    tokens = set(tokenizer.get_vocab().values()) - added
+    return held.keys() | {token for token in tokens if letters.issuperset(str(tokenizer.decode([token])))}
 
 
-def words_bytes(words: Iterable[int], vocabulary: int) -> bytes:
-    """Return words as the content of their file: a bit for each word of the vocabulary, deflated.
+def tokens_bytes(tokens: Iterable[int], vocabulary: int) -> bytes:
+    """Return tokens as the content of their file: a bit for each token of the vocabulary, deflated.
 
     Args:
-        words: ids.
-        vocabulary: number of words of the backbone.
+        tokens: ids.
+        vocabulary: number of tokens of the backbone.
     """
     bits = bytearray(-(-vocabulary // 8))
-    for word in words:
-        bits[word // 8] |= 1 << word % 8
+    for token in tokens:
+        bits[token // 8] |= 1 << token % 8
     return zlib.compress(bytes(bits), 9)
 
 
-def read_words(folder: Path, vocabulary: int) -> list[int] | None:
-    """Return the words of a translator's folder; None if it does not hold to any.
+def read_tokens(folder: Path, vocabulary: int) -> list[int] | None:
+    """Return the tokens that a translator's folder holds it to; None if it may write all.
 
     Raises:
         TrainingError: the file is damaged, or of another vocabulary.
@@ -138,5 +138,5 @@ def read_words(folder: Path, vocabulary: int) -> list[int] | None:
     except zlib.error as exc:
         raise TrainingError(f"{path} is damaged ({exc}); fetch or train the translator again") from exc
     if len(bits) != -(-vocabulary // 8):
-        raise TrainingError(f"{path} is of a vocabulary of about {8 * len(bits)} words, the backbone has {vocabulary}")
+        raise TrainingError(f"{path} is of a vocabulary of about {8 * len(bits)} tokens, the backbone has {vocabulary}")
     return [8 * n + bit for n, byte in enumerate(bits) if byte for bit in range(8) if byte >> bit & 1]

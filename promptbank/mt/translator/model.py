@@ -1,5 +1,5 @@
 """A trained translator as a folder: what was learnt (``update.safetensors``), of which backbone (``translator.json``),
-and the words it may write (``words.bin``; all words without it).
+and the tokens it may write (``words.bin``; all tokens without it).
 
 The update goes on a backbone that is on the machine already, so a low-rank one is 15 MB in bfloat16.
 """
@@ -22,8 +22,8 @@ from promptbank.files import read_json, sha256_of, write_atomically, write_file
 from promptbank.model.backbone import Backbone, Identity, identify, list_backbones, local_folder
 from promptbank.model.forward import LanguageModel, cast_weights
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.allowed_tokens import FILE as WORDS
-from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
+from promptbank.mt.translator.allowed_tokens import FILE as TOKENS
+from promptbank.mt.translator.allowed_tokens import read_tokens, tokens_bytes
 from promptbank.mt.translator.updates import Update, update_of
 from promptbank.training.checkpoint import learnt, load_learnt
 
@@ -56,14 +56,14 @@ class Translator:
         languages: what it translates.
         weights_sha256: of the update's file.
         backbone: tokenizer and facts.
-        words: ids of what it may write beside the words of the text; None for all.
+        tokens: ids of what it may write beside the tokens of the text; None for all.
     """
 
     lm: LanguageModel
     languages: Languages
     weights_sha256: str
     backbone: Backbone
-    words: Sequence[int] | None = None
+    tokens: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def save_translator(
     languages: Languages,
     facts: dict[str, Any],
     dtype: torch.dtype = torch.bfloat16,
-    words: Iterable[int] | None = None,
+    tokens: Iterable[int] | None = None,
 ) -> Path:
     """Write what was learnt; the facts last, so a folder that has them is whole.
 
@@ -120,7 +120,7 @@ def save_translator(
         languages: what it translates.
         facts: of its training, kept beside it.
         dtype: of the stored matrices; vectors stay float32: a norm of 15 moves by 0.002, bfloat16 steps by 0.06.
-        words: see `Translator`.
+        tokens: see `Translator`.
     """
     tensors = {
         name: p.detach().cpu().to(dtype if p.ndim > 1 else torch.float32).contiguous()
@@ -128,8 +128,8 @@ def save_translator(
     }
     with write_atomically(_cleared(folder) / WEIGHTS) as temporary:
         save_file(tensors, temporary)
-    if words is not None:
-        (folder / WORDS).write_bytes(words_bytes(words, backbone.vocab_size))
+    if tokens is not None:
+        (folder / TOKENS).write_bytes(tokens_bytes(tokens, backbone.vocab_size))
     sha256 = _sha256(folder / WEIGHTS)
     write_file(folder / FACTS, describe(backbone, update, sha256, languages=languages, facts=facts))
     return folder
@@ -159,10 +159,10 @@ def describe(
     return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
 
 
-def write_translator(folder: Path, weights: bytes, description: str, words: bytes = b"") -> Path:
-    """Write the files of a translator as they are, the description last; no file of words if there are none."""
+def write_translator(folder: Path, weights: bytes, description: str, tokens: bytes = b"") -> Path:
+    """Write the files of a translator as they are, the description last; no file of tokens if there are none."""
     _cleared(folder)
-    for name, content in {WEIGHTS: weights, WORDS: words, FACTS: description.encode()}.items():
+    for name, content in {WEIGHTS: weights, TOKENS: tokens, FACTS: description.encode()}.items():
         if content:
             write_file(folder / name, content)
     return folder
@@ -224,7 +224,7 @@ def load_translator(folder: Path, backbone: Backbone, dtype: torch.dtype = torch
     model.requires_grad_(False)
     lm = LanguageModel(cast_weights(model, dtype))
     languages, sha256 = Languages.parse(stored.facts["langpair"]), str(stored.facts["weights_sha256"])
-    return Translator(lm, languages, sha256, backbone, read_words(folder, backbone.vocab_size))
+    return Translator(lm, languages, sha256, backbone, read_tokens(folder, backbone.vocab_size))
 
 
 def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
@@ -250,9 +250,9 @@ def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
 
 
 def _cleared(folder: Path) -> Path:
-    """Make the folder, without facts, since what has them is whole, and without words of an earlier translator."""
+    """Make the folder, without facts, since what has them is whole, and without tokens of an earlier translator."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (FACTS, WORDS):
+    for name in (FACTS, TOKENS):
         (folder / name).unlink(missing_ok=True)
     return folder
 

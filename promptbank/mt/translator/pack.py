@@ -21,7 +21,7 @@ from promptbank.errors import TrainingError
 from promptbank.model.backbone import Backbone
 from promptbank.model.lora import LoraLayer
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.allowed_tokens import read_words, words_bytes
+from promptbank.mt.translator.allowed_tokens import read_tokens, tokens_bytes
 from promptbank.mt.translator.changes import changes_of, whole_changes
 from promptbank.mt.translator.coding import Coding, coding_of
 from promptbank.mt.translator.factorise import Change, DenseChange, SvdComponents, allocate
@@ -87,7 +87,7 @@ def pack_translator(
     *,
     max_bytes: int = MAX_BYTES,
     coding: str = "int8.v1",
-    words: Iterable[int] | None = None,
+    tokens: Iterable[int] | None = None,
 ) -> PackReport:
     """Write a translator as a packed one, which `load_translator` reads like any other.
 
@@ -98,7 +98,7 @@ def pack_translator(
         max_bytes: most bytes of the target's files together.
         coding: a key of ``CODINGS``: "sign.v1" or "int4.v1" for a full tuning, "int8.v1" or "bf16.v1" for a low-rank
             one; `promptbank.mt.translator.coding` says what they lose.
-        words: what the packed one may write (`promptbank.mt.translator.allowed_tokens`); the source's own if None.
+        tokens: what the packed one may write (`promptbank.mt.translator.allowed_tokens`); the source's own if None.
 
     Raises:
         TrainingError: the source cannot be packed or not into so few bytes; the target stays as it was.
@@ -119,8 +119,8 @@ def pack_translator(
         sha256 = hashlib.sha256(weights).hexdigest()
         return describe(backbone, PackedUpdate(coding), sha256, languages=languages, facts=facts)
 
-    held = read_words(source, backbone.vocab_size) if words is None else words
-    listed = b"" if held is None else words_bytes(held, backbone.vocab_size)
+    held = read_tokens(source, backbone.vocab_size) if tokens is None else tokens
+    listed = b"" if held is None else tokens_bytes(held, backbone.vocab_size)
     weights, ranks = plan.fit(max_bytes - len(description(b"").encode()) - len(listed))
     text = description(weights)
     write_translator(target, weights, text, listed)

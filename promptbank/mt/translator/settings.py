@@ -28,8 +28,8 @@ class MtSettings:
         weight_decay: of AdamW.
         clip: largest norm of the gradient.
         seed: of the order of pairs.
-        sample: words drawn for each batch beside those of the corpus; 0 computes the loss over all
-            words, as dev losses always are.
+        sample: tokens drawn for each batch beside those of the corpus; 0 computes the loss over all
+            tokens, as dev losses always are.
         dtype: "auto", "bfloat16" or "float32": of forward passes; master weights are float32.
         average: last evaluations of which the weights are averaged at the end; 1 keeps the last alone.
         every: steps between evaluations, which are also where weights are kept to be averaged.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from promptbank.errors import TrainingError
 from promptbank.model.backbone import Backbone
-from promptbank.mt.translator.allowed_tokens import writable_words
+from promptbank.mt.translator.allowed_tokens import writable_tokens
 from promptbank.mt.translator.averaging import TranslatorCheckpoints, mean_of
 from promptbank.mt.translator.model import prepared, save_translator
 from promptbank.mt.translator.plan import MtPlan, identity_of, training_facts
@@ -40,6 +40,6 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
     model = prepared(backbone, plan.update)
     load_learnt(model, mean_of([*checkpoints.kept(late), below(found.tensors, "weight.")]))
     facts = training_facts(plan, identity, position) | {"snapshot_of_steps": [*late, position.step]}
-    words = writable_words(backbone.tokenizer, [pair.ids for pair in plan.train])
+    tokens = writable_tokens(backbone.tokenizer, [pair.ids for pair in plan.train])
     languages = plan.wording.languages
-    return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, words=words)
+    return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, tokens=tokens)

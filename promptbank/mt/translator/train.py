@@ -20,7 +20,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead, SampledHead
 from promptbank.model.lora import lora_layers
 from promptbank.mt.engines.backbone import translate_texts
-from promptbank.mt.translator.allowed_tokens import AllowedTokens, writable_words
+from promptbank.mt.translator.allowed_tokens import AllowedTokens, writable_tokens
 from promptbank.mt.translator.averaging import TranslatorCheckpoints, mean_of
 from promptbank.mt.translator.loss import answer_loss
 from promptbank.mt.translator.model import merged, prepared, save_translator
@@ -73,7 +73,7 @@ def train_translator(
         plan.update,
         languages=plan.wording.languages,
         facts=training_facts(plan, identity, run.position) | run.end(),
-        words=run.words,
+        tokens=run.tokens,
     )
     checkpoints.clear()
     return folder
@@ -137,9 +137,9 @@ class _TranslatorRun(StepRun[PairExample]):
         self._averaged, self._saved = False, time.monotonic()
 
     @cached_property
-    def words(self) -> set[int]:
+    def tokens(self) -> set[int]:
         """What the translator may write, the end token too; reads the whole vocabulary, so only where it is needed."""
-        return writable_words(self._backbone.tokenizer, [pair.ids for pair in self._plan.train])
+        return writable_tokens(self._backbone.tokenizer, [pair.ids for pair in self._plan.train])
 
     def loss(self, batch: Sequence[PairExample], seed: int) -> Tensor:
         """See `StepRun`."""
@@ -205,13 +205,13 @@ class _TranslatorRun(StepRun[PairExample]):
             return {}
         lm = merged(self.model, self._backbone, self._plan.update, self._dtype)
         lm.model.to(self._settings.device)
-        words = AllowedTokens(lm, self.words)
-        return {s.name: self._chrf2(lm, words, s) for s in sets}
+        tokens = AllowedTokens(lm, self.tokens)
+        return {s.name: self._chrf2(lm, tokens, s) for s in sets}
 
-    def _chrf2(self, lm: LanguageModel, words: AllowedTokens, texts: EvalTexts) -> float:
+    def _chrf2(self, lm: LanguageModel, tokens: AllowedTokens, texts: EvalTexts) -> float:
         window, wording = self._backbone.window, self._plan.wording
         found = translate_texts(
-            lm, wording, texts.texts, BeamSearch(), window=window, tokens=words, on_texts=self._may_go_on
+            lm, wording, texts.texts, BeamSearch(), window=window, tokens=tokens, on_texts=self._may_go_on
         )
         return score_texts([hypothesis.text for hypothesis in found], texts.references).chrf2
 

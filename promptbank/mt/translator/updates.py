@@ -1,6 +1,6 @@
 """What of the backbone learns to translate: all layers, or a low-rank addition to them; and either of them packed.
 
-The vocabulary tables stay frozen in both: 168 of 268 million parameters of gemma-3-270m, and the same words in either
+The vocabulary tables stay frozen in both: 168 of 268 million parameters of gemma-3-270m, and the same tokens in either
 language.
 """
 

@@ -13,7 +13,7 @@ from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.mt.engines.backbone import open_engine
 from promptbank.mt.languages import Languages
-from promptbank.mt.translator.allowed_tokens import FILE, AllowedTokens, read_words, words_bytes, writable_words
+from promptbank.mt.translator.allowed_tokens import FILE, AllowedTokens, read_tokens, tokens_bytes, writable_tokens
 from promptbank.mt.translator.model import load_translator, prepared, save_translator
 from promptbank.mt.translator.updates import FullUpdate
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -72,15 +72,15 @@ def test_a_text_may_not_take_the_words_of_its_neighbours(beam: int) -> None:
 def test_a_file_of_words_gives_them_back(tmp_path_factory: pytest.TempPathFactory, case: tuple[int, set[int]]) -> None:
     vocabulary, words = case
     folder = tmp_path_factory.mktemp("words")
-    (folder / FILE).write_bytes(words_bytes(words, vocabulary))
-    assert read_words(folder, vocabulary) == sorted(words)
+    (folder / FILE).write_bytes(tokens_bytes(words, vocabulary))
+    assert read_tokens(folder, vocabulary) == sorted(words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_in_the_letters_of_the_corpus_are_open_and_other_scripts_are_not(kind: Kind) -> None:
     tokenizer = tiny_backbone(kind).tokenizer
     rows = [tokenizer.encode(text) for text in ("the year is good", "profit rose")] * 20
-    found = writable_words(tokenizer, rows)
+    found = writable_tokens(tokenizer, rows)
     assert {word for row in rows for word in row} <= found
     letters = {character for row in rows for word in row for character in tokenizer.decode([word])}
     added = set(tokenizer.get_added_vocab().values())
@@ -96,21 +96,21 @@ def test_a_letter_that_hardly_ever_stands_in_the_corpus_opens_nothing() -> None:
     often = tokenizer.encode("the year is good")
     once = next(word for word in tokenizer.get_vocab().values() if set(tokenizer.decode([word])) & set("xqzjk"))
     letter = next(iter(set(tokenizer.decode([once])) & set("xqzjk")))
-    found = writable_words(tokenizer, [*[often] * 20_000, [once]])
+    found = writable_tokens(tokenizer, [*[often] * 20_000, [once]])
     assert once in found
     others = {w for w in tokenizer.get_vocab().values() if letter in tokenizer.decode([w])} - {once}
     assert found.isdisjoint(others)
 
 
 def test_a_damaged_file_or_one_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
-    assert read_words(tmp_path, 300) is None
-    whole = words_bytes([1, 2], 300)
+    assert read_tokens(tmp_path, 300) is None
+    whole = tokens_bytes([1, 2], 300)
     (tmp_path / FILE).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(TrainingError, match="is damaged"):
-        read_words(tmp_path, 300)
+        read_tokens(tmp_path, 300)
     (tmp_path / FILE).write_bytes(zlib.compress(b"\0" * 20))
-    with pytest.raises(TrainingError, match="of about 160 words, the backbone has 300"):
-        read_words(tmp_path, 300)
+    with pytest.raises(TrainingError, match="of about 160 tokens, the backbone has 300"):
+        read_tokens(tmp_path, 300)
 
 
 def test_a_translator_keeps_its_words_and_its_engine_is_another_one_without(tmp_path: Path) -> None:
@@ -118,12 +118,12 @@ def test_a_translator_keeps_its_words_and_its_engine_is_another_one_without(tmp_
     model = prepared(backbone, FullUpdate())
     some, every = tmp_path / "some", tmp_path / "all"
     for folder, words in ((some, KNOWN), (every, None)):
-        save_translator(folder, model, backbone, FullUpdate(), languages=EN_SV, facts={}, words=words)
-    assert load_translator(some, backbone).words == sorted(KNOWN)
-    assert load_translator(every, backbone).words is None
+        save_translator(folder, model, backbone, FullUpdate(), languages=EN_SV, facts={}, tokens=words)
+    assert load_translator(some, backbone).tokens == sorted(KNOWN)
+    assert load_translator(every, backbone).tokens is None
     held, free = (open_engine(folder, backbone) for folder in (some, every))
     assert held.info().engine_id != free.info().engine_id
     segment = Segment("k", "en", "sv", "the year is good")
     assert held.translate([segment])[0].text != free.translate([segment])[0].text
     save_translator(some, model, backbone, FullUpdate(), languages=EN_SV, facts={})
-    assert load_translator(some, backbone).words is None
+    assert load_translator(some, backbone).tokens is None
