@@ -8,7 +8,7 @@ slower there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -20,7 +20,7 @@ from transformers import DynamicCache, PreTrainedModel
 from promptbank.errors import PromptBankError
 from promptbank.model.inject import PackedBatch, embed, pack, positions
 
-__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "prefill", "vocabulary_layers"]
+__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "join_contexts", "prefill", "vocabulary_layers"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -186,6 +186,20 @@ def cache_of(held: Sequence[Tensor]) -> Context:
     padded = torch.stack([nn.functional.pad(kv, (0, 0, width - kv.shape[-2], 0)) for kv in held], dim=2)
     mask = (torch.arange(width) >= (width - lengths)[:, None]).long()  # (B, width)
     return Context(DynamicCache([(layer[0], layer[1]) for layer in padded]), mask, lengths)
+
+
+def join_contexts(contexts: Sequence[Context]) -> Context:
+    """Build one context of the sequences of several, padded on the left to the longest; those stay as they are."""
+    width = max(context.mask.shape[1] for context in contexts)
+
+    def joined(parts: Iterable[Tensor], dim: int) -> Tensor:
+        """Join along the sequences; positions are dimension ``dim`` from the end."""
+        return torch.cat([functional.pad(part, (*(0, 0) * (dim - 1), width - part.shape[-dim], 0)) for part in parts])
+
+    layers = zip(*(context._layers() for context in contexts), strict=True)
+    pairs = [(joined((keys for keys, _ in layer), 2), joined((values for _, values in layer), 2)) for layer in layers]
+    masks = joined((context.mask for context in contexts), 1)
+    return Context(DynamicCache(pairs), masks, torch.cat([context.lengths for context in contexts]))
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from promptbank.engine.decoding import BeamSearch, decode
+from promptbank.engine.decoding import AllTokens, BeamSearch, DecodingBatch, Search, decode
 from promptbank.model.forward import LanguageModel
 from promptbank.mt.engines.backbone import length_batches
 from tests.tiny import KINDS, Kind, tiny_backbone
@@ -118,3 +118,35 @@ def repeated(ids: tuple[int, ...], size: int) -> set[tuple[int, ...]]:
     """Runs that stand at least twice."""
     runs = [ids[n : n + size] for n in range(len(ids) - size + 1)]
     return {run for run in runs if runs.count(run) > 1}
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_searches_that_join_and_leave_a_batch_find_what_they_find_alone(kind: Kind, beam: int) -> None:
+    """One joins before each step, the second leaves unfinished after its third step."""
+    lm, how = lm_of(kind), BeamSearch(beam=beam, ratio=1, extra=6)
+    searches = [Search(n, prompt, how, 1, None) for n, prompt in enumerate(PROMPTS)]
+    batch = DecodingBatch(lm, AllTokens(lm))
+    ended: list[Search] = []
+    for step in range(40):
+        batch.admit(searches[step : step + 1])
+        ended += batch.step() if batch.going else []
+        if step == 3:
+            batch.leave([searches[1]])
+    alone = decode(lm, PROMPTS, 1, how)
+    assert {search.place for search in ended} == {0, 2, 3}
+    for search in ended:
+        assert search.best().ids == alone[search.place].ids
+        assert search.best().score == pytest.approx(alone[search.place].score, abs=1e-4)
+
+
+def test_a_batch_that_everybody_left_takes_new_searches() -> None:
+    lm, how = lm_of("llama"), BeamSearch.greedy(5)
+    batch = DecodingBatch(lm, AllTokens(lm))
+    first, second = (Search(n, prompt, how, 1, None) for n, prompt in enumerate(PROMPTS[:2]))
+    batch.admit([first])
+    batch.leave([first])
+    batch.admit([second])
+    while batch.going:
+        batch.step()
+    assert second.best() == decode(lm, [PROMPTS[1]], 1, how)[0]
