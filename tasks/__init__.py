@@ -4,7 +4,15 @@ from tasks.answers import ANSWER_FORMATS, check_answer
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.converters import CONVERTERS
-from tasks.data import parse_columns, read_data, rename_columns
+from tasks.data import (
+    FILE_ENDINGS,
+    parse_columns,
+    read_data,
+    read_parts,
+    records_by_task,
+    rename_columns,
+    tasks_named,
+)
 from tasks.dataset_report import DatasetReport, check_labels, report_on
 from tasks.draft import CardDraft, draft_card
 from tasks.equivalence import canonical
@@ -19,7 +27,6 @@ from tasks.errors import (
     UnknownLabelError,
 )
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
-from tasks.hub import dataset_parts, dataset_records
 from tasks.metrics import classification_report, collapse_of, exact_match
 from tasks.reading import open_records, read_records
 from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl
@@ -46,6 +53,7 @@ __all__ = [
     "CONVERTERS",
     "DEFAULT_LANG",
     "DEV_SALT",
+    "FILE_ENDINGS",
     "FOLD_SALT",
     "CardDraft",
     "CardError",
@@ -78,8 +86,6 @@ __all__ = [
     "collapse_of",
     "crossval_split",
     "data_sha256",
-    "dataset_parts",
-    "dataset_records",
     "draft_card",
     "exact_match",
     "example_from",
@@ -104,12 +110,15 @@ __all__ = [
     "read_data",
     "read_examples",
     "read_jsonl",
+    "read_parts",
     "read_records",
+    "records_by_task",
     "rename_columns",
     "render_intent_slots",
     "report_on",
     "sample_path",
     "scan_template",
     "split_dev",
+    "tasks_named",
     "variant_names",
 ]

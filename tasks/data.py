@@ -1,6 +1,7 @@
 """Records of a file, a folder or a hub id, its columns renamed to fields, its records by task: what commands read."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +10,23 @@ from pathlib import Path
 from tasks.card import TaskCard
 from tasks.equivalence import canonical
 from tasks.errors import DataError
-from tasks.hub import dataset_records
+from tasks.hub import dataset_parts, dataset_records
 from tasks.reading import read_records
 from tasks.records import InputRecord, raise_faults
 
-__all__ = ["TaskRecords", "parse_columns", "read_data", "records_by_task", "rename_columns"]
+__all__ = [
+    "FILE_ENDINGS",
+    "TaskRecords",
+    "parse_columns",
+    "read_data",
+    "read_parts",
+    "records_by_task",
+    "rename_columns",
+    "tasks_named",
+]
+
+FILE_ENDINGS = re.compile(r"(\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|xlsx|ya?ml|gz|bz2|xz))+\Z", flags=re.IGNORECASE)
+"""Ends of names that are files' and no hub ids'."""
 
 
 def read_data(
@@ -29,9 +42,23 @@ def read_data(
     Raises:
         DataError: it cannot be opened or loaded.
     """
-    is_file = Path(spec).is_file() or (Path(spec).suffix and not Path(spec).is_dir())
-    records = read_records(spec) if is_file else dataset_records(spec, part=part)
+    records = read_records(spec) if _is_file(spec) else dataset_records(spec, part=part)
     return rename_columns(records, columns) if columns else records
+
+
+def read_parts(spec: str, *, columns: Mapping[str, str] | None = None) -> dict[str, Iterator[InputRecord | DataError]]:
+    """Read every part of a ``datasets`` folder or hub id by its name, or a file as one part named ""; see `read_data`.
+
+    Raises:
+        DataError: it cannot be loaded; a file that cannot be opened raises when its records are read.
+    """
+    parts = {"": read_records(spec)} if _is_file(spec) else dataset_parts(spec)
+    return {name: rename_columns(records, columns) if columns else records for name, records in parts.items()}
+
+
+def _is_file(spec: str) -> bool:
+    path = Path(spec)
+    return not path.is_dir() and (path.exists() or FILE_ENDINGS.search(spec) is not None)
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -116,8 +143,29 @@ def records_by_task(records: Iterable[InputRecord | DataError], cards: Sequence[
         else:
             name, lang = record.data.get("taskname"), record.data.get("lang")
             left[f"{name or cards[0].taskname}" + (f":{lang}" if lang else "")] += 1
-    raise_faults(faults)
+    if faults:
+        raise_faults([*faults, *(str(record) for record in found[0] if isinstance(record, DataError))])
     return TaskRecords(found, dict(left))
+
+
+def tasks_named(records: Iterable[InputRecord | DataError]) -> list[str]:
+    """Return the tasks that records name, as ``taskname`` or ``taskname:lang``, in the order of their first record.
+
+    Raises:
+        DataError: records cannot be read, or name no task; all faults at once.
+    """
+    names: dict[str, None] = {}
+    faults: list[str] = []
+    for record in records:
+        if isinstance(record, DataError):
+            faults.append(str(record))
+        elif (name := record.data.get("taskname")) is None:
+            faults.append(f'{record.source}: the record names no task; give it a "taskname"')
+        else:
+            lang = record.data.get("lang")
+            names[f"{name}:{lang}" if lang else str(name)] = None
+    raise_faults(faults)
+    return list(names)
 
 
 def _is_of(record: InputRecord, card: TaskCard) -> bool:

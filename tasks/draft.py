@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.card import TaskCard, parse_card
+from tasks.data import FILE_ENDINGS
 from tasks.equivalence import canonical, folded
 from tasks.errors import DataError
 from tasks.records import InputRecord, json_text, raise_faults, value_of
@@ -37,7 +38,7 @@ def draft_card(
     lang: str | None = None,
     identify: Callable[[str], str] | None = None,
 ) -> CardDraft:
-    """CardDraft a card that the records fit: their column names become its fields.
+    """Draft a card that the records fit: their column names become its fields.
 
     Args:
         records: as read.
@@ -82,7 +83,7 @@ def sound_taskname(name: str) -> str:
     >>> sound_taskname("data/Support tickets (v2).csv")
     'Support-tickets-(v2)'
     """
-    stem = re.sub(r"(\.(jsonl?|csv|tsv|txt|parquet|xlsx|ya?ml|gz|bz2|xz))+\Z", "", Path(name).name, flags=re.IGNORECASE)
+    stem = FILE_ENDINGS.sub("", Path(name).name)
     return _UNSOUND.sub("-", canonical(stem)).strip("-") or "task"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks import Example, TaskCard, dataset_records, gather_examples
+from tasks import Example, TaskCard, gather_examples, read_data
 
 
 def load_dataset_examples(spec: str, card: TaskCard, *, part: str = "train", need_answer: bool = True) -> list[Example]:
-    return gather_examples([(spec, dataset_records(spec, part=part))], card, need_answer=need_answer)
+    return gather_examples([(spec, read_data(spec, part=part))], card, need_answer=need_answer)

@@ -1,7 +1,8 @@
 """Which card a command means, and which examples go with it."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,15 +15,14 @@ from tasks import (
     InputRecord,
     TaskCard,
     builtin_cards,
-    dataset_records,
     gather_examples,
     parse_card,
     parse_spec,
     pick_card,
-    raise_faults,
     read_cards,
+    read_data,
     read_examples,
-    read_jsonl,
+    records_by_task,
     sample_path,
     variant_names,
 )
@@ -36,8 +36,6 @@ __all__ = [
     "examples_of_each",
     "known_cards",
 ]
-
-Sources = Iterable[tuple[str, Iterable[InputRecord | DataError]]]
 
 
 @dataclass(frozen=True)
@@ -91,64 +89,67 @@ def add_cards(store: Store, cards: Sequence[TaskCard]) -> list[bool]:
     return [store.cards.add(c.taskname, c.lang, c.canonical_json(), c.sha256) for c in cards]
 
 
-def examples_of(card: TaskCard, data: Sequence[str] | None, *, part: Literal["train", "test"]) -> ExampleSet:
-    """Read labelled examples from files, datasets, or the card's shipped sample.
+def examples_of(
+    card: TaskCard,
+    data: Sequence[str] | None,
+    *,
+    part: Literal["train", "test"],
+    columns: Mapping[str, str] | None = None,
+) -> ExampleSet:
+    """Read the labelled examples of one task; see `examples_of_each`."""
+    return examples_of_each([card], data, part=part, columns=columns)[0]
+
+
+def examples_of_each(
+    cards: Sequence[TaskCard],
+    data: Sequence[str] | None,
+    *,
+    part: Literal["train", "test"] = "train",
+    columns: Mapping[str, str] | None = None,
+) -> list[ExampleSet]:
+    """Read labelled examples of each card from files, datasets, or the cards' shipped samples.
+
+    Records of other tasks are left out and counted. For several cards each record names its own by taskname and lang.
 
     Args:
-        card: the task.
-        data: JSONL files, datasets folders or hub ids; None for the sample.
-        part: which part of the sample, or of a dataset.
-
-    Raises:
-        InputError: no data given and no sample shipped.
-        TaskError: every fault of the files.
-    """
-    if data:
-        return _gathered(card, [(spec, _records(spec, part)) for spec in data], data)
-    sample = sample_path(card, part)
-    if sample is None:
-        raise InputError(f"{card.taskname}:{card.lang} ships no sample; give labelled rows with --data")
-    examples = read_examples([sample], card)
-    note = f"no --data given: using the {len(examples)} rows of the shipped {part} sample {sample.name}"
-    return ExampleSet(examples, note)
-
-
-def examples_of_each(cards: Sequence[TaskCard], data: Sequence[str] | None) -> list[ExampleSet]:
-    """Read the training examples of each card; for several cards each record names its own by taskname and lang.
+        cards: the tasks.
+        data: files, datasets folders or hub ids, see `tasks.read_data`; None for the samples.
+        part: which part of a sample, or of a dataset.
+        columns: the column that each named field is taken from.
 
     Raises:
         InputError: no data given and no sample shipped.
         TaskError: every fault of the files; a task without examples.
     """
-    if not data or len(cards) == 1:
-        return [examples_of(card, data, part="train") for card in cards]
-    records: dict[str, list[InputRecord | DataError]] = {f"{card.taskname}:{card.lang}": [] for card in cards}
-    faults: list[str] = []
-    for record in (record for spec in data for record in _records(spec, "train")):
-        names = [] if isinstance(record, DataError) else _names(record, cards)
-        if len(names) == 1:
-            records[names[0]].append(record)
-        elif isinstance(record, DataError):
-            faults.append(str(record))
-        else:
-            faults.append(f"{record.source}: the record must name one of {', '.join(records)} by taskname and lang")
-    raise_faults(faults)
-    return [
-        _gathered(card, [(", ".join(data), found)], data) for card, found in zip(cards, records.values(), strict=True)
-    ]
+    if not data:
+        return [_sample(card, part) for card in cards]
+    by_file = [records_by_task(_records(spec, part, columns), cards) for spec in data]
+    left: Counter[str] = Counter()
+    for found in by_file:
+        left.update(found.left)
+    names, told = ", ".join(data), ", ".join(f"{name} {count}" for name, count in sorted(left.items()))
+    sets = []
+    for number, card in enumerate(cards):
+        records = [record for found in by_file for record in found.records[number]]
+        if not records:
+            raise DataError(f"{names}: no record is of {card.taskname}:{card.lang}; there are {told or 'none'}")
+        examples = gather_examples([(names, records)], card)
+        note = f"{len(examples)} examples from {names}"
+        sets.append(ExampleSet(examples, f"{note}, without {left.total()} of other tasks ({told})" if told else note))
+    return sets
 
 
-def _gathered(card: TaskCard, sources: Sources, data: Sequence[str]) -> ExampleSet:
-    examples = gather_examples(sources, card)
-    return ExampleSet(examples, f"{len(examples)} rows from {', '.join(data)}")
+def _sample(card: TaskCard, part: Literal["train", "test"]) -> ExampleSet:
+    sample = sample_path(card, part)
+    if sample is None:
+        raise InputError(f"{card.taskname}:{card.lang} ships no sample; give labelled records with --data")
+    examples = read_examples([sample], card)
+    note = f"no --data given: using the {len(examples)} examples of the shipped {part} sample {sample.name}"
+    return ExampleSet(examples, note)
 
 
-def _records(spec: str, part: str) -> Iterator[InputRecord | DataError]:
-    if Path(spec).is_file() or spec.endswith((".jsonl", ".json")):
-        return read_jsonl(spec)
-    return dataset_records(spec, part=part)
-
-
-def _names(record: InputRecord, cards: Sequence[TaskCard]) -> list[str]:
-    name, lang = record.data.get("taskname"), record.data.get("lang")
-    return [f"{c.taskname}:{c.lang}" for c in cards if c.taskname == name and lang in (None, c.lang)]
+def _records(spec: str, part: str, columns: Mapping[str, str] | None) -> list[InputRecord | DataError]:
+    try:
+        return list(read_data(spec, part=part, columns=columns)) or [DataError(f"{spec} holds no records")]
+    except DataError as exc:  # it cannot be opened; told with the faults of the other files
+        return [exc]

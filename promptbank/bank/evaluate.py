@@ -1,6 +1,6 @@
 """Score a frozen task on labelled rows, from its stored bytes, and keep the score with the row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptbank.bank.cards import examples_of
@@ -29,6 +29,7 @@ def evaluate(
     data: Sequence[str] | None = None,
     *,
     lang: str | None = None,
+    columns: Mapping[str, str] | None = None,
     constrained: bool = True,
 ) -> TaskScore:
     """Score a frozen task in float32.
@@ -36,8 +37,9 @@ def evaluate(
     Args:
         bank: the bank.
         task: ``taskname[:lang][@version]``; the live version if none is named.
-        data: JSONL files, datasets folders or hub ids; the test part of the shipped sample if absent.
+        data: files, datasets folders or hub ids; the test part of the shipped sample if absent.
         lang: language, where the task names none.
+        columns: the column of the data that each named field is taken from.
         constrained: hold open answers to the card's answer format.
 
     Raises:
@@ -46,7 +48,7 @@ def evaluate(
     """
     row = select_row(bank.store, parse_spec(task), bank.backbone, lang=lang)
     served = served_task(row, row.version, bank.backbone)
-    found = examples_of(served.renderer.card, data, part="test")
+    found = examples_of(served.renderer.card, data, part="test", columns=columns)
     bank.display.say(found.note)
     predictor = Predictor(bank.lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
     total = len(found.examples)

@@ -24,6 +24,7 @@ from promptbank.errors import ConfigError
 __all__ = [
     "CHECK_SAID_NO",
     "Card",
+    "Columns",
     "Command",
     "CommandContext",
     "Data",
@@ -39,14 +40,37 @@ __all__ = [
 CHECK_SAID_NO = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
-Data = Annotated[list[str] | None, typer.Option("--data", help="JSONL file, datasets folder or hub id; repeatable.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", help="File (JSON, CSV, ...: docs/data.md), datasets folder or hub id; repeatable."),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report; the experiment's own if absent.")]
 Epochs = Annotated[
     int | None, typer.Option(help="Most passes over the examples. Default: 10, more if there are few examples.")
 ]
 Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
-Card = Annotated[str | None, typer.Option(help="Card file (JSONL), or a built-in variant such as article.")]
+Card = Annotated[str | None, typer.Option(help="Card file, or a built-in variant such as article.")]
+
+
+def _parsed_columns(text: str) -> dict[str, str]:
+    from tasks import DataError, parse_columns
+
+    try:
+        return parse_columns(text)
+    except DataError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+
+
+Columns = Annotated[
+    dict[str, str] | None,
+    typer.Option(
+        "--columns",
+        parser=_parsed_columns,
+        metavar="FIELD=COLUMN,...",
+        help="Columns of the data that fields are taken from, such as text=utterance,label=intent.",
+    ),
+]
 
 
 class CommandContext(typer.Context):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Card, Command, CommandContext, Data, Epochs, Json, Lang, Out, Task
+from promptbank.cli.command import Card, Columns, Command, CommandContext, Data, Epochs, Json, Lang, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
 
@@ -24,6 +24,7 @@ def baseline(
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang] of a card.")] = None,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     card: Card = None,
     folds: Annotated[int, typer.Option(help="Grouped folds, each the test part once.")] = 10,
     shots: Annotated[
@@ -55,7 +56,7 @@ def baseline(
     settings = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
     shown = calibrate or ["none", "diag"]
     with opened(ctx.settings) as bank:
-        done = run.baseline(bank, run.TaskExamples(task, data, lang, card), settings, calibrate=shown)
+        done = run.baseline(bank, run.TaskExamples(task, data, lang, card, columns=columns), settings, calibrate=shown)
     methods = [method for method in done.result["results"]["methods"] if method["calibration"] in (None, *shown)]
     print_table(map(_baseline_line, methods), COLUMNS, as_json=json)
     write(done, out)
@@ -81,6 +82,7 @@ def compare(
     task: Task,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     card: Annotated[
         str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
     ] = None,
@@ -128,7 +130,7 @@ def compare(
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     comparison = MethodComparison(names, seeds, rows, training, _rates(lr or []))
     tasks = [
-        run.TaskExamples(task, data, lang, card, test_data),
+        run.TaskExamples(task, data, lang, card, test_data, columns),
         *([run.TaskExamples(then, then_data)] if then else []),
     ]
     with opened(ctx.settings) as bank:

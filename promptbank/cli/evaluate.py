@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promptbank.cli.command import Command, CommandContext, Data, Json, Lang
+from promptbank.cli.command import Columns, Command, CommandContext, Data, Json, Lang
 from promptbank.cli.output import print_json, say
 
 app = typer.Typer()
@@ -17,6 +17,7 @@ def evaluate(
     task: Annotated[str, typer.Option("--task", help="taskname[:lang][@version] of a frozen task.")],
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     constrained: Annotated[
         bool,
         typer.Option(
@@ -36,7 +37,7 @@ def evaluate(
     from promptbank.cli.progress import opened
 
     with opened(ctx.settings) as bank:
-        found = use_case.evaluate(bank, task, data, lang=lang, constrained=constrained)
+        found = use_case.evaluate(bank, task, data, lang=lang, columns=columns, constrained=constrained)
     if found.metrics.get("collapse"):
         say(f"warning: {found.metrics['collapse']}")
     if not json:

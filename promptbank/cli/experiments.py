@@ -10,6 +10,7 @@ import typer
 from promptbank.cli.command import (
     CHECK_SAID_NO,
     Card,
+    Columns,
     Command,
     CommandContext,
     Data,
@@ -37,6 +38,7 @@ def crossval(
     task: Task,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     card: Card = None,
     folds: Folds = 10,
     other: Annotated[
@@ -64,7 +66,7 @@ def crossval(
     from promptbank.lab import run
 
     with opened(ctx.settings) as bank:
-        examples, settings = run.TaskExamples(task, data, lang, card), ctx.training_settings()
+        examples, settings = run.TaskExamples(task, data, lang, card, columns=columns), ctx.training_settings()
         done = run.crossval(bank, examples, settings, folds=folds, other=other or (), provenance=provenance)
     _print(done, out, as_json=json)
 
@@ -75,6 +77,7 @@ def curve(
     task: Task,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     card: Card = None,
     fractions: Annotated[str, typer.Option(help="Shares of the training examples.")] = "1,.5,.1,.05,.01",
     repeats: Annotated[int, typer.Option(min=1, help="Trainings of each share, the next with the next fold.")] = 6,
@@ -108,7 +111,7 @@ def curve(
         raise typer.BadParameter("--init beside --start: name every start with --start")
     plan = CurvePlan(_shares(fractions), repeats, folds, tuple(dict.fromkeys(start or ())))
     with opened(ctx.settings) as bank:
-        examples, settings = run.TaskExamples(task, data, lang, card), ctx.training_settings()
+        examples, settings = run.TaskExamples(task, data, lang, card, columns=columns), ctx.training_settings()
         done = run.curve(bank, examples, settings, plan, other=other or ())
     _print(done, out, as_json=json)
 
@@ -130,6 +133,7 @@ def sweep(
     task: Task,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
     card: Card = None,
     settings: Annotated[int, typer.Option(min=3, help="Settings that are tried.")] = 9,
     folds: Annotated[int, typer.Option(min=2, help="Inner folds of each setting.")] = 2,
@@ -153,7 +157,7 @@ def sweep(
 
     plan = SweepPlan(settings=settings, folds=folds, rungs=rungs)
     with opened(ctx.settings) as bank:
-        examples = run.TaskExamples(task, data, lang, card)
+        examples = run.TaskExamples(task, data, lang, card, columns=columns)
         done = run.sweep(bank, examples, ctx.training_settings(), plan, kept_out=keep_out)
     _print(done, out, as_json=json)
 

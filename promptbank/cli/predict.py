@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Command, CommandContext, Json, Lang
+from promptbank.cli.command import Columns, Command, CommandContext, Json, Lang
 from promptbank.cli.output import print_json, say
 from promptbank.errors import InputError
 
 if TYPE_CHECKING:
     from promptbank.engine.predictor import Prediction
+    from tasks import DataError, InputRecord
 
 app = typer.Typer()
 
@@ -21,9 +23,12 @@ app = typer.Typer()
 @app.command("predict", cls=Command)
 def predict(
     ctx: CommandContext,
-    data: Annotated[Path, typer.Option("--data", help="JSONL file of records; - reads stdin.")],
+    data: Annotated[
+        str, typer.Option("--data", help="File of records, datasets folder or hub id; - reads stdin, in any format.")
+    ],
     task: Annotated[str | None, typer.Option("--task", help="taskname[:lang][@version]; else each record's.")] = None,
     lang: Lang = None,
+    columns: Columns = None,
     json: Json = False,
 ) -> None:
     """Answer records with frozen tasks: one answer a line, in the order of the input.
@@ -34,17 +39,27 @@ def predict(
     """
     from promptbank.bank.predict import answers
     from promptbank.cli.progress import opened
-    from tasks import read_jsonl
 
-    name = "stdin" if str(data) == "-" else str(data)
-    records = read_jsonl(sys.stdin.buffer if name == "stdin" else data, name=name)
+    name = "stdin" if data == "-" else data
+    records = _records(data, columns)
     with opened(ctx.settings) as bank:
         answered = [_print(answer, as_json=json) for answer in answers(bank, records, task=task, lang=lang)]
     if not answered:
-        raise InputError(f"{name} holds no records; give one JSON object a line")
+        raise InputError(f"{name} holds no records; give at least one")
     if failed := answered.count(False):
         say(f"error: {failed} of {len(answered)} records could not be answered; their errors stand in their places")
         raise typer.Exit(1)
+
+
+def _records(data: str, columns: Mapping[str, str] | None) -> Iterator[InputRecord | DataError]:
+    """Read the records of stdin, of a file, or of all parts of a dataset, as they are asked for."""
+    from tasks import read_parts, read_records, rename_columns
+
+    if data != "-":
+        yield from chain.from_iterable(read_parts(data, columns=columns).values())
+        return
+    records = read_records(sys.stdin.buffer, name="stdin")
+    yield from rename_columns(records, columns) if columns else records
 
 
 def _print(answer: Prediction | Exception, *, as_json: bool) -> bool:

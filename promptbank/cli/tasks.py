@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptbank.bank.session import Bank
-from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Data, Json, Lang, Task
+from promptbank.cli.command import CHECK_SAID_NO, Columns, Command, CommandContext, Data, Json, Lang, Task
 from promptbank.cli.output import print_json, print_lines, print_table, say
 
 app = typer.Typer(help="Task cards.", no_args_is_help=True)
@@ -101,6 +101,7 @@ def sample(
     ctx: CommandContext,
     task: Task,
     data: Data = None,
+    columns: Columns = None,
     lang: Lang = None,
     per_class: Annotated[int | None, typer.Option(min=1, help="Rows of each label.")] = None,
     fraction: Annotated[float | None, typer.Option(help="Share of all records, instead.")] = None,
@@ -119,7 +120,7 @@ def sample(
         raise typer.BadParameter("give either --per-class or --fraction")
     with Bank(ctx.settings) as bank:
         card = chosen_card(bank.store, task, lang, None)
-    found = examples_of(card, data, part="train")
+    found = examples_of(card, data, part="train", columns=columns)
     if per_class is not None:
         chosen = few_per_label(found.examples, per_class, seed=seed, allow_short=allow_short)
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Card, Data, Json, Lang, TrainingCommand, TrainingContext
+from promptbank.cli.command import Card, Columns, Data, Json, Lang, TrainingCommand, TrainingContext
 from promptbank.cli.output import print_done, say
 
 if TYPE_CHECKING:
@@ -25,22 +25,37 @@ def train(
     ] = None,
     lang: Lang = None,
     data: Data = None,
+    columns: Columns = None,
+    all_tasks: Annotated[
+        bool, typer.Option("--all-tasks", help="Learn every task that the data names, in place of --task.")
+    ] = False,
     card: Card = None,
     json: Json = False,
 ) -> None:
     """Learn a task: train its prompt, freeze the best epoch, measure it, make it live.
 
     A killed training goes on when the same command is given again. Without --data the card's shipped sample is
-    used. With several tasks the records of each file are those that name the task.
+    used. With several tasks the records of each file are those that name the task; others are left out and counted.
 
     Example: promptbank train --task sentiment-task
     """
+    if all_tasks and (task or not data):
+        raise typer.BadParameter("--all-tasks goes with --data and without --task")
     from promptbank.bank import train as use_case
     from promptbank.cli.progress import opened
 
     with opened(ctx.settings) as bank:
         settings = ctx.training_settings()
-        learnt = use_case.train(bank, *(task or ()), data=data, lang=lang, card=card, settings=settings)
+        learnt = use_case.train(
+            bank,
+            *(task or ()),
+            data=data,
+            lang=lang,
+            card=card,
+            columns=columns,
+            all_tasks=all_tasks,
+            settings=settings,
+        )
     for one in learnt:
         _print(one, as_json=json)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Command, CommandContext, Data, Json
+from promptbank.cli.command import Columns, Command, CommandContext, Data, Json
 from promptbank.cli.output import print_json, print_table, say
 from promptbank.errors import InputError
 
@@ -61,7 +61,7 @@ Only = Annotated[str, typer.Option(help="Statuses of the records that are writte
 Align = Annotated[str, typer.Option(help="Corpus for word alignment, a name below <home>/mt; auto, or none.")]
 References = Annotated[
     list[Path] | None,
-    typer.Option(help="JSONL of people's translations, same ids, to score against; repeatable."),
+    typer.Option(help="File of people's translations, same ids, to score against; repeatable."),
 ]
 Characters = Annotated[
     int | None, typer.Option(min=1, help="Most characters that are sent to a service on the net. Default: 500,000.")
@@ -81,6 +81,7 @@ def translate(
     tgt: Tgt = "sv",
     task: TaskName = None,
     data: Data = None,
+    columns: Columns = None,
     lines: Lines = None,
     out: Out = None,
     card: Card = None,
@@ -110,7 +111,9 @@ def translate(
     from promptbank.cli.progress import opened
     from promptbank.mt import translation as use_case
 
-    request = use_case.TranslationRequest(src, tgt, engine, beam, data=data or (), out=out, task=task, card=card)
+    request = use_case.TranslationRequest(
+        src, tgt, engine, beam, data=data or (), columns=columns, out=out, task=task, card=card
+    )
     if characters is not None:
         request = replace(request, characters=characters)
     if lines is not None:

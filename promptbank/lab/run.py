@@ -42,10 +42,11 @@ class TaskExamples:
 
     Attributes:
         task: ``taskname[:lang]``; may be None with a card file that holds one task.
-        data: JSONL files, datasets folders or hub ids; None for the shipped training sample.
+        data: files, datasets folders or hub ids; None for the shipped training sample.
         lang: language, where the task names none.
         card: card file or built-in variant.
         test_data: examples to test on; None for a fold of the others.
+        columns: the column of all these data that each named field is taken from.
     """
 
     task: str | None
@@ -53,11 +54,12 @@ class TaskExamples:
     lang: str | None = None
     card: str | None = None
     test_data: Sequence[str] | None = None
+    columns: Mapping[str, str] | None = None
 
     def read(self, bank: Bank) -> tuple[TaskCard, ExampleSet]:
         """Find the card and read its examples; see `chosen_card` and `examples_of` for the errors."""
         card = chosen_card(bank.store, self.task, self.lang, self.card)
-        return card, examples_of(card, self.data, part="train")
+        return card, examples_of(card, self.data, part="train", columns=self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,8 @@ def _other(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str])
         other = chosen_card(bank.store, spec, None, task.card)
     except TaskError:  # the card file holds one language only
         other = chosen_card(bank.store, spec, None, None)
-    return OtherLanguage(other, examples_of(other, [path for _, path in pairs], part="train").examples)
+    found = examples_of(other, [path for _, path in pairs], part="train", columns=task.columns)
+    return OtherLanguage(other, found.examples)
 
 
 def curve(
@@ -235,7 +238,7 @@ def compare(
 def _split(bank: Bank, task: TaskExamples, folds: int, dev_fraction: float) -> tuple[TaskCard, Split]:
     card, found = task.read(bank)
     if task.test_data:
-        test = examples_of(card, task.test_data, part="test")
+        test = examples_of(card, task.test_data, part="test", columns=task.columns)
         split = given_split(found.examples, test.examples, dev_fraction)
     else:
         split = crossval_split(found.examples, folds, 0, dev_fraction)

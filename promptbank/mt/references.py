@@ -6,7 +6,7 @@ from pathlib import Path
 from promptbank.errors import InputError
 from promptbank.mt.task_records import SourceExample, source_examples
 from promptbank.mt.translate_set import SourceFile
-from tasks import InputRecord, TaskCard, raise_faults, read_jsonl
+from tasks import InputRecord, TaskCard, raise_faults, read_parts
 from translate import Record
 from translate.scoring.scores import Reference, ReferenceKey
 
@@ -19,7 +19,7 @@ def read_references(
     """Read examples in the target language: the text of each record, and its slot values by type.
 
     Args:
-        paths: JSON lines; a line names its task where the run has several.
+        paths: files or datasets folders, see `tasks.read_parts`; a record names its task where the run has several.
         sources: of the run.
         cards: its tasks' cards in the target language, by taskname.
 
@@ -53,7 +53,7 @@ def _unclear(examples: Iterable[SourceExample]) -> set[ReferenceKey]:
 
 
 def _examples(path: Path, cards: Mapping[str, TaskCard]) -> list[SourceExample]:
-    lines = list(read_jsonl(path))
+    lines = [line for part in read_parts(str(path)).values() for line in part]
     named = {str(line.data.get("taskname") or "") for line in lines if isinstance(line, InputRecord)}
     card = next((cards[name] for name in named if name in cards), None) if len(named) == 1 else None
     card = card or (next(iter(cards.values())) if len(cards) == 1 and named <= {""} else None)

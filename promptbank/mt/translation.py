@@ -1,6 +1,6 @@
 """Translate labelled sets or plain text with the engines, memory and decisions of a bank."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,8 +45,9 @@ __all__ = ["TranslationRequest", "load_engine", "propose_labels", "translate", "
 class TranslationRequest:
     """What is translated, with which engine, and what goes with it: the options of ``promptbank translate``.
 
-    ``data`` are JSONL files, datasets folders or hub ids, by default the shipped samples; ``out`` is the folder of the
-    translated files, by default ``translated/<tgt>``; ``only`` are the statuses of the records that are written.
+    ``data`` are files, datasets folders or hub ids, by default the shipped samples, and ``columns`` their column for
+    each field that has another name; ``out`` is the folder of the translated files, by default ``translated/<tgt>``;
+    ``only`` are the statuses of the records that are written.
     """
 
     src: str
@@ -55,6 +56,7 @@ class TranslationRequest:
     beam: int | None = None
     characters: int = CHARACTERS
     data: Sequence[str] = ()
+    columns: Mapping[str, str] | None = None
     out: str | Path | None = None
     task: str | None = None
     card: str | None = None
@@ -107,7 +109,7 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
     policy = load_policy(request.policy) if request.policy else FlagPolicy()
     names = _names(request.names)
     with locked(out):
-        sources = read_sources(bank, request.data, request.src, request.task, request.card)
+        sources = read_sources(bank, request.data, request.src, request.task, request.card, request.columns)
         refuse_names(sources, out, request.files)
         _refuse_to_overwrite(bank, request)
         engine, memory = load_engine(request.engine, request.for_engine(bank)), BankMemory(store)

@@ -39,5 +39,5 @@ def test_every_command_of_the_tour_runs(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "using the 240 rows of the shipped train sample" in done.stderr
+    assert "using the 240 examples of the shipped train sample" in done.stderr
     assert '"label": ' in done.stdout

@@ -49,7 +49,7 @@ def test_what_is_said_is_heard_and_settings_are_checked_before_anything_is_loade
             pb.train(bank, "sentiment-task", data=["data.jsonl"], settings={"lr": 7})
         assert heard == []
         pb.train(bank, "sentiment-task", data=["data.jsonl"], settings=SMALL)
-    assert heard[0].startswith("16 rows from data.jsonl: ")
+    assert heard[0].startswith("16 examples from data.jsonl: ")
 
 
 def test_a_task_is_learnt_scored_and_asked(bank: pb.Bank) -> None:

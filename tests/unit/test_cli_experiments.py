@@ -122,7 +122,7 @@ def test_two_tasks_are_learnt_in_one_run(promptbank: Promptbank) -> None:
     assert [row["taskname"] for row in lines(result.stdout)] == ["sentiment-task", "topic-task"]
     live = lines(promptbank("bank", "list", "--json").stdout)
     assert {row["taskname"] for row in live} == {"sentiment-task", "topic-task"}
-    Path("both.jsonl").write_text('{"taskname": "mood", "sentence": "x", "label": "y"}\n{broken\n')
+    Path("both.jsonl").write_text('{"sentence": "x", "label": "y"}\n{broken\n')
     told = error(promptbank(*both))
     assert "must name one of sentiment-task:en, topic-task:en" in told
     assert "both.jsonl:2: broken JSON" in told

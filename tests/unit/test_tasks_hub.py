@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import DataError, InputRecord, dataset_parts, parse_card
+from tasks import DataError, InputRecord, parse_card, read_parts
 from tests.examples import load_dataset_examples
 from tests.stores import ROOT
 
@@ -78,13 +78,13 @@ def test_every_part_of_a_set_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in parts:
         made[name].to_json(str(tmp_path / "files" / f"{name}.jsonl"))
     for folder in ("saved", "files"):
-        found = {name: list(records) for name, records in dataset_parts(str(tmp_path / folder)).items()}
+        found = {name: list(records) for name, records in read_parts(str(tmp_path / folder)).items()}
         assert [r.data for r in (found["train"][0], *found["test"]) if isinstance(r, InputRecord)] == [
             {"text": "a"},
             {"text": "c"},
         ]
         assert "[train]:2: field 'text' holds a NUL character" in str(found["train"][1])
-    assert list(dataset_parts(saved(tmp_path, text=["a"]))) == ["train"]
+    assert list(read_parts(saved(tmp_path, text=["a"]))) == ["train"]
 
 
 def test_a_folder_with_a_loading_script_is_refused_and_not_run(tmp_path: Path) -> None:
