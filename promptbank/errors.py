@@ -8,6 +8,10 @@ statuses and exit codes::
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   └── BodyTooLargeError      a request's body, or the number of records in it, is over the limit
+    ├── OverloadError              the service cannot answer now; asking again later helps
+    │   ├── BusyError              as many records wait as may (says in how many seconds to ask again)
+    │   ├── ExpiredError           a record waited longer for its turn than it may
+    │   └── DrainingError          the service is stopping
     ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
     ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError           nothing is frozen under this name (carries near names)
@@ -39,6 +43,31 @@ class TooLongError(InputError):
 
 class BodyTooLargeError(InputError):
     """A request's body, or the number of records in it, is over the service's limit."""
+
+
+class OverloadError(PromptBankError):
+    """The service cannot answer now; the same request can succeed later.
+
+    Args:
+        message: one line.
+        retry_after: seconds after which to ask again.
+    """
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BusyError(OverloadError):
+    """As many records wait as may."""
+
+
+class ExpiredError(OverloadError):
+    """A record waited longer for its turn than it may."""
+
+
+class DrainingError(OverloadError):
+    """The service is stopping."""
 
 
 class TrainingError(PromptBankError):

@@ -142,8 +142,12 @@ class TokenConstraint:
     """
 
     def __init__(self, matcher: LLMatcher, eos_id: int) -> None:
-        self._matcher = matcher
+        self._matcher, self._eos_id = matcher, eos_id
         self._end = torch.tensor([eos_id])
+
+    def copy(self) -> TokenConstraint:
+        """Return one that stands where this one does, and goes on by itself."""
+        return TokenConstraint(self._matcher.deep_copy(), self._eos_id)
 
     def allowed(self) -> Tensor:
         """Return the ids that may come next; the end token when no token can go on with the grammar."""

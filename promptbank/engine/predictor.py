@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from promptbank.engine.decoding import BeamSearch, Constraint, decode
-from promptbank.engine.grammar import GRAMMARS, constraint_of
+from promptbank.engine.decoding import AllTokens, BeamSearch, DecodingBatch, Search
+from promptbank.engine.grammar import GRAMMARS, TokenConstraint, constraint_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import RenderedPrompt, Renderer
 
-__all__ = ["Prediction", "PredictionRequest", "Predictor", "ServedTask"]
+__all__ = ["Prediction", "PredictionRequest", "Predictor", "PreparedRequest", "ServedTask"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +66,12 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rendered:
+class PreparedRequest:
     """A request's task, its prompt as ids, and what its open answer is held to."""
 
     task: ServedTask
     prompt: RenderedPrompt
-    constraint: Constraint | None
+    constraint: TokenConstraint | None
 
     @property
     def row(self) -> tuple[str, str, int, str]:
@@ -79,10 +79,27 @@ class _Rendered:
         return self.task.taskname, self.task.lang, self.task.version, self.task.sha256
 
     @property
-    def group(self) -> tuple[bool, int, int, int]:
-        """What sorts requests into batches: kind of answer, policy, and at last the length, which may differ."""
+    def is_open(self) -> bool:
+        """Whether the answer is written token by token; those of closed tasks are scored."""
+        return self.task.renderer.card.is_open
+
+    @property
+    def tokens(self) -> int:
+        """Length of the prompt, virtual tokens included."""
+        return len(self.prompt.ids)
+
+    def search(self, place: int = 0) -> Search:
+        """Return a new search for an open answer."""
         policy = self.task.renderer.policy
-        return (self.task.renderer.card.is_open, policy.eos_id, policy.answer_tokens, len(self.prompt.ids))
+        how = BeamSearch.greedy(policy.answer_tokens)
+        return Search(place, self.prompt.ids, how, policy.eos_id, self.constraint and self.constraint.copy())
+
+    def written(self, ids: Sequence[int]) -> Prediction:
+        """Return the open answer that consists of token ids; one that was cut off under a constraint is closed."""
+        text, card = self.task.renderer.text(ids), self.task.renderer.card
+        if self.constraint is not None:
+            text = GRAMMARS[card.answer_format or ""].closed(card, text)
+        return Prediction(*self.row, text=text, truncated=self.prompt.truncated)
 
 
 class Predictor:
@@ -105,39 +122,44 @@ class Predictor:
         A record that cannot be rendered, or held to its answer format, yields its error in its place.
         """
         results: list[Prediction | PromptBankError | None] = [None] * len(requests)
-        rendered: dict[int, _Rendered] = {}
+        prepared: dict[int, PreparedRequest] = {}
         for index, request in enumerate(requests):
             try:
-                rendered[index] = self._render(request)
+                prepared[index] = self.prepare(request)
             except PromptBankError as exc:
                 results[index] = exc
-        for batch in self._batches(rendered):
-            chosen = [rendered[i] for i in batch]
-            answer = self._texts if chosen[0].task.renderer.card.is_open else self._labels
+        for batch in self._batches(prepared):
+            chosen = [prepared[i] for i in batch]
+            answer = self.texts if chosen[0].is_open else self.labels
             for i, prediction in zip(batch, answer(chosen), strict=True):
                 results[i] = prediction
         return [result for result in results if result is not None]
 
-    def _render(self, request: PredictionRequest) -> _Rendered:
+    def prepare(self, request: PredictionRequest) -> PreparedRequest:
+        """Render a request.
+
+        Raises:
+            PromptBankError: the record cannot be rendered, or not held to its answer format.
+        """
         renderer = request.task.renderer
         prompt = renderer.prompt(request.fields)
         held = self.constrained and renderer.card.is_open
         kept = renderer.kept(request.fields, prompt)
-        return _Rendered(request.task, prompt, constraint_of(renderer, kept) if held else None)
+        return PreparedRequest(request.task, prompt, constraint_of(renderer, kept) if held else None)
 
-    def _batches(self, rendered: Mapping[int, _Rendered]) -> list[list[int]]:
-        """Group requests of one kind and policy and of like length under the token budget."""
+    def _batches(self, prepared: Mapping[int, PreparedRequest]) -> list[list[int]]:
+        """Group requests of one kind of answer and of like length under the token budget."""
         batches: list[list[int]] = []
-        for index in sorted(rendered, key=lambda i: (rendered[i].group, i)):
-            *group, length = rendered[index].group
-            fits = batches and (len(batches[-1]) + 1) * length <= self._batch_tokens
-            if fits and [*rendered[batches[-1][0]].group[:-1]] == group:
+        for index in sorted(prepared, key=lambda i: (prepared[i].is_open, prepared[i].tokens, i)):
+            fits = batches and (len(batches[-1]) + 1) * prepared[index].tokens <= self._batch_tokens
+            if fits and prepared[batches[-1][0]].is_open == prepared[index].is_open:
                 batches[-1].append(index)
             else:
                 batches.append([index])
         return batches
 
-    def _labels(self, batch: Sequence[_Rendered]) -> list[Prediction]:
+    def labels(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
+        """Answer requests of closed tasks in one batch."""
         requests = [ScoringRequest(one.prompt.ids, one.task.table, one.task.renderer.forms) for one in batch]
         scored = score_forms(self.lm, requests)
         return [
@@ -145,28 +167,17 @@ class Predictor:
             for one, scores in zip(batch, scored, strict=True)
         ]
 
-    def _texts(self, batch: Sequence[_Rendered]) -> list[Prediction]:
-        policy = batch[0].task.renderer.policy
-        answers = decode(
-            self.lm,
-            [one.prompt.ids for one in batch],
-            policy.eos_id,
-            BeamSearch.greedy(policy.answer_tokens),
-            tables=[one.task.table for one in batch],
-            constraints=[one.constraint for one in batch],
-        )
-        return [_open(one, answer.ids) for one, answer in zip(batch, answers, strict=True)]
+    def texts(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
+        """Answer requests of open tasks in one batch."""
+        searches = [one.search(n) for n, one in enumerate(batch)]
+        decoding = DecodingBatch(self.lm, AllTokens(self.lm))
+        decoding.admit(searches, [one.task.table for one in batch])
+        while decoding.going:
+            decoding.step()
+        return [one.written(search.best().ids) for one, search in zip(batch, searches, strict=True)]
 
 
-def _open(one: _Rendered, ids: Sequence[int]) -> Prediction:
-    """Decode an answer; one that was cut off under a constraint is closed."""
-    text, card = one.task.renderer.text(ids), one.task.renderer.card
-    if one.constraint is not None:
-        text = GRAMMARS[card.answer_format or ""].closed(card, text)
-    return Prediction(*one.row, text=text, truncated=one.prompt.truncated)
-
-
-def _closed(one: _Rendered, scores: Mapping[str, float]) -> Prediction:
+def _closed(one: PreparedRequest, scores: Mapping[str, float]) -> Prediction:
     prior = one.task.renderer.policy.log_prior or {}
     values = torch.tensor([s - prior.get(label, 0.0) for label, s in scores.items()], dtype=torch.float64).softmax(0)
     probabilities = dict(zip(scores, values.tolist(), strict=True))

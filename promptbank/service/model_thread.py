@@ -1,0 +1,126 @@
+"""The one thread that uses the model: it scores batches of labels and writes open answers token by token.
+
+Between two batches it looks at the queue again, so short requests do not wait for long answers: a batch of labels, new
+open answers, one step of all open answers, and so on. A request that fails is answered with its error alone.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from promptbank.engine.decoding import AllTokens, DecodingBatch, Search
+from promptbank.engine.predictor import Predictor
+from promptbank.service.queue import QueuedRequest, RequestQueue
+
+__all__ = ["ModelThread"]
+
+logger = logging.getLogger(__name__)
+
+
+class ModelThread:
+    """Answers what is queued until the queue is drained.
+
+    Args:
+        predictor: the backbone; nothing else may use it meanwhile.
+        queue: the requests.
+    """
+
+    def __init__(self, predictor: Predictor, queue: RequestQueue) -> None:
+        self._predictor, self._queue = predictor, queue
+        self._decoding = DecodingBatch(predictor.lm, AllTokens(predictor.lm))
+        self._writing: dict[Search, QueuedRequest] = {}
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait until everything is answered after the queue was drained; return whether it is."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests are being answered."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (work := self._queue.take(len(self._writing))) is not None:
+            scored, written = work
+            began = time.monotonic()
+            self._score(scored)
+            self._begin(written)
+            self._step()
+            self._queue.answered(sum(one.prepared.tokens for one in (*scored, *written)), time.monotonic() - began)
+
+    def _score(self, batch: Sequence[QueuedRequest]) -> None:
+        """Answer a batch of closed tasks; what fails, for want of memory too, is tried again in halves."""
+        if not batch:
+            return
+        try:
+            answers = self._predictor.labels([one.prepared for one in batch])
+        except Exception as exc:
+            if len(batch) == 1:
+                _fail(batch[0], exc)
+                return
+            logger.warning("a batch of %d records failed (%s); trying its halves", len(batch), exc)
+            middle = len(batch) // 2
+            self._score(batch[:middle])
+            self._score(batch[middle:])
+            return
+        for one, answer in zip(batch, answers, strict=True):
+            one.answer.set_result(answer)
+
+    def _begin(self, requests: Sequence[QueuedRequest]) -> None:
+        """Read prompts whose answers are to be written, one by one if they fail together."""
+        try:
+            searches = [one.prepared.search() for one in requests]
+            self._decoding.admit(searches, [one.prepared.task.table for one in requests])
+        except Exception as exc:
+            if len(requests) == 1:
+                _fail(requests[0], exc)
+                return
+            logger.warning("reading %d prompts failed (%s); reading each alone", len(requests), exc)
+            for one in requests:
+                self._alone(one)
+            return
+        self._writing |= dict(zip(searches, requests, strict=True))
+
+    def _step(self) -> None:
+        """Write one token of each open answer."""
+        left = [search for search, one in self._writing.items() if one.abandoned]
+        self._decoding.leave(left)
+        for search in left:
+            del self._writing[search]
+        try:
+            if self._decoding.going:
+                self._decoding.step()
+        except Exception as exc:
+            self._recover(exc)
+            return
+        for search in [search for search in self._writing if not search.living]:
+            one = self._writing.pop(search)
+            one.answer.set_result(one.prepared.written(search.best().ids))
+
+    def _recover(self, failure: Exception) -> None:
+        """Write the answers that failed together one by one, from their beginning."""
+        logger.warning("writing %d answers failed (%s); writing each alone", len(self._writing), failure)
+        failed, self._writing = list(self._writing.values()), {}
+        self._decoding = DecodingBatch(self._predictor.lm, AllTokens(self._predictor.lm))
+        for one in failed:
+            self._alone(one)
+
+    def _alone(self, one: QueuedRequest) -> None:
+        try:
+            (answer,) = self._predictor.texts([one.prepared])
+        except Exception as exc:
+            _fail(one, exc)
+        else:
+            one.answer.set_result(answer)
+
+
+def _fail(one: QueuedRequest, failure: Exception) -> None:
+    logger.error("a record of %s could not be answered", "{}:{}".format(*one.task), exc_info=failure)
+    one.answer.set_exception(failure)

@@ -1,0 +1,211 @@
+"""Requests that wait for the model: a bounded queue, fair over tasks, cut into batches.
+
+There is no timer: a batch is what waits when the model is free. Tasks take turns, so one that floods the queue does not
+hold up another; what does not fit a batch of like lengths begins the next one.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from promptbank.engine.predictor import Prediction, PreparedRequest
+from promptbank.errors import BusyError, DrainingError, ExpiredError
+
+__all__ = ["QueueLimits", "QueuedRequest", "RequestQueue"]
+
+PADDING = 64
+"""Padded tokens that a request may always add to a batch, whatever its length; beside them it may double its own."""
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """The most that may wait, and the size of a batch.
+
+    Attributes:
+        records: waiting records, of all requests together.
+        tokens: their prompt tokens.
+        batch_tokens: padded tokens of a batch; one longer prompt runs alone.
+        answers: open answers that are written at once.
+    """
+
+    records: int = 1024
+    tokens: int = 65_536
+    batch_tokens: int = 512
+    answers: int = 16
+
+
+@dataclass(eq=False)
+class QueuedRequest:
+    """A prepared request that waits, or is being answered.
+
+    Attributes:
+        prepared: what is asked.
+        deadline: on the monotonic clock, in seconds; work that begins later is not done.
+        answer: gets the prediction or an error; whoever waits may cancel it as long as it waits.
+        abandoned: nobody waits any more; an open answer is then written no further.
+        waited: seconds in the queue, once it has been taken.
+    """
+
+    prepared: PreparedRequest
+    deadline: float
+    answer: Future[Prediction] = field(default_factory=Future)
+    abandoned: bool = False
+    queued_at: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+    @property
+    def task(self) -> tuple[str, str]:
+        """Taskname and language, which take turns."""
+        return self.prepared.task.taskname, self.prepared.task.lang
+
+    def begin(self, now: float) -> bool:
+        """Say whether it is still to be answered; from now on its answer cannot be cancelled."""
+        if self.abandoned or not self.answer.set_running_or_notify_cancel():
+            return False
+        self.waited = now - self.queued_at
+        if now <= self.deadline:
+            return True
+        self.answer.set_exception(
+            ExpiredError(f"the record waited {self.waited:.0f} s for its turn, longer than it may; send it again later")
+        )
+        return False
+
+
+class _Lane:
+    """Waiting requests of one kind of answer; tasks take turns."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], deque[QueuedRequest]] = {}  # in the order of their turns
+
+    def add(self, request: QueuedRequest) -> None:
+        self._waiting.setdefault(request.task, deque()).append(request)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, most: int, tokens: int) -> tuple[list[QueuedRequest], list[QueuedRequest]]:
+        """Take a batch out.
+
+        Args:
+            most: requests in it.
+            tokens: padded tokens in it, unless the first alone has more.
+
+        Returns:
+            The requests to be answered, and those taken out since nobody waits for them.
+        """
+        batch: list[QueuedRequest] = []
+        dropped: list[QueuedRequest] = []
+        longest, now = 0, time.monotonic()
+        turns = deque(self._waiting)
+        while turns and len(batch) < most:
+            task = turns.popleft()
+            head = self._waiting[task][0]
+            if batch and not _fits(len(batch), longest, head.prepared.tokens, tokens):
+                continue
+            self._waiting[task].popleft()
+            if head.begin(now):
+                batch.append(head)
+                longest = max(longest, head.prepared.tokens)
+            else:
+                dropped.append(head)
+            left = self._waiting.pop(task)
+            if left:
+                self._waiting[task] = left  # behind the others
+                turns.append(task)
+        return batch, dropped
+
+
+def _fits(count: int, longest: int, length: int, tokens: int) -> bool:
+    """Say whether a prompt may join a batch of ``count`` prompts without too many tokens, or too much padding."""
+    padded = (count + 1) * max(longest, length)
+    return padded <= tokens and padded - count * longest <= 2 * length + PADDING
+
+
+class RequestQueue:
+    """A bounded queue between the threads that admit requests and the one that answers them.
+
+    Args:
+        limits: the most that may wait.
+    """
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self.records = self.tokens = 0  # that wait
+        self._closed, self._open = _Lane(), _Lane()
+        self._changed = threading.Condition()
+        self._draining = False
+        self._pace = 0.0  # tokens a second, smoothed
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._draining
+
+    def put(self, requests: Sequence[QueuedRequest]) -> None:
+        """Add all records of one HTTP request, or none of them.
+
+        Raises:
+            BusyError: with them, more would wait than may.
+            DrainingError: the service is stopping.
+        """
+        tokens = sum(request.prepared.tokens for request in requests)
+        with self._changed:
+            if self._draining:
+                raise DrainingError("this server is stopping and takes no new requests; ask another one, or ask again")
+            over = self.records + len(requests) > self.limits.records or self.tokens + tokens > self.limits.tokens
+            if over and self.records:
+                raise BusyError(
+                    f"{self.records} records with {self.tokens} tokens are waiting, and with these there would be more "
+                    f"than {self.limits.records} or {self.limits.tokens}; send them again later",
+                    self.seconds_left(),
+                )
+            self.records += len(requests)
+            self.tokens += tokens
+            for request in requests:
+                (self._open if request.prepared.is_open else self._closed).add(request)
+            self._changed.notify()
+
+    def take(self, writing: int) -> tuple[list[QueuedRequest], list[QueuedRequest]] | None:
+        """Take the next batch; wait for one if there is nothing to do.
+
+        Args:
+            writing: open answers that are being written; with some, this does not wait.
+
+        Returns:
+            Requests to be scored together and requests to be written, both empty only if answers are being written;
+            None when the queue is closed and empty.
+        """
+        with self._changed:
+            while True:
+                scored, gone = self._closed.take(self.limits.records, self.limits.batch_tokens)
+                room = self.limits.answers - writing
+                written, left = self._open.take(room, self.limits.batch_tokens) if room > 0 else ([], [])
+                for request in (*scored, *gone, *written, *left):
+                    self.records -= 1
+                    self.tokens -= request.prepared.tokens
+                if scored or written or writing:
+                    return scored, written
+                if self._closed or self._open:
+                    continue  # all that was taken out had been given up
+                if self._draining:
+                    return None
+                self._changed.wait()
+
+    def drain(self) -> None:
+        """Take nothing new; what waits is still answered."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify()
+
+    def answered(self, tokens: int, seconds: float) -> None:
+        """Note how long the model took for a number of prompt tokens."""
+        if seconds > 0:
+            pace = tokens / seconds
+            self._pace = pace if not self._pace else 0.8 * self._pace + 0.2 * pace
+
+    def seconds_left(self) -> int:
+        """Return in how many seconds what waits will have been answered, at least 1, by the pace so far."""
+        return max(1, round(self.tokens / self._pace)) if self._pace else 1
