@@ -9,7 +9,7 @@ statuses and exit codes::
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   └── BodyTooLargeError      a request's body, or the number of records in it, is over the limit
     ├── OverloadError              the service cannot answer now; asking again later helps
-    │   ├── BusyError              as many records wait as may (says in how many seconds to ask again)
+    │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
     │   ├── ExpiredError           a record waited longer for its turn than it may
     │   └── DrainingError          the service is stopping
     ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
@@ -58,7 +58,7 @@ class OverloadError(PromptBankError):
         self.retry_after = retry_after
 
 
-class BusyError(OverloadError):
+class FullQueueError(OverloadError):
     """As many records wait as may."""
 
 

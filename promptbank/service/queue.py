@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from promptbank.engine.predictor import Prediction, PreparedRequest
-from promptbank.errors import BusyError, DrainingError, ExpiredError
+from promptbank.errors import DrainingError, ExpiredError, FullQueueError
 
 __all__ = ["QueueLimits", "QueuedRequest", "RequestQueue"]
 
@@ -148,7 +148,7 @@ class RequestQueue:
         """Add all records of one HTTP request, or none of them.
 
         Raises:
-            BusyError: with them, more would wait than may.
+            FullQueueError: with them, more would wait than may.
             DrainingError: the service is stopping.
         """
         tokens = sum(request.prepared.tokens for request in requests)
@@ -157,7 +157,7 @@ class RequestQueue:
                 raise DrainingError("this server is stopping and takes no new requests; ask another one, or ask again")
             over = self.records + len(requests) > self.limits.records or self.tokens + tokens > self.limits.tokens
             if over and self.records:
-                raise BusyError(
+                raise FullQueueError(
                     f"{self.records} records with {self.tokens} tokens are waiting, and with these there would be more "
                     f"than {self.limits.records} or {self.limits.tokens}; send them again later",
                     self.seconds_left(),

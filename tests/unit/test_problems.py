@@ -16,7 +16,7 @@ from translate.errors import TranslateError
         (errors.BackboneMismatchError, 409),
         (errors.AmbiguousLanguageError, 422),
         (errors.TooLongError, 422),
-        (errors.BusyError, 429),
+        (errors.FullQueueError, 429),
         (errors.ExpiredError, 503),
         (errors.DrainingError, 503),
         (errors.InputError, 422),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptbank.engine.predictor import PreparedRequest
-from promptbank.errors import BusyError, DrainingError, ExpiredError
+from promptbank.errors import DrainingError, ExpiredError, FullQueueError
 from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
 
 
@@ -66,7 +66,7 @@ def test_what_would_mostly_be_padding_begins_the_next_batch() -> None:
 def test_a_request_is_taken_whole_or_not_at_all() -> None:
     queue = RequestQueue(QueueLimits(records=3, tokens=1000))
     queue.put([waiting("a"), waiting("a")])
-    with pytest.raises(BusyError, match="2 records with 20 tokens are waiting"):
+    with pytest.raises(FullQueueError, match="2 records with 20 tokens are waiting"):
         queue.put([waiting("b"), waiting("b")])
     assert (queue.records, queue.tokens) == (2, 20)
     queue.put([waiting("c")])
@@ -76,7 +76,7 @@ def test_a_request_is_taken_whole_or_not_at_all() -> None:
 def test_tokens_are_bounded_too_but_one_large_request_goes_into_an_empty_queue() -> None:
     queue = RequestQueue(QueueLimits(records=100, tokens=50))
     queue.put([waiting("a", 200)])
-    with pytest.raises(BusyError, match="more than 100 or 50"):
+    with pytest.raises(FullQueueError, match="more than 100 or 50"):
         queue.put([waiting("b", 1)])
 
 
@@ -84,7 +84,7 @@ def test_the_error_says_when_to_ask_again() -> None:
     queue = RequestQueue(QueueLimits(records=1))
     queue.answered(tokens=100, seconds=10.0)
     queue.put([waiting("a", 70)])
-    with pytest.raises(BusyError) as caught:
+    with pytest.raises(FullQueueError) as caught:
         queue.put([waiting("b")])
     assert caught.value.retry_after == 7
 
