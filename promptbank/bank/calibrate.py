@@ -28,7 +28,7 @@ def calibrated_renderer(lm: LanguageModel, renderer: Renderer, table: PromptTabl
     scores = []
     for text in CONTENT_FREE:
         prompt = renderer.prompt(dict.fromkeys(renderer.card.fields, text))
-        found = score_forms(lm, [ScoringRequest(prompt.ids, table, renderer.forms)])[0]
+        found = score_forms(lm, [ScoringRequest.of(prompt.ids, table, renderer)])[0]
         scores.append(label_scores(renderer.forms, found))
     log_prior = {label: math.log(max(p, FLOOR)) for label, p in prior_of(scores).items()}
     return renderer.with_policy(replace(renderer.policy, log_prior=log_prior))

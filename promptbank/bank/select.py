@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from promptbank.engine.predictor import ServedTask
+from promptbank.engine.scoring import SCORINGS
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
 from promptbank.model.backbone import Backbone
 from promptbank.model.prompt_table import PromptTable
@@ -199,6 +200,11 @@ def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, TokenPolicy]:
             f"{source}: its policy {row.policy_json[:200]} is none that this promptbank knows ({exc}); "
             "was it made by a newer one? Then that one can serve it"
         ) from exc
+    if policy.scoring is not None and policy.scoring not in SCORINGS:
+        raise InputError(
+            f"{source}: its answers are scored by {policy.scoring!r}, and this promptbank knows {', '.join(SCORINGS)}; "
+            "was it made by a newer one? Then that one can serve it"
+        )
     return parse_card(card, source=source), policy
 
 

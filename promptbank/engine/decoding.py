@@ -121,7 +121,7 @@ class DecodingBatch:
     @torch.no_grad()
     def step(self) -> list[Search]:
         """Let every search choose its next token, and return those that have ended with it."""
-        parents = _advance(self.going, self._hidden, self._tokens)
+        parents = _advance(self._lm, self.going, self._hidden, self._tokens)
         ended = [search for search in self.going if not search.living]
         self._keep([search for search in self.going if search.living], parents)
         return ended
@@ -185,11 +185,14 @@ def decode(
     return [search.best() for search in searches]
 
 
-def _advance(going: Sequence[Search], hidden: Tensor, opened: BatchTokens) -> list[int]:
+def _advance(lm: LanguageModel, going: Sequence[Search], hidden: Tensor, opened: BatchTokens) -> list[int]:
     """Let the searches choose of which all tokens were read; return the line of the batch that each line continues."""
     lines = [(search, one) for search in going for one in search.living]
     asking = [n for n, (search, _) in enumerate(lines) if not search.waiting]
-    found = dict(zip(asking, _following([lines[n] for n in asking], hidden[asking], opened), strict=True))
+    gathering = [n for n in asking if lines[n][0].gathers]
+    others = [n for n in asking if n not in gathering]
+    found = dict(zip(others, _following([lines[n] for n in others], hidden[others], opened), strict=True))
+    found |= {n: _among_allowed(lm, lines[n][0].allowed, hidden[n]) for n in gathering}
     parents: list[int] = []
     first = 0
     for search in going:
@@ -197,6 +200,13 @@ def _advance(going: Sequence[Search], hidden: Tensor, opened: BatchTokens) -> li
         first = own.stop
         parents += own if search.waiting else [own[n] for n in search.choose([found[line] for line in own])]
     return parents
+
+
+def _among_allowed(lm: LanguageModel, allowed: Tensor | None, hidden: Tensor) -> list[tuple[float, int]]:
+    """Return log-probability and id of the most probable of the tokens that a constraint allows after a state (H,)."""
+    assert allowed is not None  # noqa: S101 - a search with a constraint that still lives has been told
+    best = lm.token_logits(hidden[None], allowed).log_softmax(1).max(1)
+    return [(float(best.values), int(allowed[best.indices]))]
 
 
 def _following(

@@ -23,6 +23,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
+from promptbank.engine.scoring import TREE
 from promptbank.errors import PromptBankError
 from tasks import DataError, IntentSlots, parse_intent_slots, render_intent_slots
 
@@ -139,15 +140,16 @@ class TokenConstraint:
     Args:
         matcher: at its start.
         eos_id: allowed alone where the grammar is at its end.
+        gathers: see `Constraint`.
     """
 
-    def __init__(self, matcher: LLMatcher, eos_id: int) -> None:
-        self._matcher, self._eos_id = matcher, eos_id
+    def __init__(self, matcher: LLMatcher, eos_id: int, *, gathers: bool) -> None:
+        self._matcher, self._eos_id, self.gathers = matcher, eos_id, gathers
         self._end = torch.tensor([eos_id])
 
     def copy(self) -> TokenConstraint:
         """Return one that stands where this one does, and goes on by itself."""
-        return TokenConstraint(self._matcher.deep_copy(), self._eos_id)
+        return TokenConstraint(self._matcher.deep_copy(), self._eos_id, gathers=self.gathers)
 
     def allowed(self) -> Tensor:
         """Return the ids that may come next; the end token when no token can go on with the grammar."""
@@ -184,7 +186,7 @@ def constraint_of(renderer: Renderer, fields: Mapping[str, str]) -> TokenConstra
     if matcher.is_error():
         says = matcher.get_error()[:200]
         raise PromptBankError(f"no grammar can be made for an answer of {card.taskname}:{card.lang}: {says}")
-    return TokenConstraint(matcher, renderer.policy.eos_id)
+    return TokenConstraint(matcher, renderer.policy.eos_id, gathers=renderer.policy.scoring == TREE)
 
 
 _VOCABULARIES: WeakKeyDictionary[PreTrainedTokenizerBase, dict[int, LLTokenizer | None]] = WeakKeyDictionary()

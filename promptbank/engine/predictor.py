@@ -160,7 +160,7 @@ class Predictor:
 
     def labels(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
         """Answer requests of closed tasks in one batch."""
-        requests = [ScoringRequest(one.prompt.ids, one.task.table, one.task.renderer.forms) for one in batch]
+        requests = [ScoringRequest.of(one.prompt.ids, one.task.table, one.task.renderer) for one in batch]
         scored = score_forms(self.lm, requests)
         return [
             _closed(one, label_scores(one.task.renderer.forms, scores))

@@ -42,7 +42,14 @@ class BeamSearch:
 
 
 class Constraint(Protocol):
-    """What one answer is held to, followed along its tokens."""
+    """What one answer is held to, followed along its tokens.
+
+    Attributes:
+        gathers: whether of the head only the rows of allowed tokens are read; all of them, or some, give numbers that
+            may differ in their last bits.
+    """
+
+    gathers: bool
 
     def allowed(self) -> Tensor:
         """Return the ids that may come next, int64 (n,), n > 0."""
@@ -104,6 +111,11 @@ class Search:
         """Return of each hypothesis the first ``count`` tokens that wait; they wait no longer."""
         start, self.waiting = -self.waiting, self.waiting - count
         return [one.ids[len(one.ids) + start :][:count] for one in self.living]
+
+    @property
+    def gathers(self) -> bool:
+        """Whether its next token is found with the allowed rows of the head alone."""
+        return self._constraint is not None and self._constraint.gathers
 
     def repeats(self, one: BeamHypothesis) -> list[int]:
         """Return the tokens that would make a hypothesis' last ones a run that stood before, but not in the prompt."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar, cast
 
 import torch
@@ -63,7 +64,21 @@ class LanguageModel:
         self.dtype = self.embedding.get_parameter("weight").dtype
         self.vocabulary, self.hidden_size = self.head.get_parameter("weight").shape
         self.head_rows = max(1, HEAD_BYTES // (4 * self.vocabulary))
+        self.window: int | None = getattr(cast(PreTrainedModel, model).config.get_text_config(), "sliding_window", None)
         self._check_head()
+
+    @cached_property
+    def takes_trees(self) -> bool:
+        """Whether the architecture reads a tree of tokens as it reads each path alone; not all take such a mask."""
+        context, sees = self.context(1), torch.tensor([[[1, 0, 0], [0, 1, 0], [0, 1, 1]]]).bool()
+        try:
+            with torch.no_grad():
+                self.hidden(pack([(1, 2)]), context)
+                tree = self.hidden(pack([(3, 4, 5)]), context, sees)[0]
+                paths = self.hidden(pack([(1, 2, 3), (1, 2, 4), (1, 2, 4, 5)]))[:, -1]
+        except (RuntimeError, TypeError, ValueError):
+            return False
+        return bool((tree - paths).norm() <= torch.finfo(self.dtype).eps ** 0.5 * paths.norm())
 
     @torch.no_grad()
     def _check_head(self) -> None:
@@ -86,22 +101,26 @@ class LanguageModel:
         mask = torch.zeros((sequences, 0), dtype=torch.long, device=self.device)
         return Context(DynamicCache(), mask, mask.sum(1))
 
-    def hidden(self, packed: PackedBatch, context: Context | None = None) -> Tensor:
+    def hidden(self, packed: PackedBatch, context: Context | None = None, sees: Tensor | None = None) -> Tensor:
         """Return last hidden states (B, S, H) of a packed batch, after an optional context.
 
         Args:
             packed: the new positions. After a context that is not empty, pad on the right: a pad between two real
                 tokens would count as distance in a sliding window.
             context: held keys and values; grown in place by this call.
+            sees: which of the new positions each one sees beside the context, bool (B, S, S), where they are a tree
+                and not a line. The context is of no use afterwards.
         """
         packed = packed.to(self.device)
         embeds = embed(self.embedding, packed)  # (B, S, H)
         if context is None:
             return self._run(embeds, packed.mask, positions(packed.mask), None)
-        place = context.lengths[:, None] + positions(packed.mask)  # (B, S)
-        context.mask = torch.cat([context.mask, packed.mask], 1)
+        before, held = context.lengths[:, None], context.mask
+        context.mask = torch.cat([held, packed.mask], 1)
         context.lengths = context.lengths + packed.lengths
-        return self._run(embeds, context.mask, place, context.cache)
+        if sees is not None:
+            return self._run(embeds, _tree_mask(held, sees, self.dtype), before + sees.sum(2) - 1, context.cache)
+        return self._run(embeds, context.mask, before + positions(packed.mask), context.cache)
 
     def _run(self, embeds: Tensor, mask: Tensor, place: Tensor, cache: DynamicCache | None) -> Tensor:
         out = self.base(
@@ -137,16 +156,31 @@ class LanguageModel:
         owner = torch.arange(len(choices)).repeat_interleave(torch.tensor([len(one) for one in choices]))
         forbidden = torch.ones(len(choices), len(tokens), dtype=torch.bool)
         forbidden[owner, place] = False
-        bias = getattr(self.head, "bias", None)
-        weight = self.head.get_parameter("weight")[tokens]  # few of 262,144
-        logits = functional.linear(states, weight, None if bias is None else bias[tokens]).float()
-        logits = logits.masked_fill(forbidden, -torch.inf)  # (N, tokens)
+        logits = self.token_logits(states, tokens).masked_fill(forbidden, -torch.inf)  # (N, tokens)
         chosen = torch.searchsorted(tokens, targets)[:, None]
         return logits.gather(1, chosen).squeeze(1) - logits.logsumexp(1)
+
+    def token_logits(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """Return the logits of some tokens, float32 (N, tokens); only their rows of the head are read.
+
+        Args:
+            states: (N, H).
+            tokens: int64 ids.
+        """
+        bias = getattr(self.head, "bias", None)
+        weight = self.head.get_parameter("weight")[tokens]  # few of 262,144
+        return functional.linear(states, weight, None if bias is None else bias[tokens]).float()
 
     def _logprob_chunk(self, states: Tensor, targets: Tensor) -> Tensor:
         logits: Tensor = self.head(states).float()  # (n, vocabulary)
         return logits.gather(1, targets[:, None]).squeeze(1) - logits.logsumexp(1)
+
+
+def _tree_mask(held: Tensor, sees: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what new positions add to their attention, (B, 1, S, held + S): 0 on what they see."""
+    context = held.bool()[:, None].expand(-1, sees.shape[1], -1)
+    hidden = ~torch.cat([context, sees], 2)[:, None]
+    return torch.zeros(hidden.shape, dtype=dtype).masked_fill(hidden, torch.finfo(dtype).min)
 
 
 @dataclass(eq=False)

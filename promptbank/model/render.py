@@ -49,12 +49,15 @@ class TokenPolicy:
         answer_tokens: tokens of the window kept free for the answer, its end token included.
         log_prior: log p of each label when nothing is asked, taken off its score; None for a row that is not
             calibrated.
+        scoring: what an answer's tokens are compared with, a name in `promptbank.engine.scoring.SCORINGS`; None, as in
+            rows that were frozen before there was a choice, for the whole vocabulary.
     """
 
     bos_id: int | None
     eos_id: int
     answer_tokens: int = MAX_OPEN_ANSWER_TOKENS
     log_prior: Mapping[str, float] | None = None
+    scoring: str | None = None
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, *, answer_tokens: int = MAX_OPEN_ANSWER_TOKENS) -> TokenPolicy:
@@ -71,7 +74,8 @@ class TokenPolicy:
 
     def as_dict(self) -> dict[str, object]:
         """Return the plain mapping that is stored as JSON; what is not set is not in it."""
-        return {name: value for name, value in asdict(self).items() if name != "log_prior" or value is not None}
+        unset = {name for name in ("log_prior", "scoring") if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in unset}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ AUTO_EPOCHS, AUTO_STEPS = 10, 100
 MOST_EPOCHS = 1000
 LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
 AUTO_KEEP_FROM = 0.25
+CLOSED_LOSS = "vocabulary.v1"
+"""What loss "auto" means for cards with labels; another one decides the identity of their runs."""
 AUTO_RULE = "auto.v2"
 """What "auto" means for epochs, patience and keep_from: the constants above, and that a start from a stored row has no
 epochs that are too early. Changes with them, so that no older run goes on."""
@@ -87,10 +89,11 @@ class TrainConfig(BaseModel):
         description="times a run begins again, with the next seed and half the rate, when it answers nearly always the "
         "same on dev",
     )
-    loss: Literal["auto", "vocabulary.v1", "grammar.v1"] = Field(
+    loss: Literal["auto", "vocabulary.v1", "grammar.v1", "tree.v1"] = Field(
         "auto",
         description="which tokens the answer loss is normalised over: vocabulary.v1 (all), grammar.v1 (those that the "
-        "card's answer_format allows); auto is grammar.v1 for cards with a format",
+        "card's answer_format allows), tree.v1 (those that the labels or the answer_format allow, of the answer as a "
+        "whole; answers are scored alike); auto is grammar.v1 for cards with a format",
     )
     sample: int = Field(
         8192,
@@ -125,6 +128,8 @@ class TrainConfig(BaseModel):
     def decisive(self) -> dict[str, object]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
         settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+        if self.loss == "auto" and CLOSED_LOSS != "vocabulary.v1":  # what it meant at first
+            settings["loss"] = f"auto: {CLOSED_LOSS}"
         return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})
 
     @field_validator("epochs", "patience", mode="before")

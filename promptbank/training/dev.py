@@ -78,8 +78,8 @@ class DevSet:
         held = None if self._held is None else [self._held[example.beginning] for example in examples]
         if self._renderer.card.is_open:
             return [(float(loss), "") for loss in example_losses(self._lm, [table] * len(batch), examples, held)]
-        forms = self._renderer.forms
-        requests = [ScoringRequest(self._examples[i].prompt[self._start(i) :], table, forms) for i in batch]
+        prompts = [self._examples[i].prompt[self._start(i) :] for i in batch]
+        requests = [ScoringRequest.of(prompt, table, self._renderer) for prompt in prompts]
         scored = score_forms(self._lm, requests, held)
         return [self._closed(scores, self._gold[i]) for i, scores in zip(batch, scored, strict=True)]
 

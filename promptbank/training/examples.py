@@ -20,7 +20,7 @@ from promptbank.training.answer_loss import Loss, loss_for
 from promptbank.training.config import TrainConfig
 from tasks import Example, TaskCard, raise_faults
 
-__all__ = ["TrainExample", "check_prompts", "example_losses", "render_examples", "training_renderer"]
+__all__ = ["TrainExample", "check_prompts", "example_losses", "render_examples", "training_policy", "training_renderer"]
 
 R = TypeVar("R")
 
@@ -39,6 +39,7 @@ class TrainExample:
         choices: tokens that the answer loss is normalised over, by place in the answer, where there is more than one;
             None for the whole vocabulary at every place.
         unwritable: whether the card's format does not allow the answer, so that it is learnt over the vocabulary.
+        sums: whether its loss is the sum over the learnt tokens and not their mean.
     """
 
     prompt: tuple[int, ...]
@@ -48,6 +49,7 @@ class TrainExample:
     answer_only: bool = True
     choices: Mapping[int, Tensor] | None = field(default=None, compare=False, repr=False)
     unwritable: bool = False
+    sums: bool = False
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -58,6 +60,11 @@ class TrainExample:
     def beginning(self) -> tuple[int, ...]:
         """What stands before the first virtual token."""
         return self.ids[: self.constant]
+
+    @property
+    def end(self) -> int:
+        """Number of leading tokens that the backbone reads: with ``sums`` none after the last one that is learnt."""
+        return max([len(self.prompt) - 1, *self.targets()]) + 1 if self.sums else len(self.ids)
 
     def targets(self) -> list[int]:
         """Return the positions whose next token is learnt; what is constant teaches nothing, computed or held."""
@@ -88,8 +95,14 @@ def render_examples(renderer: Renderer, examples: Sequence[Example], loss: str =
 
 def training_renderer(backbone: Backbone, card: TaskCard, config: TrainConfig) -> Renderer:
     """Return what renders a card's rows where they are learnt, and where they are tested after it."""
-    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    policy = training_policy(backbone, card, config)
     return Renderer(card, backbone.tokenizer, policy, backbone.window)
+
+
+def training_policy(backbone: Backbone, card: TaskCard, config: TrainConfig) -> TokenPolicy:
+    """Return what surrounds a card's prompts, and how answers are scored after the loss they are learnt by."""
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=config.answer_tokens)
+    return replace(policy, scoring=loss_for(config.loss, card).scoring)
 
 
 def check_prompts(renderer: Renderer, examples: Sequence[Example]) -> None:
@@ -120,7 +133,9 @@ def _rendered(renderer: Renderer, loss: Loss, example: Example) -> TrainExample:
     card, text = renderer.card, example.answer or ""
     prompt = renderer.prompt(example.fields)
     answer = renderer.answer(text if card.is_open else card.form(text))
-    rendered = TrainExample(prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss)
+    rendered = TrainExample(
+        prompt.ids, answer, prompt.constant, prompt.truncated, card.answer_only_loss, sums=loss.sums
+    )
     try:
         return replace(rendered, choices=loss.choices(renderer, renderer.kept(example.fields, prompt), answer))
     except InputError:
@@ -135,7 +150,9 @@ def example_losses(
     *,
     heads: Sequence[FrozenHead] | None = None,
 ) -> Tensor:
-    """Return each example's mean negative log-likelihood over its learnt tokens, float32 (B,); 0 where there are none.
+    """Return each example's negative log-likelihood, float32 (B,); 0 where nothing is learnt.
+
+    It is the mean over its learnt tokens, or their sum where the example says so.
 
     Args:
         lm: the frozen backbone.
@@ -145,7 +162,7 @@ def example_losses(
         heads: the head of each example for tokens without choices, which does not learn; the backbone's own if None.
     """
     starts = [one.constant if held is not None else 0 for one in examples]
-    packed = pack([one.ids[s:] for one, s in zip(examples, starts, strict=True)], tables, pad="right")
+    packed = pack([one.ids[s : one.end] for one, s in zip(examples, starts, strict=True)], tables, pad="right")
     hidden = lm.hidden(packed, cache_of(held) if held is not None else None)  # (B, S, H)
     learnt = list(_learnt(examples, starts))
     if not learnt:
@@ -163,7 +180,8 @@ def example_losses(
         over_words = -lm.logprobs(*free) if heads is None else _by_head(heads, *free, b_index[~among])
         nll = nll.index_put((~among,), over_words)
     sums = torch.zeros(len(examples)).index_add(0, b_index, nll)
-    return sums / torch.bincount(b_index, minlength=len(examples)).clamp(min=1)
+    counts = torch.bincount(b_index, minlength=len(examples)).clamp(min=1)
+    return sums / counts.where(~torch.tensor([one.sums for one in examples]), 1)
 
 
 def _learnt(examples: Sequence[TrainExample], starts: Sequence[int]) -> Iterator[tuple[int, int, int, Tensor | None]]:

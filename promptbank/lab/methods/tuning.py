@@ -24,11 +24,11 @@ from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from promptbank.model.head import FrozenHead
 from promptbank.model.prompt_table import PromptTable
-from promptbank.model.render import RenderedPrompt, Renderer, TokenPolicy
+from promptbank.model.render import RenderedPrompt, Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevSet
 from promptbank.training.epochs import EpochRun
-from promptbank.training.examples import check_prompts, example_losses
+from promptbank.training.examples import check_prompts, example_losses, training_policy
 from promptbank.training.loop import Training, run_training
 from promptbank.training.precision import autocast, is_half
 from promptbank.training.progress import DevScore, NoProgress, Progress
@@ -115,10 +115,9 @@ class WeightTuning(Learner):
         return evaluate(Predictor(self.lm), task, examples)
 
     def _renderer(self, card: TaskCard) -> PlainRenderer:
-        tokenizer = self._backbone.tokenizer
-        policy = TokenPolicy.of(tokenizer, answer_tokens=self._config.answer_tokens)
+        policy = training_policy(self._backbone, card, self._config)
         plain = plain_card(card).model_copy(update={"answer_only_loss": True})
-        return PlainRenderer(plain, tokenizer, policy, self._backbone.window)
+        return PlainRenderer(plain, self._backbone.tokenizer, policy, self._backbone.window)
 
 
 class _WeightsRun(EpochRun, Training["_WeightsRun"]):
