@@ -206,8 +206,8 @@ def test_what_was_cut_from_a_text_is_no_value_of_its_answer(monkeypatch: pytest.
 class Fixed:
     """Allows what a script says, and notes what was taken."""
 
-    def __init__(self, script: list[list[int]]) -> None:
-        self.script = script
+    def __init__(self, script: list[list[int]], *, gathers: bool = False) -> None:
+        self.script, self.gathers = script, gathers
         self.taken: list[int] = []
 
     def allowed(self) -> torch.Tensor:
@@ -237,12 +237,13 @@ def best_of(backbone: Backbone, prompt: tuple[int, ...], script: list[list[int]]
     return found
 
 
+@pytest.mark.parametrize("gathers", [[False] * 4, [True] * 4, [True, False, True, False]])
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_the_allowed_ids_the_most_probable_is_chosen(kind: Kind) -> None:
+def test_of_the_allowed_ids_the_most_probable_is_chosen(kind: Kind, gathers: list[bool]) -> None:
     backbone = BACKBONES[kind]
     lm = LanguageModel(backbone.model)
     prompts = [(5, 6, 7), (5, 6), (9, 8, 7, 6), (4,)]
-    constraints = [Fixed(script) for script in SCRIPTS]
+    constraints = [Fixed(script, gathers=own) for script, own in zip(SCRIPTS, gathers, strict=True)]
     *kept, free = decode(lm, [*prompts, (5, 6, 7)], 1, BeamSearch.greedy(9), constraints=[*constraints, None])
     expected = [best_of(backbone, prompt, script) for prompt, script in zip(prompts, SCRIPTS, strict=True)]
     assert [[*one.ids] for one in kept] == [one.taken for one in constraints] == expected
@@ -255,10 +256,11 @@ def test_a_constraint_goes_with_a_beam_of_one_only() -> None:
         decode(lm, [(5, 6)], 1, BeamSearch(beam=2), constraints=[Fixed(SCRIPTS[0])])
 
 
+@pytest.mark.parametrize("gathers", [False, True])
 @torch.no_grad()
-def test_the_score_under_a_constraint_is_taken_over_what_it_allowed() -> None:
+def test_the_score_under_a_constraint_is_taken_over_what_it_allowed(gathers: bool) -> None:
     lm, prompt, script = LanguageModel(BACKBONES["llama"].model), (5, 6), [[7, 8, 9], [10], [11, 12], [1]]
-    (found,) = decode(lm, [prompt], 1, BeamSearch.greedy(9), constraints=[Fixed(script)])
+    (found,) = decode(lm, [prompt], 1, BeamSearch.greedy(9), constraints=[Fixed(script, gathers=gathers)])
     total = 0.0
     for place, ids in enumerate(script):
         logits = lm.model(input_ids=torch.tensor([[*prompt, *found.ids[:place]]])).logits[0, -1, ids]
