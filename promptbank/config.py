@@ -4,7 +4,6 @@ Precedence: flag, then environment (``PROMPTBANK_*``), then ``config.toml`` in t
 where it came from. Nothing is read at import; `load_settings` is called by the CLI and the service.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +12,7 @@ from typing import Any
 
 from promptbank.errors import ConfigError
 
-__all__ = ["Origin", "Settings", "load_settings", "make_home"]
+__all__ = ["Origin", "Settings", "default_db", "default_file", "load_settings", "make_home"]
 
 CONFIG_FILE = "config.toml"
 
@@ -76,9 +75,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     given = {name: (value, "flag") for name, value in flags.items() if value is not None}
     variables = {name: f"PROMPTBANK_{name.upper()}" for name in NAMES}
     told = {name: (environment[key], key) for name, key in variables.items() if environment.get(key)}
-    defaults = {f.name: (f.default, "default") for f in fields(Settings)} | {
-        "db": (f"sqlite:///{home / 'bank.db'}", "default")
-    }
+    defaults = {f.name: (f.default, "default") for f in fields(Settings)} | {"db": (default_db(home), "default")}
     found: dict[str, tuple[object, str]] = {**defaults, **_read(home / CONFIG_FILE), **told, **given}
     values: dict[str, Any] = {"home": home}
     faults: list[str] = []
@@ -86,8 +83,18 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
         values[name] = (_number if name in _NUMBERS else _text)(name, *found[name], faults)
     if faults:
         raise ConfigError("; ".join(faults))
-    origins = [Origin(name, _masked(str(values[name])), found[name][1]) for name in NAMES]
+    origins = [Origin(name, _shown(name, values[name]), found[name][1]) for name in NAMES]
     return Settings(**values), [Origin("home", str(home), home_origin), *origins]
+
+
+def default_file(home: Path) -> Path:
+    """Return the bank of a home, unless another database is named."""
+    return home / "bank.db"
+
+
+def default_db(home: Path) -> str:
+    """Return the URL of `default_file`."""
+    return f"sqlite:///{default_file(home)}"
 
 
 def make_home(home: Path) -> None:
@@ -120,9 +127,9 @@ def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[
 
 def _read(path: Path) -> dict[str, tuple[object, str]]:
     """Read ``config.toml``, if it is there."""
-    if not path.is_file():
-        return {}
     try:
+        if not path.is_file():
+            return {}
         read = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} is no valid TOML: {exc}") from exc
@@ -150,10 +157,10 @@ def _text(name: str, raw: object, origin: str, faults: list[str]) -> str:
     return str(raw)
 
 
-def _masked(value: str) -> str:
-    """Hide a password inside a database URL, before the host or in the query."""
-    value = re.sub(r"(?<=[?&]password=)[^&]*", "***", value)
-    scheme, mark, rest = value.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}://{user}:***@{host}" if mark and at and colon else value
+def _shown(name: str, value: object) -> str:
+    """Return a setting as people may read it; in the database's address passwords are masked."""
+    if name != "db" or str(value).startswith("sqlite:"):
+        return str(value)
+    from store.address import masked  # imports SQLAlchemy, which the default does not need
+
+    return masked(str(value))

@@ -5,20 +5,27 @@
 | writers | one at a time: BEGIN IMMEDIATE | side by side; one per scope: transaction-level advisory lock |
 | readers | WAL snapshot | REPEATABLE READ snapshot |
 | schema | migrated at open, under a lock file | migrated only by `promptbank db migrate` |
+
+A SQLite file that cannot be written, or is asked for with `mode=ro`, is read as it is, and nothing is made beside it.
 """
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from store.errors import StoreUnavailableError
+from store.sqlite_file import can_be_written, connect_to_read, refuse_foreign, refuse_unusable
+
+if TYPE_CHECKING:
+    import sqlite3
 
 WAIT_SECONDS = 30  # for another writer
 OPEN_WAIT_SECONDS = 60  # for another process that is migrating the same file
@@ -29,15 +36,25 @@ WRITES = "promptbank_writes"  # execution option that marks a writing transactio
 class Backend(ABC):
     """One database engine; what is not overridden needs nothing done on it."""
 
-    migrates_at_open: ClassVar[bool]
-
     @abstractmethod
     def engine(self, url: URL, *, migrating: bool = False) -> Engine:
         """Make an engine; nothing is opened yet."""
 
-    def opening(self, _url: URL, *, create: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing to create
-        """Hold what must be held while a bank is opened and perhaps created."""
+    def find(self, _url: URL, *, create: bool) -> bool:  # noqa: ARG002 - nothing to create
+        """Whether the database is there, so that its state can be asked.
+
+        Raises:
+            StoreUnavailableError: it cannot be there, or is not and may not be made.
+        """
+        return True
+
+    def migrating(self, _url: URL) -> AbstractContextManager[None]:
+        """Hold what must be held while a bank is made or migrated."""
         return nullcontext()
+
+    @abstractmethod
+    def not_migrated(self, url: URL) -> str | None:
+        """Return what a user must do about an outdated schema; None where it is migrated when it is opened."""
 
     def reading(self, connection: Connection) -> Connection:
         """Make the connection's next transaction see one state of the bank from start to end."""
@@ -56,26 +73,42 @@ class Backend(ABC):
         return []
 
 
+@dataclass(frozen=True)
 class SqliteBackend(Backend):
-    """A file beside its -wal and -shm, and a .lock file that is held while the bank is opened.
+    """A file beside its -wal and -shm, and a .lock file that is held while the bank is made or migrated.
 
     A plain BEGIN in WAL mode reads one snapshot, and BEGIN IMMEDIATE locks the whole file.
+
+    Attributes:
+        creates: whether a file may be made.
+        writes: whether a file may be written.
     """
 
-    migrates_at_open = True
+    creates: bool = True
+    writes: bool = True
 
     def engine(self, url: URL, *, migrating: bool = False) -> Engine:
         """Make an engine whose transactions are real: the driver's own guessing at BEGIN is switched off."""
-        engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS, "isolation_level": None})
+        path, is_writable = _path(url), self._is_writable(_path(url))
+        if is_writable:
+            engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS, "isolation_level": None})
+        else:
+            engine = create_engine(url, creator=lambda: connect_to_read(path), poolclass=NullPool)
 
         @event.listens_for(engine, "connect")
         def prepare(connection: DBAPIConnection, _record: object) -> None:
             cursor = connection.cursor()
-            # Batch mode drops and renames tables that others refer to; the migration checks the keys at its end.
-            cursor.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = FULL")
-            cursor.close()
+            try:
+                refuse_foreign(cast("sqlite3.Cursor", cursor), path)
+                # Batch mode drops and renames tables that others refer to; the migration checks the keys at its end.
+                cursor.execute(f"PRAGMA foreign_keys = {'OFF' if migrating else 'ON'}")
+                if is_writable:
+                    cursor.execute("PRAGMA journal_mode = WAL")
+                    cursor.execute("PRAGMA synchronous = FULL")
+                cursor.close()
+            except BaseException:
+                connection.close()
+                raise
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -84,11 +117,19 @@ class SqliteBackend(Backend):
 
         return engine
 
+    def _is_writable(self, path: Path) -> bool:
+        return self.writes and (not path.exists() or can_be_written(path))
+
+    def find(self, url: URL, *, create: bool) -> bool:
+        """Whether the file is there and not empty."""
+        path = _path(url)
+        refuse_unusable(path, create=create and self.creates)
+        return path.exists() and path.stat().st_size > 0
+
     @contextmanager
-    def opening(self, url: URL, *, create: bool) -> Iterator[None]:
+    def migrating(self, url: URL) -> Iterator[None]:
         """Make the folder and hold the lock file, so that two processes can open a fresh home at once."""
-        path = Path(url.database or "")
-        _refuse_unusable(path, create=create)
+        path = _path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock")
         try:
@@ -100,6 +141,12 @@ class SqliteBackend(Backend):
             yield
         finally:
             lock.release()
+
+    def not_migrated(self, url: URL) -> str | None:
+        """Migrate what can be written."""
+        if self._is_writable(_path(url)):
+            return None
+        return "it cannot be written here; copy it into a folder of yours and run `promptbank db migrate --db COPY`"
 
     def writing(self, connection: Connection) -> Connection:
         """Take the write lock at BEGIN, so that no other writer comes between reading and writing."""
@@ -117,12 +164,15 @@ class PostgresqlBackend(Backend):
     Writers stay at READ COMMITTED: after the lock is granted, the next statement sees what its holder wrote.
     """
 
-    migrates_at_open = False
     options: ClassVar[Mapping[str, object]] = {"connect_timeout": CONNECT_SECONDS, "application_name": "promptbank"}
 
     def engine(self, url: URL, *, migrating: bool = False) -> Engine:  # noqa: ARG002 - both kinds of work suit one engine
         """Make an engine that notices a restarted server before it uses an old connection."""
         return create_engine(url, pool_pre_ping=True, connect_args={**self.options})
+
+    def not_migrated(self, _url: URL) -> str | None:
+        """Leave it to a person, since other programs may use the database at this moment."""
+        return "run `promptbank db migrate --db URL` once, when no older promptbank uses this database"
 
     def reading(self, connection: Connection) -> Connection:
         """Read one snapshot."""
@@ -140,17 +190,13 @@ def foreign_key_faults(connection: Connection) -> list[str]:
     return [f"{table} row {rowid} refers to a {parent} that is not there" for table, rowid, parent, _ in broken]
 
 
-BACKENDS: Mapping[str, Backend] = {"sqlite": SqliteBackend(), "postgresql": PostgresqlBackend()}
+def _path(url: URL) -> Path:
+    return Path(url.database or "")
 
 
-def _refuse_unusable(path: Path, *, create: bool) -> None:
-    if path.is_dir():
-        raise StoreUnavailableError(f"{path} is a folder; name a file in it, such as {path / 'bank.db'}")
-    blocker = next((parent for parent in path.parents if parent.exists()), None)
-    if blocker is not None and not blocker.is_dir():
-        raise StoreUnavailableError(
-            f"{path}: {blocker} is a file, not a folder, so nothing can be kept below it; "
-            f"choose another place with PROMPTBANK_HOME or --db"
-        )
-    if not create and not path.exists():
-        raise StoreUnavailableError(f"{path}: there is no bank here; check the path, or train a task to start one")
+BACKENDS: Mapping[str, Backend] = {
+    "sqlite": SqliteBackend(),
+    "sqlite-existing": SqliteBackend(creates=False),
+    "sqlite-read": SqliteBackend(creates=False, writes=False),
+    "postgresql": PostgresqlBackend(),
+}

@@ -9,7 +9,7 @@ from store.border import mapped
 from store.cards import CardRepository
 from store.check import store_faults
 from store.database import Database, current_revision
-from store.errors import SchemaError
+from store.errors import SchemaError, StoreUnavailableError
 from store.evaluations import EvaluationRepository
 from store.migrate import refuse_newer, state_of, upgrade
 from store.overrides import OverrideRepository
@@ -81,12 +81,13 @@ class Store:
 def open_store(url: str, *, create: bool = True) -> Store:
     """Open a bank.
 
-    A SQLite file is made and migrated as needed; processes that open the same one at once wait for each other. A
-    PostgreSQL database is never migrated here.
+    A SQLite file is made and migrated as needed; processes that open the same one at once wait for each other. One that
+    is up to date is opened without a trace, and only to be read where it cannot be written. A PostgreSQL database is
+    never migrated here.
 
     Args:
-        url: a file path, "sqlite:////absolute/bank.db" or "postgresql://user@host/database".
-        create: False refuses a SQLite file that does not exist.
+        url: a file path, "file:bank.db?mode=ro", "sqlite:////absolute/bank.db" or "postgresql://user@host/database".
+        create: False refuses a SQLite file that does not exist or is empty.
 
     Raises:
         StoreUnavailableError: it cannot be opened or reached.
@@ -94,7 +95,12 @@ def open_store(url: str, *, create: bool = True) -> Store:
         DiskFullError: there is no room for the tables.
     """
     address = read_address(url)
-    with mapped(address.shown), address.backend.opening(address.url, create=create):
+    with mapped(address.shown):
+        if not address.backend.find(address.url, create=create):
+            if not create:
+                raise StoreUnavailableError(f"{address.shown}: the file is empty; there is no bank here")
+            with address.backend.migrating(address.url):
+                upgrade(address)
         database = Database(address)
         try:
             _bring_up(database)
@@ -111,9 +117,9 @@ def _bring_up(database: Database) -> None:
     refuse_newer(state, address.shown)
     if state.ready:
         return
-    if not address.backend.migrates_at_open:
+    if advice := address.backend.not_migrated(address.url):
         raise SchemaError(
-            f"{address.shown}: the schema is {state.current or 'empty'}, but {state.head} is needed; "
-            f"run `promptbank db migrate --db URL` once, when no older promptbank uses this database"
+            f"{address.shown}: the schema is {state.current or 'empty'}, but {state.head} is needed; {advice}"
         )
-    upgrade(address)
+    with address.backend.migrating(address.url):
+        upgrade(address)

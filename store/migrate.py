@@ -42,8 +42,10 @@ def migrate(url: str) -> tuple[str | None, str]:
         StoreError: it cannot be opened, reached or written.
     """
     address = read_address(url)
-    with mapped(address.shown), address.backend.opening(address.url, create=True):
-        return upgrade(address)
+    with mapped(address.shown):
+        address.backend.find(address.url, create=True)
+        with address.backend.migrating(address.url):
+            return upgrade(address)
 
 
 def schema_state(url: str) -> SchemaState:
@@ -56,13 +58,10 @@ def schema_state(url: str) -> SchemaState:
         StoreError: it cannot be opened or reached.
     """
     address = read_address(url)
-    with (
-        mapped(address.shown),
-        address.backend.opening(address.url, create=False),
-        closing(Database(address)) as database,
-        database.read() as connection,
-    ):
-        return state_of(connection)
+    with mapped(address.shown):
+        address.backend.find(address.url, create=False)
+        with closing(Database(address)) as database, database.read() as connection:
+            return state_of(connection)
 
 
 def state_of(connection: Connection) -> SchemaState:
@@ -76,7 +75,7 @@ def state_of(connection: Connection) -> SchemaState:
 
 
 def upgrade(address: Address) -> tuple[str | None, str]:
-    """Migrate to the newest revision; the caller holds the opening."""
+    """Migrate to the newest revision; the caller holds what `Backend.migrating` gives."""
     with closing(Database(address, migrating=True)) as database, database.write(MIGRATION_LOCK) as connection:
         state = state_of(connection)
         refuse_newer(state, address.shown)

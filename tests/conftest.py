@@ -55,6 +55,13 @@ def promptbank(home: Path) -> Promptbank:
 
 
 @pytest.fixture
+def empty_bank(promptbank: Promptbank) -> Promptbank:
+    """The command line, with a bank in which nothing is."""
+    assert promptbank("db", "migrate").exit_code == 0
+    return promptbank
+
+
+@pytest.fixture
 def learnt(promptbank: Promptbank) -> Promptbank:
     """The command line, with sentiment-task learnt on the 16 rows."""
     result = promptbank(

@@ -46,13 +46,14 @@ class ExampleSet:
     note: str
 
 
-def known_cards(store: Store) -> list[TaskCard]:
-    """Return the built-in cards and the bank's own, which win where both have a task."""
-    stored = [parse_card(json.loads(s.card_json), source=f"{s.taskname}:{s.lang}") for s in store.cards.list()]
+def known_cards(store: Store | None) -> list[TaskCard]:
+    """Return the built-in cards and the bank's own, if there is a bank; those win where both have a task."""
+    found = store.cards.list() if store is not None else []
+    stored = [parse_card(json.loads(s.card_json), source=f"{s.taskname}:{s.lang}") for s in found]
     return [*builtin_cards(), *stored]
 
 
-def cards_by_origin(store: Store) -> list[tuple[TaskCard, str]]:
+def cards_by_origin(store: Store | None) -> list[tuple[TaskCard, str]]:
     """Return every card with where it is from: "built-in", "variant NAME" or "bank"."""
     builtin = builtin_cards()
     found = [(card, "built-in") for card in builtin]
@@ -60,11 +61,11 @@ def cards_by_origin(store: Store) -> list[tuple[TaskCard, str]]:
     return found + [(card, "bank") for card in known_cards(store)[len(builtin) :]]
 
 
-def chosen_card(store: Store, task: str | None, lang: str | None, card: str | None) -> TaskCard:
+def chosen_card(store: Store | None, task: str | None, lang: str | None, card: str | None) -> TaskCard:
     """Return the card a command names.
 
     Args:
-        store: the bank's store, for the cards that were added to it.
+        store: the bank's store, for the cards that were added to it; None where there is no bank yet.
         task: ``taskname[:lang]``; may be absent with a card file that holds one task.
         lang: language, where the reference names none.
         card: a file of cards, or the name of a built-in variant; None for the known cards.

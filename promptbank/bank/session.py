@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from promptbank.bank.display import Display
-from promptbank.config import Settings, load_settings, make_home
+from promptbank.config import Settings, default_db, default_file, load_settings, make_home
 
 if TYPE_CHECKING:
     from promptbank.bank.task_server import TaskServer
@@ -35,11 +35,28 @@ class Bank:
 
     @cached_property
     def store(self) -> Store:
-        """The database, with the home made for it."""
+        """The database, which must be there."""
         from store import open_store  # half a second of SQLAlchemy, which --help does not need
 
-        make_home(self.settings.home)
-        return open_store(self.settings.db)
+        return open_store(self.settings.db, create=False)
+
+    def make(self) -> Store:
+        """Return the database for a use case that writes: it and its home are made where they are not there."""
+        from store import open_store
+
+        if "store" not in vars(self):
+            make_home(self.settings.home)
+            self.store = open_store(self.settings.db)
+        return self.store
+
+    def store_if_there(self) -> Store | None:
+        """Return the database for a use case that only looks for cards in it.
+
+        None when the home has none yet; one that was named must be there.
+        """
+        home = self.settings.home
+        is_missing = self.settings.db == default_db(home) and not default_file(home).exists()
+        return None if is_missing else self.store
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -84,7 +101,7 @@ def open_bank(
     threads: int | None = None,
     display: Display | None = None,
 ) -> Bank:
-    """Open a bank, making it where there is none.
+    """Open a bank; the first use case that writes makes it where there is none.
 
     What is not given is taken from ``PROMPTBANK_*``, then from ``config.toml`` in the home, then from the defaults.
 

@@ -49,10 +49,11 @@ def train(
     """
     config = checked_config(settings or {})
     named = _named(tasks, data, columns) if all_tasks else tasks
-    cards = [chosen_card(bank.store, task, lang, card) for task in named or (None,)]
+    store = bank.make()
+    cards = [chosen_card(store, task, lang, card) for task in named or (None,)]
     cards = list({(one.taskname, one.lang): one for one in cards}.values()) if all_tasks else cards
     if card is not None and Path(card).is_file():
-        add_cards(bank.store, cards)
+        add_cards(store, cards)
     lessons = []
     for chosen, found in zip(cards, examples_of_each(cards, data, columns=columns), strict=True):
         name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
@@ -60,7 +61,7 @@ def train(
         told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
         bank.display.say(f"{name}: {told}" if name else told)
         lessons.append(TrainingRequest(chosen, learn, dev, config, name=name))
-    return learn_tasks(bank.store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)
+    return learn_tasks(store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)
 
 
 def _named(tasks: Sequence[str], data: Sequence[str] | None, columns: Mapping[str, str] | None) -> list[str]:

@@ -119,6 +119,6 @@ def import_(
     from promptbank.bank.exchange import import_row
 
     with Bank(ctx.settings) as bank:
-        row = import_row(bank.store, path)
+        row = import_row(bank.make(), path)
     facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version}
     print_done(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is in the bank and live", facts, as_json=json)

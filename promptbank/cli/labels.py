@@ -80,7 +80,7 @@ def apply(
     decided, items = read_decisions(file)
     pair = decided_pair(items, src, tgt)
     with Bank(ctx.settings) as bank:
-        apply_overrides(bank.store, *pair, decided)
+        apply_overrides(bank.make(), *pair, decided)
     drops = sum(override.drop for override in decided.values())
     facts = {"src": pair[0], "tgt": pair[1], "applied": len(decided), "dropped": drops}
     told = f"{len(decided)} decision(s) kept for {'-'.join(pair)}, {drops} of them drops; translate again to use them"

@@ -24,7 +24,7 @@ def list_(ctx: CommandContext, json: Json = False) -> None:
     from promptbank.bank.cards import cards_by_origin
 
     with Bank(ctx.settings) as bank:
-        cards = cards_by_origin(bank.store)
+        cards = cards_by_origin(bank.store_if_there())
     rows = (
         {
             "taskname": card.taskname,
@@ -53,7 +53,7 @@ def show(
     from promptbank.bank.cards import chosen_card
 
     with Bank(ctx.settings) as bank:
-        print_json(chosen_card(bank.store, task, lang, card).plain())
+        print_json(chosen_card(bank.store_if_there(), task, lang, card).plain())
 
 
 @app.command("check", cls=Command)
@@ -89,7 +89,7 @@ def add(ctx: CommandContext, cards: Cards, json: Json = False) -> None:
 
     found = [card for path in cards for card in room.read_cards(path)]
     with Bank(ctx.settings) as bank:
-        added = add_cards(bank.store, found)
+        added = add_cards(bank.make(), found)
     for card, new in zip(found, added, strict=True):
         if json:
             print_json({"taskname": card.taskname, "lang": card.lang, "added": new, "sha256": card.sha256})
@@ -119,7 +119,7 @@ def sample(
     if (per_class is None) == (fraction is None):
         raise typer.BadParameter("give either --per-class or --fraction")
     with Bank(ctx.settings) as bank:
-        card = chosen_card(bank.store, task, lang, None)
+        card = chosen_card(bank.store_if_there(), task, lang, None)
     found = examples_of(card, data, part="train", columns=columns)
     if per_class is not None:
         chosen = few_per_label(found.examples, per_class, seed=seed, allow_short=allow_short)

@@ -58,7 +58,7 @@ class TaskExamples:
 
     def read(self, bank: Bank) -> tuple[TaskCard, ExampleSet]:
         """Find the card and read its examples; see `chosen_card` and `examples_of` for the errors."""
-        card = chosen_card(bank.store, self.task, self.lang, self.card)
+        card = chosen_card(bank.store_if_there(), self.task, self.lang, self.card)
         return card, examples_of(card, self.data, part="train", columns=self.columns)
 
 
@@ -154,9 +154,9 @@ def _other(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str])
         return None
     spec = f"{card.taskname}:{langs[0]}"
     try:
-        other = chosen_card(bank.store, spec, None, task.card)
+        other = chosen_card(bank.store_if_there(), spec, None, task.card)
     except TaskError:  # the card file holds one language only
-        other = chosen_card(bank.store, spec, None, None)
+        other = chosen_card(bank.store_if_there(), spec, None, None)
     found = examples_of(other, [path for _, path in pairs], part="train", columns=task.columns)
     return OtherLanguage(other, found.examples)
 
@@ -166,7 +166,7 @@ def curve(
 ) -> ExperimentResult:
     """Learn a task from fewer and fewer examples, as the plan says; see `crossval`."""
     setup = _setup(bank, task, settings)
-    path = run_curve(setup, plan, starts=bank.store, other=_other(bank, task, setup.card, other))
+    path = run_curve(setup, plan, starts=bank.make(), other=_other(bank, task, setup.card, other))
     return _finished(path, curve_report)
 
 
@@ -189,7 +189,7 @@ def continual(bank: Bank, stream: Path, *, contrast: bool) -> ExperimentResult:
     With ``contrast`` a copy of the backbone is fine-tuned on the same stream too.
     """
     need_matplotlib()
-    tasks = read_stream(stream, bank.store)
+    tasks = read_stream(stream, bank.store_if_there())
     path = run_continual(_lab(bank), tasks, contrast=contrast, on_stage=bank.display.say)
     return _finished(path, continual_report)
 

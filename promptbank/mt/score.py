@@ -63,7 +63,7 @@ def score_engines(
     """
     if len(set(engines)) < len(engines):
         raise ConfigError(f"--engine names one engine twice: {', '.join(engines)}")
-    chosen, memory = read_sets(sets, f"{request.src}-{request.tgt}", rows), BankMemory(bank.store)
+    chosen, memory = read_sets(sets, f"{request.src}-{request.tgt}", rows), BankMemory(bank.make())
     opened = {name: load_engine(name, request.for_engine(bank)) for name in engines}
     found = []
     for one in chosen:

@@ -104,7 +104,7 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
         TaskError: every fault of the records.
         TranslateError: no engine, or faults of policy or labels.
     """
-    out, store = request.folder, bank.store
+    out, store = request.folder, bank.make()
     _check_statuses(request.only)
     policy = load_policy(request.policy) if request.policy else FlagPolicy()
     names = _names(request.names)
@@ -142,7 +142,7 @@ def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str
     engine = load_engine(request.engine, request.for_engine(bank))
     pair = (request.src, request.tgt)
     return translate_plain(
-        engine, BankMemory(bank.store), pair, texts, on_step=TranslationStatus(bank.display.count).on_step
+        engine, BankMemory(bank.make()), pair, texts, on_step=TranslationStatus(bank.display.count).on_step
     )
 
 
@@ -161,7 +161,7 @@ def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str]
     """
     path = request.labels or Path(f"labels.{request.tgt}.toml")
     known = load_inventory(path) if path.is_file() else shipped_inventory(request.src, request.tgt)
-    every = [card for card in known_cards(bank.store) if card.lang == request.src]
+    every = [card for card in known_cards(bank.make()) if card.lang == request.src]
     cards = [chosen_card(bank.store, name, request.src, None) for name in tasks] or every
     engine = load_engine(request.engine, request.for_engine(bank))
     made = proposed(cards, known, engine, BankMemory(bank.store))

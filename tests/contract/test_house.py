@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -83,11 +84,13 @@ def test_checking_a_card_loads_no_torch_even_when_it_is_faulty(tmp_path: Path) -
 @pytest.mark.parametrize(
     "arguments", [["bank", "list"], ["bank", "list", "--all", "--json"], ["tasks", "list"]], ids=" ".join
 )
-def test_listing_what_there_is_loads_no_torch(arguments: list[str], tmp_path: Path) -> None:
+def test_listing_what_there_is_loads_no_torch(arguments: list[str], tmp_path: Path, sqlite_template: Path) -> None:
+    (tmp_path / ".promptbank").mkdir()
+    shutil.copy(sqlite_template, tmp_path / ".promptbank" / "bank.db")
     code = "from typer.testing import CliRunner; from promptbank.cli import build_app; "
     code += f"assert CliRunner().invoke(build_app(), {arguments}).exit_code == 0"
     assert not imported_by(code, tmp_path) & {"torch", "transformers"}
-    assert (tmp_path / ".promptbank" / "bank.db").is_file()
+    assert [path.name for path in (tmp_path / ".promptbank").iterdir()] == ["bank.db"]
 
 
 @pytest.mark.parametrize("module", ["promptbank.problems", "promptbank.errors", "promptbank.bank.session"])

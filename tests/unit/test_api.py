@@ -11,6 +11,7 @@ import pytest
 
 import promptbank as pb
 from promptbank.errors import ConfigError, UnknownTaskError
+from store import StoreUnavailableError
 from tests.stores import ROOT
 
 SMALL = {"epochs": 1, "dev_fraction": 0.3}
@@ -38,6 +39,10 @@ def test_importing_it_imports_nothing_else() -> None:
 
 def test_an_opened_bank_has_loaded_no_backbone(home: Path) -> None:
     with pb.open_bank(home, backbone="nowhere/at/all") as bank:
+        with pytest.raises(StoreUnavailableError, match="there is no bank here"):
+            _ = bank.store
+        assert not home.exists()
+        assert bank.make() is bank.store
         assert bank.store.rows.list() == []
     assert (home / "bank.db").is_file()
 

@@ -199,8 +199,8 @@ def test_all_faults_of_a_card_are_told_at_once(promptbank: Promptbank) -> None:
         (("config", "show", "--threads", "-1"), "must be a whole number from 0"),
     ],
 )
-def test_an_expected_error_is_one_helpful_line(promptbank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
-    assert says in error(promptbank(*arguments))
+def test_an_expected_error_is_one_helpful_line(empty_bank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
+    assert says in error(empty_bank(*arguments))
 
 
 def test_faults_of_training_data_name_file_line_and_field(promptbank: Promptbank) -> None:
@@ -229,7 +229,8 @@ def test_faults_of_training_data_name_file_line_and_field(promptbank: Promptbank
 
 def test_a_home_below_a_regular_file_is_one_line(promptbank: Promptbank) -> None:
     Path("file").write_text("")
-    assert "cannot be used" in error(promptbank("bank", "list", "--home", "file/home"))
+    assert "is a file, not a folder" in error(promptbank("bank", "list", "--home", "file/home"))
+    assert "cannot be used" in error(promptbank("db", "migrate", "--home", "file/home"))
 
 
 def test_another_backbone_is_refused(learnt: Promptbank, tmp_path: Path) -> None:
@@ -240,10 +241,10 @@ def test_another_backbone_is_refused(learnt: Promptbank, tmp_path: Path) -> None
     assert {answer["status"] for answer in answers} == {409}
 
 
-def test_usage_errors_exit_with_two_and_debug_raises(promptbank: Promptbank) -> None:
-    assert promptbank("train", "--no-such-option").exit_code == 2
-    assert promptbank("tasks", "convert", "csv", "data.jsonl").exit_code == 2
-    result = promptbank("bank", "show", "nope", "--debug")
+def test_usage_errors_exit_with_two_and_debug_raises(empty_bank: Promptbank) -> None:
+    assert empty_bank("train", "--no-such-option").exit_code == 2
+    assert empty_bank("tasks", "convert", "csv", "data.jsonl").exit_code == 2
+    result = empty_bank("bank", "show", "nope", "--debug")
     assert type(result.exception).__name__ == "UnknownTaskError"
 
 
@@ -284,10 +285,10 @@ def test_python_m_promptbank_works() -> None:
     assert re.fullmatch(r"promptbank \d+\.\d+\.\d+\n", done.stdout)
 
 
-def test_the_database_is_up_to_date_after_opening(promptbank: Promptbank) -> None:
-    assert promptbank("bank", "list").exit_code == 0
-    assert promptbank("db", "check").exit_code == 0
-    assert "nothing to do" in promptbank("db", "migrate").stderr
+def test_the_database_is_up_to_date_after_opening(learnt: Promptbank) -> None:
+    assert learnt("bank", "list").exit_code == 0
+    assert learnt("db", "check").exit_code == 0
+    assert "nothing to do" in learnt("db", "migrate").stderr
 
 
 def test_backbones_are_listed(promptbank: Promptbank) -> None:

@@ -56,12 +56,12 @@ def test_people_get_tables_and_short_lines(learnt: Promptbank) -> None:
     assert '"text"' in learnt("bank", "show", "sentiment-task").stdout  # the training's init, written out
 
 
-def test_an_empty_bank_says_so_and_prints_no_data(promptbank: Promptbank) -> None:
+def test_an_empty_bank_says_so_and_prints_no_data(empty_bank: Promptbank) -> None:
     for arguments in (("bank", "list"), ("bank", "list", "--json")):
-        result = promptbank(*arguments)
+        result = empty_bank(*arguments)
         assert (result.exit_code, result.stdout) == (0, "")
-    assert "nothing yet" in promptbank("bank", "list").stderr
-    verified = promptbank("bank", "verify", "--json")
+    assert "nothing yet" in empty_bank("bank", "list").stderr
+    verified = empty_bank("bank", "verify", "--json")
     assert json.loads(verified.stdout) == {"rows": 0, "skipped": 0, "faults": []}
 
 
@@ -98,7 +98,6 @@ def test_predicting_nothing_is_an_error(learnt: Promptbank, stdin: str) -> None:
         (("bank", "list", "--db", "mysql://host/bank"), "does not speak 'mysql'"),
         (("bank", "list", "--db", "data.jsonl"), "not a SQLite database"),
         (("bank", "list", "--db", ""), "must be text that is not empty"),
-        (("db", "check"), "there is no bank here"),
         (("tasks", "check", "missing.jsonl"), "missing.jsonl cannot be read"),
         (("tasks", "show", "mood"), "no card named 'mood'"),
         (("bank", "import", "missing.safetensors"), "does not exist"),
@@ -110,8 +109,12 @@ def test_predicting_nothing_is_an_error(learnt: Promptbank, stdin: str) -> None:
         (("serve", "--host", "a..b", "--port", "0"), "choose another --port or --host"),
     ],
 )
-def test_an_edge_is_told_in_one_line(promptbank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
-    assert says in error(promptbank(*arguments))
+def test_an_edge_is_told_in_one_line(empty_bank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
+    assert says in error(empty_bank(*arguments))
+
+
+def test_the_state_of_no_bank_is_an_error(promptbank: Promptbank) -> None:
+    assert "there is no bank here" in error(promptbank("db", "check"))
 
 
 def test_broken_settings_are_told_by_every_command(promptbank: Promptbank, home: Path) -> None:

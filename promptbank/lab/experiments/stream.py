@@ -99,7 +99,7 @@ class Stream:
     method: str = FULL
 
 
-def read_stream(path: Path, store: Store) -> Stream:
+def read_stream(path: Path, store: Store | None) -> Stream:
     """Read a stream; files that it names lie beside it.
 
     Args:
@@ -150,7 +150,7 @@ def _tuning_method(asked: str) -> str:
     return name
 
 
-def _stage(entry: _Entry, shared: Mapping[str, object], folder: Path, store: Store) -> Stage:
+def _stage(entry: _Entry, shared: Mapping[str, object], folder: Path, store: Store | None) -> Stage:
     near = None if entry.card is None else folder / entry.card
     card = chosen_card(store, entry.task, None, str(near) if near and near.is_file() else entry.card)
     config = checked_config({**shared, **entry.config}, of=entry.task)

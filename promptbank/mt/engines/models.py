@@ -194,5 +194,5 @@ def _open_task(name: str, request: EngineRequest) -> Engine:
 
     settings = request.settings
     backbone = open_backbone(settings, request.say)
-    server = TaskServer(open_store(settings.db), backbone, batch_tokens=settings.batch_tokens)
+    server = TaskServer(open_store(settings.db, create=False), backbone, batch_tokens=settings.batch_tokens)
     return PromptTranslator(server, name, request.pair)
