@@ -6,16 +6,18 @@ starts at zero, so step 0 is exactly ``P0``. Without that, an LSTM with default 
 at every virtual token (mean cosine 0.98 at H=128), of a norm that has nothing to do with the backbone. Residual Prompt
 Tuning (Razdaibiedina et al. 2023) found +7 SuperGLUE points from a residual form.
 
+Other tensors of a prompt's kind are parameters themselves, in the same form: a start, and a scale times what is learnt.
+
 Names carry a version: a stored training configuration means the same network for ever.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from promptbank.model.prompt_kinds import INPUT_ROWS
 from promptbank.model.prompt_table import PromptTable
 
 __all__ = ["ENCODERS", "EmbeddingEncoder", "LstmEncoder", "MlpEncoder", "PromptEncoder", "build_encoder"]
@@ -25,21 +27,25 @@ class PromptEncoder(nn.Module, ABC):
     """Base of the encoders: the residual form around a subclass's `residual`.
 
     Args:
-        start: its input rows are P0, (V, H).
+        start: its input rows are P0, (V, H); its kind is what is learnt.
         scale: factor on the learned part; the root mean square of the backbone's embedding weights as they are fed.
         generator: draws the initial weights, so a seed gives one encoder.
+        scales: the same factor for each other tensor of the kind, by name.
     """
 
-    kind: ClassVar[str] = "rows.v1"
     start: Tensor
     scale: Tensor
 
-    def __init__(self, start: PromptTable, scale: float, generator: torch.Generator) -> None:
+    def __init__(
+        self, start: PromptTable, scale: float, generator: torch.Generator, scales: Mapping[str, Tensor]
+    ) -> None:
         super().__init__()
+        self.kind = start.kind
         self.register_buffer("start", start.input_rows.detach().clone().float())
         self.register_buffer("scale", torch.tensor(float(scale)))
         last = self.build(start.virtual_tokens, start.hidden_size)
         self._draw(last, generator)
+        self.beside = nn.ModuleDict({n: _Direct(t, scales[n]) for n, t in start.tensors.items() if n != INPUT_ROWS})
 
     @abstractmethod
     def build(self, virtual_tokens: int, hidden: int) -> Tensor:
@@ -51,7 +57,8 @@ class PromptEncoder(nn.Module, ABC):
 
     def forward(self) -> PromptTable:
         """Return the prompt as it is now, float32, with gradients."""
-        return PromptTable({"virtual_tokens": self.start + self.scale * self.residual()}, self.kind)
+        made = {INPUT_ROWS: self.start + self.scale * self.residual()}
+        return PromptTable(made | {name: direct() for name, direct in self.beside.items()}, self.kind)
 
     @torch.no_grad()
     def frozen(self) -> PromptTable:
@@ -72,6 +79,22 @@ class PromptEncoder(nn.Module, ABC):
                 bound = (3 / parameter.shape[1]) ** 0.5  # keeps the variance, so that virtual tokens stay apart
                 parameter.uniform_(-bound, bound, generator=generator)
         last.zero_()
+
+
+class _Direct(nn.Module):
+    """A tensor that is its own parameter: a start, and from it on a multiple of a scale."""
+
+    start: Tensor
+    scale: Tensor
+
+    def __init__(self, start: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("start", start.detach().clone().float())
+        self.register_buffer("scale", scale.clone())
+        self.moved = nn.Parameter(torch.zeros_like(self.start))
+
+    def forward(self) -> Tensor:
+        return self.start + self.scale * self.moved
 
 
 class EmbeddingEncoder(PromptEncoder):
@@ -126,23 +149,26 @@ class LstmEncoder(PromptEncoder):
         return out
 
 
-ENCODERS: dict[str, Callable[[PromptTable, float, torch.Generator], PromptEncoder]] = {
+ENCODERS: dict[str, Callable[[PromptTable, float, torch.Generator, Mapping[str, Tensor]], PromptEncoder]] = {
     "lstm.v1": LstmEncoder,
     "mlp.v1": MlpEncoder,
     "embedding.v1": EmbeddingEncoder,
 }
 
 
-def build_encoder(name: str, start: PromptTable, scale: float, *, seed: int) -> PromptEncoder:
+def build_encoder(
+    name: str, start: PromptTable, scale: float, *, seed: int, scales: Mapping[str, Tensor] | None = None
+) -> PromptEncoder:
     """Build an encoder by its versioned name.
 
     Args:
         name: a key of `ENCODERS`.
         start: where the prompt starts.
-        scale: factor on the learned part.
+        scale: factor on the learned part of the input rows.
         seed: draws the initial weights.
+        scales: factor on the learned part of each other tensor of the start's kind, by name.
 
     Raises:
         KeyError: no such encoder (the training configuration checks names first).
     """
-    return ENCODERS[name](start, scale, torch.Generator().manual_seed(seed))
+    return ENCODERS[name](start, scale, torch.Generator().manual_seed(seed), scales or {})

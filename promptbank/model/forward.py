@@ -9,6 +9,7 @@ slower there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, cast
@@ -20,6 +21,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from promptbank.errors import PromptBankError
 from promptbank.model.inject import PackedBatch, embed, pack, positions
+from promptbank.model.layers import layers_of, vectors_added
 
 __all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "join_contexts", "prefill", "vocabulary_layers"]
 
@@ -96,6 +98,11 @@ class LanguageModel:
         """Where the weights lie."""
         return self.embedding.get_parameter("weight").device
 
+    @cached_property
+    def layers(self) -> list[nn.Module]:
+        """The L transformer layers."""
+        return layers_of(self.base)
+
     def context(self, sequences: int) -> Context:
         """Return an empty context for B sequences, in which `hidden` holds their keys and values."""
         mask = torch.zeros((sequences, 0), dtype=torch.long, device=self.device)
@@ -112,24 +119,25 @@ class LanguageModel:
                 and not a line. The context is of no use afterwards.
         """
         packed = packed.to(self.device)
-        embeds = embed(self.embedding, packed)  # (B, S, H)
         if context is None:
-            return self._run(embeds, packed.mask, positions(packed.mask), None)
+            return self._run(packed, packed.mask, positions(packed.mask), None)
         before, held = context.lengths[:, None], context.mask
         context.mask = torch.cat([held, packed.mask], 1)
         context.lengths = context.lengths + packed.lengths
         if sees is not None:
-            return self._run(embeds, _tree_mask(held, sees, self.dtype), before + sees.sum(2) - 1, context.cache)
-        return self._run(embeds, context.mask, before + positions(packed.mask), context.cache)
+            return self._run(packed, _tree_mask(held, sees, self.dtype), before + sees.sum(2) - 1, context.cache)
+        return self._run(packed, context.mask, before + positions(packed.mask), context.cache)
 
-    def _run(self, embeds: Tensor, mask: Tensor, place: Tensor, cache: DynamicCache | None) -> Tensor:
-        out = self.base(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=place,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
+    def _run(self, packed: PackedBatch, mask: Tensor, place: Tensor, cache: DynamicCache | None) -> Tensor:
+        vectors = packed.stack.layer_vectors()
+        with nullcontext() if vectors is None else vectors_added(self.layers, vectors, packed.slots):
+            out = self.base(
+                inputs_embeds=embed(self.embedding, packed),
+                attention_mask=mask,
+                position_ids=place,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
         hidden: Tensor = out.last_hidden_state
         return hidden
 

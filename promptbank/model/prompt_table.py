@@ -1,8 +1,4 @@
-"""The learnt prompt of a task as one value, what kinds of it there are, and several of them below each other.
-
-A kind is a small class under a versioned name in `PROMPT_KINDS`: which tensors it has, and which rows stand in the
-input where the template has virtual tokens. A stored row names its kind, so it means the same for ever.
-"""
+"""The learnt prompt of a task as one value, and several of them below each other."""
 
 from __future__ import annotations
 
@@ -10,46 +6,21 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from promptbank.errors import InputError
+from promptbank.model.prompt_kinds import INPUT_ROWS, PROMPT_KINDS
 
 if TYPE_CHECKING:
     from store import Layout
 
-__all__ = ["PROMPT_KINDS", "PromptKind", "PromptTable", "RowKind", "TableStack"]
+__all__ = ["PromptTable", "TableStack"]
 
-ROWS = "virtual_tokens"
 DTYPES = {"float32": (torch.float32, "<f4"), "float16": (torch.float16, "<f2")}
 """Torch's dtype and numpy's little-endian one, by the name that is stored."""
-
-
-class PromptKind(Protocol):
-    """What the tables of one kind are made of."""
-
-    def shapes(self, virtual_tokens: int, hidden_size: int, layers: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each tensor by name, in the order of their bytes."""
-
-    def input_rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the rows that stand in the input at the virtual tokens, (V, H)."""
-
-
-class RowKind:
-    """One matrix (V, H), `virtual_tokens`: embeddings at the virtual tokens and nothing else (P-tuning)."""
-
-    def shapes(self, virtual_tokens: int, hidden_size: int, _layers: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of the matrix."""
-        return {ROWS: (virtual_tokens, hidden_size)}
-
-    def input_rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the matrix."""
-        return tensors[ROWS]
-
-
-PROMPT_KINDS: dict[str, PromptKind] = {"rows.v1": RowKind()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +32,7 @@ class PromptTable:
         kind: a key of `PROMPT_KINDS`.
 
     Raises:
-        InputError: there is no such kind, or it has other tensors.
+        InputError: there is no such kind, it has other tensors or shapes, or the prompt is larger than it allows.
     """
 
     tensors: Mapping[str, Tensor]
@@ -73,14 +44,28 @@ class PromptTable:
                 f"prompts of kind {self.kind!r} are not known here, only {', '.join(PROMPT_KINDS)}; "
                 "was it made by a newer promptbank? Then that one can serve it"
             )
-        names = tuple(PROMPT_KINDS[self.kind].shapes(0, 0, 0))
+        names = tuple(PROMPT_KINDS[self.kind].shapes(0, 0, 1))
         if tuple(self.tensors) != names:
             raise InputError(f"a prompt of kind {self.kind} has the tensors {names}, not {tuple(self.tensors)}")
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        kind, found = PROMPT_KINDS[self.kind], {name: tuple(t.shape) for name, t in self.tensors.items()}
+        rows = found[INPUT_ROWS]
+        expected = kind.shapes(rows[0], rows[-1], self.layers or 1) if len(rows) == 2 else {INPUT_ROWS: ("V", "H")}
+        if found != expected:
+            raise InputError(f"a prompt of kind {self.kind} has tensors of the shapes {expected}, not {found}")
+        size = sum(t.nbytes for t in self.tensors.values())
+        if size > kind.largest:
+            raise InputError(
+                f"a prompt of {size:,} bytes is larger than {kind.largest:,}, the most of kind {self.kind}; "
+                "take fewer virtual tokens"
+            )
 
     @classmethod
     def of_rows(cls, rows: Tensor) -> PromptTable:
         """Return the table of kind `rows.v1` that holds a matrix (V, H)."""
-        return cls({ROWS: rows})
+        return cls({INPUT_ROWS: rows})
 
     @classmethod
     def empty(cls, hidden_size: int) -> PromptTable:
@@ -123,7 +108,17 @@ class PromptTable:
     @property
     def input_rows(self) -> Tensor:
         """The rows that stand in the input at the virtual tokens, (V, H)."""
-        return PROMPT_KINDS[self.kind].input_rows(self.tensors)
+        return self.tensors[INPUT_ROWS]
+
+    @property
+    def layer_vectors(self) -> Tensor | None:
+        """What is added at the virtual tokens to the input of every layer but the first, (L - 1, V, H), or None."""
+        return PROMPT_KINDS[self.kind].layer_vectors(self.tensors)
+
+    @property
+    def layers(self) -> int | None:
+        """L of the backbones that it can act in; None for any."""
+        return None if (vectors := self.layer_vectors) is None else len(vectors) + 1
 
     @property
     def virtual_tokens(self) -> int:
@@ -134,6 +129,21 @@ class PromptTable:
     def hidden_size(self) -> int:
         """H."""
         return self.input_rows.shape[1]
+
+    def of_kind(self, kind: str, layers: int) -> PromptTable:
+        """Return the prompt as one of another kind, for a backbone of L layers; tensors that it lacks are zero.
+
+        So a prompt of kind `rows.v1` stays what it is in any kind; one with vectors loses them as kind `rows.v1`.
+        """
+        shapes = PROMPT_KINDS[kind].shapes(self.virtual_tokens, self.hidden_size, layers)
+        return PromptTable(
+            {n: self.tensors[n] if n in self.tensors else torch.zeros(s) for n, s in shapes.items()}, kind
+        )
+
+    def fitted(self, virtual_tokens: int) -> PromptTable:
+        """Return the prompt with V virtual tokens, repeated in order or cut."""
+        places = torch.arange(virtual_tokens) % self.virtual_tokens
+        return PromptTable({name: tensor[..., places, :] for name, tensor in self.tensors.items()}, self.kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,3 +175,11 @@ class TableStack:
         """Return the input rows of all tables, (R, H); None where there are none."""
         rows = [table.input_rows for table in self.tables if table.virtual_tokens]
         return torch.cat(rows) if rows else None
+
+    def layer_vectors(self) -> Tensor | None:
+        """Return what the tables add between the layers, (L - 1, R, H), zero for those of other kinds; None if none."""
+        own = [(table.layer_vectors, table.input_rows) for table in self.tables]
+        depth = next((len(vectors) for vectors, _ in own if vectors is not None), None)
+        if depth is None:
+            return None
+        return torch.cat([rows.new_zeros(depth, *rows.shape) if v is None else v for v, rows in own], dim=1)

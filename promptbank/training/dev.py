@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
-from promptbank.model.forward import LanguageModel
+from promptbank.model.forward import LanguageModel, cache_of
+from promptbank.model.inject import pack
+from promptbank.model.layers import before_layers
+from promptbank.model.prompt_kinds import LAYER_VECTORS
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.examples import TrainExample, example_losses
@@ -18,6 +21,8 @@ from tasks import Example, classification_report
 __all__ = ["DevSet"]
 
 BATCH = 32
+SCALE_PROMPTS = 8
+"""Most dev prompts over which the scale of hidden states is measured."""
 
 
 class DevSet:
@@ -57,6 +62,29 @@ class DevSet:
             [self._gold[i] for i, _, _ in outcomes], [p for _, _, p in outcomes], tuple(space)
         )
         return DevScore(report.accuracy, loss, report.collapse)
+
+    @torch.no_grad()
+    def scales(self, start: PromptTable) -> dict[str, Tensor]:
+        """Return the scale of each tensor that a start has beside its input rows, by name.
+
+        That of its vectors between the layers is the root mean square of the hidden states that they are added to,
+        over the virtual tokens of some dev prompts, (L - 1, 1, 1): from layer to layer it differs by two orders of
+        magnitude, and one learning rate serves them all.
+        """
+        if start.layer_vectors is None:
+            return {}
+        batch = self._batches()[0][:SCALE_PROMPTS]
+        held = None if self._held is None else cache_of([self._held[self._examples[i].beginning] for i in batch])
+        packed = pack([self._examples[i].prompt[self._start(i) :] for i in batch], [start] * len(batch))
+        found: list[Tensor] = []
+
+        def measure(_place: int, hidden: Tensor) -> Tensor:
+            found.append(hidden[packed.slots >= 0].square().mean().sqrt())
+            return hidden
+
+        with before_layers(self._lm.layers[1:], measure):
+            self._lm.hidden(packed, held)
+        return {LAYER_VECTORS: torch.stack(found)[:, None, None]}
 
     def _batches(self) -> list[list[int]]:
         """Return indices of examples that are equally long after the constant part (see `score_forms`)."""

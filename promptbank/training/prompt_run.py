@@ -34,7 +34,7 @@ class Plan:
         train: examples to learn from, with answers.
         dev: examples that choose the epoch, with answers; never learnt from.
         config: the settings.
-        start: where the prompt starts.
+        start: where the prompt starts; its kind is what is learnt.
         name: in reports; empty when there is only one run.
     """
 
@@ -152,7 +152,8 @@ class PromptRun(EpochRun):
 
     def begin(self) -> None:
         """Build encoder and optimizer."""
-        self.encoder = build_encoder(self.config.encoder, self.plan.start, self._scale, seed=self.seed)
+        start, scales = self.plan.start, self._dev.scales(self.plan.start)
+        self.encoder = build_encoder(self.config.encoder, start, self._scale, seed=self.seed, scales=scales)
         self.parameters = list(self.encoder.parameters())
         self.optimizer = AdamW(self.parameters, lr=self.peak, weight_decay=self.config.weight_decay)
 
@@ -187,7 +188,8 @@ class PromptRun(EpochRun):
         """Undo `tensors` and the ``asdict`` of the position."""
         self.position = EpochPosition(**position)  # type: ignore[arg-type]  # it was one
         best = below(tensors, "best.")
-        self.best = PromptTable(best, self.encoder.kind) if best else None
+        start = self.plan.start  # a safetensors file keeps no order
+        self.best = PromptTable({name: best[name] for name in start.tensors}, start.kind) if best else None
         self.encoder.load_state_dict(below(tensors, "encoder."))
         restore_optimizer(self.optimizer, tensors)
 

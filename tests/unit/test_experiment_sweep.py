@@ -76,9 +76,9 @@ def broken_encoders(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
     build = prompt_run.build_encoder
 
-    def broken(name: str, start: PromptTable, scale: float, *, seed: int) -> Any:
+    def broken(name: str, start: PromptTable, scale: float, **options: Any) -> Any:
         nothing = PromptTable({key: tensor * float("nan") for key, tensor in start.tensors.items()}, start.kind)
-        return build(name, nothing if name in names else start, scale, seed=seed)
+        return build(name, nothing if name in names else start, scale, **options)
 
     monkeypatch.setattr(prompt_run, "build_encoder", broken)
 

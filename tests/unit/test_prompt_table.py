@@ -11,7 +11,8 @@ import torch
 from promptbank.errors import InputError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.inject import pack
-from promptbank.model.prompt_table import PROMPT_KINDS, PromptTable, TableStack
+from promptbank.model.prompt_kinds import PROMPT_KINDS
+from promptbank.model.prompt_table import PromptTable, TableStack
 from store.records import rows_layout
 from tests.tiny import KINDS, Kind, tiny_backbone
 
