@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -224,6 +224,7 @@ class _Session:
 
 
 def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, lesson: TrainingRequest) -> _Prepared:
+    lesson = replace(lesson, config=lesson.config.of_task(lesson.card, len(lesson.train)))
     renderer = training_renderer(backbone, lesson.card, lesson.config)
     start = find_start(starts, backbone, lm, renderer, lesson.config, lesson.dev)
     data = data_sha256([*lesson.train, *lesson.dev])

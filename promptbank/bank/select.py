@@ -8,6 +8,7 @@ from promptbank.engine.predictor import ServedTask
 from promptbank.engine.scoring import SCORINGS
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
 from promptbank.model.backbone import Backbone
+from promptbank.model.layers import layers_of
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from store import NewRow, Row, RowInfo, Scope, Store
@@ -163,7 +164,8 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
 
     Raises:
         BackboneMismatchError: the row was made for another backbone or tokenizer.
-        InputError: its policy has parts that this version does not know, or it is of a kind that it does not know.
+        InputError: its policy has parts that this version does not know, it is of a kind that it does not know, or
+            for another number of layers.
         TaskError: its card has.
     """
     name = f"{row.scope.taskname}:{row.scope.lang}@{version}"
@@ -179,6 +181,8 @@ def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
     card, policy = stored_rules(row, source=name)
     renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
     table = PromptTable.from_bytes(row.kind, row.layout, row.data)
+    if table.layers not in (None, layers := len(layers_of(backbone.model))):
+        raise InputError(f"{name} acts in {table.layers} layers, and {backbone.name} has {layers}; its file is damaged")
     return ServedTask(row.scope.taskname, row.scope.lang, version, row.sha256, renderer, table)
 
 

@@ -1,7 +1,8 @@
 """Where a training starts: text, label words, sampled vocabulary, another task's row, or the bank's nearest row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -109,42 +110,51 @@ def find_start(
         UnknownTaskError: it is not there.
         BackboneMismatchError: it belongs to another backbone.
     """
+    as_kind = partial(_as_kind, config.prompt_kind, lm)
     if config.init == NEAREST:
-        return _nearest(rows, backbone, lm, renderer, dev)
+        return _nearest(rows, backbone, lm, renderer, dev, as_kind)
     if config.init in INITS:
-        return Start(_own(lm, renderer, config.init, config.seed), config.init)
+        return as_kind(_own(lm, renderer, config.init, config.seed))
     row = rows.named(config.init, backbone)
-    return _from_row(renderer, row, served_task(row, row.version, backbone))
+    return as_kind(_from_row(renderer, row, served_task(row, row.version, backbone)))
 
 
-def _own(lm: LanguageModel, renderer: Renderer, kind: str, seed: int) -> PromptTable:
-    return starting_table(lm, start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=seed))
+def _as_kind(kind: str, lm: LanguageModel, start: Start) -> Start:
+    """Return a start as the kind of prompt that is learnt from it."""
+    if start.table.kind == kind:
+        return start
+    table = start.table.of_kind(kind, len(lm.layers))
+    lost = start.table.layers is not None
+    return replace(start, table=table, note=f"of {start.source} only the input rows are taken" if lost else "")
+
+
+def _own(lm: LanguageModel, renderer: Renderer, kind: str, seed: int) -> Start:
+    return Start(starting_table(lm, start_ids(kind, renderer, vocabulary=lm.vocabulary, seed=seed)), kind)
 
 
 def _from_row(renderer: Renderer, row: Row, task: ServedTask) -> Start:
     card = renderer.card
     same = (row.scope.taskname, row.scope.lang) == (card.taskname, card.lang)
     source = f"{row.scope.taskname}:{row.scope.lang}@{row.version}"
-    return Start(_fitted(task.table, card.total_virtual_tokens), source, row.version if same else None)
-
-
-def _fitted(table: PromptTable, virtual_tokens: int) -> PromptTable:
-    """Repeat or cut the input rows to V."""
-    times = -(-virtual_tokens // table.virtual_tokens)
-    return PromptTable.of_rows(table.input_rows.repeat(times, 1)[:virtual_tokens])
+    return Start(task.table.fitted(card.total_virtual_tokens), source, row.version if same else None)
 
 
 @torch.no_grad()
 def _nearest(
-    rows: StartRows, backbone: Backbone, lm: LanguageModel, renderer: Renderer, dev: Sequence[Example]
+    rows: StartRows,
+    backbone: Backbone,
+    lm: LanguageModel,
+    renderer: Renderer,
+    dev: Sequence[Example],
+    as_kind: Callable[[Start], Start],
 ) -> Start:
     """Try every live row of the backbone, and the text start, on dev rows; the lowest loss wins."""
     probe = dev[:PROBE_ROWS]
     score = DevSet(lm, renderer, probe, render_examples(renderer, probe), None).score
-    starts = [Start(_own(lm, renderer, "text", 0), "text")]
+    starts = [as_kind(_own(lm, renderer, "text", 0))]
     for info in rows.live(backbone):
         row = rows.store.rows.get(info.scope, info.version)
-        starts.append(_from_row(renderer, row, served_task(row, row.version, backbone)))
+        starts.append(as_kind(_from_row(renderer, row, served_task(row, row.version, backbone))))
     losses = {start.source: score(start.table).loss for start in starts}
     best = min(losses, key=losses.__getitem__)
     told = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(losses.items(), key=lambda pair: pair[1]))

@@ -131,6 +131,9 @@ def _shared(
 
 def _training(
     run_file: Annotated[Path | None, typer.Option("--run-file", help="TOML file of settings; options win.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="rows (51 kB with 20 virtual tokens), deep (0.9 MB: in every layer) or auto.")
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")] = None,
     init: Annotated[str | None, typer.Option(help="text, labels, vocabulary, nearest or from:taskname[:lang].")] = None,
     epochs: Epochs = None,

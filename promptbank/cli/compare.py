@@ -92,7 +92,8 @@ def compare(
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
     then_data: Annotated[list[str] | None, typer.Option(help="Examples of the second task; repeatable.")] = None,
     methods: Annotated[
-        str, typer.Option(help="Of ptuning, prompt, lora, bitfit, full, full-body, icl, tfidf; commas between them.")
+        str,
+        typer.Option(help="Of ptuning, deep, prompt, lora, bitfit, full, full-body, icl, tfidf; commas between them."),
     ] = "ptuning,prompt,lora,bitfit,full,icl,tfidf",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 3,
     rows: Annotated[

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from promptbank.errors import ConfigError
 from promptbank.model.encoder import ENCODERS
 from promptbank.model.render import MAX_OPEN_ANSWER_TOKENS
+from tasks import TaskCard
 
 __all__ = ["FROM", "NEAREST", "TrainConfig", "TrainingLength", "checked_config"]
 
@@ -26,6 +27,10 @@ CLOSED_LOSS = "vocabulary.v1"
 AUTO_RULE = "auto.v2"
 """What "auto" means for epochs, patience and keep_from: the constants above, and that a start from a stored row has no
 epochs that are too early. Changes with them, so that no older run goes on."""
+
+DEEP_LABELS, DEEP_EXAMPLES = 20, math.inf
+"""From how many labels and how many examples on auto is deep. No number of examples is yet shown to be enough; with
+another rule than this one, auto must be named in `TrainConfig.decisive`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["auto", "rows", "deep"] = Field(
+        "auto",
+        description="what is learnt: rows (embeddings at the virtual tokens), deep (also vectors that are added there "
+        "in every layer), or auto (by the answers and the number of examples)",
+    )
     encoder: str = Field("lstm.v1", description="prompt encoder: lstm.v1, mlp.v1 or embedding.v1")
     init: str = Field(
         "text",
@@ -112,6 +122,26 @@ class TrainConfig(BaseModel):
     )
     checkpoint_steps: int = Field(50, ge=1, description="steps between two checkpoints")
 
+    def of_task(self, card: TaskCard, examples: int) -> Self:
+        """Return the settings for a task, with what auto means for its kind of prompt.
+
+        A task is hard to hold in input rows when its answers have a format or many labels; vectors in every layer
+        then pay if there are enough examples to learn them from.
+
+        Args:
+            card: of the task.
+            examples: to learn from.
+        """
+        if self.kind != "auto":
+            return self
+        is_hard = card.answer_format is not None or len(card.label_space or ()) >= DEEP_LABELS
+        return self.model_copy(update={"kind": "deep" if is_hard and examples >= DEEP_EXAMPLES else "rows"})
+
+    @property
+    def prompt_kind(self) -> str:
+        """The versioned name of the kind of prompt; rows while it is auto."""
+        return "deep.v1" if self.kind == "deep" else "rows.v1"
+
     @property
     def starts_from_row(self) -> bool:
         """Whether the start is looked up among stored rows."""
@@ -127,7 +157,8 @@ class TrainConfig(BaseModel):
 
     def decisive(self) -> dict[str, object]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
-        settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes"})
+        unnamed = set() if self.kind == "deep" else {"kind"}  # as before there were kinds
+        settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes", *unnamed})
         if self.loss == "auto" and CLOSED_LOSS != "vocabulary.v1":  # what it meant at first
             settings["loss"] = f"auto: {CLOSED_LOSS}"
         return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})

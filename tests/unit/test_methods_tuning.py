@@ -257,7 +257,7 @@ def test_no_rows_no_stream_no_row_and_no_such_method_are_said() -> None:
         begun("prompt.v1")[1].evaluate(card_of(), examples_of(1))
     with pytest.raises(ConfigError, match="no bank to start from, so init 'from:other'"):
         begun("prompt.v1", config=CONFIG.model_copy(update={"init": "from:other"}))
-    with pytest.raises(ConfigError, match="unknown method 'lara'; known: ptuning, prompt, lora"):
+    with pytest.raises(ConfigError, match="unknown method 'lara'; known: ptuning, deep, prompt, lora"):
         method_name("lara")
 
 

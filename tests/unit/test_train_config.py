@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from promptbank.cli.command import with_run_file
 from promptbank.errors import ConfigError
 from promptbank.training.config import TrainConfig, TrainingLength, checked_config
+from tasks import TaskCard, builtin_cards
+from tests.worlds import card_of
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.toml"
 
@@ -98,3 +100,26 @@ def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         TrainConfig().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", ["auto", "rows", "deep"])
+def test_only_deep_is_named_in_what_decides_a_result_so_that_older_identities_stay(kind: str) -> None:
+    decisive = checked_config({"kind": kind}).decisive()
+    assert decisive.get("kind") == ("deep" if kind == "deep" else None)
+    rest = {key: value for key, value in decisive.items() if key != "kind"}
+    assert rest == TrainConfig().decisive()
+
+
+@pytest.mark.parametrize("card", builtin_cards(), ids=lambda card: f"{card.taskname}:{card.lang}")
+def test_auto_is_rows_for_every_built_in_card_and_what_is_asked_for_wins(card: TaskCard) -> None:
+    assert TrainConfig().of_task(card, 10_000).kind == "rows"
+    assert TrainConfig(kind="deep").of_task(card, 1).prompt_kind == "deep.v1"
+
+
+def test_auto_is_deep_where_answers_are_hard_and_examples_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptbank.training.config.DEEP_EXAMPLES", 500)
+    words = {f"w{n}": [f"w{n}"] for n in range(20)}
+    many, few = card_of(label_space=words), card_of()
+    slots = card_of(label_space=None, answer_format="intent_slots.v1", intents=["news"], slot_types=["time"])
+    for card, examples, kind in [(many, 500, "deep"), (many, 499, "rows"), (few, 500, "rows"), (slots, 500, "deep")]:
+        assert TrainConfig().of_task(card, examples).kind == kind

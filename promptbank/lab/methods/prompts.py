@@ -28,7 +28,7 @@ from promptbank.training.run_warnings import run_warnings
 from promptbank.training.start import STARTS, start_ids, starting_table
 from tasks import Example, Split, TaskCard
 
-__all__ = ["PromptLearner", "PromptTuning"]
+__all__ = ["DeepPromptTuning", "PromptLearner", "PromptTuning"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PromptTuning(Method):
 
     encoder: str = "lstm.v1"
 
-    training: ClassVar = {"restarts": 0}  # no other method gets a second chance after a collapse
+    training: ClassVar = {"restarts": 0, "kind": "rows"}  # no other method gets a second chance after a collapse
 
     def begin(self, backbone: Backbone, lm: LanguageModel, config: TrainConfig) -> PromptLearner:
         """Begin with an empty table.
@@ -55,6 +55,12 @@ class PromptTuning(Method):
                 f"take one of {', '.join(STARTS)}"
             )
         return PromptLearner(backbone, lm, config.model_copy(update={"encoder": self.encoder}))
+
+
+class DeepPromptTuning(PromptTuning):
+    """Learns vectors for every layer too."""
+
+    training: ClassVar = PromptTuning.training | {"kind": "deep"}
 
 
 class PromptLearner(Learner):
@@ -78,7 +84,8 @@ class PromptLearner(Learner):
         """Learn the task's prompt; one that was there is learnt anew."""
         config, renderer = self._config, self._renderer(card)
         ids = start_ids(config.init, renderer, vocabulary=self._lm.vocabulary, seed=config.seed)
-        plan = Plan(renderer, split.train, split.dev, config, starting_table(self._lm, ids))
+        start = self._as_kind(starting_table(self._lm, ids))
+        plan = Plan(renderer, split.train, split.dev, config, start)
         with tempfile.TemporaryDirectory() as folder:
             (trained,) = train_prompts(self._lm, [plan], folder=Path(folder), identity="compare", progress=progress)
         self.tasks[_key(card)] = ServedTask(*_key(card), 0, "", renderer, trained.table)
@@ -107,10 +114,14 @@ class PromptLearner(Learner):
     def _renderer(self, card: TaskCard) -> Renderer:
         return training_renderer(self._backbone, card, self._config)
 
+    def _as_kind(self, rows: PromptTable) -> PromptTable:
+        return rows.of_kind(self._config.prompt_kind, len(self._lm.layers))
+
     def size(self, card: TaskCard) -> Size:
         """Return the encoder's parameters, and the bytes of the row that is left of it."""
-        start = PromptTable.of_rows(torch.zeros(card.total_virtual_tokens, self._lm.hidden_size))
-        encoder = build_encoder(self._config.encoder, start, 1.0, seed=0)
+        start = self._as_kind(PromptTable.of_rows(torch.zeros(card.total_virtual_tokens, self._lm.hidden_size)))
+        scales = {name: torch.ones(()) for name in start.tensors}
+        encoder = build_encoder(self._config.encoder, start, 1.0, seed=0, scales=scales)
         return Size(sum(p.numel() for p in encoder.parameters()), len(start.to_bytes()))
 
 

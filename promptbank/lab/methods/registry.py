@@ -2,7 +2,7 @@
 
 from promptbank.errors import ConfigError
 from promptbank.lab.methods.learner import Method
-from promptbank.lab.methods.prompts import PromptTuning
+from promptbank.lab.methods.prompts import DeepPromptTuning, PromptTuning
 from promptbank.lab.methods.untrained import Shots, Tfidf
 from promptbank.lab.methods.weights import BitFit, FullTuning, Lora
 
@@ -10,6 +10,7 @@ __all__ = ["METHODS", "method_name"]
 
 METHODS: dict[str, Method] = {
     "ptuning.v1": PromptTuning("lstm.v1"),
+    "deep.v1": DeepPromptTuning("lstm.v1"),
     "prompt.v1": PromptTuning("embedding.v1"),
     "lora.v1": Lora(),
     "bitfit.v1": BitFit(),
