@@ -68,9 +68,11 @@ def apply(
     tgt: Annotated[str | None, typer.Option(help="Target language, where the file does not say it.")] = None,
     json: Json = False,
 ) -> None:
-    """Check the decisions (ok, edit, drop) of a review file and keep them in the bank, all or none.
+    """Check the decisions of a review file and keep them in the bank, all or none.
 
-    They hold for every later run and every engine; `translate` again to have them in the files.
+    Decisions are ok, edit (the text must pass the checks of a translation), edit! (it is taken all the same), drop, and
+    undo, which takes an earlier one back. They hold for every later run and every engine; `translate` again to have
+    them in the files, with --all-rows to decide any row, decided ones too.
 
     Example: promptbank mt review apply translated/sv/review.csv
     """
@@ -85,3 +87,39 @@ def apply(
     facts = {"src": pair[0], "tgt": pair[1], "applied": len(decided), "dropped": drops}
     told = f"{len(decided)} decision(s) kept for {'-'.join(pair)}, {drops} of them drops; translate again to use them"
     print_done(told, facts, as_json=json)
+
+
+@review.command("list", cls=Command)
+def list_(ctx: CommandContext, src: Src = "en", tgt: Tgt = "sv", json: Json = False) -> None:
+    """List the decisions that are kept for a language pair.
+
+    Example: promptbank mt review list --src en --tgt sv
+    """
+    from promptbank.mt.memory import kept_overrides
+    from promptbank.mt.review import override_row
+
+    with Bank(ctx.settings) as bank:
+        kept = kept_overrides(bank.store, src, tgt)
+    print_table(map(override_row, kept.values()), as_json=json)
+
+
+@review.command("undo", cls=Command)
+def undo(
+    ctx: CommandContext,
+    decision: Annotated[list[str], typer.Argument(help="Source hashes as `mt review list` shows them; several.")],
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    json: Json = False,
+) -> None:
+    """Take decisions back; the next `translate` has the engine's translations again.
+
+    Example: promptbank mt review undo 3f2a9c1d04be --src en --tgt sv
+    """
+    from promptbank.mt.memory import apply_overrides, kept_overrides
+    from promptbank.mt.review import withdrawn
+
+    with Bank(ctx.settings) as bank:
+        gone = withdrawn(kept_overrides(bank.store, src, tgt), decision)
+        apply_overrides(bank.store, src, tgt, gone)
+    told = f"{len(gone)} decision(s) for {src}-{tgt} taken back; translate again to have the engine's texts"
+    print_done(told, {"src": src, "tgt": tgt, "undone": sorted(gone)}, as_json=json)

@@ -66,6 +66,9 @@ References = Annotated[
 Characters = Annotated[
     int | None, typer.Option(min=1, help="Most characters that are sent to a service on the net. Default: 500,000.")
 ]
+AllRows = Annotated[
+    bool, typer.Option("--all-rows", help="Put all rows into review.csv, the worst first, not the flagged alone.")
+]
 Report = Annotated[
     Path | None, typer.Option(help="Folder of a second report, without any text of the records, to be shared.")
 ]
@@ -93,7 +96,8 @@ def translate(
     labels: Labels = None,
     names: Names = None,
     policy: PolicyFile = None,
-    only: Only = "ok,warn,review",
+    only: Only = "ok,unchecked,warn,review",
+    all_rows: AllRows = False,
     align: Align = "auto",
     references: References = None,
     characters: Characters = None,
@@ -132,6 +136,7 @@ def translate(
         align=align,
         references=references or (),
         report=report,
+        all_rows=all_rows,
     )
     with opened(ctx.settings) as bank:
         done, paths = use_case.translate(bank, request)
@@ -141,7 +146,9 @@ def translate(
 def _refuse_row_options(ctx: CommandContext) -> None:
     """Make sure that nothing was asked for that only records have."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params if name not in PLAIN}
-    given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    given = [
+        f"--{name.replace('_', '-')}" for name, source in sources.items() if source and source.name == "COMMANDLINE"
+    ]
     if given:
         raise InputError(f"--lines translates plain text and takes none of {', '.join(given)}; leave them out")
 
@@ -150,6 +157,7 @@ def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Pat
     """Translate plain text, a line each, to stdout; empty lines stay."""
     from promptbank.cli.progress import opened
     from promptbank.mt.translation import translate_texts
+    from translate.records.layout import tidy_layout
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
@@ -157,7 +165,7 @@ def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Pat
         raise InputError(f"{path} cannot be read: {exc}; give a UTF-8 text file, or - for stdin") from exc
     lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n") if text else []
     with opened(ctx.settings) as bank:
-        found = translate_texts(bank, request, [" ".join(line.split()) for line in lines])
+        found = translate_texts(bank, request, [tidy_layout(line) for line in lines])
     sys.stdout.write("".join(f"{line}\n" for line in found))
 
 

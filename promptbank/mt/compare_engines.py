@@ -83,7 +83,7 @@ def _figures(engine: str, records: Sequence[TranslatedRecord], setup: Setup) -> 
     src, tgt = setup.inventory.src, setup.inventory.tgt
     return EngineFigures(
         engine,
-        share_of(record.status in ("ok", "warn") for record in records),
+        share_of(record.status in ("ok", "unchecked", "warn") for record in records),
         Proportion.total(kept_values(records, src, tgt)[0].values()),
         kept_strings(records),
         left_words(records),

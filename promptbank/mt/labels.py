@@ -8,7 +8,7 @@ from promptbank.mt.cards import undecided_words
 from tasks import TaskCard
 from translate import Engine, InventoryError, Memory, Span
 from translate.inventory.inventory import TEXT, Decision, Inventory, Section, merge
-from translate.pipeline.memory import make_segment, translate_segments
+from translate.pipeline.memory import translate_texts
 from translate.records.markers import mark, read_marked
 from translate.records.protect import unmask
 
@@ -81,9 +81,8 @@ class _LabelTranslator:
         return marked or [_clean(self._said([("plain", word)])[0])]
 
     def _said(self, texts: Sequence[tuple[str, str]]) -> list[str]:
-        segments = [make_segment(self._src, self._tgt, mode, text) for mode, text in texts]
-        found = translate_segments(self._engine, self._memory, segments)
-        return [found[segment.key].text for segment in segments]
+        found = translate_texts(self._engine, self._memory, (self._src, self._tgt), texts)
+        return [one.text for one in found]
 
 
 def _clean(form: str) -> str:

@@ -30,9 +30,10 @@ class BankMemory:
 
 
 def kept_overrides(store: Store, src: str, tgt: str) -> dict[str, Override]:
-    """Return what people decided about sources of a language pair, by source hash."""
+    """Return what people decided about sources of a language pair and did not take back, by source hash."""
     lines = store.overrides.list(src, tgt).values()
-    return parse_overrides("\n".join(lines), f"the bank's decisions for {src}-{tgt}")
+    found = parse_overrides("\n".join(lines), f"the bank's decisions for {src}-{tgt}")
+    return {key: override for key, override in found.items() if not override.withdrawn}
 
 
 def apply_overrides(store: Store, src: str, tgt: str, overrides: dict[str, Override]) -> None:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from promptbank.mt.compare_engines import EngineFigures, engine_figures, engine_scores
 from promptbank.mt.report_parts import (
@@ -24,10 +23,9 @@ from promptbank.mt.report_parts import (
     written_tables,
 )
 from promptbank.mt.translate_set import TranslatedSet
-from promptbank.report.errors import ReportError
 from promptbank.report.parts import Part, Report
-from promptbank.report.write import write_files, write_report
-from translate.checks import STATUSES, FlagPolicy
+from promptbank.report.write import report_files
+from translate.checks import FlagPolicy
 from translate.pipeline.translated import TranslatedRecord
 from translate.review.items import ReviewItem, review_items
 from translate.scoring.bootstrap import EngineScore
@@ -35,7 +33,7 @@ from translate.scoring.scores import Reference, ReferenceKey, ReferenceScores, s
 from translate.scoring.summary import Summary, shared_texts, summarise
 from translate.scoring.text_figures import plain
 
-__all__ = ["Samples", "pick_samples", "summary_of", "translation_report", "write_translation_report"]
+__all__ = ["Samples", "pick_samples", "summary_of", "translation_report", "translation_report_files"]
 
 FORMAT = "promptbank.mt.v1"
 
@@ -53,7 +51,7 @@ class Samples:
 
 def pick_samples(records: Iterable[TranslatedRecord], policy: FlagPolicy, count: int = 20) -> Samples:
     """Choose ``count`` rows of each kind, the same ones each time; rows with equal content are one."""
-    worst = review_items(records, policy, statuses=STATUSES)
+    worst = [item for item in review_items(records, policy) if not item.decided or item.severity == "review"]
     drawn = sorted(worst, key=lambda item: hashlib.sha256(f"sample {item.source_hash}".encode()).digest())
     return Samples(drawn[:count], [item for item in worst if item.flags][:count])
 
@@ -100,7 +98,10 @@ def translation_report(
     if samples:
         parts += [sample_table("Random rows", samples.random), sample_table("Worst rows", samples.worst)]
     said = f"{summary.emitted.count:,} of {summary.emitted.of:,} rows are written"
-    waiting = f"{summary.by_status['review']:,} should be looked at by a person"
+    waiting = (
+        f"{summary.by_status['review']:,} should be looked at by a person, {summary.by_status['unchecked']:,} more "
+    )
+    waiting += "nobody has checked"
     return Report(
         f"Translation from {summary.src} to {summary.tgt}",
         f"{said}; {waiting}." + ("" if drawn else " There are no pictures, since matplotlib is not installed."),
@@ -110,27 +111,24 @@ def translation_report(
     )
 
 
-def write_translation_report(
+def translation_report_files(
     done: TranslatedSet,
-    out: Path,
     *,
     with_samples: bool = True,
     references: Mapping[ReferenceKey, Reference] | None = None,
-) -> list[Path]:
-    """Write ``report.json``, ``report.md`` with its pictures and ``report.html``; equal runs give equal bytes.
+) -> dict[str, str | bytes]:
+    """Return ``report.json``, ``report.md`` with its pictures and ``report.html``; equal runs give equal bytes.
 
     Args:
         done: the translated set.
-        out: folder, made if it is not there.
         with_samples: whether the pages show texts; the JSON file never does.
         references: human translations by what they translate.
 
     Returns:
-        The paths; that of the JSON file is the first.
+        The files by name; the JSON file is the first.
 
     Raises:
         TranslateError: no record has a reference.
-        ReportError: the folder cannot be written.
     """
     summary, compared = summary_of(done), engine_figures(done)
     against = score_against_references(done.records, references) if references else None
@@ -139,12 +137,8 @@ def write_translation_report(
     report = translation_report(summary, samples=samples, scores=scores, references=against, compared=compared)
     content = {"format": FORMAT, "summary": plain(summary)}
     content |= {"references": plain(against), "engine_scores": plain(scores), "beside": plain(compared)}
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    try:
-        write_files(out, {"report.json": text.encode()})
-    except OSError as exc:
-        raise ReportError(f"report.json cannot be written to {out} ({exc.strerror}); name another folder") from exc
-    return [out / "report.json", *write_report(report, out, "report")]
+    figures = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return {"report.json": figures, **report_files(report, "report")}
 
 
 def _shortcomings(summary: Summary) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """The review file of a translated folder, and the decisions that a person wrote into it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from promptbank.errors import InputError
 from translate.errors import ReviewError
 from translate.pipeline.translated import Override
-from translate.review.items import ReviewItem, is_written, validated
+from translate.review.items import ReviewItem, annotate, is_written, validated
 from translate.review.lines import parse_items
 from translate.review.table import read_answers
 
-__all__ = ["ITEMS", "REVIEW", "decided_pair", "read_decisions", "unapplied"]
+__all__ = ["ITEMS", "REVIEW", "decided_pair", "override_row", "read_decisions", "unapplied", "withdrawn"]
 
 REVIEW, ITEMS = "review.csv", "review.jsonl"
+HASH_SHOWN = 12
+"""Characters of a source hash that are shown to people."""
 
 
 def read_decisions(path: Path) -> tuple[dict[str, Override], list[ReviewItem]]:
@@ -67,7 +69,31 @@ def unapplied(out: Path, overrides: Mapping[str, Override]) -> int:
         decided = validated(items.values(), answers)
     except ReviewError:
         return len(written)
-    return sum(key not in decided or overrides.get(key) != decided[key] for key in written)
+    kept = {key: None if override.withdrawn else override for key, override in decided.items()}
+    return sum(key not in decided or overrides.get(key) != kept[key] for key in written)
+
+
+def override_row(override: Override) -> dict[str, str]:
+    """Return a decision as a row of a table."""
+    return {
+        "source_hash": override.source_hash[:HASH_SHOWN],
+        "decision": "drop" if override.drop else "text",
+        "source": override.source,
+        "text": annotate(override.text, override.spans),
+        "note": override.note,
+    }
+
+
+def withdrawn(kept: Mapping[str, Override], names: Sequence[str]) -> dict[str, Override]:
+    """Return the withdrawals of kept decisions, by source hash; a name is a hash or the first characters of one.
+
+    Raises:
+        InputError: a name is of no decision, or of several.
+    """
+    found = {name: [key for key in kept if name and key.startswith(name)] for name in names}
+    if faults := [f"{name!r} begins {len(keys)} decisions" for name, keys in found.items() if len(keys) != 1]:
+        raise InputError(f"{'; '.join(faults)}; give source hashes of `promptbank mt review list`")
+    return {key: Override(key, withdrawn=True, source=kept[key].source) for keys in found.values() for key in keys}
 
 
 def _text(path: Path) -> str:

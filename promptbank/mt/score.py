@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promptbank.bank.session import Bank
@@ -16,26 +16,48 @@ from promptbank.mt.translation import TranslationRequest, load_engine
 from promptbank.mt.translator.plan import EvalTexts
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
-from translate.corpus.pairs import read_pairs
+from translate.corpus.pairs import Pair, read_pairs
 from translate.pipeline.memory import translate_plain
 from translate.scoring.bootstrap import EngineScore, paired
 from translate.scoring.bootstrap import EvalSet as Translations
 
 __all__ = ["read_sets", "score_engines"]
 
+HEADERS = frozenset(
+    {"source", "target", "src", "tgt", "trg", "reference", "ref", "translation", "hypothesis", "original"}
+    | {"text", "sentence1", "sentence2", "input", "output", "source_text", "target_text", "english", "swedish"}
+)
+"""What columns of pairs are called, beside the codes of their languages."""
+MOST_SHOWN = 9
+
 
 def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[EvalTexts]:
     """Read the first rows of evaluation sets; a set is named as its file, up to the first dot.
 
     Raises:
-        ConfigError: two sets have one name.
+        ConfigError: two sets have one name, or a set has a header or pairs without one of their texts.
         TranslateError: a file cannot be read.
     """
     named = Counter(path.name.partition(".")[0] for path in paths)
     if twice := [name for name, count in named.items() if count > 1]:
         raise ConfigError(f"several --set files are named {', '.join(twice)}; a set is named as its file: rename them")
-    found = {path.name.partition(".")[0]: list(read_pairs(path, *Languages.parse(langpair)))[:rows] for path in paths}
+    pair = Languages.parse(langpair)
+    found = {path.name.partition(".")[0]: list(read_pairs(path, *pair))[:rows] for path in paths}
+    if faults := [f"{path}: {fault}" for path in paths for fault in _faults(found[path.name.partition(".")[0]], pair)]:
+        raise ConfigError("; ".join(faults))
     return [EvalTexts(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]
+
+
+def _faults(pairs: Sequence[Pair], langpair: Languages) -> Iterator[str]:
+    """Say what of a set is no pair of texts: a header, or a side without text."""
+    first = [pairs[0].src.casefold(), pairs[0].tgt.casefold()] if pairs else ["", ""]
+    names = HEADERS | {langpair.src.casefold(), langpair.tgt.casefold()}
+    if set(first) <= names and first[0] != first[1]:
+        yield f"its first pair, {pairs[0].src!r} and {pairs[0].tgt!r}, is a header; remove that line"
+    for side, texts in (("source text", [p.src for p in pairs]), ("reference", [p.tgt for p in pairs])):
+        if empty := [str(number) for number, text in enumerate(texts, 1) if not text]:
+            shown = ", ".join(empty[:MOST_SHOWN]) + (", ..." if len(empty) > MOST_SHOWN else "")
+            yield f"{len(empty)} pair(s) have no {side} (pair {shown}); fill them in or remove them"
 
 
 def score_engines(

@@ -11,10 +11,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from promptbank.errors import InputError
+from promptbank.files import write_together
 from promptbank.mt.cards import target_card
 from promptbank.mt.review import ITEMS, REVIEW
 from promptbank.mt.task_records import SourceExample, translated_example
-from promptbank.report.write import write_files
 from tasks import DataError, TaskCard
 from translate import Engine, Memory
 from translate.checks import STATUSES, Flag, Status
@@ -23,7 +23,7 @@ from translate.inventory.inventory import Inventory
 from translate.pipeline.memory import Step
 from translate.pipeline.pipeline import Setup, translate_records
 from translate.pipeline.translated import TranslatedRecord, provenance
-from translate.review.items import review_items
+from translate.review.items import flagged, review_items
 from translate.review.lines import dump_items
 from translate.review.table import write_items
 
@@ -65,7 +65,7 @@ class TranslatedExample:
     @property
     def status(self) -> Status:
         """The worst status of its records."""
-        return max((record.status for record in self.records), key=STATUSES.index, default="ok")
+        return max((record.status for record in self.records), key=STATUSES.index, default="unchecked")
 
 
 @dataclass(frozen=True)
@@ -156,31 +156,39 @@ def translate_sources(
     return TranslatedSet(files, setup, [card for card in cards.values() if card not in known])
 
 
-def write_translated(done: TranslatedSet, out: Path) -> list[Path]:
+def write_translated(
+    done: TranslatedSet, out: Path, reports: Mapping[Path, str | bytes] | None = None, *, all_rows: bool = False
+) -> list[Path]:
     """Write the translated files, ``provenance.jsonl``, ``review.csv`` and what `mt review apply` needs to read it;
-    cards and labels where they are new.
+    cards and labels where they are new; and the files of reports. None takes its place before all are on the disk.
+
+    ``review.csv`` has the rows that a person should look at, or all of them, the worst first.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: a folder cannot be written.
     """
     inventory = done.setup.inventory
     items = review_items(done.records, done.setup.policy, (inventory.src, inventory.tgt))
-    contents = {file.source.name: file.text for file in done.files}
+    contents: dict[str, str] = {file.source.name: file.text for file in done.files}
     contents[PROVENANCE] = _json_lines(_provenance(done))
-    contents[REVIEW] = write_items(items)
+    contents[REVIEW] = write_items(items if all_rows else flagged(items))
     contents[ITEMS] = dump_items(items)
     labels, used = _labels_name(out, inventory), out / f"labels.{inventory.tgt}.used.toml"
     if labels:
         contents[labels] = dump_inventory(inventory)
     if done.made_cards:
         contents["cards.jsonl"] = _json_lines(card.plain() for card in done.made_cards)
+    paths = {out / name: content for name, content in contents.items()} | dict(reports or {})
     try:
-        write_files(out, contents)
+        for folder in {path.parent for path in paths}:
+            folder.mkdir(parents=True, exist_ok=True)
+        write_together(paths)
         if labels != used.name:
             used.unlink(missing_ok=True)  # of an earlier run with labels of its own
     except OSError as exc:
-        raise InputError(f"{out} cannot be written ({exc.strerror}); choose another --out") from exc
-    return [out / name for name in contents]
+        where = " or ".join(sorted({str(path.parent) for path in paths}))
+        raise InputError(f"{where} cannot be written ({exc.strerror}), so nothing was; choose another folder") from exc
+    return list(paths)
 
 
 def left_behind(out: Path, sources: Sequence[SourceFile]) -> list[str]:

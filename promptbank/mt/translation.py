@@ -15,7 +15,7 @@ from promptbank.mt.engines.providers import choose_engine, fallback_engine, open
 from promptbank.mt.labels import proposed
 from promptbank.mt.memory import BankMemory, kept_overrides
 from promptbank.mt.references import read_references
-from promptbank.mt.reporting import write_translation_report
+from promptbank.mt.reporting import translation_report_files
 from promptbank.mt.review import REVIEW, unapplied
 from promptbank.mt.sources import read_sources
 from promptbank.mt.status import STATUS, TranslationStatus
@@ -47,7 +47,8 @@ class TranslationRequest:
 
     ``data`` are files, datasets folders or hub ids, by default the shipped samples, and ``columns`` their column for
     each field that has another name; ``out`` is the folder of the translated files, by default ``translated/<tgt>``;
-    ``only`` are the statuses of the records that are written.
+    ``only`` are the statuses of the records that are written; ``all_rows`` puts every record into ``review.csv``, not
+    the flagged ones alone.
     """
 
     src: str
@@ -70,6 +71,7 @@ class TranslationRequest:
     align: str = "auto"
     references: Sequence[Path] = ()
     report: Path | None = None
+    all_rows: bool = False
 
     @property
     def folder(self) -> Path:
@@ -100,10 +102,12 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
         What became of the set, and the files that were written.
 
     Raises:
-        InputError: a file that is named cannot be read or would be overwritten, or decisions of a review wait.
+        InputError: both languages are the same, a file that is named cannot be read or would be overwritten, or
+            decisions of a review wait.
         TaskError: every fault of the records.
         TranslateError: no engine, or faults of policy or labels.
     """
+    _check_pair(request)
     out, store = request.folder, bank.make()
     _check_statuses(request.only)
     policy = load_policy(request.policy) if request.policy else FlagPolicy()
@@ -124,9 +128,12 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
                 f"{out / name} is of an earlier run: {REVIEW}, provenance and report no longer have its rows; "
                 "give all files in one run to have them together"
             )
-        paths = [*write_translated(done, out), *write_translation_report(done, out, references=humans)]
-        if request.report:
-            paths += write_translation_report(done, request.report, references=humans, with_samples=False)
+        files = {out / name: content for name, content in translation_report_files(done, references=humans).items()}
+        if shared := request.report:
+            public = translation_report_files(done, references=humans, with_samples=False)
+            files |= {shared / name: content for name, content in public.items()}
+        _say_left_out(bank, done, request.only)
+        paths = write_translated(done, out, files, all_rows=request.all_rows)
     return done, paths
 
 
@@ -134,9 +141,10 @@ def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str
     """Translate plain texts, in order; of the request only languages, engine, beam and characters count.
 
     Raises:
-        InputError: a text holds NUL characters.
+        InputError: a text holds NUL characters, or both languages are the same.
         TranslateError: no engine translates the pair here.
     """
+    _check_pair(request)
     if strange := [number for number, text in enumerate(texts, start=1) if not is_storable(text)]:
         raise InputError(f"line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
     engine = load_engine(request.engine, request.for_engine(bank))
@@ -169,10 +177,25 @@ def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str]
     return path, sum(d.status == "auto" for section in made.decisions.values() for d in section.values())
 
 
+def _check_pair(request: TranslationRequest) -> None:
+    if request.src == request.tgt:
+        raise InputError(f"--src and --tgt are both {request.src!r}; give the language to translate into with --tgt")
+
+
 def _check_statuses(only: Sequence[str]) -> None:
     allowed = STATUSES[:-1]
     if not only or set(only) - set(allowed):
         raise InputError(f"--only is {','.join(only)!r}; give some of {', '.join(allowed)}, commas between them")
+
+
+def _say_left_out(bank: Bank, done: TranslatedSet, only: Sequence[str]) -> None:
+    """Tell a person who asked for "ok", which once were all rows without a flag, that unchecked ones are left out."""
+    unchecked = done.counts()["unchecked"]
+    if unchecked and "unchecked" not in only:
+        bank.display.say(
+            f"--only {','.join(only)} leaves out {unchecked} row(s) without a flag that nobody has checked; "
+            "add unchecked to have them"
+        )
 
 
 def _names(path: Path | None) -> tuple[str, ...]:

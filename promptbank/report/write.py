@@ -8,7 +8,7 @@ from promptbank.report.errors import ReportError
 from promptbank.report.parts import Report, check_name
 from promptbank.report.render import figure_file, markdown, page
 
-__all__ = ["write_files", "write_report"]
+__all__ = ["report_files", "write_files", "write_report"]
 
 
 def write_report(report: Report, folder: Path, name: str) -> list[Path]:
@@ -28,9 +28,7 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
     Raises:
         ReportError: the name cannot be a file's, or the folder cannot be written.
     """
-    check_name(name, "report")
-    contents: dict[str, str | bytes] = {f"{name}.md": markdown(report, name), f"{name}.html": page(report)}
-    contents |= {figure_file(name, figure): figure.png for figure in report.figures}
+    contents = report_files(report, name)
     try:
         write_files(folder, contents)
     except OSError as exc:
@@ -38,6 +36,13 @@ def write_report(report: Report, folder: Path, name: str) -> list[Path]:
             f"report {name!r} cannot be written to {folder} ({exc.strerror}); name another folder"
         ) from exc
     return [folder / file for file in contents]
+
+
+def report_files(report: Report, name: str) -> dict[str, str | bytes]:
+    """Return the files of a report by name, see `write_report`."""
+    check_name(name, "report")
+    contents: dict[str, str | bytes] = {f"{name}.md": markdown(report, name), f"{name}.html": page(report)}
+    return contents | {figure_file(name, figure): figure.png for figure in report.figures}
 
 
 def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> None:

@@ -148,7 +148,7 @@ def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--only", "good"), "give some of ok, warn, review"),
+        (("--only", "good"), "give some of ok, unchecked, warn, review"),
         (("--engine", "copy", "--data", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--engine", "copy", "--names", "nowhere.txt"), "--names nowhere.txt"),
         (("--engine", "copy", "--policy", "nowhere.toml"), "nowhere.toml"),

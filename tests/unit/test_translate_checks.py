@@ -75,7 +75,8 @@ NINE = Draft(
 def test_a_clock_time_left_open_is_told_but_does_no_harm() -> None:
     found = run_checks(NINE)
     assert [flag.name for flag in found] == ["value_open"]
-    assert FlagPolicy().status(found) == "ok"
+    assert FlagPolicy().status(found) == "unchecked"
+    assert FlagPolicy().status(found, confirmed=True) == "ok"
 
 
 def test_a_wrong_clock_time_is_flagged_in_text_and_slot() -> None:
@@ -121,7 +122,7 @@ def test_a_language_that_cannot_be_checked_degrades_with_a_reason() -> None:
 
 def test_a_policy_changes_how_severe_a_flag_is() -> None:
     flagged = (Flag("number_mismatch", "review", "x"), Flag("copy", "warn", "y"))
-    assert FlagPolicy().status(()) == "ok"
+    assert (FlagPolicy().status(()), FlagPolicy().status((), confirmed=True)) == ("unchecked", "ok")
     assert FlagPolicy().status(flagged) == "review"
     assert FlagPolicy({"number_mismatch": "info"}).status(flagged) == "warn"
     assert FlagPolicy({"copy": "drop"}).status(flagged) == "drop"

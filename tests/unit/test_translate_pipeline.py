@@ -105,7 +105,7 @@ def test_the_articles_rows_come_out_right() -> None:
         "väck mig på fredag klockan nio på morgonen\nIntent: alarm_set\nSlots: time(nio på morgonen), date(fredag)",
         "Brittiska Lloyds betalar första utdelningen sedan räddningen Känslan för Lloyds positiv",
     ]
-    assert [(o.status, o.flags) for o in outcomes] == [("ok", ())] * 4
+    assert [(o.status, o.flags) for o in outcomes] == [("unchecked", ())] * 4
     assert [(o.target.id, o.target.group) for o in outcomes if o.target] == [(r.id, r.group) for r in ARTICLE]
 
 
@@ -216,7 +216,7 @@ def test_a_spoilt_value_is_held_out_and_written_as_the_target_language_writes_it
     spy = Spy(replace(recorded(**known), rewrites=True))
     (outcome,) = translate_records([DEAL], spy, DictMemory(), SETUP)
     assert (outcome.text, outcome.mode) == ("Shell köper BG för 69,7 miljarder dollar i maj", "values")
-    assert outcome.status == "ok"
+    assert outcome.status == "unchecked"
     assert spy.asked == list(known)
 
 
@@ -265,7 +265,11 @@ def test_a_value_in_the_sources_spelling_is_respelt_and_nothing_else_changes() -
     row = headline("Tesla recalls 2,700 Model X cars", "Tesla")
     spy = Spy(replace(recorded(**{row.text: "Tesla återkallar 2,700 Model X-bilar"}), rewrites=True))
     (outcome,) = translate_records([row], spy, DictMemory(), SETUP)
-    assert (outcome.text, outcome.mode, outcome.status) == ("Tesla återkallar 2 700 Model X-bilar", "spelt", "ok")
+    assert (outcome.text, outcome.mode, outcome.status) == (
+        "Tesla återkallar 2 700 Model X-bilar",
+        "spelt",
+        "unchecked",
+    )
     assert spy.asked == [row.text]
 
 
@@ -324,7 +328,7 @@ def test_spans_that_changed_places_are_told_apart_by_what_they_are_alone() -> No
     alone = {"meeting": "möte", "office": "kontor"}
     (outcome,) = translate_records([MEETING], Patient(recorded(**MEETING_SAID, **alone)), DictMemory(), SETUP)
     assert shown(outcome).endswith("event_name(mötet), place_name(kontoret)")
-    assert outcome.status == "ok"
+    assert outcome.status == "unchecked"
 
 
 def test_spans_that_only_the_order_of_the_words_tells_apart_are_told() -> None:
@@ -381,7 +385,7 @@ def test_doubtful_rows_and_no_others_go_to_the_fallback_engine() -> None:
     first = recorded(**{DEAL.text: "Shell köper BG för 70 dollar i maj"})
     good, mended = translate_records([HEADLINE, DEAL], first, DictMemory(), replace(SETUP, fallback=fallback))
     assert fallback.asked == [DEAL.text]
-    assert (mended.status, mended.engine_id) == ("ok", fallback.info().engine_id)
+    assert (mended.status, mended.engine_id) == ("unchecked", fallback.info().engine_id)
     assert good.engine_id == first.info().engine_id
 
 
@@ -474,7 +478,7 @@ def test_a_policy_decides_the_status() -> None:
     (outcome,) = translate_records(ARTICLE[1:2], CopyEngine("en", "sv"), DictMemory(), lenient)
     assert outcome.status == "review"  # sunday is no Swedish date
     (outcome,) = translate_records([replace(HEADLINE, frame=None)], CopyEngine("en", "sv"), DictMemory(), lenient)
-    assert outcome.status == "ok"
+    assert outcome.status == "unchecked"
 
 
 def test_a_policy_with_an_unknown_flag_is_refused_before_anything_is_sent() -> None:
@@ -567,4 +571,4 @@ def test_a_doubted_row_is_also_sent_without_marks() -> None:
     engine = RecordedEngine("test", "en", "sv", {text: Hypothesis(said) for text, said in texts.items()})
     object.__setattr__(engine, "info", lambda: replace(RecordedEngine.info(engine), rewrites=True))
     (outcome,) = translate_records(ARTICLE[1:2], engine, DictMemory(), SETUP)
-    assert (outcome.mode, outcome.text, outcome.status) == ("plain", "larma på söndag", "ok")
+    assert (outcome.mode, outcome.text, outcome.status) == ("plain", "larma på söndag", "unchecked")

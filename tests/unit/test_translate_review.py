@@ -17,6 +17,7 @@ from translate.review.items import (
     Answer,
     ReviewItem,
     annotate,
+    flagged,
     parse_annotated,
     review_items,
     validated,
@@ -36,7 +37,7 @@ def item(row_id: str, severity: str = "review", flags: int = 1, agreement: float
 
 def test_only_rows_for_review_are_shown_each_source_once() -> None:
     good = translate_records(ARTICLE, recorded(), DictMemory(), SETUP)
-    assert review_items(good, FlagPolicy()) == []
+    assert flagged(review_items(good, FlagPolicy())) == []
     twin = replace(COPIED[1], source=replace(COPIED[1].source, id="twin"))
     assert len(review_items([*COPIED, twin], FlagPolicy())) == len(ITEMS) == 4
 
@@ -75,7 +76,7 @@ def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
     engine = recorded(**{"from [monday] to [friday]": "till [fredag] från [måndag]"})
     (made,) = translate_records([source], engine, DictMemory(), SETUP)
     assert shown(made).endswith("Slots: date(måndag), date(fredag)")
-    (shown_item,) = review_items([made], FlagPolicy(), statuses=("ok",))
+    (shown_item,) = review_items([made], FlagPolicy())
     edit = "fram till [date : fredag] från [date : måndag]"
     for answer in (Answer(shown_item.source_hash, "ok"), Answer(shown_item.source_hash, "edit", edit)):
         setup = replace(SETUP, overrides=validated([shown_item], [answer]))
@@ -87,7 +88,7 @@ def test_two_stretches_of_one_type_stay_with_their_slots() -> None:
     ("answer", "says"),
     [
         (Answer("f" * 64, "ok"), "no item has the source hash"),
-        (Answer(ALARM, "maybe"), "'maybe' is none of ok, edit, drop"),
+        (Answer(ALARM, "maybe"), "'maybe' is none of ok, edit, edit!, drop, undo"),
         (Answer(ALARM, "edit", " "), "there is no text"),
         (Answer(ALARM, "edit", "larma på söndag"), "no stretch is marked as date"),
         (Answer(ALARM, "edit", "[time : nio] [date : söndag]"), r"\[time : nio\] is marked once too often"),
@@ -146,8 +147,8 @@ def test_dropped_rows_are_shown_and_what_a_person_dropped_is_not() -> None:
     texts = ("set an alarm for [sunday]", "set an alarm for sunday", "sunday")
     nothing = RecordedEngine("test", "en", "sv", dict.fromkeys(texts, Hypothesis("")))
     (empty,) = translate_records(ARTICLE[1:2], nothing, DictMemory(), SETUP)
-    assert [one.severity for one in review_items([empty], FlagPolicy())] == ["drop"]
-    assert review_items([replace(empty, mode="human")], FlagPolicy()) == []
+    assert [one.severity for one in flagged(review_items([empty], FlagPolicy()))] == ["drop"]
+    assert flagged(review_items([replace(empty, mode="human")], FlagPolicy())) == []
 
 
 def test_a_csv_goes_out_and_its_decisions_come_back() -> None:
@@ -235,4 +236,4 @@ def test_a_text_beside_drop_is_not_thrown_away() -> None:
 
 def test_a_decision_that_could_not_be_done_is_shown_again() -> None:
     undone = replace(COPIED[1], mode="human", status="review", flags=COPIED[1].flags)
-    assert [one.source_hash for one in review_items([undone], FlagPolicy())] == [ALARM]
+    assert [one.source_hash for one in flagged(review_items([undone], FlagPolicy()))] == [ALARM]

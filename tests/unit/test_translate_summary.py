@@ -60,7 +60,7 @@ def test_rows_are_counted_by_status_mode_and_flag_under_the_policy() -> None:
         replace(outcome("5", "e", "z"), mode="human", engine_id=""),
         policy=FlagPolicy({"copy": "warn"}),
     )
-    assert found.by_status == {"ok": 2, "warn": 1, "review": 1, "drop": 1}
+    assert found.by_status == {"ok": 2, "unchecked": 0, "warn": 1, "review": 1, "drop": 1}
     assert {mode: count for mode, count in found.by_mode.items() if count} == {"plain": 4, "human": 1}
     assert {name: (f.rows, f.severity) for name, f in found.by_flag.items()} == {
         "copy": (1, "warn"),

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import sacrebleu
 
+from promptbank.errors import InputError
 from promptbank.mt import reporting
 from promptbank.mt.compare_engines import engine_figures, engine_scores
 from promptbank.mt.references import read_references
-from promptbank.mt.reporting import pick_samples, summary_of, translation_report, write_translation_report
+from promptbank.mt.reporting import pick_samples, summary_of, translation_report, translation_report_files
 from promptbank.mt.task_records import source_examples
-from promptbank.mt.translate_set import SourceFile, TranslatedSet, translate_sources
-from promptbank.report.errors import ReportError
+from promptbank.mt.translate_set import SourceFile, TranslatedSet, translate_sources, write_translated
 from promptbank.report.parts import Figure, Report, Table
+from promptbank.report.write import write_files
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
 from translate import Engine
 from translate.engines import CopyEngine, RecordedEngine
@@ -68,11 +69,19 @@ def source(name: str, rows: list[dict[str, str]], card: TaskCard) -> SourceFile:
 
 
 def run(
-    engine: Engine = ENGINE, only: tuple[str, ...] = ("ok", "warn", "review"), others: tuple[Engine, ...] = ()
+    engine: Engine = ENGINE,
+    only: tuple[str, ...] = ("ok", "unchecked", "warn", "review"),
+    others: tuple[Engine, ...] = (),
 ) -> TranslatedSet:
     sources = [source("moods.jsonl", MOODS, SENTIMENT), source("alarms.jsonl", ALARMS, SLOTS)]
     setup = Setup(shipped_inventory("en", "sv"), others=others)
     return translate_sources(sources, engine, DictMemory(), setup, known=builtin_cards(), only=only)
+
+
+def write_translation_report(done: TranslatedSet, out: Path, **options: Any) -> list[Path]:
+    files = translation_report_files(done, **options)
+    write_files(out, files)
+    return [out / name for name in files]
 
 
 def rows_of(report: Report, title: str) -> dict[Any, list[Any]]:
@@ -97,7 +106,7 @@ def test_the_tables_hold_the_figures_of_the_run() -> None:
 
 
 def test_rows_that_are_not_written_and_values_that_changed_come_first() -> None:
-    report = translation_report(summary_of(run(only=("ok", "warn"))))
+    report = translation_report(summary_of(run(only=("ok", "unchecked", "warn"))))
     assert report.falls_short[0] == "1 of 4 rows are not written."
     assert "1 of 1 translations say other percent values than their source." in report.falls_short
     assert rows_of(report, "Labels of sentiment-task")["negative"] == [1, pytest.approx(1 / 3), 0, 0.0]
@@ -271,5 +280,6 @@ def test_the_json_file_holds_the_figures_and_equal_runs_write_equal_bytes(tmp_pa
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ReportError, match="name another folder"):
-        write_translation_report(run(), tmp_path / "file")
+    with pytest.raises(InputError, match="so nothing was; choose another folder"):
+        write_translated(run(), tmp_path / "new", {tmp_path / "file" / "report.md": "x"})
+    assert not list((tmp_path / "new").glob("*"))

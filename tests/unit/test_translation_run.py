@@ -167,7 +167,12 @@ def test_flagged_rows_can_be_left_out_and_stay_in_review(tmp_path: Path) -> None
     rows = [*FIQA, {"sentence": "it all went very badly wrong for everyone here", "label": "negative", "id": "9"}]
     made = Setup(shipped_inventory("en", "sv"))
     done = translate_sources(
-        [source("f.jsonl", rows)], WordEngine(), DictMemory(), made, known=builtin_cards(), only=("ok", "warn")
+        [source("f.jsonl", rows)],
+        WordEngine(),
+        DictMemory(),
+        made,
+        known=builtin_cards(),
+        only=("ok", "unchecked", "warn"),
     )
     write_translated(done, tmp_path)
     assert "9" not in [json.loads(line)["id"] for line in done.files[0].text.splitlines()]

@@ -1,9 +1,18 @@
 """Checks of a translated record: functions in a registry that raise flags, and a policy that makes a status of them."""
 
 from translate.checks.base import STATUSES, Check, CheckLimits, Draft, Flag, FlagPolicy, Mode, Severity, Status
-from translate.checks.engines import agreement, back_translation, disagreement, low_score
+from translate.checks.engines import (
+    LOW_SCORES,
+    agreement,
+    back_translation,
+    disagreement,
+    is_confirmed,
+    low_score,
+    low_tenth,
+)
 from translate.checks.structure import (
     lost_entities,
+    lost_layout,
     recased,
     refused_marks,
     searched_spans,
@@ -17,6 +26,7 @@ from translate.checks.text import chrf, copied, debris, empty, language, length,
 __all__ = [
     "CHECKS",
     "FLAGS",
+    "LOW_SCORES",
     "STATUSES",
     "Check",
     "CheckLimits",
@@ -28,6 +38,8 @@ __all__ = [
     "Status",
     "agreement",
     "chrf",
+    "is_confirmed",
+    "low_tenth",
     "run_checks",
 ]
 
@@ -35,6 +47,7 @@ CHECKS: dict[str, Check] = {
     "source.v1": source_faults,
     "empty.v1": empty,
     "debris.v1": debris,
+    "layout.v1": lost_layout,
     "marks.v1": refused_marks,
     "search.v1": searched_spans,
     "slots.v1": slots,
@@ -50,7 +63,7 @@ CHECKS: dict[str, Check] = {
     "agreement.v1": disagreement,
     "labels.v1": undecided_labels,
 }
-FLAGS: frozenset[str] = frozenset(name for check in CHECKS.values() for name in check.flags)
+FLAGS: frozenset[str] = frozenset({LOW_SCORES, *(name for check in CHECKS.values() for name in check.flags)})
 
 
 def run_checks(draft: Draft) -> tuple[Flag, ...]:

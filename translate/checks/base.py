@@ -12,9 +12,10 @@ __all__ = ["STATUSES", "Check", "CheckLimits", "Draft", "Flag", "FlagPolicy", "M
 Severity = Literal["info", "warn", "review", "drop"]
 Mode = Literal["plain", "bracket", "trained", "masked", "spelt", "values", "recased", "human"]
 """How a text was sent to the engine: marked, plain, or rewritten; or that a person translated it."""
-Status = Literal["ok", "warn", "review", "drop"]
-STATUSES: tuple[Status, ...] = ("ok", "warn", "review", "drop")
-_STATUS_OF: dict[Severity, Status] = {"info": "ok", "warn": "warn", "review": "review", "drop": "drop"}
+Status = Literal["ok", "unchecked", "warn", "review", "drop"]
+STATUSES: tuple[Status, ...] = ("ok", "unchecked", "warn", "review", "drop")
+"""From what a person decided or two engines agree on, over what nothing speaks against, to what is left out."""
+_STATUS_OF: dict[Severity, Status] = {"info": "unchecked", "warn": "warn", "review": "review", "drop": "drop"}
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,9 @@ class FlagPolicy:
         """Return how severe a flag is under this policy."""
         return self.severities.get(flag.name, flag.severity)
 
-    def status(self, flags: tuple[Flag, ...]) -> Status:
-        """Return the worst status that any flag asks for."""
-        return max((_STATUS_OF[self.severity(flag)] for flag in flags), key=STATUSES.index, default="ok")
+    def status(self, flags: tuple[Flag, ...], *, confirmed: bool = False) -> Status:
+        """Return the worst status that flags ask for; without any "ok" of a confirmed text, "unchecked" of others."""
+        worst: Status = max(
+            (_STATUS_OF[self.severity(flag)] for flag in flags), key=STATUSES.index, default="unchecked"
+        )
+        return "ok" if confirmed and worst == "unchecked" else worst

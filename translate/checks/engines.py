@@ -1,11 +1,17 @@
 """Checks by engines: the translation's probability, its back-translation, and what other engines say."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from translate.checks.base import Draft, Flag, raises
 from translate.checks.text import chrf
 
-__all__ = ["agreement", "back_translation", "disagreement", "low_score"]
+__all__ = ["LOW_SCORES", "agreement", "back_translation", "disagreement", "is_confirmed", "low_score", "low_tenth"]
+
+LOW_SCORES = "low_tenth"
+"""Flag of the records whose score is among the lowest tenth of a run."""
+LEAST_SCORED = 10
+"""Records with a score from which a run has a lowest tenth."""
 
 
 def agreement(text: str, others: tuple[str, ...]) -> float | None:
@@ -15,6 +21,32 @@ def agreement(text: str, others: tuple[str, ...]) -> float | None:
     many bad rows as reading at random.
     """
     return sum(chrf(text, other) for other in others) / len(others) if others else None
+
+
+def is_confirmed(draft: Draft) -> bool:
+    """Say whether another engine wrote the very same, or the way back gave the source; a copy confirms nothing.
+
+    An empty text of an empty source is right.
+
+    Where two of six engines write the same sentence of FLORES dev, its chrF is 71 to 81, over 65 to 72 of all their
+    sentences.
+    """
+    said, source = _plain(draft.text), _plain(draft.source.text)
+    if not draft.source.text.strip():
+        return not said
+    backed = draft.back is not None and _plain(draft.back) == source
+    return said not in ("", source) and (backed or said in map(_plain, draft.others))
+
+
+def low_tenth(scores: Sequence[float | None]) -> list[bool]:
+    """Say of each score whether it is among the lowest tenth; of none where fewer than ten are known.
+
+    >>> low_tenth([*range(10), None]).index(True)
+    0
+    """
+    known = sorted(score for score in scores if score is not None)
+    limit = known[len(known) // 10 - 1] if len(known) >= LEAST_SCORED else -math.inf
+    return [score is not None and score <= limit for score in scores]
 
 
 @raises("low_score")
@@ -39,3 +71,8 @@ def disagreement(draft: Draft) -> Iterator[Flag]:
     alike = agreement(draft.text, others)
     if alike is not None and alike < draft.limits.agree_chrf:
         yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(others)} engine(s)", alike)
+
+
+def _plain(text: str) -> str:
+    """Return a text without case and the sign at its end."""
+    return " ".join(text.casefold().split()).rstrip(" .!?")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from translate.checks.base import Draft, Flag, raises
+from translate.records.layout import has_layout, skeleton
 from translate.records.protect import find_protected, is_kept
 from translate.records.record import IntentLabel
 from translate.values import compare_texts
@@ -12,6 +13,7 @@ from translate.values.mention import Kind
 __all__ = [
     "FAMILIES",
     "lost_entities",
+    "lost_layout",
     "recased",
     "refused_marks",
     "searched_spans",
@@ -58,6 +60,15 @@ def lost_entities(draft: Draft) -> Iterator[Flag]:
     lost = [string for string in found if not is_kept(string, draft.text)]
     if lost:
         yield Flag("entity_lost", "review", f"lost: {', '.join(lost)}", len(lost))
+
+
+@raises("layout_lost")
+def lost_layout(draft: Draft) -> Iterator[Flag]:
+    """Flag a translation with other line breaks, tabs or bullets than its source."""
+    if has_layout(draft.source.text) or has_layout(draft.text):
+        before, after = skeleton(draft.source.text), skeleton(draft.text)
+        if before != after:
+            yield Flag("layout_lost", "warn", f"{before!r:.80} became {after!r:.80}")
 
 
 @raises("marks_refused")

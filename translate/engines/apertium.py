@@ -122,7 +122,10 @@ def _version(direction: str) -> str:
 def _run(*arguments: str, stdin: str = "") -> str:
     program = shutil.which("apertium")
     if program is None:
-        raise EngineError("Apertium is not installed; on Debian: `apt-get install apertium apertium-en-gl`")
+        raise EngineError(
+            "Apertium is not installed; on Debian: `apt-get install apertium`, with the package of the pair if there "
+            "is one (`apt-cache search apertium`)"
+        )
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and the direction is one the program listed
             [program, *arguments], input=stdin.encode(), capture_output=True, timeout=SECONDS, check=False

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from translate.checks import Mode
 from translate.inventory.inventory import Inventory
-from translate.pipeline.memory import Step, make_segment, translate_segments
+from translate.pipeline.memory import Step, segment_key, translate_texts
 from translate.pipeline.projection import SourceSpan, order_marked
 from translate.pipeline.rewrites import FlaggedRecord, RewrittenText, SourceRewrite
-from translate.protocols import Engine, Hypothesis, Memory, Segment
+from translate.protocols import Engine, Hypothesis, Memory
 from translate.records.markers import MOST_MARKED, Marked, mark, read_marked, readable
 from translate.records.record import Record
 
@@ -96,19 +96,22 @@ class CandidateGenerator:
         found = self.hypotheses(("plain", value) for value in values)
         return {value: found[self.key("plain", value)].text.strip(" .") for value in values}
 
-    def hypotheses(self, texts: Iterable[tuple[str, str]]) -> dict[str, Hypothesis]:
+    def hypotheses(self, texts: Iterable[tuple[Mode, str]]) -> dict[str, Hypothesis]:
         """Translate texts, each given with its mode; by segment key."""
-        return self.translate([make_segment(self._src, self._tgt, mode, text) for mode, text in texts])
-
-    def translate(self, segments: Sequence[Segment]) -> dict[str, Hypothesis]:
-        """Translate segments of any pair that the engine knows; by key."""
-        return translate_segments(
-            self._engine, self._memory, segments, characters=self._characters, on_step=self._on_step
+        distinct = list(dict.fromkeys(texts))
+        found = translate_texts(
+            self._engine,
+            self._memory,
+            (self._src, self._tgt),
+            distinct,
+            characters=self._characters,
+            on_step=self._on_step,
         )
+        return {self.key(*text): one for text, one in zip(distinct, found, strict=True)}
 
     def key(self, mode: Mode, text: str) -> str:
         """Return the segment key of a text."""
-        return make_segment(self._src, self._tgt, mode, text).key
+        return segment_key(self._src, self._tgt, mode, text)
 
     def source_spans(self, record: Record, alone: Mapping[str, str]) -> list[SourceSpan]:
         """Return the spans with their possible target forms: the inventory's, and the value translated alone."""
@@ -135,11 +138,10 @@ class CandidateGenerator:
 
     def _read(self, sent: Candidate, hypothesis: Hypothesis) -> Candidate:
         """Return the candidate with its text and, where it was sent marked, its stretches or the fault of its marks."""
-        text = " ".join(hypothesis.text.split())
-        known = replace(sent, text=text, score=hypothesis.score)
+        known = replace(sent, text=hypothesis.text, score=hypothesis.score)
         if sent.mode not in ("bracket", "trained"):
             return known
-        marked = read_marked(text, len(sent.record.spans), self.info.markers)
+        marked = read_marked(hypothesis.text, len(sent.record.spans), self.info.markers)
         return replace(known, mark_fault=marked) if isinstance(marked, str) else self._ordered(known, marked, {})
 
     def _restored(
@@ -147,7 +149,7 @@ class CandidateGenerator:
     ) -> Candidate | None:
         sent = self._sent(record, source.text, rewrite.sent_as)
         hypothesis = known[sent.key]
-        text = source.restore(" ".join(hypothesis.text.split()))
+        text = source.restore(hypothesis.text)
         return replace(sent, mode=rewrite.mode, text=text, score=hypothesis.score) if text else None
 
     def _told_apart(self, one: Candidate, alone: Mapping[str, str]) -> Candidate:

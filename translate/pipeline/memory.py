@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from translate.errors import EngineError
 from translate.protocols import Engine, Hypothesis, Memory, Segment
+from translate.records.layout import join_layout, split_layout
 
 __all__ = [
     "DictMemory",
@@ -18,6 +19,7 @@ __all__ = [
     "segment_key",
     "translate_plain",
     "translate_segments",
+    "translate_texts",
 ]
 
 _NOT_KEPT = re.compile("[\0\ud800-\udfff]")
@@ -121,22 +123,52 @@ def translate_segments(
     return found | {key: Hypothesis("") for key in given.keys() - wanted.keys()}
 
 
+def translate_texts(
+    engine: Engine,
+    memory: Memory,
+    langpair: tuple[str, str],
+    texts: Sequence[tuple[str, str]],
+    *,
+    characters: int = 2000,
+    on_step: Callable[[Step], None] | None = None,
+) -> list[Hypothesis]:
+    """Translate texts, each given with its mode, in their order; one with lines or tabs is translated piece by piece.
+
+    Layout stays (see `translate.records.layout`), other white space is made single spaces. The score of a text of
+    several pieces is their mean, weighted by their length.
+
+    Raises:
+        EngineError: see `translate_segments`.
+    """
+    parts = [split_layout(text) for _, text in texts]
+    wanted = [
+        [make_segment(*langpair, mode, piece) for piece in one[1::2]]
+        for (mode, _), one in zip(texts, parts, strict=True)
+    ]
+    segments = [segment for pieces in wanted for segment in pieces]
+    found = translate_segments(engine, memory, segments, characters=characters, on_step=on_step)
+    return [
+        Hypothesis(
+            join_layout(one, [" ".join(found[s.key].text.split()) for s in pieces]),
+            _mean_score([(len(s.text), found[s.key].score) for s in pieces]),
+        )
+        for one, pieces in zip(parts, wanted, strict=True)
+    ]
+
+
 def translate_plain(
     engine: Engine,
     memory: Memory,
     langpair: tuple[str, str],
     texts: Sequence[str],
     *,
+    characters: int = 2000,
     on_step: Callable[[Step], None] | None = None,
 ) -> list[str]:
-    """Translate texts without spans, in their order, white space made single spaces; an empty one stays.
-
-    Raises:
-        EngineError: see `translate_segments`.
-    """
-    segments = [make_segment(*langpair, "plain", text) for text in texts]
-    found = translate_segments(engine, memory, segments, on_step=on_step)
-    return [" ".join(found[s.key].text.split()) for s in segments]
+    """Translate texts without spans, see `translate_texts`; an empty one stays."""
+    plain = [("plain", text) for text in texts]
+    found = translate_texts(engine, memory, langpair, plain, characters=characters, on_step=on_step)
+    return [one.text for one in found]
 
 
 def is_storable(text: str) -> bool:
@@ -147,3 +179,11 @@ def is_storable(text: str) -> bool:
 def _storable(hypothesis: Hypothesis) -> Hypothesis:
     """Put the replacement character, which a check flags, where a model wrote what no database keeps."""
     return replace(hypothesis, text=_NOT_KEPT.sub("\ufffd", hypothesis.text))
+
+
+def _mean_score(scored: Sequence[tuple[int, float | None]]) -> float | None:
+    """Return the mean of scores, given with weights; None if one is missing."""
+    known = [(weight, score) for weight, score in scored if score is not None]
+    if len(known) < len(scored):
+        return None
+    return known[0][1] if len(known) == 1 else sum(w * s for w, s in known) / (sum(w for w, _ in known) or 1)

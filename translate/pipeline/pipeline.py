@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from translate.checks import FLAGS, Draft, Flag, FlagPolicy, run_checks
+from translate.checks import (
+    FLAGS,
+    LOW_SCORES,
+    STATUSES,
+    Draft,
+    Flag,
+    FlagPolicy,
+    is_confirmed,
+    low_tenth,
+    run_checks,
+)
 from translate.checks.structure import source_faults, undecided_labels
 from translate.errors import EngineError
 from translate.inventory.inventory import Inventory
 from translate.pipeline.candidates import Candidate, CandidateGenerator
-from translate.pipeline.memory import Step, make_segment
+from translate.pipeline.memory import Step, translate_plain
 from translate.pipeline.projection import Proposal, SentencePair, project
 from translate.pipeline.rewrites import REWRITES, FlaggedRecord, common_words
 from translate.pipeline.translated import (
@@ -98,25 +108,39 @@ class _Run:
         self._setup, self._inventory, self._policy = setup, setup.inventory, setup.policy
         self._src, self._tgt = setup.inventory.src, setup.inventory.tgt
 
-        def generator(one: Engine, src: str, tgt: str) -> CandidateGenerator:
-            _require_pair(one, src, tgt)
-            return CandidateGenerator(one, memory, setup.inventory, setup.characters, on_step)
+        self._memory, self._on_step = memory, on_step
+        self._engine = self._generator(engine)
+        self._others = [self._generator(other) for other in setup.others]
+        self._fallback = self._generator(setup.fallback) if setup.fallback else None
+        if setup.back:
+            _require_pair(setup.back, self._tgt, self._src)
 
-        forth, back = (self._src, self._tgt), (self._tgt, self._src)
-        self._engine = generator(engine, *forth)
-        self._others = [generator(other, *forth) for other in setup.others]
-        self._fallback = generator(setup.fallback, *forth) if setup.fallback else None
-        self._way_back = generator(setup.back, *back) if setup.back else None
+    def _generator(self, engine: Engine) -> CandidateGenerator:
+        _require_pair(engine, self._src, self._tgt)
+        return CandidateGenerator(engine, self._memory, self._inventory, self._setup.characters, self._on_step)
 
     def translate(self, records: Sequence[Record]) -> list[TranslatedRecord]:
         """Translate what no person has decided, and return all in order."""
         overrides = [self._setup.overrides.get(source_hash(record)) for record in records]
         common = common_words(record.text for record in records)  # of all, so that a decision changes no other record
-        made = iter(self._best([r for r, o in zip(records, overrides, strict=True) if o is None], common))
+        made = iter(self._scored(self._best([r for r, o in zip(records, overrides, strict=True) if o is None], common)))
         return [
             next(made) if override is None else self._overridden(record, override)
             for record, override in zip(records, overrides, strict=True)
         ]
+
+    def _scored(self, records: Sequence[TranslatedRecord]) -> list[TranslatedRecord]:
+        """Flag the records whose score is among the lowest tenth, for a person to begin with."""
+        lowest = low_tenth([record.score for record in records])
+        return [
+            self._flagged_low(record) if low and record.text else record
+            for record, low in zip(records, lowest, strict=True)
+        ]
+
+    def _flagged_low(self, record: TranslatedRecord) -> TranslatedRecord:
+        said = f"{record.score:.2f} a token, among the lowest tenth of the run"
+        flags = (*record.flags, Flag(LOW_SCORES, "info", said, record.score))
+        return replace(record, flags=flags, status=max(record.status, self._policy.status(flags), key=STATUSES.index))
 
     def _best(self, records: Sequence[Record], common: frozenset[str]) -> list[TranslatedRecord]:
         """Translate once, and what the checks flag once more in each other way; keep what has the fewest flags."""
@@ -143,7 +167,7 @@ class _Run:
     def _mendable(self, one: TranslatedRecord) -> bool:
         """Say whether a flag is raised that another translation may do without."""
         flags = tuple(flag for flag in one.flags if flag.name not in OF_THE_SOURCE)
-        return self._policy.status(flags) != "ok"
+        return self._policy.status(flags) not in ("ok", "unchecked")
 
     def _faults(self, one: TranslatedRecord) -> tuple[int, ...]:
         """Return whether there is no target, then how many flags there are of each severity, the worst first."""
@@ -192,11 +216,13 @@ class _Run:
 
     def _translated_back(self, candidates: Sequence[Candidate]) -> list[str | None]:
         """Return each translation translated back; None where there is no text, or no engine to do it."""
-        if self._way_back is None:
+        if self._setup.back is None:
             return [None] * len(candidates)
-        segments = [make_segment(self._tgt, self._src, "plain", one.text) for one in candidates]
-        found = self._way_back.translate(segments)
-        return [found[segment.key].text if segment.text else None for segment in segments]
+        texts, pair = [one.text for one in candidates], (self._tgt, self._src)
+        found = translate_plain(
+            self._setup.back, self._memory, pair, texts, characters=self._setup.characters, on_step=self._on_step
+        )
+        return [back if text else None for text, back in zip(texts, found, strict=True)]
 
     def _overridden(self, record: Record, override: Override) -> TranslatedRecord:
         """Return what a person decided; only faults of the source are still flagged."""
@@ -207,14 +233,14 @@ class _Run:
     def _record(
         self, draft: Draft, flags: tuple[Flag, ...], *, engine_id: str = "", key: str = "", drop: bool = False
     ) -> TranslatedRecord:
-        source = draft.source
+        source, sure = draft.source, draft.mode == "human" or is_confirmed(draft)
         return TranslatedRecord(
             source=source,
             target=None if drop else assemble(source, draft.text, draft.spans, self._inventory),
             text=draft.text,
             spans=draft.spans,
             label_text=label_text(source, self._inventory),
-            status="drop" if drop else self._policy.status(flags),
+            status="drop" if drop else self._policy.status(flags, confirmed=sure),
             flags=flags,
             mode=draft.mode,
             engine_id=engine_id,

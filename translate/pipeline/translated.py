@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from translate.checks import Flag, Mode, Status
 from translate.inventory.inventory import INTENT, SLOT_TYPE, Inventory
@@ -21,6 +21,8 @@ class Override:
         text: the translation, unless it is dropped.
         spans: typed stretches of the text, those of one type in the order of the source's.
         note: why.
+        withdrawn: whether the person took the decision back; it does not count then.
+        source: the source text with its spans, for people who read the decision; no part of it.
     """
 
     source_hash: str
@@ -28,6 +30,8 @@ class Override:
     text: str = ""
     spans: tuple[Span, ...] = ()
     note: str = ""
+    withdrawn: bool = False
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class TranslatedRecord:
         text: the translated text, for a reviewer also where there is no target.
         spans: for each source span where it was found, or None.
         label_text: the form of a class label; empty for other kinds.
-        status: ok, warn, review or drop, by the policy.
+        status: ok if a person or evidence confirms it, else unchecked, warn, review or drop, by the policy.
         flags: raised by the checks.
         mode: how the text was sent to the engine.
         engine_id: of the engine; empty where a person translated.

@@ -1,12 +1,14 @@
-"""Protected strings: addresses, tickers, handles and names, which a translation must keep letter by letter.
+"""Protected strings: addresses, tickers, handles, names and literals, which a translation must keep letter by letter.
 
-Numbers and clock times are not protected but compared by value (``translate.values``): masking them hurts the grammar
-around them.
+Literals are versions, identifiers, phone numbers and file names (``translate.values.literals``). Other numbers and
+clock times are not protected but compared by value: masking them hurts the grammar around them.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from translate.values.literals import find_literals
 
 __all__ = ["Protected", "find_protected", "is_kept", "mask", "read_names", "title_cased", "unmask", "words_left"]
 
@@ -43,6 +45,7 @@ def find_protected(text: str, names: Iterable[str] = ()) -> tuple[Protected, ...
     ['$TSLA', '@ann', 'Acme Ltd']
     """
     found = [Protected(m.start(), m.end(), kind, m[0]) for kind, p in PATTERNS.items() for m in p.finditer(text)]
+    found += [Protected(start, end, kind, text[start:end]) for start, end, kind in find_literals(text)]
     for name in sorted({n for n in names if n.strip()}):
         found += [Protected(m.start(), m.end(), "name", m[0]) for m in _as_words(name).finditer(text)]
     kept: list[Protected] = []

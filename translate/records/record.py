@@ -8,11 +8,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from translate.errors import RecordError
+from translate.records.layout import has_layout, tidy_spaces
 
 __all__ = [
     "ClassLabel",
@@ -29,6 +30,7 @@ __all__ = [
     "tidy_text",
 ]
 
+BROKEN_SPAN = "a line break or tab inside a span became a space"
 _PIECE = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]+)\}")
 """A doubled brace, which stands for one, or a placeholder."""
 
@@ -165,15 +167,20 @@ def source_hash(record: Record) -> str:
 
 
 def tidy(record: Record) -> Record:
-    """Return the record in NFC, with single spaces; spans and slot values move along."""
-    cuts = sorted({0, len(record.text), *(at for span in record.spans for at in (span.start, span.end))})
-    text, moved = _tidied(record.text, cuts)
-    spans = tuple(_trimmed(text, Span(moved[s.start], moved[s.end], s.type)) for s in record.spans)
+    """Return the record in NFC, with single spaces and its layout; spans and slot values move along.
+
+    A line break or tab inside a span becomes a space, of which a note tells.
+    """
+    raw = [_trimmed(record.text, span) for span in record.spans]
+    text, moved = _tidied(record.text, raw)
+    spans = tuple(Span(moved[s.start], moved[s.end], s.type) for s in raw)
     label = record.label
     if isinstance(label, IntentLabel):
         new = (s if s.span is None else replace(s, value=spans[s.span].of(text)) for s in label.slots)
         label = replace(label, slots=tuple(new))
-    return replace(record, text=text, spans=spans, label=label)
+    broken = any(has_layout(span.of(record.text)) for span in raw)
+    notes = (*record.notes, BROKEN_SPAN) if broken and BROKEN_SPAN not in record.notes else record.notes
+    return replace(record, text=text, spans=spans, label=label, notes=notes)
 
 
 def tidy_text(text: str) -> str:
@@ -181,14 +188,17 @@ def tidy_text(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _tidied(text: str, cuts: Iterable[int]) -> tuple[str, dict[int, int]]:
-    """Return the tidy text, and where each of the sorted offsets ``cuts`` went."""
+def _tidied(text: str, spans: Sequence[Span]) -> tuple[str, dict[int, int]]:
+    """Return the tidy text, and where the ends of the spans went, which have no white space at their ends."""
     out, moved = "", {0: 0}
+    cuts = sorted({0, len(text), *(at for span in spans for at in (span.start, span.end))})
+    begins = {span.start for span in spans if span.start < span.end}
     for start, end in pairwise(cuts):
-        piece = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text[start:end]))
-        out += piece.lstrip(" ") if out.endswith(" ") or not out else piece
+        piece = unicodedata.normalize("NFC", text[start:end])
+        kept = re.sub(r"\s+", " " if start in begins else lambda run: tidy_spaces(run[0]), piece)
+        out += kept if out else kept.lstrip()
         moved[end] = len(out)
-    out = out.rstrip(" ")
+    out = out.rstrip()
     return out, {old: min(new, len(out)) for old, new in moved.items()}
 
 

@@ -9,23 +9,25 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from translate.checks import FlagPolicy, agreement
+from translate.checks import Draft, FlagPolicy, agreement, run_checks
 from translate.errors import ReviewError
-from translate.pipeline.translated import Override, TranslatedRecord
-from translate.records.record import ClassLabel, IntentLabel, Label, Span, source_hash
+from translate.pipeline.translated import Override, TranslatedRecord, override_spans
+from translate.records.layout import has_layout, tidy_layout
+from translate.records.record import ClassLabel, IntentLabel, Label, Record, Span, source_hash
 
 __all__ = [
     "Answer",
     "Choice",
     "ReviewItem",
     "annotate",
+    "flagged",
     "is_written",
     "parse_annotated",
     "review_items",
     "validated",
 ]
 
-Choice = Literal["ok", "edit", "drop"]
+Choice = Literal["ok", "edit", "edit!", "drop", "undo"]
 _RANK = {"drop": 0, "review": 1, "warn": 2, "info": 3}
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")  # spaces inside are taken off afterwards, so that it takes linear time
 
@@ -49,6 +51,9 @@ class ReviewItem:
         spans: found in it, in the order of the source's.
         src: language of the source; empty in files of an earlier promptbank.
         tgt: language of the translation; empty there too.
+        score: the engine's mean log-probability a token, if it gave one.
+        protected: strings that must stay as they are.
+        decided: what a person decided before, "ok" or "drop"; empty if nothing.
     """
 
     source_hash: str
@@ -65,6 +70,9 @@ class ReviewItem:
     spans: tuple[Span, ...]
     src: str = ""
     tgt: str = ""
+    score: float | None = None
+    protected: tuple[str, ...] = ()
+    decided: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Answer:
 
     Attributes:
         source_hash: of the item.
-        decision: ok, edit, drop, or nothing.
+        decision: ok, edit, edit!, drop, undo, or nothing.
         text: the edited translation, spans as ``[type : value]``.
         note: kept with the decision.
         shown: the translation that the person saw; None where it is not known.
@@ -89,38 +97,38 @@ class Answer:
 
 
 def review_items(
-    records: Iterable[TranslatedRecord],
-    policy: FlagPolicy,
-    langpair: tuple[str, str] = ("", ""),
-    statuses: Collection[str] = ("review", "drop"),
+    records: Iterable[TranslatedRecord], policy: FlagPolicy, langpair: tuple[str, str] = ("", "")
 ) -> list[ReviewItem]:
-    """Return the records of some statuses, each source once: the worst first, then those with the least agreement.
-
-    What a person decided is not shown again, unless it could not be done.
-    """
+    """Return an item for each source, the worst flags first; of equals the least agreed on, then the lowest score."""
     items: dict[str, ReviewItem] = {}
     for record in records:
-        if record.status in statuses and (record.mode != "human" or record.status == "review"):
-            item = replace(_item(record, policy), src=langpair[0], tgt=langpair[1])
-            items.setdefault(item.source_hash, item)
+        item = replace(_item(record, policy), src=langpair[0], tgt=langpair[1])
+        items.setdefault(item.source_hash, item)
 
     def rank(item: ReviewItem) -> tuple[object, ...]:
         agreed = 101.0 if item.agreement is None else item.agreement
-        return _RANK[item.severity], -len(item.flags), agreed, item.row_id
+        score = 1.0 if item.score is None else item.score  # log-probabilities are below 0
+        return _RANK[item.severity], -len(item.flags), agreed, score, item.row_id
 
     return sorted(items.values(), key=rank)
+
+
+def flagged(items: Iterable[ReviewItem]) -> list[ReviewItem]:
+    """Return the items that a person should look at: flagged for it, and not decided unless it could not be done."""
+    return [i for i in items if i.severity in ("drop", "review") and (not i.decided or i.severity == "review")]
 
 
 def validated(items: Iterable[ReviewItem], answers: Iterable[Answer]) -> dict[str, Override]:
     """Make overrides of answers, by source hash, all of them or none.
 
-    "ok" keeps the translation shown, "edit" takes the edited text, "drop" leaves the record out; neither decision nor
-    text leaves the item open.
+    "ok" keeps the translation shown, "edit" takes the edited text, which must pass the checks of a translation, "edit!"
+    takes it all the same, "drop" leaves the record out, and "undo" takes an earlier decision back. Neither decision nor
+    text leaves the item as it was.
 
     Raises:
         ReviewError: unknown items or decisions, two decisions about one, edits without text, a text that is not "edit"
             and would be thrown away, a translation that is not the run's, brackets that do not parse, slot types that
-            are not the source's; all faults at once.
+            are not the source's, an edit that a check refuses; all faults at once.
     """
     shown = {item.source_hash: item for item in items}
     overrides: dict[str, Override] = {}
@@ -199,6 +207,9 @@ def _item(record: TranslatedRecord, policy: FlagPolicy) -> ReviewItem:
         slot_types=tuple(span.type for span in record.source.spans),
         text=record.text,
         spans=tuple(span for span in record.spans if span is not None),
+        score=record.score,
+        protected=record.source.protected,
+        decided="" if record.mode != "human" else "drop" if record.status == "drop" else "ok",
     )
 
 
@@ -217,23 +228,31 @@ def _override(shown: Mapping[str, ReviewItem], answer: Answer) -> Override:
     if decision not in get_args(Choice):
         said = f"row {item.row_id}: the decision {answer.decision!r} is none of {', '.join(get_args(Choice))}"
         raise ReviewError("a decision", [said])
-    if decision == "drop":
-        return Override(item.source_hash, drop=True, note=answer.note)
+    if decision in ("drop", "undo"):
+        gone = decision == "undo"
+        return Override(item.source_hash, drop=not gone, note=answer.note, withdrawn=gone, source=item.source)
     text, spans = item.text, item.spans
-    if decision == "edit":
-        text, spans = parse_annotated(" ".join(answer.text.split()), item.slot_types)
+    if decision != "ok":
+        text, spans = parse_annotated(_tidied(item, answer.text), item.slot_types)
         spans = _as_shown(item, text, spans)
-    faults = [f"row {item.row_id}: {fault}" for fault in _edit_faults(item, text, spans)]
+    faults = _edit_faults(item, text, spans) or (_refused(item, text, spans) if decision == "edit" else [])
     if faults:
-        raise ReviewError("a decision", faults)
-    return Override(item.source_hash, text=text, spans=spans, note=answer.note)
+        raise ReviewError("a decision", [f"row {item.row_id}: {fault}" for fault in faults])
+    return Override(item.source_hash, text=text, spans=spans, note=answer.note, source=item.source)
+
+
+def _tidied(item: ReviewItem, text: str) -> str:
+    """Return an edited text as texts are kept; line breaks count where the item has some, as it writes them."""
+    if not has_layout(item.text):
+        return " ".join(text.split())
+    return tidy_layout(text if "\r\n" in item.text else text.replace("\r\n", "\n"))
 
 
 def _lost(item: ReviewItem, answer: Answer, decision: str) -> str:
     """Return a fault if the text that the person wrote or saw is not the one that would be kept."""
     said = f"with the decision {decision}" if decision else "without a decision"
     text, translation = " ".join(answer.text.split()), " ".join(item.translation.split())
-    if decision in ("", "ok", "drop") and text and (text != translation or not decision):
+    if decision in ("", "ok", "drop", "undo") and text and (text != translation or not decision):
         return f"edited_text is {text!r} {said}; write edit to keep it, or clear it"
     if decision in ("", "ok") and _moved(item, answer):
         return (
@@ -273,3 +292,16 @@ def _edit_faults(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str
     missing, extra = sorted((wanted - given).elements()), sorted((given - wanted).elements())
     faults = [f"no stretch is marked as {', '.join(missing)}; write [type : value]"] if missing else []
     return faults + ([f"{', '.join(extra)} is marked once too often"] if extra else [])
+
+
+def _refused(item: ReviewItem, text: str, spans: Sequence[Span]) -> list[str]:
+    """Return what the checks of a translation say against an edit."""
+    source, source_spans = parse_annotated(item.source, item.slot_types)
+    record = Record(item.row_id, item.row_id, "", source, source_spans, protected=item.protected)
+    placed = override_spans(record, Override("", text=text, spans=tuple(spans)))
+    flags = run_checks(Draft(record, text, placed, item.src, item.tgt, mode="human"))
+    return [
+        f"{flag.name}: {flag.evidence}; correct edited_text, or write edit! if it is right"
+        for flag in flags
+        if flag.severity in ("review", "drop")
+    ]

@@ -45,7 +45,7 @@ def parse_items(text: str, source: str) -> list[ReviewItem]:
 
 
 def _item_of(row: Mapping[str, Any]) -> ReviewItem:
-    lists = {name: tuple(row[name]) for name in ("flags", "others", "slot_types")}
+    lists = {name: tuple(row.get(name, ())) for name in ("flags", "others", "slot_types", "protected")}
     return ReviewItem(**{**row, **lists, "spans": _spans(row)})
 
 

@@ -17,8 +17,10 @@ COLUMNS = (
     "decision",
     "edited_text",
     "note",
+    "decided",
     "label",
     "agreement",
+    "score",
     "others",
     "row_id",
     "source_hash",
@@ -26,22 +28,30 @@ COLUMNS = (
 SHOWN = "translation"
 NEEDED = ("source_hash", "decision", "edited_text")
 DELIMITERS = (",", ";", "\t")
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""A cell that a spreadsheet would run as a formula, with any apostrophes before it."""
+_SIGN = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"\A(?='*[{_SIGN}\t\r])|(?<=[;|\t\r\n])(?='*[{_SIGN}])")
+"""Where a formula begins, with any apostrophes before it, for a spreadsheet that splits cells at any of these signs.
+
+Spreadsheets of some countries split at ";" whatever is quoted, and Japanese ones take full-width signs.
+"""
+_ESCAPED = re.compile(rf"(?:{_FORMULA.pattern})'")
 
 
 def write_items(items: list[ReviewItem]) -> str:
     """Return the CSV text; ``decision``, ``edited_text`` and ``note`` are empty, for a person to fill.
 
-    A cell that a spreadsheet would run as a formula begins with an apostrophe.
+    What a spreadsheet would run as a formula gets an apostrophe before it, which is taken off when it is read.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for item in items:
         agreed = "" if item.agreement is None else f"{item.agreement:.0f}"
-        cells = (item.severity, "\n".join(item.flags), item.source, item.translation, "", "", "", item.label, agreed)
-        writer.writerow([_safe(cell) for cell in (*cells, "\n".join(item.others), item.row_id, item.source_hash)])
+        score = "" if item.score is None else f"{item.score:.2f}"
+        shown = (item.severity, "\n".join(item.flags), item.source, item.translation)
+        about = (item.decided, item.label, agreed, score, "\n".join(item.others), item.row_id, item.source_hash)
+        cells = (*shown, "", "", "", *about)
+        writer.writerow([cell if cell == score else _safe(cell) for cell in cells])
     return out.getvalue()
 
 
@@ -102,8 +112,8 @@ def _answer(row: dict[str, str], place: str) -> Answer:
 
 
 def _safe(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return _FORMULA.sub("'", cell)
 
 
 def _unsafe(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    return _ESCAPED.sub("", cell)

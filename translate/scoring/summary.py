@@ -74,7 +74,7 @@ class Summary:
         tgt: of the translations.
         by_engine: rows by engine id.
         emitted: rows that are written.
-        by_status: rows by status, all four.
+        by_status: rows by status, all five.
         by_flag: rows by flag, names in order.
         by_mode: rows by mode, all of them.
         labels: by taskname.

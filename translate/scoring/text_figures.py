@@ -48,8 +48,8 @@ class Proportion:
     def total(cls, shares: Iterable[Self]) -> Self:
         """Add up counts and totals.
 
-        >>> Share.total([Share(1, 2), Share(0, 3)])
-        Share(count=1, of=5)
+        >>> Proportion.total([Proportion(1, 2), Proportion(0, 3)])
+        Proportion(count=1, of=5)
         """
         found = list(shares)
         return cls(sum(one.count for one in found), sum(one.of for one in found))
@@ -79,7 +79,7 @@ class LengthStatistics:
 def plain(value: object) -> object:
     """Return figures as plain JSON values: numbers to six decimals, a share with its count and its total.
 
-    >>> plain(Share(1, 3))
+    >>> plain(Proportion(1, 3))
     {'count': 1, 'of': 3, 'share': 0.333333}
     """
     match value:
@@ -106,7 +106,7 @@ def count_shares(found: Iterable[tuple[Iterable[str], bool]]) -> dict[str, Propo
     """Return the share of the true ones by key, keys in order; a key that stands twice in one row counts once.
 
     >>> count_shares([(["time", "date"], True), (["time", "time"], False)])
-    {'date': Share(count=1, of=1), 'time': Share(count=1, of=2)}
+    {'date': Proportion(count=1, of=1), 'time': Proportion(count=1, of=2)}
     """
     of, count = Counter[str](), Counter[str]()
     for keys, holds in found:

@@ -10,6 +10,7 @@ from translate.values.dayparts import compare_parts, read_parts
 from translate.values.digits import digits_grammar
 from translate.values.grammar import ValueGrammar
 from translate.values.lists import share_units
+from translate.values.literals import blanked, shared_literals, without_literals
 from translate.values.mention import Mention, Reading
 
 __all__ = [
@@ -29,14 +30,21 @@ GRAMMARS: dict[str, ValueGrammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
 
 
 def read_values(text: str, lang: str) -> tuple[Mention, ...]:
-    """Return the values of a text, from left to right; only numbers in digits where the language has no module."""
-    return (lookup(GRAMMARS, lang) or digits_grammar(lang)).read(text)
+    """Return the values of a text, from left to right; only numbers in digits where the language has no module.
+
+    Literals (see `translate.values.literals`) say no values.
+
+    >>> [str(one) for one in read_values("2.5 hours with version 2.5", "en")]
+    ["2.5 ('2.5')"]
+    """
+    return (lookup(GRAMMARS, lang) or digits_grammar(lang)).read(without_literals(text))
 
 
 def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool = False) -> ValueComparison:
     """Compare the values of a text and its translation; of digits only, with a note, when a language has no module.
 
-    When ``lenient``, bare numbers may agree as clock times (in a slot that is known to be a time).
+    When ``lenient``, bare numbers may agree as clock times (in a slot that is known to be a time). Literals of the
+    source and their copies say no values.
 
     >>> compare_texts("nine am on friday", "nio på fredag", src="en", tgt="sv").compatible
     True
@@ -44,6 +52,8 @@ def compare_texts(source: str, target: str, *, src: str, tgt: str, lenient: bool
     ("the source says 10:00 ('ten am')", "the target says 22:00 ('tio på kvällen')")
     """
     first, second = lookup(GRAMMARS, src), lookup(GRAMMARS, tgt)
+    literals = shared_literals(source, target)
+    source, target = blanked(source, literals), blanked(target, literals)
     if first and second:
         mine, its = _with_units(source, first), _with_units(target, second)
         parts = read_parts(source, first, mine), read_parts(target, second, its)

@@ -128,14 +128,14 @@ def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fr
 
 
 def read_flagged(path: Path) -> frozenset[str]:
-    """Return the ids of examples whose status is not "ok" in a ``provenance.jsonl`` of `promptbank translate`.
+    """Return the ids of flagged examples of a ``provenance.jsonl``: those neither "ok" nor "unchecked".
 
     Raises:
         InputError: the file cannot be read, or is none.
     """
     try:
         lines: list[Mapping[str, str]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        records = {line["row_id"] for line in lines if line["status"] != UNFLAGGED}
+        records = {line["row_id"] for line in lines if line["status"] not in (UNFLAGGED, "unchecked")}
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError) as exc:
