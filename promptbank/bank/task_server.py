@@ -59,17 +59,16 @@ class TaskServer:
 
     def answer(self, questions: Sequence[RecordRequest]) -> list[Prediction | PromptBankError | TaskError | StoreError]:
         """Answer every question; one that cannot be answered yields its error in its place."""
-        results: list[Prediction | PromptBankError | TaskError | StoreError | None] = [None] * len(questions)
-        jobs: dict[int, PredictionRequest] = {}
+        found = self.requests(questions)
+        answers = iter(self.predictor.predict([one for one in found if isinstance(one, PredictionRequest)]))
+        return [next(answers) if isinstance(one, PredictionRequest) else one for one in found]
+
+    def requests(
+        self, questions: Sequence[RecordRequest]
+    ) -> list[PredictionRequest | PromptBankError | TaskError | StoreError]:
+        """Find the row that each question means; one that cannot be answered yields its error in its place."""
         rows = _Rows(self)
-        for index, question in enumerate(questions):
-            try:
-                jobs[index] = _job(question, rows)
-            except (PromptBankError, TaskError, StoreError) as exc:
-                results[index] = exc
-        for index, result in zip(jobs, self.predictor.predict(list(jobs.values())), strict=True):
-            results[index] = result
-        return [result for result in results if result is not None]
+        return [_request_or_error(question, rows) for question in questions]
 
     def refresh(self) -> None:
         """Forget rows if the bank has another revision than when they were read."""
@@ -111,7 +110,16 @@ class _Rows:
             raise
 
 
-def _job(question: RecordRequest, rows: _Rows) -> PredictionRequest:
+def _request_or_error(
+    question: RecordRequest, rows: _Rows
+) -> PredictionRequest | PromptBankError | TaskError | StoreError:
+    try:
+        return _request(question, rows)
+    except (PromptBankError, TaskError, StoreError) as exc:
+        return exc
+
+
+def _request(question: RecordRequest, rows: _Rows) -> PredictionRequest:
     record = question.record
     if isinstance(record, DataError):
         raise record

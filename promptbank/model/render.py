@@ -11,6 +11,7 @@ merge a leading space into the word; so the ids before the answer do not depend 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -27,6 +28,10 @@ __all__ = ["Form", "RenderedPrompt", "Renderer", "TokenPolicy", "encode_plain", 
 MAX_OPEN_ANSWER_TOKENS = 96
 """Tokens kept free for an open answer, its end token included; the longest assistant label takes 61 in Gemma's
 vocabulary."""
+
+
+TOKENIZING = threading.Lock()
+"""Held while a tokenizer works: encoding sets options in it, which fails with "Already borrowed" beside another use."""
 
 
 def virtual_id(row: int) -> int:
@@ -122,7 +127,8 @@ def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
         ) from exc
     if not text:
         return []
-    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    with TOKENIZING:
+        ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     special = set(tokenizer.all_special_ids)
     if special.isdisjoint(ids):
         return ids
@@ -213,7 +219,8 @@ class Renderer:
     def text(self, ids: Sequence[int]) -> str:
         """Decode a generated answer: without its end token and the template's white space before it."""
         kept = [i for i in ids if i != self.policy.eos_id]
-        decoded = str(self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        with TOKENIZING:
+            decoded = str(self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         # SentencePiece decoders drop a leading space themselves
         return decoded.removeprefix(self._answer_prefix)
 

@@ -1,18 +1,17 @@
 """The HTTP service: clients pick a task by name.
 
-Stateless but for the server's rows, so any number of these processes stand behind any balancer on one PostgreSQL. One
-batch runs at a time: torch already uses all threads it is given. Those that wait for their turn wait in the event loop,
-where they keep no thread from the health of the process. Queues and quotas will stand before it.
+Stateless but for the server's rows, so any number of these processes stand behind any balancer on one PostgreSQL.
+Records of all requests wait in one queue before one model thread: torch already uses all threads it is given.
 """
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -20,10 +19,12 @@ from promptbank import __version__
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction
-from promptbank.errors import UnknownTaskError
+from promptbank.errors import OverloadError, UnknownTaskError
 from promptbank.problems import EXPECTED, Problem, problem_of
-from promptbank.service.body import read_body, read_records
+from promptbank.service.answering import Answering
+from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
+from promptbank.service.queue import QueueLimits
 from store import RowInfo, StoreError
 from tasks import TaskError, TaskRef, parse_card, parse_spec
 
@@ -50,25 +51,41 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     409: {"model": ProblemModel, "description": "the row belongs to another backbone"},
     413: {"model": ProblemModel, "description": "over a limit"},
     422: {"model": ProblemModel, "description": "the record cannot be used"},
+    429: {"model": ProblemModel, "description": "as many records wait as may; `Retry-After` says how long to wait"},
+    503: {"model": ProblemModel, "description": "the service stops, the record waited too long, or the bank is away"},
 }
 
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """The most records and bytes of one request."""
+    """The most records and bytes of one request, how long a record may wait for its turn, and how many may wait."""
 
     records: int = 256
     body: int = 1_048_576
+    seconds: float = 60.0
+    queue: QueueLimits = field(default_factory=QueueLimits)
 
 
 def create_app(server: TaskServer, limits: RequestLimits | None = None) -> FastAPI:
-    """Build the application around a server that is ready to answer."""
-    app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION)
+    """Build the application around a server that is ready to answer.
+
+    Its state has the queue; when the application stops, what was admitted is answered first.
+    """
+    limits = limits or RequestLimits()
+    answering = Answering(server, limits.queue, limits.seconds)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        answering.stop()
+
+    app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.state.queue = answering.queue
     for kind in EXPECTED:
         app.add_exception_handler(kind, _problem_response)
     app.add_exception_handler(HTTPException, _http_response)
     app.add_exception_handler(Exception, _bug_response)
-    _add_predictions(app, server, limits or RequestLimits())
+    _add_predictions(app, answering, limits)
     _add_tasks(app, server)
     _add_health(app, server)
     return app
@@ -78,7 +95,10 @@ def _problem_response(_request: Request, error: Exception) -> JSONResponse:
     problem = problem_of(error)
     if problem.status >= 500:
         logger.error("%s: %s", problem.type, problem.detail)
-    return _as_response(problem)
+    response = _as_response(problem)
+    if isinstance(error, OverloadError):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def _http_response(request: Request, error: Exception) -> JSONResponse:
@@ -93,40 +113,43 @@ def _http_response(request: Request, error: Exception) -> JSONResponse:
 
 def _bug_response(_request: Request, error: Exception) -> JSONResponse:
     """Tell a bug of ours in the same shape, without its insides; the log has the stack trace."""
+    return _as_response(_problem(error))
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, EXPECTED):
+        return problem_of(error)
     detail = f"{type(error).__name__}; this is a bug of promptbank, the server's log has the stack trace"
-    return _as_response(Problem("bug", "Something unexpected went wrong", 500, detail))
+    return Problem("bug", "Something unexpected went wrong", 500, detail)
 
 
 def _as_response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
 
 
-_TURN: RunVar[CapacityLimiter] = RunVar("turn")
-"""Of the event loop: whose batch runs."""
-
-
-def _turn() -> CapacityLimiter:
-    if (turn := _TURN.get(None)) is None:
-        turn = CapacityLimiter(1)
-        _TURN.set(turn)
-    return turn
-
-
 def _plain(answer: Prediction | Exception) -> dict[str, object]:
-    return answer.as_dict() if isinstance(answer, Prediction) else problem_of(answer).as_dict()
+    return answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
 
 
-def _add_predictions(app: FastAPI, server: TaskServer, limits: RequestLimits) -> None:
-    async def answer(request: Request, task: str | None, lang: str | None) -> JSONResponse:
+def _add_predictions(app: FastAPI, answering: Answering, limits: RequestLimits) -> None:
+    async def answer(request: Request, task: str | None, lang: str | None) -> Response:
         body = await read_body(request, limits.body)
-        read = read_records(body, request.headers.get("content-type", ""), limits.records)
-        questions = [RecordRequest(record, task, lang) for record in read.records]
-        answers = await to_thread.run_sync(server.answer, questions, limiter=_turn())
-        if not read.single:
+        found: list[Records] = []
+
+        def read() -> list[RecordRequest]:
+            found.append(read_records(body, request.headers.get("content-type", ""), limits.records))
+            return [RecordRequest(record, task, lang) for record in found[0].records]
+
+        answers = await answering.answer(request, read)
+        if answers is None:
+            return Response(status_code=499)  # as nginx logs it; nobody reads this
+        if not found[0].single:
             return JSONResponse([_plain(answer) for answer in answers])
         if isinstance(answers[0], Prediction):
             return JSONResponse(answers[0].as_dict())
-        return _problem_response(request, answers[0])
+        if isinstance(answers[0], EXPECTED):
+            return _problem_response(request, answers[0])
+        return _bug_response(request, answers[0])
 
     models = PredictionModel | list[PredictionModel | ProblemModel]
     about: dict[str, Any] = {
@@ -139,7 +162,7 @@ def _add_predictions(app: FastAPI, server: TaskServer, limits: RequestLimits) ->
     @app.post("/v1/predict", summary="Answer records, each by the task it names", **about)
     async def predict(
         request: Request, lang: str | None = Query(None, description="for records that name no language")
-    ) -> JSONResponse:
+    ) -> Response:
         """Take one record, a list of records or JSON lines, exactly as in a training file.
 
         A list answers 200 with one item a record, in order; an item that failed is a problem with its own status. A
@@ -150,7 +173,7 @@ def _add_predictions(app: FastAPI, server: TaskServer, limits: RequestLimits) ->
     @app.post("/v1/tasks/{taskname}/predict", summary="Answer records by one task", **about)
     async def predict_task(
         request: Request, taskname: str, lang: str | None = Query(None, description="for records that name no language")
-    ) -> JSONResponse:
+    ) -> Response:
         """Like `/v1/predict`, with the task in the path: `taskname[:lang][@version]`."""
         return await answer(request, taskname, lang)
 

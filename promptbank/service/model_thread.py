@@ -30,21 +30,22 @@ class ModelThread:
         self._predictor, self._queue = predictor, queue
         self._decoding = DecodingBatch(predictor.lm, AllTokens(predictor.lm))
         self._writing: dict[Search, QueuedRequest] = {}
+        self._starting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, unless it has begun."""
+        with self._starting:
+            if self._thread.ident is None:
+                self._thread.start()
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait until everything is answered after the queue was drained; return whether it is."""
-        self._thread.join(seconds)
+        with self._starting:
+            begun = self._thread.ident is not None
+        if begun:
+            self._thread.join(seconds)
         return not self._thread.is_alive()
-
-    @property
-    def alive(self) -> bool:
-        """Whether requests are being answered."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         while (work := self._queue.take(len(self._writing))) is not None:

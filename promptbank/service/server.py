@@ -1,6 +1,7 @@
 """Serve an open bank over HTTP until stopped."""
 
 import socket
+from types import FrameType
 
 import uvicorn
 
@@ -8,8 +9,9 @@ from promptbank.bank.select import frozen_tasks
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
 from promptbank.service.app import RequestLimits, create_app
+from promptbank.service.queue import RequestQueue
 
-__all__ = ["serve"]
+__all__ = ["StoppingServer", "serve"]
 
 
 def serve(bank: Bank, host: str, port: int) -> None:
@@ -24,7 +26,21 @@ def serve(bank: Bank, host: str, port: int) -> None:
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         address = f"http://{host}:{listener.getsockname()[1]}"
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
-        uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listener])
+        StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
+
+
+class StoppingServer(uvicorn.Server):
+    """Stops at the first signal after it has answered what it admitted, and at a second one at once."""
+
+    def __init__(self, config: uvicorn.Config, queue: RequestQueue) -> None:
+        super().__init__(config)
+        self._queue = queue
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take no new requests; at the second signal give up those that are still being answered."""
+        self.force_exit = self.should_exit
+        self._queue.drain()
+        super().handle_exit(sig, frame)
 
 
 def _listening(host: str, port: int) -> socket.socket:

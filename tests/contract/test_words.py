@@ -13,11 +13,11 @@ ROOMS = ("promptbank", "store", "tasks", "translate")
 GLOSSARY = ROOT / "docs" / "glossary.md"
 
 PLAIN = """
-align all ambiguous body busy by classification conflict copy data decoded dense dict disk draining earlier eval
-expired failed fetch filtered fixed flagged found frozen full greedy input invalid large learnt long mismatch mt new
-nmt no not online ordered other over overload packed paired plain prepared pulled queued ready recorded remembered
-rendered rewritten run sampled scored shipped silent source spec spoken stopped storage stored too train trained
-translate unavailable unknown unreachable unusable
+align all ambiguous body busy by classification conflict copy data decoded dense dict disk draining
+earlier eval expired failed fetch filtered fixed flagged found frozen full greedy input invalid large learnt long
+mismatch mt new nmt no not online ordered other over overload packed paired plain prepared pulled queued ready
+recorded remembered rendered rewritten run sampled scored shipped silent source spec spoken stopped stopping storage
+stored too train trained translate unavailable unknown unreachable unusable
 """
 """English words that may stand before a term in a class name; the last word of a name is a term."""
 

@@ -1,5 +1,6 @@
 """Rendering: text stays text, the answer stands alone, cuts keep what matters."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -158,3 +159,17 @@ def test_rows_that_cannot_be_learnt_are_all_named_at_once() -> None:
 def test_policy_takes_bos_only_where_the_tokenizer_adds_it() -> None:
     assert TokenPolicy.of(tiny_backbone("gpt2").tokenizer).bos_id is None
     assert TokenPolicy.of(tiny_backbone("llama").tokenizer).bos_id == 2
+
+
+def test_encoding_and_decoding_on_several_threads_disturb_each_other_never() -> None:
+    renderer = renderer_of(tiny_backbone("llama"))
+    texts = [f"profit rose by {n} and the outlook is good" for n in range(100)]
+    alone = [renderer.prompt({"sentence": text}).ids for text in texts]
+
+    def round_trip(n: int) -> tuple[tuple[int, ...], str]:
+        return renderer.prompt({"sentence": texts[n]}).ids, renderer.text(renderer.answer("good"))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(round_trip, range(100)))
+    assert [ids for ids, _ in found] == alone
+    assert {text for _, text in found} == {"good"}

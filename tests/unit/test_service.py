@@ -180,7 +180,7 @@ def test_a_bug_is_a_problem_that_tells_no_insides(store: Store, tmp_path: Path) 
     learn(store, tmp_path)
     server = TaskServer(store, tiny_backbone("llama"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "answer", lambda _questions: 1 / 0)
+        patch.setattr(server.predictor, "labels", lambda _batch: 1 / 0)
         answer = TestClient(create_app(server), raise_server_exceptions=False).post("/v1/predict", json=RECORD)
     assert (answer.status_code, answer.json()["type"]) == (500, "bug")
     assert "division" not in answer.text

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
 from promptbank.bank.select import scope_of
-from promptbank.bank.task_server import RecordRequest, TaskServer
+from promptbank.bank.task_server import TaskServer
+from promptbank.engine.predictor import Prediction, PreparedRequest
 from promptbank.errors import BodyTooLargeError, InputError
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.body import read_records
@@ -186,14 +187,14 @@ def test_requests_at_the_same_time_get_the_answers_they_get_alone(client: TestCl
 def test_a_process_is_alive_and_ready_however_many_requests_wait_for_their_turn(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
     server, go, running = TaskServer(store, tiny_backbone("llama")), threading.Event(), list[int]()
-    answer = server.answer
+    labels = server.predictor.labels
 
-    def slow(questions: Sequence[RecordRequest]) -> object:
+    def slow(batch: Sequence[PreparedRequest]) -> list[Prediction]:
         running.append(threading.get_ident())
         assert go.wait(60)
-        return answer(questions)
+        return labels(batch)
 
-    server.answer = slow  # type: ignore[method-assign]
+    server.predictor.labels = slow  # type: ignore[method-assign]
 
     async def crowd() -> list[int]:
         statuses: list[int] = []

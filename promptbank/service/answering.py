@@ -1,0 +1,119 @@
+"""From records to answers: admitted on one thread, answered on another, awaited in the event loop.
+
+The event loop never waits for the bank, the tokenizer or the model, so health checks are answered under any load.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request
+
+from promptbank.bank.task_server import RecordRequest, TaskServer
+from promptbank.engine.predictor import Prediction, PredictionRequest, PreparedRequest
+from promptbank.errors import PromptBankError
+from promptbank.service.model_thread import ModelThread
+from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
+
+__all__ = ["Answering"]
+
+Answer = Prediction | Exception
+
+
+class Answering:
+    """Answers records through a queue and one model thread, which starts with the first request.
+
+    Args:
+        server: its rows and its predictor; nothing else may use that meanwhile.
+        limits: of the queue.
+        seconds: after which a record that still waits is given up.
+    """
+
+    def __init__(self, server: TaskServer, limits: QueueLimits, seconds: float) -> None:
+        self._server, self._seconds = server, seconds
+        self.queue = RequestQueue(limits)
+        self._model = ModelThread(server.predictor, self.queue)
+        self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
+
+    async def answer(self, request: Request, read: Callable[[], Sequence[RecordRequest]]) -> list[Answer] | None:
+        """Answer the records of one request; one that cannot be answered has its error in its place.
+
+        Args:
+            request: watched, so that nothing is computed for a client that has gone.
+            read: parses the body; called on the admission thread.
+
+        Returns:
+            Predictions and errors in the order of the records; None when the client has closed the connection.
+
+        Raises:
+            OverloadError: none of the records was taken, since the queue is full or the service stops.
+            PromptBankError: what ``read`` raises.
+        """
+        if self._admission is None:  # one thread: tokenizers are not safe on several
+            self._admission = CapacityLimiter(1)
+        admitted = await to_thread.run_sync(self._admit, read, limiter=self._admission)
+        queued = [one for one in admitted if isinstance(one, QueuedRequest)]
+        try:
+            if not await _all_answered(request, queued):
+                return None
+        finally:
+            for one in queued:
+                one.abandoned = not one.answer.done()
+                one.answer.cancel()
+        return [_outcome(one) if isinstance(one, QueuedRequest) else one for one in admitted]
+
+    def stop(self, seconds: float | None = None) -> bool:
+        """Take nothing new and wait until what was admitted is answered; return whether it is."""
+        self.queue.drain()
+        return self._model.join(seconds)
+
+    def _admit(self, read: Callable[[], Sequence[RecordRequest]]) -> list[QueuedRequest | Exception]:
+        requests = self._server.requests(read())
+        prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in requests]
+        deadline = time.monotonic() + self._seconds
+        admitted: list[QueuedRequest | Exception] = [
+            QueuedRequest(one, deadline) if isinstance(one, PreparedRequest) else one for one in prepared
+        ]
+        if queued := [one for one in admitted if isinstance(one, QueuedRequest)]:
+            self.queue.put(queued)
+            self._model.start()
+        return admitted
+
+    def _prepare(self, request: PredictionRequest) -> PreparedRequest | PromptBankError:
+        try:
+            return self._server.predictor.prepare(request)
+        except PromptBankError as exc:
+            return exc
+
+
+async def _all_answered(request: Request, queued: Sequence[QueuedRequest]) -> bool:
+    """Wait until all records are answered; return False when the client goes before."""
+    if not queued:
+        return True
+    gone = asyncio.ensure_future(_gone(request))
+    answers = asyncio.ensure_future(_all(queued))
+    try:
+        await asyncio.wait((gone, answers), return_when=asyncio.FIRST_COMPLETED)
+        return answers.done()
+    finally:
+        gone.cancel()
+        answers.cancel()
+
+
+async def _all(queued: Sequence[QueuedRequest]) -> None:
+    """Return when each of them has its answer or its error."""
+    await asyncio.gather(*(asyncio.wrap_future(one.answer) for one in queued), return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has closed the connection; its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _outcome(one: QueuedRequest) -> Answer:
+    try:
+        return one.answer.result(0)
+    except Exception as exc:
+        return exc
