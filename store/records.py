@@ -111,6 +111,7 @@ class RowInfo:
     """What a list shows of a row: its short columns, without its bytes.
 
     Attributes:
+        size: how many bytes its tensors have.
         aliases: names of the aliases that point here now, sorted.
     """
 
@@ -124,6 +125,7 @@ class RowInfo:
     virtual_tokens: int
     hidden_size: int
     template_sha256: str
+    size: int
     aliases: tuple[str, ...]
 
 

@@ -18,7 +18,7 @@ from store.schema import SCOPE, SEALS, alias, prompt_row
 from store.scopes import find_row, in_scope, lock_key, scope_in, unknown_version
 from store.sealing import NEWEST_SEAL, PLAIN, refuse, row_faults, seal, storable
 
-INFO = field_names(RowInfo, "scope", "aliases")
+INFO = field_names(RowInfo, "scope", "aliases", "size")
 RowInfos: TypeAlias = list[RowInfo]  # inside the class, `list` is the method
 SAME_RECORD = ("sha256", "card_json", "training_json")
 
@@ -173,12 +173,13 @@ def _row(found: RowMapping) -> Row:
 
 def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> RowInfos:
     names = _alias_names(connection)
-    wanted = select(*(prompt_row.c[name] for name in (*INFO, *SCOPE))).where(*conditions)
+    size = func.length(prompt_row.c.data).label("size")
+    wanted = select(*(prompt_row.c[name] for name in (*INFO, *SCOPE)), size).where(*conditions)
     ordered = wanted.order_by(*(prompt_row.c[name] for name in (*SCOPE, "version")))
     found = connection.execute(ordered).mappings()
     return [
         RowInfo(
-            **{name: row[name] for name in INFO},
+            **{name: row[name] for name in (*INFO, "size")},
             scope=scope_in(row),
             aliases=names.get((scope_in(row), row["version"]), ()),
         )

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -78,8 +78,9 @@ def new_row(
     data: str,
     start: Start,
     run_id: str,
+    storage: Mapping[str, object],
 ) -> NewRow:
-    """Assemble a row, without its probes."""
+    """Assemble a row, without its probes; ``storage`` says why its numbers are stored as they are, see `halved`."""
     card = renderer.card
     table = trained.table
     training = {
@@ -88,7 +89,7 @@ def new_row(
         "start": start.note,
         "best_epoch": trained.best_epoch,
         "epochs": [report.as_dict() for report in trained.epochs],
-    }
+    } | ({"storage": dict(storage)} if storage else {})
     return NewRow(
         scope=scope_of(card.taskname, card.lang, backbone),
         kind=table.kind,

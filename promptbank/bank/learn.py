@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from promptbank.bank.calibrate import calibrated_renderer
 from promptbank.bank.freeze import freeze_and_measure, new_row
+from promptbank.bank.halve import halved
 from promptbank.bank.run_log import RunLog
 from promptbank.bank.select import LIVE
 from promptbank.bank.start import Start, StartRows, find_start
@@ -273,7 +274,10 @@ def _publish(
     renderer = one.plan.renderer
     if lesson.config.calibrate and not lesson.card.is_open:
         renderer = calibrated_renderer(lm, renderer, trained.table)
-    new = new_row(backbone, renderer, lesson.config, trained, one.data, one.start, run_id)
+    table, storage = halved(lm, renderer, trained.table, lesson.dev)
+    new = new_row(
+        backbone, renderer, lesson.config, replace(trained, table=table), one.data, one.start, run_id, storage
+    )
     measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))

@@ -12,7 +12,18 @@ from promptbank.cli.output import print_done, print_facts, print_json, print_tab
 app = typer.Typer(help="The frozen rows.", no_args_is_help=True)
 
 Spec = Annotated[str, typer.Argument(help="taskname[:lang][@version]")]
-COLUMNS = ("taskname", "lang", "version", "aliases", "backbone", "virtual_tokens", "sha256", "created_at")
+COLUMNS = (
+    "taskname",
+    "lang",
+    "version",
+    "aliases",
+    "backbone",
+    "kind",
+    "bytes",
+    "virtual_tokens",
+    "sha256",
+    "created_at",
+)
 
 
 @app.command("list", cls=Command)

@@ -10,12 +10,16 @@ import pytest
 import torch
 
 from promptbank.bank.exchange import export_row, import_row, read_row
+from promptbank.bank.halve import halved
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_task, learn_tasks
+from promptbank.bank.rows import describe_row, list_rows, row_facts
 from promptbank.bank.select import served_task
+from promptbank.bank.session import Bank
 from promptbank.bank.start import StartRows, find_start
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
-from promptbank.engine.predictor import Prediction
+from promptbank.config import Settings
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError
 from promptbank.lab.methods.registry import METHODS
 from promptbank.model.forward import LanguageModel
@@ -31,7 +35,8 @@ from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import BEFORE, SPLIT, card_of, examples_of
 
 CONFIG = TrainConfig(kind="deep", epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1)
-BYTES = 4 * 4 * 32 * 2  # float32, V = 4, H = 32, the input rows and the vectors of the second of 2 layers
+NUMBERS = 4 * 32 * 2  # V = 4, H = 32, the input rows and the vectors of the second of 2 layers
+BYTES = 2 * NUMBERS  # float16
 
 
 def learn(
@@ -53,7 +58,9 @@ def test_a_deep_row_is_learnt_frozen_served_and_verified(fresh_store: Store, tmp
     row = fresh_store.rows.get(learnt.row.scope)
     assert (row.kind, row.virtual_tokens, row.hidden_size, len(row.data)) == ("deep.v1", 4, 32, BYTES)
     assert [name for name, _, _ in row.layout] == ["virtual_tokens", "layer_vectors"]
-    assert row.data == learnt.trained.table.to_bytes()
+    exact = PromptTable.from_bytes(row.kind, row.layout, row.data).tensors
+    learnt_in = learnt.trained.table.tensors
+    assert all(torch.equal(exact[name], tensor.to(exact[name].dtype)) for name, tensor in learnt_in.items())
     assert verify_bank(fresh_store).faults == ()
     assert verify_logits(fresh_store, tiny_backbone(kind)).faults == ()
     assert not (tmp_path / "runs" / learnt.run_id).exists()  # no encoder is left
@@ -135,7 +142,7 @@ def test_step_0_from_a_row_is_that_row_and_from_a_deep_row_that_one(fresh_store:
     rows = learn(fresh_store, tmp_path, config=CONFIG.model_copy(update={"kind": "rows"})).row
     deep = learn(fresh_store, tmp_path, taskname="other").row
     from_rows = start_of(fresh_store, CONFIG.model_copy(update={"init": "from:mood"}))
-    assert from_rows.to_bytes() == rows.data + bytes(len(rows.data))  # vectors of zero
+    assert from_rows.to_bytes() == rows.data + bytes(len(rows.data))  # float32, vectors of zero
     from_deep = start_of(fresh_store, CONFIG.model_copy(update={"init": "from:other"}))
     assert from_deep.to_bytes() == deep.data
     wide = start_of(fresh_store, CONFIG.model_copy(update={"init": "from:other"}), template=BEFORE, splits=(6,))
@@ -224,9 +231,67 @@ def test_deep_prompts_are_a_method_to_compare_and_forget_nothing() -> None:
     learner = METHODS["deep.v1"].begin(backbone, LanguageModel(backbone.model), config)
     examples = examples_of(12)
     split = Split(tuple(examples[:6]), tuple(examples[6:9]), tuple(examples[9:]))
-    assert learner.size(card_of()).stored_bytes == BYTES
+    assert learner.size(card_of()).stored_bytes == 4 * NUMBERS
     learner.learn(card_of(), split)
     before = learner.evaluate(card_of(), split.test)
     other: list[Example] = examples_of(12, taskname="other")
     learner.learn(card_of(taskname="other"), Split(tuple(other[:6]), tuple(other[6:9]), tuple(other[9:])))
     assert learner.evaluate(card_of(), split.test).metrics == before.metrics
+
+
+def test_a_deep_row_is_halved_where_every_dev_answer_stays_and_says_what_was_measured(
+    fresh_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = learn(fresh_store, tmp_path).row
+    assert {dtype for _, dtype, _ in row.layout} == {"float16"}
+    storage = json.loads(row.training_json)["storage"]
+    assert (storage["dtype"], storage["examples"], storage["changed"]) == ("float16", 4, 0)
+    assert 0 < storage["difference"] < 0.01
+    monkeypatch.setattr(torch.Tensor, "half", lambda tensor: (tensor * -9).to(torch.float16))  # other answers
+    whole = learn(fresh_store, tmp_path, taskname="other").row
+    assert {dtype for _, dtype, _ in whole.layout} == {"float32"}
+    assert len(whole.data) == 4 * NUMBERS
+    storage = json.loads(whole.training_json)["storage"]
+    assert (storage["dtype"], storage["changed"] > 0) == ("float32", True)
+    assert verify_logits(fresh_store, tiny_backbone("llama")).faults == ()
+    rows = learn(fresh_store, tmp_path, taskname="third", config=CONFIG.model_copy(update={"kind": "rows"})).row
+    assert "storage" not in json.loads(rows.training_json)
+    assert len(rows.data) == 4 * 4 * 32
+
+
+def test_the_largest_difference_of_a_probability_is_that_of_the_two_tables(fresh_store: Store, tmp_path: Path) -> None:
+    learnt = learn(fresh_store, tmp_path)
+    backbone = tiny_backbone("llama")
+    lm, renderer = LanguageModel(backbone.model), training_renderer(backbone, card_of(), CONFIG)
+    table, told = halved(lm, renderer, learnt.trained.table, examples_of(12)[8:])
+    found = []
+    for one in (learnt.trained.table, table):
+        task = ServedTask("mood", "en", 0, "", renderer, one)
+        answers = Predictor(lm).predict([PredictionRequest(task, e.fields) for e in examples_of(12)[8:]])
+        found.append([list((answer.probabilities or {}).values()) for answer in answers])  # type: ignore[union-attr]
+    pairs = [(p, q) for a, b in zip(*found, strict=True) for p, q in zip(a, b, strict=True)]
+    assert told["difference"] == max(abs(p - q) for p, q in pairs) > 0
+
+
+def test_numbers_too_large_for_float16_stay_in_float32() -> None:
+    backbone = tiny_backbone("llama")
+    lm, renderer = LanguageModel(backbone.model), training_renderer(backbone, card_of(), CONFIG)
+    rows = PromptTable.of_rows(torch.full((4, 32), 1e6)).of_kind("deep.v1", 2)
+    table, told = halved(lm, renderer, rows, examples_of(2))
+    assert (table, told["dtype"]) == (rows, "float32")
+
+
+def test_lists_tell_kind_and_bytes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bank.db'}"
+    with open_store(url) as store:
+        learn(store, tmp_path)
+        learn(store, tmp_path, taskname="tone", config=CONFIG.model_copy(update={"kind": "rows"}))
+    with Bank(Settings(home=tmp_path, db=url)) as bank:
+        told = [(facts["kind"], facts["bytes"]) for facts in map(row_facts, list_rows(bank))]
+        assert told == [("deep.v1", BYTES), ("rows.v1", 4 * 4 * 32)]
+        described = describe_row(bank, "mood")
+    assert (described["kind"], described["bytes"]) == ("deep.v1", BYTES)
+    assert described["tensors"] == [
+        {"name": "virtual_tokens", "dtype": "float16", "shape": [4, 32]},
+        {"name": "layer_vectors", "dtype": "float16", "shape": [1, 4, 32]},
+    ]

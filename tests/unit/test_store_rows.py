@@ -170,7 +170,7 @@ def test_a_list_filters_sorts_and_shows_aliases(fresh_store: Store) -> None:
         ("sentiment-task", "en", 2, ("best", "live")),
         ("sentiment-task", "sv", 1, ("live",)),
     ]
-    assert (found[0].virtual_tokens, found[0].hidden_size) == (1, 4)
+    assert (found[0].virtual_tokens, found[0].hidden_size, found[0].size) == (1, 4, 16)
     assert [i.scope for i in fresh_store.rows.list(lang="sv")] == [OTHER]
     assert fresh_store.rows.list(taskname="intent_and_slot", fingerprint="e" * 64) == found[:1]
     assert fresh_store.rows.versions(SCOPE) == found[1:3]
