@@ -39,9 +39,17 @@ class RowRepository(Repository):
             InvalidRowError: the row contradicts itself; every fault is named, nothing is written.
             DiskFullError: there is no room; nothing is written.
         """
-        refuse(f"the row of {new.scope}", row_faults(new), InvalidRowError)
+        self.check(new)
         with self._database.write(lock_key(new.scope)) as connection:
             return _insert(connection, new, datetime.now(UTC))
+
+    def check(self, new: NewRow) -> None:
+        """Raise what `freeze` and `import_row` would of a row, and write nothing.
+
+        Raises:
+            InvalidRowError: the row contradicts itself, or a value is not of its type; every fault is named.
+        """
+        refuse(f"the row of {new.scope}", row_faults(new), InvalidRowError)
 
     def get(self, scope: Scope, version: int | None = None, alias: str = "live") -> Row:
         """Return one row, verified.
@@ -90,7 +98,7 @@ class RowRepository(Repository):
         Raises:
             InvalidRowError: the row contradicts itself.
         """
-        refuse(f"the row of {row.scope}", row_faults(row), InvalidRowError)
+        self.check(row)
         with self._database.write(lock_key(row.scope)) as connection:
             same = and_(in_scope(prompt_row, row.scope), *(prompt_row.c[n] == getattr(row, n) for n in SAME_RECORD))
             known = connection.execute(select(prompt_row.c.row_id).where(same).order_by(prompt_row.c.row_id)).scalars()

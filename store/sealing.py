@@ -6,11 +6,13 @@ policy, version, probes, ...), because a changed label word changes the answers 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from math import prod
+from typing import cast
 
 from store.errors import InvalidRecordError
-from store.records import ROWS_V1, NewRow, field_names, rows_layout
+from store.records import ROWS_V1, NewRow, Scope, field_names, rows_layout
 from store.schema import SEALS
 
 DTYPE_BYTES = {"float32": 4, "float16": 2}
@@ -25,7 +27,7 @@ PLAIN = field_names(NewRow, "scope", "layout", "probe_shape")
 
 def row_faults(new: NewRow) -> list[str]:
     """Return every reason why a row cannot be stored; empty when it can."""
-    return [
+    return list(_type_faults(new)) or [
         *_tensor_faults(new),
         *_probe_faults(new),
         *_number_faults(new),
@@ -52,6 +54,8 @@ def json_faults(texts: Mapping[str, str]) -> Iterator[str]:
             json.loads(text)
         except ValueError as exc:
             yield f"{name} is not JSON: {exc}"
+        except RecursionError:
+            yield f"{name} is not JSON that can be read: it is nested too deeply"
 
 
 def storable(text: str) -> bool:
@@ -82,6 +86,25 @@ def seal(values: Mapping[str, object]) -> str:
     return digest.hexdigest()
 
 
+def _type_faults(new: NewRow) -> Iterator[str]:
+    """Name each value that is not of the type that the record declares: what comes from a file may be anything."""
+    plain = {field.name: field.type for field in fields(NewRow) if field.name not in {"scope", "layout", "probe_shape"}}
+    for record, types in ((new, plain), (new.scope, dict.fromkeys(field_names(Scope), str))):
+        for name, expected in types.items():
+            value = getattr(record, name)
+            if isinstance(value, bool) or not isinstance(value, cast("type", expected)):
+                yield f"{name} is {value!r:.80}, not of type {getattr(expected, '__name__', expected)}"
+    if len(new.probe_shape) != 2 or not _are_counts(new.probe_shape):
+        yield f"probe_shape is {new.probe_shape!r:.80}, not two whole numbers from 0"
+    for name, dtype, shape in new.layout:
+        if not (isinstance(name, str) and isinstance(dtype, str) and _are_counts(shape)):
+            yield f"the layout has the tensor {(name, dtype, shape)!r:.80}, not a name, a dtype and whole numbers"
+
+
+def _are_counts(numbers: Sequence[object]) -> bool:
+    return all(type(number) is int and 0 <= number <= LARGEST for number in numbers)
+
+
 def _tensor_faults(new: NewRow) -> Iterator[str]:
     if new.virtual_tokens < 1 or new.hidden_size < 1:
         yield f"the shape ({new.virtual_tokens}, {new.hidden_size}) must be positive"
@@ -102,8 +125,7 @@ def _tensor_faults(new: NewRow) -> Iterator[str]:
 
 
 def _probe_faults(new: NewRow) -> Iterator[str]:
-    rows, columns = new.probe_shape
-    if min(rows, columns) < 0 or max(rows, columns) > LARGEST or len(new.probe_logits) != rows * columns * FLOAT_BYTES:
+    if len(new.probe_logits) != prod(new.probe_shape) * FLOAT_BYTES:
         yield f"probe_logits has {len(new.probe_logits)} bytes, which is not float32 of shape {new.probe_shape}"
 
 

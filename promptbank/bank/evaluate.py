@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from promptbank.bank.cards import examples_of
 from promptbank.bank.freeze import record_evaluation
-from promptbank.bank.select import select_row, served_task
+from promptbank.bank.select import select_row
+from promptbank.bank.served import served_task
 from promptbank.bank.session import Bank
 from promptbank.engine.predictor import Predictor
 from store import Row

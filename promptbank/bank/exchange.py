@@ -6,6 +6,7 @@ and a file whose bytes do not give the hash it claims is refused.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +16,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from promptbank.bank.other_files import foreign_tensors, refuse_other_files
 from promptbank.bank.probes import stored_logits
-from promptbank.bank.select import LIVE, stored_rules
+from promptbank.bank.row_check import BackboneSizes, checked_row
+from promptbank.bank.select import LIVE
 from promptbank.errors import InputError
 from promptbank.files import write_file
 from promptbank.model.prompt_table import PromptTable
 from store import ROWS_V1, Row, Scope, Store
+from tasks import DataError, parse_json
 
 __all__ = ["export_row", "import_row"]
 
@@ -45,20 +49,21 @@ def read_row(path: Path) -> Row:
     """Read a row from a file.
 
     Raises:
-        InputError: the file is missing, damaged, no exported row, or one that this version could not serve.
-        TaskError: its card is such.
+        InputError: the file is missing, damaged, or no exported row.
     """
+    refuse_other_files(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise InputError(f"{path} is not an exported row ({FORMAT}); `promptbank bank export` makes one")
-            plain = json.loads(metadata["row"])
+                told = foreign_tensors(path, list(file.keys()))
+                raise InputError(f"{told} ({FORMAT}); `promptbank bank export` makes one")
+            plain = parse_json(metadata["row"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except FileNotFoundError as exc:
-        raise InputError(f"{path} does not exist") from exc
-    except (SafetensorError, json.JSONDecodeError, KeyError, OSError) as exc:
+    except (SafetensorError, DataError, KeyError, ValueError, OSError) as exc:
         raise InputError(f"{path} is damaged or no safetensors file: {exc}") from exc
+    if not isinstance(plain, dict):
+        raise InputError(f"{path} is damaged: its row is no JSON object")
     return _row(plain, tensors, path)
 
 
@@ -75,27 +80,29 @@ def _row(plain: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path) ->
             "data": PromptTable({name: tensors[name] for name, _, _ in layout}, plain["kind"]).to_bytes(),
             PROBES: tensors[PROBES].numpy().astype("<f4").tobytes(),
         }
-        row = Row(**plain, row_id=0)
+        return Row(**plain, row_id=0)
     except (KeyError, TypeError, ValueError) as exc:
         raise InputError(f"{path} lacks part of a row or has parts this version does not know: {exc}") from exc
-    stored_rules(row, source=str(path))
-    return row
 
 
-def import_row(store: Store, path: Path, *, live: bool = True) -> Row:
+def import_row(store: Store, path: Path, *, live: bool = True, sizes: Mapping[str, BackboneSizes] | None = None) -> Row:
     """Add an exported row to the bank under its next version, or find it there already.
 
     Args:
         store: the bank's store.
         path: a file that `export_row` wrote.
         live: move ``live`` to it.
+        sizes: of the backbones that are at hand, by fingerprint.
 
     Raises:
-        InputError: see `read_row`.
-        TaskError: see `read_row`.
-        StoreError: its bytes do not give the hash it claims.
+        InputError: see `read_row` and `checked_row`.
+        TaskError: its card is faulty.
+        StoreError: its bytes do not give the hash it claims, or a part is not of the type that it must have.
     """
-    row = store.rows.import_row(read_row(path))
+    row = read_row(path)
+    store.rows.check(row)
+    checked_row(row, (sizes or {}).get(row.scope.fingerprint), source=str(path))
+    row = store.rows.import_row(row)
     if live and store.aliases.get(row.scope, LIVE) != row.version:
         store.aliases.move(row.scope, row.version, LIVE, reason=f"imported from {path.name}")
     return row

@@ -9,7 +9,9 @@ import torch
 
 from promptbank import __version__
 from promptbank.bank.probes import take_probes
-from promptbank.bank.select import scope_of, served_task
+from promptbank.bank.row_check import checked_row
+from promptbank.bank.select import scope_of
+from promptbank.bank.served import served_task
 from promptbank.bank.start import Start
 from promptbank.engine.evaluate import TaskScores, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
@@ -128,6 +130,7 @@ def _freeze(store: Store, lm: LanguageModel, backbone: Backbone, new: NewRow, de
     """Write the row with its probes."""
     probes = take_probes(lm, served_task(new, 0, backbone), [dict(e.fields) for e in dev])
     complete = replace(new, probes_json=probes.description, probe_logits=probes.logits, probe_shape=probes.shape)
+    checked_row(complete, backbone, source=f"the row of {new.scope}")
     return store.rows.freeze(complete)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from promptbank.bank.verify import VerificationResult
     from store import Row, RowInfo, Scope
 
-__all__ = ["describe_row", "export_task", "list_rows", "rollback", "row_facts", "verify"]
+__all__ = ["describe_row", "export_task", "import_task", "list_rows", "rollback", "row_facts", "verify"]
 
 LIVE = "live"
 
@@ -77,8 +77,9 @@ def describe_row(bank: Bank, spec: str) -> dict[str, object]:
 def verify(bank: Bank, *, logits: bool = False) -> VerificationResult:
     """Check every row and alias; with ``logits`` also compute each row's probe logits again and compare bits."""
     from promptbank.bank.verify import VerificationResult, verify_bank, verify_logits
+    from promptbank.model.backbone import local_sizes
 
-    sound = verify_bank(bank.store)
+    sound = verify_bank(bank.store, local_sizes(bank.settings.backbone, bank.settings.home))
     if not logits:
         return sound
     found = verify_logits(
@@ -108,6 +109,14 @@ def rollback(bank: Bank, spec: str) -> tuple[Scope, int | None, int]:
         raise InputError(f"version {before} of {scope.taskname}:{scope.lang} is live already; name an earlier one")
     aliases.move(scope, ref.version, LIVE, reason=f"rollback to version {ref.version}")
     return scope, before, ref.version
+
+
+def import_task(bank: Bank, path: Path) -> Row:
+    """Add a row from a file that `export_task` wrote, and make it live; see `promptbank.bank.exchange.import_row`."""
+    from promptbank.bank.exchange import import_row
+    from promptbank.model.backbone import local_sizes
+
+    return import_row(bank.make(), path, sizes=local_sizes(bank.settings.backbone, bank.settings.home))
 
 
 def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Path]:

@@ -1,20 +1,17 @@
-"""Which stored row a request means: taskname, language, version, for the backbone at hand."""
+"""Which stored row a request means: taskname, language, version, for the backbone at hand. Imports no torch."""
 
 import difflib
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from promptbank.engine.predictor import ServedTask
-from promptbank.engine.scoring import SCORINGS
-from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, InputError, UnknownTaskError
-from promptbank.model.backbone import Backbone
-from promptbank.model.layers import layers_of
-from promptbank.model.prompt_table import PromptTable
-from promptbank.model.render import Renderer, TokenPolicy
-from store import NewRow, Row, RowInfo, Scope, Store
-from tasks import TaskCard, TaskRef, parse_card
+from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, UnknownTaskError
+from store import Row, RowInfo, Scope, Store
+from tasks import TaskRef
 
-__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "scope_of", "select_row", "served_task", "stored_rules"]
+if TYPE_CHECKING:
+    from promptbank.model.backbone import Backbone
+
+__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "scope_of", "select_row"]
 
 LIVE = "live"
 LEAST_FINGERPRINT = 8
@@ -27,7 +24,7 @@ def frozen_tasks(store: Store, fingerprint: str | None = None) -> list[RowInfo]:
     return sorted(infos, key=lambda info: (info.scope.taskname, info.scope.lang, info.scope.fingerprint))
 
 
-def select_row(store: Store, ref: TaskRef, backbone: Backbone, *, lang: str | None = None) -> Row:
+def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None) -> Row:
     """Return the row that a request means, for the backbone at hand.
 
     The language is the reference's own, else ``lang``, else the only language frozen for the taskname. Without a
@@ -154,64 +151,6 @@ def _unknown(store: Store, taskname: str) -> str:
     return f"unknown task {taskname!r}; {hint}frozen: {listed}"
 
 
-def served_task(row: NewRow, version: int, backbone: Backbone) -> ServedTask:
-    """Turn a row into a task that can be served; the row holds everything, no card is looked up.
-
-    Args:
-        row: stored, or about to be.
-        version: its version, which answers carry.
-        backbone: the one at hand.
-
-    Raises:
-        BackboneMismatchError: the row was made for another backbone or tokenizer.
-        InputError: its policy has parts that this version does not know, it is of a kind that it does not know, or
-            for another number of layers.
-        TaskError: its card has.
-    """
-    name = f"{row.scope.taskname}:{row.scope.lang}@{version}"
-    for what, theirs, ours in (
-        ("backbone", row.scope.fingerprint, backbone.fingerprint),
-        ("tokenizer", row.tokenizer_sha256, backbone.tokenizer_sha256),
-    ):
-        if theirs != ours:
-            raise BackboneMismatchError(
-                f"{name} was trained with {what} {theirs[:12]} ({row.backbone_name}); "
-                f"this one is {backbone.name} with {what} {ours[:12]}"
-            )
-    card, policy = stored_rules(row, source=name)
-    renderer = Renderer(card, backbone.tokenizer, policy, backbone.window)
-    table = PromptTable.from_bytes(row.kind, row.layout, row.data)
-    if table.layers not in (None, layers := len(layers_of(backbone.model))):
-        raise InputError(f"{name} acts in {table.layers} layers, and {backbone.name} has {layers}; its file is damaged")
-    return ServedTask(row.scope.taskname, row.scope.lang, version, row.sha256, renderer, table)
-
-
-def stored_rules(row: NewRow, *, source: str) -> tuple[TaskCard, TokenPolicy]:
-    """Return the card and the policy that are stored with a row.
-
-    Args:
-        row: of this bank, or from a file.
-        source: what it is called in an error.
-
-    Raises:
-        InputError: the policy has parts that this version does not know.
-        TaskError: the card has.
-    """
-    try:
-        card, policy = json.loads(row.card_json), TokenPolicy(**json.loads(row.policy_json))
-    except (TypeError, ValueError) as exc:
-        raise InputError(
-            f"{source}: its policy {row.policy_json[:200]} is none that this promptbank knows ({exc}); "
-            "was it made by a newer one? Then that one can serve it"
-        ) from exc
-    if policy.scoring is not None and policy.scoring not in SCORINGS:
-        raise InputError(
-            f"{source}: its answers are scored by {policy.scoring!r}, and this promptbank knows {', '.join(SCORINGS)}; "
-            "was it made by a newer one? Then that one can serve it"
-        )
-    return parse_card(card, source=source), policy
-
-
-def scope_of(taskname: str, lang: str, backbone: Backbone) -> Scope:
+def scope_of(taskname: str, lang: str, backbone: "Backbone") -> Scope:
     """Return the scope in which a task's versions count."""
     return Scope(taskname, lang, backbone.fingerprint)

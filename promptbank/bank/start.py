@@ -6,7 +6,8 @@ from functools import partial
 
 import torch
 
-from promptbank.bank.select import frozen_tasks, select_row, served_task
+from promptbank.bank.select import frozen_tasks, select_row
+from promptbank.bank.served import served_task
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import ConfigError
 from promptbank.model.backbone import Backbone

@@ -7,7 +7,8 @@ moved, so new rows are served without a restart and every replica sees them.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from promptbank.bank.select import select_row, served_task
+from promptbank.bank.select import select_row
+from promptbank.bank.served import served_task
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone

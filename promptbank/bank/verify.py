@@ -1,13 +1,15 @@
 """`bank verify`: is every row what was frozen, and does this backbone still answer as it did?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from promptbank.bank.probes import check_probes
-from promptbank.bank.select import served_task
+from promptbank.bank.row_check import BackboneSizes, checked_row
+from promptbank.bank.served import served_task
 from promptbank.errors import BackboneMismatchError, InputError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_kinds import PROMPT_KINDS
 from store import Store, TamperedRowError
 from tasks import TaskError
 
@@ -29,9 +31,29 @@ class VerificationResult:
     faults: tuple[str, ...]
 
 
-def verify_bank(store: Store) -> VerificationResult:
-    """Check bytes, hashes, shapes, aliases and triggers; needs no backbone."""
-    return VerificationResult(len(store.rows.list()), 0, tuple(store.check()))
+def verify_bank(store: Store, sizes: Mapping[str, BackboneSizes] | None = None) -> VerificationResult:
+    """Check hashes, aliases and triggers, and whether each row is sound as a whole; needs no backbone.
+
+    A row of a kind that this version does not know is left to the version that made it.
+
+    Args:
+        store: the bank's store.
+        sizes: of the backbones that are at hand, by fingerprint.
+    """
+    faults = store.check()
+    infos = store.rows.list()
+    for info in infos:
+        name = f"{info.scope.taskname}:{info.scope.lang}@{info.version}"
+        try:
+            if info.kind in PROMPT_KINDS:
+                checked_row(
+                    store.rows.get(info.scope, info.version), (sizes or {}).get(info.scope.fingerprint), source=name
+                )
+        except TamperedRowError:
+            continue  # the store's own check has told
+        except (InputError, TaskError) as exc:
+            faults.append(str(exc))
+    return VerificationResult(len(infos), 0, tuple(faults))
 
 
 def verify_logits(

@@ -127,9 +127,9 @@ def import_(
 
     Example: promptbank bank import sentiment-task.safetensors
     """
-    from promptbank.bank.exchange import import_row
+    from promptbank.bank.rows import import_task
 
     with Bank(ctx.settings) as bank:
-        row = import_row(bank.make(), path)
+        row = import_task(bank, path)
     facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version}
     print_done(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is in the bank and live", facts, as_json=json)

@@ -12,7 +12,8 @@ import torch
 
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
-from promptbank.bank.select import LIVE, find_row, find_scope, select_row, served_task
+from promptbank.bank.select import LIVE, find_row, find_scope, select_row
+from promptbank.bank.served import served_task
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.predictor import Prediction

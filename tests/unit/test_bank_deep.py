@@ -13,7 +13,7 @@ from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.halve import halved
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_task, learn_tasks
 from promptbank.bank.rows import describe_row, list_rows, row_facts
-from promptbank.bank.select import served_task
+from promptbank.bank.served import served_task
 from promptbank.bank.session import Bank
 from promptbank.bank.start import StartRows, find_start
 from promptbank.bank.task_server import RecordRequest, TaskServer

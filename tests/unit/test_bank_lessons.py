@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_tasks
-from promptbank.bank.select import served_task
+from promptbank.bank.served import served_task
 from promptbank.engine.predictor import PredictionRequest, Predictor, ServedTask
 from promptbank.engine.prior import CONTENT_FREE
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms

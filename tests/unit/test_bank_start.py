@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from promptbank.bank.learn import TrainingRequest, learn_tasks
-from promptbank.bank.select import frozen_tasks, served_task
+from promptbank.bank.select import frozen_tasks
+from promptbank.bank.served import served_task
 from promptbank.bank.start import StartRows, find_start
 from promptbank.errors import ConfigError, UnknownTaskError
 from promptbank.model.forward import LanguageModel

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from promptbank.bank.learn import learn_task
-from promptbank.bank.select import served_task
+from promptbank.bank.served import served_task
 from promptbank.engine.predictor import PredictionRequest, Predictor
 from promptbank.engine.prior import CONTENT_FREE, FLOOR
 from promptbank.engine.scoring import TREE, ScoringRequest, label_scores, score_forms

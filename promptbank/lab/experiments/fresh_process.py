@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from promptbank.bank.select import select_row, served_task
+from promptbank.bank.select import select_row
+from promptbank.bank.served import served_task
 from promptbank.bank.verify import verify_bank, verify_logits
 from promptbank.engine.evaluate import answer_examples, score_answers
 from promptbank.engine.predictor import Prediction, Predictor

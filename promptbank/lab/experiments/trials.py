@@ -11,7 +11,8 @@ from functools import partial
 
 from promptbank.bank.freeze import record_evaluation
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_trials
-from promptbank.bank.select import scope_of, served_task
+from promptbank.bank.select import scope_of
+from promptbank.bank.served import served_task
 from promptbank.bank.start import StartRows
 from promptbank.engine.evaluate import warnings_of
 from promptbank.engine.predictor import Predictor

@@ -8,6 +8,7 @@ from promptbank.model.backbone.loading import (
     list_backbones,
     load_backbone,
     local_folder,
+    local_sizes,
     open_backbone,
     pull_backbone,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "list_backbones",
     "load_backbone",
     "local_folder",
+    "local_sizes",
     "open_backbone",
     "pull_backbone",
 ]

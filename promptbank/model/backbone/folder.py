@@ -8,6 +8,7 @@ knows Infinity.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptbank.errors import UnusableBackboneError
@@ -16,7 +17,7 @@ from promptbank.model.backbone.pretrained import causal_class
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["INDEX", "WEIGHTS", "check_folder", "weight_files"]
+__all__ = ["INDEX", "WEIGHTS", "FolderSizes", "check_folder", "folder_sizes", "weight_files"]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -92,3 +93,27 @@ def _weight_faults(path: Path) -> list[str]:
             "only safetensors are loaded (save it again with save_pretrained)"
         ]
     return [f"it has no weights ({WEIGHTS} or {INDEX})"]
+
+
+@dataclass(frozen=True)
+class FolderSizes:
+    """Sizes of a model that is not loaded, as its ``config.json`` says.
+
+    Attributes:
+        hidden_size: H.
+        vocab_size: ids are below it.
+    """
+
+    hidden_size: int
+    vocab_size: int
+
+
+def folder_sizes(path: Path) -> FolderSizes | None:
+    """Return the sizes of a model folder; None where its configuration does not say them in a usual way."""
+    config = json.loads((path / "config.json").read_bytes())
+    config = config.get("text_config", config)
+    hidden = next((config[key] for key in ("hidden_size", "n_embd", "d_model") if key in config), None)
+    vocabulary = config.get("vocab_size")
+    if not (isinstance(hidden, int) and isinstance(vocabulary, int)):
+        return None
+    return FolderSizes(hidden, vocabulary)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from promptbank.errors import BackboneError
 from promptbank.model.backbone.cache import BackboneCache, Progress, PulledBackbone
 from promptbank.model.backbone.catalog import CATALOG, DEFAULT_BACKBONE
-from promptbank.model.backbone.folder import check_folder
+from promptbank.model.backbone.folder import FolderSizes, check_folder, folder_sizes
 from promptbank.model.backbone.frozen import Backbone, freeze
 from promptbank.model.backbone.identity import identify
 from promptbank.model.backbone.pretrained import load_model, load_tokenizer
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 
     from promptbank.config import Settings
 
-__all__ = ["BackboneInfo", "list_backbones", "load_backbone", "local_folder", "open_backbone", "pull_backbone"]
+__all__ = [
+    "BackboneInfo",
+    "list_backbones",
+    "load_backbone",
+    "local_folder",
+    "local_sizes",
+    "open_backbone",
+    "pull_backbone",
+]
 
 
 def _ignore(_: str) -> None:
@@ -104,6 +113,16 @@ def list_backbones(home: Path) -> list[BackboneInfo]:
         if found.manifest.name not in CATALOG
     ]
     return built_ins + others
+
+
+def local_sizes(ref: str, home: Path) -> dict[str, FolderSizes]:
+    """Return the sizes of a backbone by its fingerprint, without loading it; empty where it is not on this machine."""
+    try:
+        folder = local_folder(ref, home)
+        sizes = folder_sizes(folder) if folder else None
+        return {identify(folder).fingerprint: sizes} if folder and sizes else {}
+    except (BackboneError, OSError, ValueError):
+        return {}
 
 
 def local_folder(ref: str, home: Path) -> Path | None:
