@@ -33,7 +33,7 @@ REST = {
     "constraints.txt": "pinned dependencies",
     "pyproject.toml": "packages and tools",
 }
-LONGEST = 92
+LONGEST = 118
 
 
 def main() -> None:

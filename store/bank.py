@@ -1,4 +1,4 @@
-"""The open bank: where a session begins and ends. `promptbank.bank` holds the use cases that are built on it."""
+"""The open bank; `promptbank.bank` holds the use cases that are built on it."""
 
 from types import TracebackType
 from typing import Self

@@ -1,4 +1,4 @@
-"""One open database: an engine, its backend and the two kinds of transaction that repositories use."""
+"""One open database, its backend, and transactions for reading and for writing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,8 +5,9 @@
 `override` belong to translation, and no trigger guards them: a person may change a decision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -98,6 +99,13 @@ _SEAL_1 = (
 SEALS: Mapping[int, tuple[str, ...]] = {1: _SEAL_1, 2: (*_SEAL_1, "kind", "layout")}
 """The columns of `prompt_row` that `record_sha256` covers, by `seal_version`. New rows get the newest; a published
 entry never changes. A column that is added needs a new entry, or it is not sealed."""
+
+FILLED: Mapping[str, Callable[[Mapping[Any, Any]], object]] = {
+    "kind": lambda _: "rows.v1",
+    "layout": lambda row: f'[["virtual_tokens", "float32", [{row["virtual_tokens"]}, {row["hidden_size"]}]]]',
+}
+"""What the migrations wrote into later columns of rows that were there: a seal that leaves a column out vouches for
+this value alone."""
 
 _ROW_KEY = [f"prompt_row.{name}" for name in (*SCOPE, "version")]
 

@@ -1,4 +1,4 @@
-"""Checks of records before they are stored, and the hashes by which a changed row is found when it is read.
+"""Seals: hashes by which a changed row is found; and checks before anything is stored.
 
 `sha256` covers a row's bytes and is its public name. `record_sha256`, the seal, covers the other columns too (card,
 policy, version, probes, ...), because a changed label word changes the answers just as a changed number does.
@@ -23,6 +23,8 @@ LARGEST_SEED = 2**63 - 1
 REQUIRED = ("kind", "tokenizer_sha256", "backbone_name", "template_sha256", "data_sha256")
 PLAIN = field_names(NewRow, "scope", "layout", "probe_shape")
 """The fields of a row that are columns as they are."""
+OPTIONAL = [name for name in PLAIN if name not in REQUIRED and not name.endswith("_json")]
+"""Those of them that, being texts, may be empty."""
 
 
 def row_faults(new: NewRow) -> list[str]:
@@ -33,6 +35,7 @@ def row_faults(new: NewRow) -> list[str]:
         *_number_faults(new),
         *text_faults({name: getattr(new.scope, name) for name in ("taskname", "lang", "fingerprint")}, required=True),
         *text_faults({name: getattr(new, name) for name in REQUIRED}, required=True),
+        *text_faults({name: text for name in OPTIONAL if isinstance(text := getattr(new, name), str)}),
         *json_faults({name: getattr(new, name) for name in PLAIN if name.endswith("_json")}),
     ]
 

@@ -1,6 +1,6 @@
 """What a task is: cards and templates, examples, splits, metrics. Knows neither torch nor the other rooms."""
 
-from tasks.answers import ANSWER_FORMATS, check_answer
+from tasks.answers import ANSWER_FORMATS, FORMAT_SCORES, check_answer
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
 from tasks.converters import CONVERTERS
@@ -55,6 +55,7 @@ __all__ = [
     "DEV_SALT",
     "FILE_ENDINGS",
     "FOLD_SALT",
+    "FORMAT_SCORES",
     "CardDraft",
     "CardError",
     "DataError",

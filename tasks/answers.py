@@ -15,7 +15,7 @@ from tasks.slots import IntentSlots, parse_intent_slots, render_intent_slots
 if TYPE_CHECKING:
     from tasks.card import TaskCard
 
-__all__ = ["ANSWER_FORMATS", "AnswerFormat", "IntentSlotsFormat", "check_answer"]
+__all__ = ["ANSWER_FORMATS", "FORMAT_SCORES", "AnswerFormat", "IntentSlotsFormat", "check_answer"]
 
 
 class AnswerFormat(Protocol):
@@ -23,9 +23,11 @@ class AnswerFormat(Protocol):
 
     Attributes:
         keys: the keys of a card that name what its answers may hold; a card of this format has all of them.
+        shown: the scores that are told in one line.
     """
 
     keys: tuple[str, ...]
+    shown: tuple[str, ...]
 
     def read(self, card: TaskCard, answer: str) -> IntentSlots:
         """Return the class that an answer names and its parts; a classifier can learn the class alone.
@@ -40,13 +42,14 @@ class AnswerFormat(Protocol):
     def scores(
         self, card: TaskCard, texts: Sequence[str], gold: Sequence[str], predicted: Sequence[str]
     ) -> dict[str, float]:
-        """Return the scores of predicted answers about the given texts, by name."""
+        """Return the scores of predicted answers about the given texts, by name; `exact_match` is one of them."""
 
 
 class IntentSlotsFormat:
     """Intents and slots as in `tasks.slots`, with the card's slot types."""
 
     keys: tuple[str, ...] = ("intents", "slot_types")
+    shown: tuple[str, ...] = ("intent_accuracy", "slot_f1")
 
     def read(self, card: TaskCard, answer: str) -> IntentSlots:
         """Parse an answer."""
@@ -64,6 +67,8 @@ class IntentSlotsFormat:
 
 
 ANSWER_FORMATS: dict[str, AnswerFormat] = {"intent_slots.v1": IntentSlotsFormat()}
+FORMAT_SCORES = tuple(dict.fromkeys(score for each in ANSWER_FORMATS.values() for score in each.shown))
+"""The scores of all formats that are told in one line."""
 
 
 def check_answer(card: TaskCard, answer: str) -> None:

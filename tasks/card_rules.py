@@ -1,4 +1,4 @@
-"""The rules that a card is checked by, as a whole; each finds all its faults."""
+"""What is refused in a card whose keys are known: the rules between its keys."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def _label_faults(card: TaskCard) -> Iterator[Fault]:
 
 
 def _format_faults(card: TaskCard) -> Iterator[Fault]:
-    name, known = card.answer_format, ", ".join(ANSWER_FORMATS)
+    name = card.answer_format
     if name is not None and name not in ANSWER_FORMATS:
-        yield Fault("answer_format", None, f"unknown {name!r}; known: {known}")
+        yield Fault("answer_format", None, f"unknown {name!r}; known: {', '.join(ANSWER_FORMATS)}")
         return
     if name is not None and card.label_space is not None:
         yield Fault("answer_format", None, "is for open answers; leave out this key or label_space")
@@ -116,7 +116,8 @@ def _format_faults(card: TaskCard) -> Iterator[Fault]:
         if key in needed and not getattr(card, key):
             yield Fault(key, None, f"answer_format {name!r} needs it: name at least one")
         elif key not in needed and getattr(card, key) is not None:
-            yield Fault(key, None, f"is for cards with an answer_format that has it ({known})")
+            having = ", ".join(format_name for format_name, each in ANSWER_FORMATS.items() if key in each.keys)
+            yield Fault(key, None, f"is for cards with an answer_format that has it ({having})")
 
 
 def _identifier_faults(key: str) -> Rule:

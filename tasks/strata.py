@@ -1,4 +1,4 @@
-"""Which groups go to dev and to which fold, chosen so that every part has examples of every label.
+"""Split rules that look at labels: every part gets examples of every label.
 
 Unlike the rules by hash alone (`tasks.splits`), the place of a group depends on the whole set. A set that is small or
 has rare labels needs that; dropping an example may move others. Rules have versioned names, which runs record.

@@ -1,4 +1,4 @@
-"""Calibrated rows: what a tuned prompt answers when nothing is asked is taken off its answers (Zhao et al. 2021)."""
+"""Measure the label prior that a calibrated row stores (Zhao et al. 2021)."""
 
 import math
 from dataclasses import replace

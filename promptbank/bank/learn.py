@@ -1,4 +1,4 @@
-"""The use case of `promptbank train`: learn tasks, freeze the best rows, measure them, make them live.
+"""Train prompts of tasks that are at hand, freeze the best ones, measure them, make them live.
 
 Order matters: a row is written first, read back and evaluated from its stored bytes, the evaluation stored, and only
 then does the alias move. Runs that are killed anywhere go on from their checkpoint; one killed after its row was

@@ -1,4 +1,4 @@
-"""Where a training starts: text, label words, sampled vocabulary, another task's row, or the bank's nearest row."""
+"""Choose what a prompt starts from, looking up stored rows where one is asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Learn tasks by name: find cards and rows, train, freeze, measure, make live."""
+"""The use case of `promptbank train`: find cards and examples by name, then learn."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands that train many times: they resume, show progress, and leave a result file and a report."""
+"""The commands `crossval`, `curve`, `sweep` and `continual`."""
 
 from __future__ import annotations
 

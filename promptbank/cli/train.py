@@ -8,13 +8,14 @@ import typer
 
 from promptbank.cli.command import Card, Columns, Data, Json, Lang, TrainingCommand, TrainingContext
 from promptbank.cli.output import print_done, say
+from tasks import FORMAT_SCORES
 
 if TYPE_CHECKING:
     from promptbank.bank.learn import LearntTask
 
 app = typer.Typer()
 
-SHOWN = ("accuracy", "macro_f1", "intent_accuracy", "slot_f1", "exact_match")
+SHOWN = ("accuracy", "macro_f1", *FORMAT_SCORES, "exact_match")
 
 
 @app.command("train", cls=TrainingCommand)

@@ -1,4 +1,4 @@
-"""Labels by their whole surface forms: score(label) = logsumexp over its forms w of log P(w | x).
+"""Score labels by their whole surface forms: logsumexp over its forms w of log P(w | x).
 
 ``log P(w | x)`` sums over all tokens of a form, its end token included. Not the first token alone (60 MASSIVE intents
 start with 18 distinct tokens in Gemma's vocabulary) and not a mean of logarithms (a synonym would lower its label);

@@ -1,1 +1,1 @@
-"""The backbone as a translator: its training on pairs of sentences, and the engine that `translate` uses."""
+"""Translation: the use cases around `translate`, engines that run models, training of translators."""

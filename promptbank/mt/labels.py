@@ -1,4 +1,4 @@
-"""Propose a label inventory: an engine's translations of labels and phrases, for a person to approve."""
+"""Propose a label inventory: label words and phrases by an engine, for a person to approve."""
 
 import re
 from collections import Counter

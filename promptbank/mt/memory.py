@@ -1,4 +1,4 @@
-"""The bank's database as the memory of `translate`."""
+"""The bank's database as the store of `translate`'s translations and people's decisions."""
 
 from collections.abc import Sequence
 

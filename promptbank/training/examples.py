@@ -1,4 +1,4 @@
-"""Training examples as tokens, and the loss on their answers."""
+"""Training examples as tokens, and where in them their answers stand."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

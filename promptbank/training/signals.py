@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a question: "shall I stop?", asked between steps, so that a checkpoint is written first."""
+"""Stop at SIGTERM or SIGINT after the step that runs, so that a checkpoint is written."""
 
 import signal
 from collections.abc import Callable, Iterator

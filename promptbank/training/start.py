@@ -1,4 +1,4 @@
-"""Where a prompt starts: P0 from text, label words, sampled vocabulary or another task's row.
+"""Make the first embeddings of a prompt from text, label words or sampled vocabulary.
 
 In PEFT's own benchmark the start and the learning rate decide (5.7 % from random rows, 34.3 % from vocabulary), the
 number of tokens and the encoder hardly.

@@ -1,4 +1,4 @@
-"""What the pipeline returns for a record, and what a person may have decided about it before."""
+"""What the pipeline returns for a record, and a person's earlier decision about it."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

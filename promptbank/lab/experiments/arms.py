@@ -1,4 +1,4 @@
-"""The arms of a cross-validation: what else is learnt from, and tested on the same examples.
+"""Arms of a cross-validation: other sets to learn from, tested on the same examples.
 
 A translated set is tested as it is, and learnt from itself, from the set it was translated from, from both, from its
 examples without a flag, or first from the other language and then from itself. All arms have the target's card and

@@ -22,7 +22,7 @@ from promptbank.lab.methods.registry import METHODS, method_name
 from promptbank.training.config import TrainConfig, checked_config
 from promptbank.training.precision import training_dtype
 from promptbank.training.progress import Progress
-from tasks import Example, Split, TaskCard, TaskError, data_sha256
+from tasks import FORMAT_SCORES, Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import DEV_SAMPLE, smaller_split
 from tasks.statistics import mean_sd
@@ -32,7 +32,7 @@ __all__ = ["MEASURED", "OTHER_METRICS", "MethodComparison", "learn_stream", "run
 MEASURED = "measured.json"
 """The file beside the result that holds, by part, ``train_seconds``, ``memory_bytes`` and ``peak_bytes``."""
 
-OTHER_METRICS = ("macro_f1", "intent_accuracy", "slot_f1")
+OTHER_METRICS = ("macro_f1", *FORMAT_SCORES)
 """Metrics that are shown beside the score, where a task is scored by them."""
 
 Task = tuple[TaskCard, Split]

@@ -1,4 +1,4 @@
-"""Calibration of label scores: takes out what a frozen backbone prefers before it has read the record.
+"""Calibration of label scores of an untrained prompt, fitted on content-free or test inputs.
 
 Order: log-scores -> softmax over the label set -> calibrate -> argmax. ``diag`` and ``identity`` are contextual
 calibration (Zhao et al. 2021, "Calibrate Before Use"), whose prior p_cf is what the same shots give for inputs without

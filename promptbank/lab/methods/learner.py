@@ -1,4 +1,4 @@
-"""What a method is to a comparison: it begins with a backbone, learns tasks one after the other, and answers them."""
+"""The interface of a method: learn tasks one after the other, and answer them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Methods that change the weights of a backbone, in a private copy.
+"""The learner behind `weights.py`: a private copy of the backbone that trains and answers.
 
 They learn the examples that prompts learn, rendered without the virtual tokens, in the same loop, with the same
 batches, schedule and choice of the best epoch on dev, and the loss on answers only. Master weights are float32; forward
