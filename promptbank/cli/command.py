@@ -30,6 +30,7 @@ __all__ = [
     "Data",
     "Json",
     "Lang",
+    "Loss",
     "Out",
     "Task",
     "TrainingCommand",
@@ -69,6 +70,15 @@ Columns = Annotated[
         parser=_parsed_columns,
         metavar="FIELD=COLUMN,...",
         help="Columns of the data that fields are taken from, such as text=utterance,label=intent.",
+    ),
+]
+
+
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        help="Tokens an answer is learnt against: vocabulary.v1 (all), grammar.v1 (that its format allows), tree.v1 "
+        "(that its format or the labels allow, and scored so) or auto."
     ),
 ]
 
@@ -135,6 +145,7 @@ def _training(
         str | None, typer.Option(help="rows (51 kB with 20 virtual tokens), deep (0.9 MB: in every layer) or auto.")
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="lstm.v1, mlp.v1 or embedding.v1.")] = None,
+    loss: Loss = None,
     init: Annotated[str | None, typer.Option(help="text, labels, vocabulary, nearest or from:taskname[:lang].")] = None,
     epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,

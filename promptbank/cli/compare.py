@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Card, Columns, Command, CommandContext, Data, Epochs, Json, Lang, Out, Task
+from promptbank.cli.command import Card, Columns, Command, CommandContext, Data, Epochs, Json, Lang, Loss, Out, Task
 from promptbank.cli.experiments import write
 from promptbank.cli.output import print_table, rounded, say
 
@@ -102,6 +102,7 @@ def compare(
     epochs: Epochs = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
     lr: Rates = None,
+    loss: Loss = None,
     dtype: Annotated[
         str | None, typer.Option(help="auto, float32 or bfloat16, of training; scores are float32.")
     ] = None,
@@ -126,7 +127,7 @@ def compare(
 
     if then is None and then_data:
         raise typer.BadParameter("--then-data needs --then, the task that the examples belong to")
-    shared = {"epochs": epochs, "batch_size": batch_size, "dtype": dtype, "dev_fraction": dev_fraction}
+    shared = {"epochs": epochs, "batch_size": batch_size, "loss": loss, "dtype": dtype, "dev_fraction": dev_fraction}
     training = {key: value for key, value in shared.items() if value is not None}
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     comparison = MethodComparison(names, seeds, rows, training, _rates(lr or []))

@@ -297,18 +297,20 @@ def test_neither_training_nor_answering_multiplies_the_whole_head(
     assert bool(calls) == (name == "format")  # an answer that is held to nothing may be any token
 
 
-def test_a_row_says_how_it_is_scored_and_older_rows_as_ever(fresh_store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("prompt", ["rows", "deep"])
+def test_a_row_says_how_it_is_scored_and_older_rows_as_ever(fresh_store: Store, tmp_path: Path, prompt: str) -> None:
     backbone = tiny_backbone("llama")
     lm = LanguageModel(backbone.model)
-    row, examples = learnt_row(fresh_store, tmp_path, lm, backbone, "labels")
+    row, examples = learnt_row(fresh_store, tmp_path, lm, backbone, "labels", kind=prompt)
+    assert row.kind == f"{prompt}.v1"
     assert json.loads(row.policy_json)["scoring"] == "tree.v1"
     task = served_task(row, 1, backbone)
     older = replace(task, renderer=task.renderer.with_policy(replace(task.renderer.policy, scoring=None)))
     requests = [PredictionRequest(one, e.fields) for e in examples for one in (task, older)]
     together = Predictor(lm).predict(requests)
     for asked, found in zip(requests, together, strict=True):
-        prompt = asked.task.renderer.prompt(asked.fields).ids
-        scored = score_forms(lm, [ScoringRequest.of(prompt, task.table, asked.task.renderer)])[0]
+        ids = asked.task.renderer.prompt(asked.fields).ids
+        scored = score_forms(lm, [ScoringRequest.of(ids, task.table, asked.task.renderer)])[0]
         by_label = label_scores(task.renderer.forms, scored)
         total = sum(map(math.exp, by_label.values()))
         assert found.probabilities == pytest.approx({k: math.exp(v) / total for k, v in by_label.items()}, abs=1e-4)
