@@ -1,7 +1,9 @@
 """Records of any tasks to predictions: batches by length, mixed tasks in one batch, results in the order asked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import torch
 
@@ -9,11 +11,15 @@ from promptbank.engine.decoding import AllTokens, BeamSearch, DecodingBatch, Sea
 from promptbank.engine.grammar import GRAMMARS, TokenConstraint, constraint_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
-from promptbank.model.forward import LanguageModel
+from promptbank.model.forward import LanguageModel, prefill
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import RenderedPrompt, Renderer
 
 __all__ = ["Prediction", "PredictionRequest", "Predictor", "PreparedRequest", "ServedTask"]
+
+
+SHARED_TOKENS = 16
+"""Least tokens that several prompts begin with for which a pass of their own pays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,11 @@ class PreparedRequest:
         """Length of the prompt, virtual tokens included."""
         return len(self.prompt.ids)
 
+    @cached_property
+    def beginning(self) -> tuple[int, ...]:
+        """What stands before the first virtual token, the same for all tasks that ask about one text in one frame."""
+        return self.prompt.ids[: self.prompt.constant]
+
     def search(self, place: int = 0) -> Search:
         """Return a new search for an open answer."""
         policy = self.task.renderer.policy
@@ -159,13 +170,26 @@ class Predictor:
         return batches
 
     def labels(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
-        """Answer requests of closed tasks in one batch."""
-        requests = [ScoringRequest.of(one.prompt.ids, one.task.table, one.task.renderer) for one in batch]
-        scored = score_forms(self.lm, requests)
-        return [
-            _closed(one, label_scores(one.task.renderer.forms, scores))
-            for one, scores in zip(batch, scored, strict=True)
-        ]
+        """Answer requests of closed tasks together; what several prompts begin with is read once."""
+        counted = Counter(one.beginning for one in batch)
+        shared = [ids for ids, count in counted.items() if count > 1 and len(ids) >= SHARED_TOKENS]
+        held = dict(zip(shared, prefill(self.lm, shared), strict=True)) if shared else {}
+        parts: dict[int | None, list[int]] = {}
+        for n, one in enumerate(batch):  # after held tokens, what is read together must be equally long
+            rest = one.tokens - len(one.beginning) if one.beginning in held else None
+            parts.setdefault(rest, []).append(n)
+        found: dict[int, Prediction] = {}
+        for rest, places in parts.items():
+            part = [batch[n] for n in places]
+            kept = None if rest is None else [held[one.beginning] for one in part]
+            read = [one.prompt.ids if rest is None else one.prompt.ids[-rest:] for one in part]
+            requests = [
+                ScoringRequest.of(ids, one.task.table, one.task.renderer) for ids, one in zip(read, part, strict=True)
+            ]
+            scored = zip(part, score_forms(self.lm, requests, kept), strict=True)
+            answers = [_closed(one, label_scores(one.task.renderer.forms, scores)) for one, scores in scored]
+            found.update(zip(places, answers, strict=True))
+        return [found[n] for n in range(len(batch))]
 
     def texts(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
         """Answer requests of open tasks in one batch."""
