@@ -29,6 +29,7 @@ class Settings:
         batch_tokens: padded tokens of one inference batch.
         max_records: most records of one HTTP request.
         max_body: most bytes of one HTTP request.
+        max_tokens: most tokens of the prompt of one record of an HTTP request.
     """
 
     home: Path
@@ -38,6 +39,7 @@ class Settings:
     batch_tokens: int = 4096
     max_records: int = 256
     max_body: int = 1_048_576
+    max_tokens: int = 4096
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ _NUMBERS = {
     "batch_tokens": (64, 1_000_000),
     "max_records": (1, 100_000),
     "max_body": (1024, 2**31),
+    "max_tokens": (16, 1_000_000),
 }
 
 

@@ -7,7 +7,8 @@ statuses and exit codes::
     ├── ConfigError                a setting or an environment variable is wrong, or the home cannot be used
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
-    │   └── BodyTooLargeError      a request's body, or the number of records in it, is over the limit
+    │   ├── BodyTooLargeError      a request's body, its number of records or a record's tokens are over the limit
+    │   └── BodyFormatError        a request's body has a content type or an encoding that is not read
     ├── OverloadError              the service cannot answer now; asking again later helps
     │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
     │   ├── ExpiredError           a record waited longer for its turn than it may
@@ -42,7 +43,11 @@ class TooLongError(InputError):
 
 
 class BodyTooLargeError(InputError):
-    """A request's body, or the number of records in it, is over the service's limit."""
+    """A request's body, the number of records in it, or the tokens of a record are over the service's limit."""
+
+
+class BodyFormatError(InputError):
+    """A request's body has a content type or an encoding that is not read."""
 
 
 class OverloadError(PromptBankError):

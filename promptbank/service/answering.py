@@ -12,7 +12,7 @@ from fastapi import Request
 
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest, PreparedRequest
-from promptbank.errors import PromptBankError
+from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.model_thread import ModelThread
 from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
 
@@ -28,10 +28,11 @@ class Answering:
         server: its rows and its predictor; nothing else may use that meanwhile.
         limits: of the queue.
         seconds: after which a record that still waits is given up.
+        tokens: most of one record's prompt.
     """
 
-    def __init__(self, server: TaskServer, limits: QueueLimits, seconds: float) -> None:
-        self._server, self._seconds = server, seconds
+    def __init__(self, server: TaskServer, limits: QueueLimits, seconds: float, tokens: int) -> None:
+        self._server, self._seconds, self._tokens = server, seconds, tokens
         self.queue = RequestQueue(limits)
         self._model = ModelThread(server.predictor, self.queue)
         self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
@@ -82,9 +83,14 @@ class Answering:
 
     def _prepare(self, request: PredictionRequest) -> PreparedRequest | PromptBankError:
         try:
-            return self._server.predictor.prepare(request)
+            prepared = self._server.predictor.prepare(request)
         except PromptBankError as exc:
             return exc
+        if prepared.tokens <= self._tokens:
+            return prepared
+        return BodyTooLargeError(
+            f"the prompt of the record has {prepared.tokens} tokens; {self._tokens} are allowed, send a shorter text"
+        )
 
 
 async def _all_answered(request: Request, queued: Sequence[QueuedRequest]) -> bool:

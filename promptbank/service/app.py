@@ -6,7 +6,7 @@ Records of all requests wait in one queue before one model thread: torch already
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from promptbank import __version__
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
@@ -26,7 +27,7 @@ from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
 from promptbank.service.queue import QueueLimits
 from store import RowInfo, StoreError
-from tasks import TaskError, TaskRef, parse_card, parse_spec
+from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
 
 __all__ = ["RequestLimits", "create_app"]
 
@@ -50,6 +51,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": ProblemModel, "description": "unknown task"},
     409: {"model": ProblemModel, "description": "the row belongs to another backbone"},
     413: {"model": ProblemModel, "description": "over a limit"},
+    415: {"model": ProblemModel, "description": "a content type or an encoding that is not read"},
     422: {"model": ProblemModel, "description": "the record cannot be used"},
     429: {"model": ProblemModel, "description": "as many records wait as may; `Retry-After` says how long to wait"},
     503: {"model": ProblemModel, "description": "the service stops, the record waited too long, or the bank is away"},
@@ -58,21 +60,30 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """The most records and bytes of one request, how long a record may wait for its turn, and how many may wait."""
+    """The limits of a service.
+
+    Attributes:
+        records: most of one request.
+        body: most bytes of one request, packed or not.
+        tokens: most of one record's prompt.
+        seconds: how long a record may wait for its turn.
+        queue: how many may wait.
+    """
 
     records: int = 256
     body: int = 1_048_576
+    tokens: int = 4096
     seconds: float = 60.0
     queue: QueueLimits = field(default_factory=QueueLimits)
 
 
-def create_app(server: TaskServer, limits: RequestLimits | None = None) -> FastAPI:
-    """Build the application around a server that is ready to answer.
+def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_origins: Sequence[str] = ()) -> FastAPI:
+    """Build the application around a server that is ready to answer; browsers of other origins are let in by name.
 
     Its state has the queue; when the application stops, what was admitted is answered first.
     """
     limits = limits or RequestLimits()
-    answering = Answering(server, limits.queue, limits.seconds)
+    answering = Answering(server, limits.queue, limits.seconds, limits.tokens)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +99,10 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None) -> FastA
     _add_predictions(app, answering, limits)
     _add_tasks(app, server)
     _add_health(app, server)
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"]
+        )
     return app
 
 
@@ -127,8 +142,11 @@ def _as_response(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
 
 
-def _plain(answer: Prediction | Exception) -> dict[str, object]:
-    return answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
+def _plain(answer: Prediction | Exception, record: InputRecord | DataError) -> dict[str, object]:
+    """Return an answer or a problem as JSON, with the id of its record if that has one."""
+    plain = answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
+    own = record.data.get("id") if isinstance(record, InputRecord) else None
+    return plain if own is None else {"id": own, **plain}
 
 
 def _add_predictions(app: FastAPI, answering: Answering, limits: RequestLimits) -> None:
@@ -144,9 +162,9 @@ def _add_predictions(app: FastAPI, answering: Answering, limits: RequestLimits) 
         if answers is None:
             return Response(status_code=499)  # as nginx logs it; nobody reads this
         if not found[0].single:
-            return JSONResponse([_plain(answer) for answer in answers])
+            return JSONResponse([_plain(*pair) for pair in zip(answers, found[0].records, strict=True)])
         if isinstance(answers[0], Prediction):
-            return JSONResponse(answers[0].as_dict())
+            return JSONResponse(_plain(answers[0], found[0].records[0]))
         if isinstance(answers[0], EXPECTED):
             return _problem_response(request, answers[0])
         return _bug_response(request, answers[0])
@@ -256,11 +274,13 @@ def _version(info: RowInfo) -> VersionModel:
 
 
 def _add_health(app: FastAPI, server: TaskServer) -> None:
+    @app.head("/livez", include_in_schema=False)
     @app.get("/livez", summary="Is the process alive?", tags=["health"])
     async def livez() -> dict[str, str]:
         """Answer as long as the process can."""
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemModel}}, tags=["health"])
     def readyz() -> ReadyModel:
         """Ask the bank for its revision; 503 when it cannot be reached."""

@@ -12,6 +12,7 @@ class PredictionModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    id: str | int | float | None = Field(None, description="of the record, if it has one")
     taskname: str
     lang: str
     version: int
@@ -26,6 +27,7 @@ class PredictionModel(BaseModel):
 class ProblemModel(BaseModel):
     """An error (RFC 9457)."""
 
+    id: str | int | float | None = Field(None, description="of the record, if it has one")
     type: str
     title: str
     status: int

@@ -1,6 +1,8 @@
 """Serve an open bank over HTTP until stopped."""
 
+import re
 import socket
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
@@ -14,15 +16,17 @@ from promptbank.service.queue import RequestQueue
 __all__ = ["StoppingServer", "serve"]
 
 
-def serve(bank: Bank, host: str, port: int) -> None:
+def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = ()) -> None:
     """Serve until stopped; port 0 takes a free one.
 
     Raises:
-        ConfigError: nothing can listen there.
+        ConfigError: nothing can listen there, or an origin is none.
     """
+    _check_origins(cors_origins)
     with _listening(host, port) as listener:
-        limits = RequestLimits(bank.settings.max_records, bank.settings.max_body)
-        app = create_app(bank.server, limits)
+        settings = bank.settings
+        limits = RequestLimits(settings.max_records, settings.max_body, settings.max_tokens)
+        app = create_app(bank.server, limits, cors_origins=cors_origins)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         address = f"http://{host}:{listener.getsockname()[1]}"
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
@@ -41,6 +45,13 @@ class StoppingServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self._queue.drain()
         super().handle_exit(sig, frame)
+
+
+def _check_origins(origins: Sequence[str]) -> None:
+    """Refuse what no browser sends as its origin, which would never be let in."""
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s?#@]+", origin):
+            raise ConfigError(f"--cors-origin is {origin!r}; give scheme, host and port, as https://app.example, or *")
 
 
 def _listening(host: str, port: int) -> socket.socket:
