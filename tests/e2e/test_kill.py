@@ -38,7 +38,7 @@ def world(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(world: Path, home: str, epochs: int = 30) -> subprocess.Popen[bytes]:
+def start(world: Path, home: str, epochs: int = 30, kind: str = "auto") -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "HOME": str(world),
@@ -57,6 +57,8 @@ def start(world: Path, home: str, epochs: int = 30) -> subprocess.Popen[bytes]:
         "99",
         "--lr",
         "0.01",
+        "--kind",
+        kind,
     ]
     command = [sys.executable, "-m", "promptbank", "train", *options]
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
@@ -75,8 +77,8 @@ def killed_when(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -
     return False
 
 
-def finish(world: Path, home: str, epochs: int = 30) -> None:
-    assert start(world, home, epochs).wait(timeout=300) == 0, (world / "log").read_text()
+def finish(world: Path, home: str, epochs: int = 30, kind: str = "auto") -> None:
+    assert start(world, home, epochs, kind).wait(timeout=300) == 0, (world / "log").read_text()
 
 
 def rows(world: Path, home: str) -> list[tuple[int, bytes, tuple[str, ...]]]:
@@ -88,12 +90,13 @@ def _infos(store: Store):
     return sorted(store.rows.list(), key=lambda info: info.version)
 
 
-def test_kill_during_training_changes_no_bit(world: Path) -> None:
-    finish(world, "whole")
-    process = start(world, "killed")
+@pytest.mark.parametrize("kind", ["auto", "deep"])
+def test_kill_during_training_changes_no_bit(world: Path, kind: str) -> None:
+    finish(world, "whole", kind=kind)
+    process = start(world, "killed", kind=kind)
     assert killed_when(process, lambda: any((world / "killed" / "runs").glob("*/checkpoints/step-*.safetensors")))
     assert rows(world, "killed") == []
-    finish(world, "killed")
+    finish(world, "killed", kind=kind)
     assert rows(world, "killed") == rows(world, "whole")
     assert list((world / "killed" / "runs").iterdir()) == []
 
