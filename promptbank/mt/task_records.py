@@ -186,15 +186,17 @@ def _slots(answer: str, text: str, card: TaskCard) -> tuple[tuple[Span, ...], La
     parsed = ANSWER_FORMATS[card.answer_format or ""].read(card, answer)
     slots = locate(parsed.slots, text)
     spans = sorted(Span(s.start, s.end, s.type) for s in slots if s.start is not None and s.end is not None)
-    label = IntentLabel(parsed.intent, tuple(SlotLabel(s.type, s.value, _index(s, spans)) for s in slots))
+    label = IntentLabel(parsed.intent, tuple(_slot_label(s, text, spans) for s in slots))
     missing = any(slot.start is None for slot in slots)
     return tuple(spans), label, ("src_slot_not_in_text",) if missing else ()
 
 
-def _index(slot: Slot, spans: Sequence[Span]) -> int | None:
+def _slot_label(slot: Slot, text: str, spans: Sequence[Span]) -> SlotLabel:
+    """Return a slot with the value as the text writes it, if it stands there."""
     if slot.start is None or slot.end is None:
-        return None
-    return spans.index(Span(slot.start, slot.end, slot.type))
+        return SlotLabel(slot.type, slot.value, None)
+    span = Span(slot.start, slot.end, slot.type)
+    return SlotLabel(slot.type, span.of(text), spans.index(span))
 
 
 def _answer(example: Example, records: Sequence[Record], label_text: str, card: TaskCard) -> str:

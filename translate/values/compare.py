@@ -4,7 +4,7 @@ Comparing digits is too strict: on FLORES the human translation itself differs i
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from translate.values.mention import UNITED, Kind, Mention, Reading
 __all__ = ["ValueComparison", "agree", "compare"]
 
 Test = Callable[[Mention, Mention], bool]
+_Class = tuple[frozenset[Reading], frozenset[Reading]]
 CONFLICTING = frozenset({"money", "month", "week", "weekend", "year", "ordinal"})
 
 
@@ -107,47 +108,76 @@ def _sort(mention: Mention) -> str:
 
 def _matching(source: Sequence[Mention], target: Sequence[Mention], tests: Sequence[Test]) -> dict[int, int]:
     """Return a largest matching (shortest augmenting paths) that keeps to the earlier tests where it can."""
-    partner: dict[int, int] = {}
-    holder: dict[int, int] = {}
+    matching = _Matching(source, target)
     for fits in tests:
-        fitting = _fitting(source, target, fits)
-        closed: set[int] = set()
-        for i in range(len(source)):
-            if i not in partner:
-                _augment(i, fitting, partner, holder, closed)
-    return partner
+        matching.extend(fits)
+    return matching.partner
 
 
-def _fitting(source: Sequence[Mention], target: Sequence[Mention], fits: Test) -> list[list[int]]:
-    """Return for each source mention the places of the target mentions that fit; equal ones share a list."""
-    known: dict[tuple[frozenset[Reading], frozenset[Reading]], list[int]] = {}
-    for one in source:
-        if (one.readings, one.loose) not in known:
-            known[one.readings, one.loose] = [j for j, other in enumerate(target) if fits(one, other)]
-    return [known[one.readings, one.loose] for one in source]
+class _Matching:
+    """Mentions with the same readings are one class, so that a long row of equal numbers takes linear time."""
+
+    def __init__(self, source: Sequence[Mention], target: Sequence[Mention]) -> None:
+        self.partner: dict[int, int] = {}
+        self._classes, self._targets = list(map(_class_of, source)), list(map(_class_of, target))
+        self._ones = dict(zip(reversed(self._classes), reversed(source), strict=True))  # the first of each class
+        self._others = dict(zip(reversed(self._targets), reversed(target), strict=True))
+        self._free: dict[_Class, deque[int]] = {}
+        for place, kind in enumerate(self._targets):
+            self._free.setdefault(kind, deque()).append(place)
+        self._saying: dict[Reading, list[_Class]] = {}
+        for kind in self._free:
+            for reading in kind[0] | kind[1]:
+                self._saying.setdefault(reading, []).append(kind)
+        self._holding: dict[_Class, dict[_Class, deque[int]]] = {kind: {} for kind in self._free}
+
+    def extend(self, fits: Test) -> None:
+        """Give partners that fit to as many mentions as can have one; those that have one may get another."""
+        fitting = {kind: self._fitting(kind, fits) for kind in dict.fromkeys(self._classes)}
+        closed: set[_Class] = set()  # no path through these ends at a free place
+        for i, kind in enumerate(self._classes):
+            if i not in self.partner and kind not in closed:
+                self._augment(i, fitting, closed)
+
+    def _fitting(self, kind: _Class, fits: Test) -> list[_Class]:
+        near = dict.fromkeys(other for reading in kind[0] | kind[1] for other in self._saying.get(reading, ()))
+        found = [other for other in near if fits(self._ones[kind], self._others[other])]
+        return sorted(found, key=lambda other: self._others[other].start)
+
+    def _augment(self, i: int, fitting: Mapping[_Class, Sequence[_Class]], closed: set[_Class]) -> None:
+        """Give a mention a partner, by moving mentions of other classes to other partners if need be."""
+        kind = self._classes[i]
+        if free := [self._free[one][0] for one in fitting[kind] if self._free[one]]:
+            self._pair(i, self._free[self._targets[min(free)]].popleft())
+            return
+        came: dict[_Class, tuple[_Class, _Class] | None] = {kind: None}  # from which class, by whose place
+        waiting = deque([kind])
+        while waiting:
+            mover = waiting.popleft()
+            for one in fitting[mover]:
+                if self._free[one]:
+                    self._move(i, mover, self._free[one].popleft(), came)
+                    return
+                for holder, held in self._holding[one].items():
+                    if held and holder not in came and holder not in closed:
+                        came[holder] = mover, one
+                        waiting.append(holder)
+        closed.update(came)
+
+    def _move(self, i: int, mover: _Class, place: int, came: Mapping[_Class, tuple[_Class, _Class] | None]) -> None:
+        """Let a mention of each class on the way move to the place found for it, so that the first one has one."""
+        while step := came[mover]:
+            before, one = step
+            moved = self._holding[one][mover].popleft()
+            left = self.partner[moved]
+            self._pair(moved, place)
+            mover, place = before, left
+        self._pair(i, place)
+
+    def _pair(self, i: int, place: int) -> None:
+        self.partner[i] = place
+        self._holding[self._targets[place]].setdefault(self._classes[i], deque()).append(i)
 
 
-def _augment(
-    start: int, fitting: Sequence[Sequence[int]], partner: dict[int, int], holder: dict[int, int], closed: set[int]
-) -> None:
-    """Give a mention a partner, by moving others to other partners if need be.
-
-    Where none is left, the places that were visited are closed: no later path through them ends at a free one.
-    """
-    visited: dict[int, int] = {}  # place -> the mention that it was reached from
-    waiting = deque([start])
-    while waiting:
-        i = waiting.popleft()
-        for j in fitting[i]:
-            if j in visited or j in closed:
-                continue
-            visited[j] = i
-            if j not in holder:
-                place: int | None = j
-                while place is not None:  # each mention of the path moves to the place that it reached
-                    one = visited[place]
-                    former = partner.get(one)
-                    partner[one], holder[place], place = place, one, former
-                return
-            waiting.append(holder[j])
-    closed.update(visited)
+def _class_of(mention: Mention) -> _Class:
+    return mention.readings, mention.loose

@@ -1,6 +1,7 @@
 """Parts of the day: "this morning" must not become "i kväll"."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -18,11 +19,13 @@ def read_parts(text: str, grammar: ValueGrammar, values: Sequence[Mention]) -> t
     A part inside a clock time among the text's ``values`` is weak, for it is compared with its hour.
     """
     clocks = [one for one in values if one.kind == "clock"]
+    starts = [one.start for one in clocks]
     found = []
     for name, pattern in grammar.day_parts.items():
         says = frozenset({Reading("part", Decimal(DAY_PARTS.index(name)))})
         for part in re.finditer(pattern, text, re.IGNORECASE):
-            timed = any(one.start < part.end() and part.start() < one.end for one in clocks)
+            last = bisect_left(starts, part.end())  # clocks before it begin before the part ends; none overlap
+            timed = last > 0 and part.start() < clocks[last - 1].end
             found.append(Mention(part.start(), part.end(), part[0], says, weak=timed))
     return tuple(sorted(found, key=lambda one: one.start))
 
@@ -35,7 +38,7 @@ def compare_parts(found: ValueComparison, source: Sequence[Mention], target: Seq
     """
     if not source or not target or all(one.weak for one in (*source, *target)):
         return found
-    shared = [(one, other) for one in source for other in target if one.readings == other.readings]
-    if shared:
-        return replace(found, pairs=(*found.pairs, shared[0]))
+    named = {other.readings: other for other in reversed(target)}
+    if shared := next(((one, named[one.readings]) for one in source if one.readings in named), None):
+        return replace(found, pairs=(*found.pairs, shared))
     return replace(found, missing=(*found.missing, *source), added=(*found.added, *target))

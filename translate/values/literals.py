@@ -122,10 +122,11 @@ def blanked(text: str, literals: Iterable[str]) -> str:
     >>> blanked("v2.3 or 2.3", ["v2.3"]).replace(FILLER, "*")
     '**** or 2.3'
     """
-    for one in sorted(literals, key=len, reverse=True):
-        for start in list(_places(one, text)):
-            text = text[:start] + FILLER * len(one) + text[start + len(one) :]
-    return text
+    chars = list(text)
+    for one in literals:
+        for start in _places(one, text):
+            chars[start : start + len(one)] = FILLER * len(one)
+    return "".join(chars)
 
 
 def _found(text: str) -> Iterator[Literal]:
