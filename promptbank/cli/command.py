@@ -223,5 +223,7 @@ def _expected_errors(*, debug: bool) -> Iterator[None]:
 
         if not isinstance(error, EXPECTED):
             raise
-        typer.echo(f"error: {error}", err=True)
+        from promptbank.cli.output import say
+
+        say(f"error: {error}")
         raise typer.Exit(1) from error

@@ -2,12 +2,13 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import typer
 
-__all__ = ["print_done", "print_facts", "print_json", "print_lines", "print_table", "rounded", "say"]
+__all__ = ["print_done", "print_facts", "print_json", "print_lines", "print_table", "printable", "rounded", "say"]
 
 PIPED_WIDTH = 200
 """Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
@@ -15,7 +16,17 @@ PIPED_WIDTH = 200
 
 def say(text: str) -> None:
     """Tell a person something, on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    r"""Return a text whose control characters, which may colour, move or wipe a terminal, are shown as escapes.
+
+    >>> print(printable("tone\x1b[31m of\x85 a\u202e text"))
+    tone\x1b[31m of\x85 a\u202e text
+    """
+    shown = (c if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
+    return "".join(shown)
 
 
 def print_json(item: object) -> None:
@@ -88,4 +99,4 @@ def _plain(value: object) -> object:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return printable(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))

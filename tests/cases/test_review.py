@@ -7,6 +7,8 @@ import csv
 import errno
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from typer.testing import CliRunner
 
 from promptbank import files
 from promptbank.cli import build_app
+from translate.review.items import flagged
+from translate.review.lines import parse_items
+from translate.review.table import read_answers, write_items
 
 ROWS = {
     "1": ("where is order 50312", "var är beställning 50312"),
@@ -189,3 +194,31 @@ def test_pairs_that_look_a_little_like_a_header_are_scored() -> None:
     Path("set.tsv").write_text("text\ttext\nsource\tkälla\n")
     code, out, err = cli("mt", "score", "--engine", "copy", "--set", "set.tsv", "--json")
     assert (code, [json.loads(line)["rows"] for line in out.splitlines()]) == (0, [2, 2]), err
+
+
+@pytest.mark.parametrize("odd", ["\x1b[31m", "\x07", "\x9b2J", "\u202e", "\r"])
+def test_control_characters_of_tasknames_and_labels_reach_no_terminal(odd: str) -> None:
+    for row in ({"taskname": f"a{odd}b"}, {"taskname": "sentiment-task", "label": f"x{odd}"}):
+        Path("odd.jsonl").write_text(json.dumps({"sentence": "x y", "label": "positive", "id": "1"} | row) + "\n")
+        for more in ((), ("--card", "card.jsonl")):
+            card = {"taskname": f"m{odd}x", "prompt_template": "<|VIRTUAL_PROMPT_0|>{sentence} {label}"}
+            card |= {"total_virtual_tokens": 1, "virtual_token_splits": [1], "label_space": {"p": ["p"], "q": ["q"]}}
+            Path("card.jsonl").write_text(json.dumps(card) + "\n")
+            found = CliRunner().invoke(
+                build_app(), ["translate", "--data", "odd.jsonl", "--engine", "copy", *more], color=True
+            )
+            assert found.exit_code == 1
+            assert odd not in found.stderr
+
+
+CELLS = ["=cmd", "a;=cmd", "a;\t+1", "a\n-x", "a|@x", "\uff1d1+1", "a;\uff0b1", "\r=1", "\t=1"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_part_of_a_cell_begins_as_a_formula_and_nothing_is_lost(cell: str) -> None:
+    translated()
+    (item,) = flagged(parse_items(Path("sv/review.jsonl").read_text(), "x"))
+    written = write_items([replace(item, source=cell, translation=cell, text=cell, label=cell)])
+    for part in re.split(r"[;\t\r\n|,]", written):
+        assert not re.match(r"\"?[=+@\uff1d\uff0b\uff0d\uff20]|\"?-(?!\d)", part), part
+    assert read_answers(written, "x")[0].shown == cell

@@ -44,6 +44,7 @@ def write_items(items: list[ReviewItem]) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # the other leaves a lone "\r" bare
     writer.writerow(COLUMNS)
     for item in items:
         agreed = "" if item.agreement is None else f"{item.agreement:.0f}"
@@ -51,7 +52,8 @@ def write_items(items: list[ReviewItem]) -> str:
         shown = (item.severity, "\n".join(item.flags), item.source, item.translation)
         about = (item.decided, item.label, agreed, score, "\n".join(item.others), item.row_id, item.source_hash)
         cells = (*shown, "", "", "", *about)
-        writer.writerow([cell if cell == score else _safe(cell) for cell in cells])
+        safe = [cell if cell == score else _safe(cell) for cell in cells]
+        (quoted if any("\r" in cell for cell in safe) else writer).writerow(safe)
     return out.getvalue()
 
 
