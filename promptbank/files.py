@@ -11,7 +11,16 @@ from typing import Any
 
 from promptbank.errors import ConfigError
 
-__all__ = ["read_json", "sha256_of", "write_atomically", "write_file", "write_text", "write_together", "writing"]
+__all__ = [
+    "make_folder",
+    "read_json",
+    "sha256_of",
+    "write_atomically",
+    "write_file",
+    "write_text",
+    "write_together",
+    "writing",
+]
 
 
 @contextmanager
@@ -99,6 +108,18 @@ def writing(path: Path) -> Iterator[None]:
         raise ConfigError(
             f"{path} cannot be written ({exc.strerror}); choose another --out, in a folder that is there"
         ) from exc
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that the user named, and those above it.
+
+    Raises:
+        ConfigError: it cannot be made, or is a file.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be made a folder ({exc.strerror}); choose another") from exc
 
 
 def write_text(path: Path, text: str) -> None:

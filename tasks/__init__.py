@@ -3,7 +3,7 @@
 from tasks.answers import ANSWER_FORMATS, FORMAT_SCORES, check_answer
 from tasks.builtin import DEFAULT_LANG, builtin_card, builtin_cards, pick_card, read_cards, sample_path, variant_names
 from tasks.card import TaskCard, parse_card
-from tasks.converters import CONVERTERS
+from tasks.converters import CONVERTERS, Conversion
 from tasks.data import (
     FILE_ENDINGS,
     parse_columns,
@@ -29,18 +29,22 @@ from tasks.errors import (
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
 from tasks.metrics import classification_report, collapse_of, exact_match
 from tasks.reading import open_records, read_records
-from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl
+from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl, value_of
 from tasks.slot_metrics import intent_slot_report
 from tasks.slots import IntentSlots, Slot, locate, parse_intent_slots, render_intent_slots
 from tasks.spec import TaskRef, is_lang, parse_spec
 from tasks.splits import (
+    BY_HASH,
     DEV_SALT,
+    FOLD_RULES,
     FOLD_SALT,
     Split,
     SplitRules,
     crossval_split,
+    divided,
     fold_of,
     fold_split,
+    given_dev,
     given_split,
     label_shares,
     split_dev,
@@ -50,14 +54,17 @@ from tasks.template import Field, Text, VirtualBlock, scan_template
 
 __all__ = [
     "ANSWER_FORMATS",
+    "BY_HASH",
     "CONVERTERS",
     "DEFAULT_LANG",
     "DEV_SALT",
     "FILE_ENDINGS",
+    "FOLD_RULES",
     "FOLD_SALT",
     "FORMAT_SCORES",
     "CardDraft",
     "CardError",
+    "Conversion",
     "DataError",
     "DatasetReport",
     "Example",
@@ -87,12 +94,14 @@ __all__ = [
     "collapse_of",
     "crossval_split",
     "data_sha256",
+    "divided",
     "draft_card",
     "exact_match",
     "example_from",
     "fold_of",
     "fold_split",
     "gather_examples",
+    "given_dev",
     "given_split",
     "intent_slot_report",
     "is_lang",
@@ -121,5 +130,6 @@ __all__ = [
     "scan_template",
     "split_dev",
     "tasks_named",
+    "value_of",
     "variant_names",
 ]

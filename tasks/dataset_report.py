@@ -30,7 +30,8 @@ class Doubt:
     """Something that may be wrong with a set, and where.
 
     Attributes:
-        kind: "blank", "contradiction", "duplicate", "near-duplicate", "across-parts", "near-across-parts", "language".
+        kind: "one-label", "blank", "contradiction", "duplicate", "near-duplicate", "across-parts", "near-across-parts",
+            "cut", "language".
         count: examples concerned.
         places: the first ones, such as "train.jsonl:3".
         what: in words.
@@ -91,7 +92,11 @@ def check_labels(examples: Sequence[Example], card: TaskCard) -> None:
 
 
 def report_on(
-    parts: Mapping[str, Sequence[Example]], card: TaskCard, *, identify: Callable[[str], str] | None = None
+    parts: Mapping[str, Sequence[Example]],
+    card: TaskCard,
+    *,
+    identify: Callable[[str], str] | None = None,
+    is_cut: Callable[[Example], bool] | None = None,
 ) -> DatasetReport:
     """Look at a set as a whole.
 
@@ -99,11 +104,16 @@ def report_on(
         parts: its examples, by the name of the part, such as {"train": [...], "test": [...]}.
         card: the task.
         identify: names the language of a text; without it languages are not looked at.
+        is_cut: whether the text of an example is too long for the window; without it lengths are not looked at.
     """
     entries = [_Entry(name, example, card) for name, part in parts.items() for example in part]
     answers = Counter(entry.example.answer for entry in entries)
     labels = {label: answers[label] for label in card.label_space or ()}
-    doubts = [*_blanks(entries), *_contradictions(entries), *_duplicates(entries), *_near_duplicates(entries)]
+    doubts = [*_one_label(entries, labels), *_blanks(entries), *_contradictions(entries)]
+    doubts += [*_duplicates(entries), *_near_duplicates(entries)]
+    if is_cut is not None:
+        cut = [entry for entry in entries if is_cut(entry.example)]
+        doubts += _doubt("cut", cut, "texts are too long for the window and are cut")
     if identify is not None:
         doubts += _foreign(entries, card.lang, identify)
     return DatasetReport(
@@ -122,6 +132,12 @@ class _Entry:
         self.text = canonical("\n".join(example.fields[name] for name in card.fields))
         self.words = tuple(_WORD.findall(unicodedata.normalize("NFKC", self.text).casefold()))
         self.source = example.source or f"{part} {example.id}"
+
+
+def _one_label(entries: Sequence[_Entry], labels: Mapping[str, int]) -> Iterator[Doubt]:
+    used = [label for label, count in labels.items() if count]
+    if len(used) == 1 < len(labels):
+        yield from _doubt("one-label", entries, f"{len(entries)} examples all have the label {used[0]!r}")
 
 
 def _blanks(entries: Sequence[_Entry]) -> Iterator[Doubt]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from tasks.equivalence import canonical
 from tasks.errors import DataError
@@ -43,29 +42,14 @@ class InputRecord:
     source: str
 
 
-def read_jsonl(source: Path | str | Iterable[bytes], *, name: str | None = None) -> Iterator[InputRecord | DataError]:
+def read_jsonl(lines: Iterable[bytes], *, name: str) -> Iterator[InputRecord | DataError]:
     """Read JSON lines one at a time; a line that is no usable record yields its error in its place.
 
     Args:
-        source: a path, or lines as bytes, such as a binary stream.
-        name: how errors call it; the path if absent.
-
-    Raises:
-        DataError: the file cannot be opened.
+        lines: as bytes, such as a binary stream.
+        name: how errors call it.
     """
-    if not isinstance(source, (str, Path)):
-        yield from _lines(source, name or "input")
-        return
-    try:
-        stream = Path(source).open("rb")  # noqa: SIM115 - closed below; opening alone is guarded
-    except OSError as exc:
-        raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
-    with stream:
-        yield from _lines(stream, name or str(source))
-
-
-def _lines(stream: Iterable[bytes], name: str) -> Iterator[InputRecord | DataError]:
-    for number, raw in enumerate(stream, start=1):
+    for number, raw in enumerate(lines, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
         if line.strip():
             yield _parsed(line, f"{name}:{number}", number)

@@ -21,6 +21,7 @@ __all__ = [
     "Split",
     "SplitRules",
     "crossval_split",
+    "divided",
     "fold_of",
     "fold_split",
     "given_dev",
@@ -105,12 +106,13 @@ def split_dev(
     Raises:
         SplitError: a part would be empty.
     """
-    train, dev = _divided(examples, fraction, rules)
+    train, dev = divided(examples, fraction, rules)
     _check_parts(train=train, dev=dev)
     return train, dev
 
 
-def _divided(examples: Sequence[Example], fraction: float, rules: SplitRules) -> tuple[list[Example], list[Example]]:
+def divided(examples: Sequence[Example], fraction: float, rules: SplitRules) -> tuple[list[Example], list[Example]]:
+    """Divide examples into train and dev by their groups; unlike `split_dev` a part may be empty."""
     kept = DEV_RULES[rules.dev](examples, fraction, rules)
     return [e for e in examples if e.group not in kept], [e for e in examples if e.group in kept]
 
@@ -154,7 +156,7 @@ def fold_split(
     """Take one fold as test, and divide the rest into train and dev; unlike `crossval_split` a part may be empty."""
     place = FOLD_RULES[rules.folds](examples, folds, salt, rules)
     test = tuple(e for e in examples if place[e.group] == fold)
-    train, dev = _divided([e for e in examples if place[e.group] != fold], dev_fraction, rules)
+    train, dev = divided([e for e in examples if place[e.group] != fold], dev_fraction, rules)
     return Split(tuple(train), tuple(dev), test)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "grouped_interval",
     "mean_sd",
     "paired_bootstrap",
+    "share_error",
     "student_interval",
 ]
 
@@ -86,6 +87,18 @@ def mean_sd(values: Sequence[float]) -> MeanSd:
     """
     _check_numbers(values, least=1)
     return MeanSd(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+def share_error(share: float, n: int) -> float:
+    """Return the standard error of a share of n, with two successes and two failures added.
+
+    So it is not 0 where all or none are right (Agresti and Coull 1998, "Approximate is better than 'exact'").
+
+    >>> round(share_error(1.0, 5), 3), round(share_error(0.5, 96), 3)
+    (0.139, 0.05)
+    """
+    plus_four = (share * n + 2) / (n + 4)
+    return math.sqrt(plus_four * (1 - plus_four) / (n + 4))
 
 
 def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:

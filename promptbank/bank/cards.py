@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 
+Part = Literal["train", "validation", "test"]
+
+
 @dataclass(frozen=True)
 class ExampleSet:
     """Labelled examples, and in words where they came from."""
@@ -94,7 +97,7 @@ def examples_of(
     card: TaskCard,
     data: Sequence[str] | None,
     *,
-    part: Literal["train", "test"],
+    part: Part,
     columns: Mapping[str, str] | None = None,
 ) -> ExampleSet:
     """Read the labelled examples of one task; see `examples_of_each`."""
@@ -105,7 +108,7 @@ def examples_of_each(
     cards: Sequence[TaskCard],
     data: Sequence[str] | None,
     *,
-    part: Literal["train", "test"] = "train",
+    part: Part = "train",
     columns: Mapping[str, str] | None = None,
 ) -> list[ExampleSet]:
     """Read labelled examples of each card from files, datasets, or the cards' shipped samples.
@@ -140,8 +143,8 @@ def examples_of_each(
     return sets
 
 
-def _sample(card: TaskCard, part: Literal["train", "test"]) -> ExampleSet:
-    sample = sample_path(card, part)
+def _sample(card: TaskCard, part: Part) -> ExampleSet:
+    sample = None if part == "validation" else sample_path(card, part)
     if sample is None:
         raise InputError(f"{card.taskname}:{card.lang} ships no sample; give labelled records with --data")
     examples = read_examples([sample], card)

@@ -4,24 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptbank.bank.cards import examples_of
+from promptbank.bank.dataset import look_at
 from promptbank.bank.freeze import record_evaluation
 from promptbank.bank.select import select_row
 from promptbank.bank.served import served_task
 from promptbank.bank.session import Bank
 from promptbank.engine.predictor import Predictor
 from store import Row
-from tasks import parse_spec
+from tasks import DatasetReport, parse_spec
 
 __all__ = ["TaskScore", "evaluate"]
 
 
 @dataclass(frozen=True)
 class TaskScore:
-    """The score of a row on a set; see `promptbank.engine.evaluate.Evaluated` for metrics and hash."""
+    """The score of a row on a set, and a report on the set; for metrics and hash see `TaskScores`."""
 
     row: Row
     metrics: dict[str, object]
     data_sha256: str
+    report: DatasetReport
 
 
 def evaluate(
@@ -51,6 +53,7 @@ def evaluate(
     served = served_task(row, row.version, bank.backbone)
     found = examples_of(served.renderer.card, data, part="test", columns=columns)
     bank.display.say(found.note)
+    report = look_at(bank.display, served.renderer.card, {"test": found.examples}, renderer=served.renderer)
     predictor = Predictor(bank.lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
     total = len(found.examples)
     result = record_evaluation(
@@ -62,4 +65,4 @@ def evaluate(
         split="test",
         on_rows=lambda done: bank.display.count(done, total, "rows evaluated"),
     )
-    return TaskScore(row, result.metrics, result.data_sha256)
+    return TaskScore(row, result.metrics, result.data_sha256, report)

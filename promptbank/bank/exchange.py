@@ -85,13 +85,16 @@ def _row(plain: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path) ->
         raise InputError(f"{path} lacks part of a row or has parts this version does not know: {exc}") from exc
 
 
-def import_row(store: Store, path: Path, *, live: bool = True, sizes: Mapping[str, BackboneSizes] | None = None) -> Row:
+def import_row(
+    store: Store, path: Path, *, live: str = "gated", sizes: Mapping[str, BackboneSizes] | None = None
+) -> Row:
     """Add an exported row to the bank under its next version, or find it there already.
 
     Args:
         store: the bank's store.
         path: a file that `export_row` wrote.
-        live: move ``live`` to it.
+        live: a key of `LIVE_RULES`; gated moves ``live`` to it only where no version is live, or one with the same
+            bytes, which may be damaged: there are no examples here on which two rows could be compared.
         sizes: of the backbones that are at hand, by fingerprint.
 
     Raises:
@@ -103,6 +106,8 @@ def import_row(store: Store, path: Path, *, live: bool = True, sizes: Mapping[st
     store.rows.check(row)
     checked_row(row, (sizes or {}).get(row.scope.fingerprint), source=str(path))
     row = store.rows.import_row(row)
-    if live and store.aliases.get(row.scope, LIVE) != row.version:
+    before = store.aliases.get(row.scope, LIVE)
+    same = {info.version for info in store.rows.versions(row.scope) if info.sha256 == row.sha256}
+    if before != row.version and (live == "always" or (live == "gated" and before in {None, *same})):
         store.aliases.move(row.scope, row.version, LIVE, reason=f"imported from {path.name}")
     return row

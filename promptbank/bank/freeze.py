@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from promptbank import __version__
+from promptbank.bank.live import may_go_live
 from promptbank.bank.probes import take_probes
 from promptbank.bank.row_check import checked_row
 from promptbank.bank.select import scope_of
@@ -30,10 +31,12 @@ PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """A row that an alias points at, and its dev metrics from the stored bytes in float32."""
+    """A stored row, its dev metrics from the stored bytes in float32, whether the alias points at it, and why."""
 
     row: Row
     metrics: dict[str, object]
+    is_live: bool
+    comparison: str
 
 
 def freeze_and_measure(
@@ -45,8 +48,9 @@ def freeze_and_measure(
     *,
     run_id: str,
     alias: str,
+    live_rule: str,
 ) -> ScoredRow:
-    """Freeze a row once, evaluate its stored bytes, and move the alias to it.
+    """Freeze a row once, evaluate its stored bytes, and move the alias to it where the rule lets it.
 
     A run that was killed after it wrote its row finds that row again instead of writing a second.
 
@@ -58,6 +62,7 @@ def freeze_and_measure(
         dev: the run's dev examples.
         run_id: of the run.
         alias: that is to point at the row.
+        live_rule: a key of `LIVE_RULES`.
 
     Raises:
         StoreError: the row cannot be written.
@@ -66,10 +71,14 @@ def freeze_and_measure(
     row = store.rows.get(info.scope, info.version) if info else _freeze(store, lm, backbone, new, dev)
     stored = store.rows.get(row.scope, row.version)
     task = served_task(stored, stored.version, backbone)
-    result = record_evaluation(store, Predictor(lm), stored, task, dev, split="dev")
-    if info is None or alias not in info.aliases:
+    predictor = Predictor(lm)
+    result = record_evaluation(store, predictor, stored, task, dev, split="dev")
+    if info is not None and alias in info.aliases:
+        return ScoredRow(row, result.metrics, is_live=True, comparison="")
+    moves, comparison = may_go_live(store, predictor, backbone, stored, dev, result.predicted, alias, live_rule)
+    if moves:
         store.aliases.move(stored.scope, stored.version, alias, reason=f"trained in run {run_id}")
-    return ScoredRow(row, result.metrics)
+    return ScoredRow(row, result.metrics, moves, comparison)
 
 
 def new_row(

@@ -25,14 +25,14 @@ from promptbank.errors import TrainingError
 from promptbank.files import read_json, write_file
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from promptbank.training.config import TrainConfig
+from promptbank.training.config import GIVEN_DEV, TrainConfig
 from promptbank.training.examples import training_renderer
 from promptbank.training.progress import NoProgress, Progress
 from promptbank.training.prompt_run import FailedRun, Plan, TrainedPrompt
 from promptbank.training.prompts import train_each, train_prompts
 from promptbank.training.run_warnings import run_warnings
 from store import Row, Store, UnknownRunError
-from tasks import Example, TaskCard, data_sha256
+from tasks import DatasetReport, Example, TaskCard, data_sha256
 
 __all__ = ["LearntTask", "TrainingRequest", "learn_task", "learn_tasks", "learn_trials"]
 
@@ -50,6 +50,8 @@ class TrainingRequest:
         dev: rows that choose the epoch.
         config: the settings.
         alias: that points at the row when it is measured.
+        live_rule: a key of `LIVE_RULES`: whether the alias moves to the row.
+        report: on the examples as a whole; kept with what is learnt.
         name: in reports, where several are learnt at once.
     """
 
@@ -59,6 +61,8 @@ class TrainingRequest:
     config: TrainConfig
     alias: str = LIVE
     name: str = ""
+    live_rule: str = "always"
+    report: DatasetReport | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,16 @@ class LearntTask:
     """What a training gave.
 
     Attributes:
-        row: the live row.
+        row: as it is stored.
         metrics: its dev metrics, from the stored bytes in float32.
         trained: best epoch, history, truncated and cached rows.
         run_id: of the run.
         warnings: what a person should know before trusting the row.
         notes: what was decided on the way: the start that was chosen, attempts begun again.
         start: what the prompt started from, see `Start.source`.
+        is_live: whether the alias points at the row.
+        comparison: with the row that was live on the same dev examples, in words; empty where there was none.
+        report: on the examples, where one was made.
     """
 
     row: Row
@@ -82,6 +89,9 @@ class LearntTask:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     start: str
+    is_live: bool = True
+    comparison: str = ""
+    report: DatasetReport | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +288,9 @@ def _publish(
     new = new_row(
         backbone, renderer, lesson.config, replace(trained, table=table), one.data, one.start, run_id, storage
     )
-    measured = freeze_and_measure(store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias)
+    measured = freeze_and_measure(
+        store, lm, backbone, new, lesson.dev, run_id=run_id, alias=lesson.alias, live_rule=lesson.live_rule
+    )
     if not _is_done(store, run_id):
         store.runs.finish(run_id, "done", json.dumps({"row_id": measured.row.row_id, "dev": measured.metrics}))
     warnings = list(
@@ -296,7 +308,18 @@ def _publish(
     if lesson.config.calibrate and lesson.card.is_open:
         warnings.append("calibrate was not done: open answers have no labels to calibrate")
     notes = tuple(filter(None, (one.start.note, *(epoch.restart for epoch in trained.epochs))))
-    return LearntTask(measured.row, measured.metrics, trained, run_id, tuple(warnings), notes, one.start.source)
+    return LearntTask(
+        measured.row,
+        measured.metrics,
+        trained,
+        run_id,
+        tuple(warnings),
+        notes,
+        one.start.source,
+        measured.is_live,
+        measured.comparison,
+        lesson.report,
+    )
 
 
 def _identity(backbone: Backbone, lesson: TrainingRequest, data: str, start: str) -> str:
@@ -308,7 +331,8 @@ def _identity(backbone: Backbone, lesson: TrainingRequest, data: str, start: str
         lesson.card.canonical_json(),
         lesson.config.decisive(),
     ]
-    return _hash([*parts, data, start, lesson.alias])
+    given = [data_sha256(lesson.dev)] if lesson.config.dev_rule == GIVEN_DEV else []  # no rule divides the data again
+    return _hash([*parts, data, start, lesson.alias, *given])
 
 
 def _hash(parts: Sequence[object]) -> str:

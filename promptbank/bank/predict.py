@@ -8,9 +8,9 @@ from promptbank.bank.task_server import RecordRequest
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import PromptBankError
 from store import StoreError
-from tasks import DataError, InputRecord, TaskError, check_record
+from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, value_of
 
-__all__ = ["answers", "predict"]
+__all__ = ["answers", "predict", "text_of"]
 
 CHUNK_RECORDS = 256
 """Records answered together: enough to batch by length, and answers appear as the input is read."""
@@ -32,7 +32,7 @@ def predict(
     """
     checked = (check_record(dict(record), f"record {n}") for n, record in enumerate(records, start=1))
     found = []
-    for answer in answers(bank, checked, task=task, lang=lang):
+    for _, answer in answers(bank, checked, task=task, lang=lang):
         if not isinstance(answer, Prediction):
             raise answer
         found.append(answer)
@@ -41,8 +41,18 @@ def predict(
 
 def answers(
     bank: Bank, records: Iterable[InputRecord | DataError], *, task: str | None, lang: str | None
-) -> Iterator[Prediction | PromptBankError | TaskError | StoreError]:
-    """Yield an answer for each record as the input is read; one that cannot be answered yields its error."""
+) -> Iterator[tuple[InputRecord | DataError, Prediction | PromptBankError | TaskError | StoreError]]:
+    """Yield each record with its answer as the input is read; one that cannot be answered with its error."""
     unread = iter(records)
-    while chunk := [RecordRequest(record, task, lang) for record in islice(unread, CHUNK_RECORDS)]:
-        yield from bank.server.answer(chunk)
+    while chunk := list(islice(unread, CHUNK_RECORDS)):
+        found = bank.server.answer([RecordRequest(record, task, lang) for record in chunk])
+        yield from zip(chunk, found, strict=True)
+
+
+def text_of(bank: Bank, record: InputRecord | DataError, answer: Prediction) -> str:
+    """Return the text that was answered, on one line: the field of the record that its card is about."""
+    if isinstance(record, DataError):
+        return ""
+    ref = TaskRef(answer.taskname, answer.lang, answer.version)
+    field = bank.server.kept(ref, answer.lang).renderer.card.text_field
+    return " ".join(str(value_of(record.data, field) or "").split())

@@ -15,8 +15,18 @@ from promptbank.errors import InputError
 if TYPE_CHECKING:
     from promptbank.bank.verify import VerificationResult
     from store import Row, RowInfo, Scope
+    from tasks import TaskRef
 
-__all__ = ["describe_row", "export_task", "import_task", "list_rows", "rollback", "row_facts", "verify"]
+__all__ = [
+    "describe_row",
+    "export_task",
+    "import_task",
+    "list_rows",
+    "promote",
+    "rollback",
+    "row_facts",
+    "verify",
+]
 
 LIVE = "live"
 
@@ -100,23 +110,51 @@ def rollback(bank: Bank, spec: str) -> tuple[Scope, int | None, int]:
     from promptbank.bank.select import find_scope
     from tasks import parse_spec
 
-    ref, aliases = parse_spec(spec), bank.store.aliases
+    ref = parse_spec(spec)
+    if ref.version is not None:
+        return _moved(bank, ref, ref.version, "rollback to")
     scope = find_scope(bank.store, ref, bank.settings.backbone)
+    return scope, *bank.store.aliases.rollback(scope, LIVE)
+
+
+def promote(bank: Bank, spec: str) -> tuple[Scope, int | None, int]:
+    """Move ``live`` to the version that the spec names; see `rollback`.
+
+    Raises:
+        InputError: no version is named, or it is live already.
+    """
+    from tasks import parse_spec
+
+    ref = parse_spec(spec)
     if ref.version is None:
-        return scope, *aliases.rollback(scope, LIVE)
+        raise InputError(f"{spec!r} names no version; write {spec}@VERSION, see `promptbank bank list --all`")
+    return _moved(bank, ref, ref.version, "promoted")
+
+
+def _moved(bank: Bank, ref: TaskRef, version: int, why: str) -> tuple[Scope, int | None, int]:
+    from promptbank.bank.select import find_scope
+
+    scope, aliases = find_scope(bank.store, ref, bank.settings.backbone), bank.store.aliases
     before = aliases.get(scope, LIVE)
-    if before == ref.version:
-        raise InputError(f"version {before} of {scope.taskname}:{scope.lang} is live already; name an earlier one")
-    aliases.move(scope, ref.version, LIVE, reason=f"rollback to version {ref.version}")
-    return scope, before, ref.version
+    if before == version:
+        raise InputError(f"version {before} of {scope.taskname}:{scope.lang} is live already; name another one")
+    aliases.move(scope, version, LIVE, reason=f"{why} version {version}")
+    return scope, before, version
 
 
-def import_task(bank: Bank, path: Path) -> Row:
-    """Add a row from a file that `export_task` wrote, and make it live; see `promptbank.bank.exchange.import_row`."""
+def import_task(bank: Bank, path: Path, live: str = "gated") -> tuple[Row, bool]:
+    """Add a row from a file that `export_task` wrote; see `promptbank.bank.exchange.import_row`.
+
+    Returns:
+        The row, and whether it is live.
+    """
     from promptbank.bank.exchange import import_row
+    from promptbank.bank.live import live_rule
     from promptbank.model.backbone import local_sizes
 
-    return import_row(bank.make(), path, sizes=local_sizes(bank.settings.backbone, bank.settings.home))
+    store, sizes = bank.make(), local_sizes(bank.settings.backbone, bank.settings.home)
+    row = import_row(store, path, live=live_rule(live), sizes=sizes)
+    return row, store.aliases.get(row.scope, LIVE) == row.version
 
 
 def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Path]:

@@ -1,14 +1,18 @@
 """The use case of `promptbank train`: find cards and examples by name, then learn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
+from promptbank.bank.dataset import look_at
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_tasks
+from promptbank.bank.live import live_rule
 from promptbank.bank.session import Bank
-from promptbank.errors import InputError
-from promptbank.training.config import checked_config
-from tasks import read_data, split_dev, tasks_named
+from promptbank.errors import ConfigError, InputError
+from promptbank.training.config import GIVEN_DEV, TrainConfig, checked_config
+from promptbank.training.examples import training_renderer
+from tasks import Example, SplitError, TaskCard, check_labels, given_dev, read_data, split_dev, tasks_named
 
 __all__ = ["train"]
 
@@ -21,9 +25,11 @@ def train(
     card: str | None = None,
     columns: Mapping[str, str] | None = None,
     all_tasks: bool = False,
+    dev_data: Sequence[str] | None = None,
+    live: str = "gated",
     settings: Mapping[str, object] | None = None,
 ) -> list[LearntTask]:
-    """Learn one task, or several in shared batches, and make each one live.
+    """Learn one task, or several in shared batches, and make each one live that is not worse than the live one.
 
     A training that was killed goes on when it is asked for again.
 
@@ -36,6 +42,8 @@ def train(
         card: a card file, which is added to the bank, or a built-in variant.
         columns: the column of the data that each named field is taken from.
         all_tasks: learn every task that a record of the data names, in place of ``tasks``.
+        dev_data: as ``data``, the examples that choose the epoch; a part of the data if absent.
+        live: a key of `LIVE_RULES`: whether ``live`` moves to the new row.
         settings: by the names of `TrainConfig`; the defaults stand for the others.
 
     Returns:
@@ -43,25 +51,61 @@ def train(
 
     Raises:
         ConfigError: faults of the settings, all at once.
-        TaskError: no such card, or faults of the rows, all at once.
+        TaskError: no such card, or faults of the examples, all at once; all examples have one label.
         InputError: no task is named, or tasks are named beside ``all_tasks``, or there are no examples.
         TrainingError: see `learn_tasks`.
     """
-    config = checked_config(settings or {})
+    config = _config(settings or {}, dev_data)
     named = _named(tasks, data, columns) if all_tasks else tasks
     store = bank.make()
     cards = [chosen_card(store, task, lang, card) for task in named or (None,)]
     cards = list({(one.taskname, one.lang): one for one in cards}.values()) if all_tasks else cards
     if card is not None and Path(card).is_file():
         add_cards(store, cards)
+    found = examples_of_each(cards, data, columns=columns)
+    apart = examples_of_each(cards, dev_data, part="validation", columns=columns) if dev_data else [None] * len(cards)
     lessons = []
-    for chosen, found in zip(cards, examples_of_each(cards, data, columns=columns), strict=True):
+    for chosen, known, given in zip(cards, found, apart, strict=True):
         name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
-        learn, dev = split_dev(found.examples, config.dev_fraction)
-        told = f"{found.note}: {len(learn)} to train on, {len(dev)} for dev"
+        check_labels(known.examples, chosen)
+        learn, dev = _divided(chosen, config, known.examples, given.examples if given else None)
+        beside = f"; dev: {given.note}" if given else ""
+        told = f"{known.note}{beside}: {len(learn)} to train on, {len(dev)} for dev"
         bank.display.say(f"{name}: {told}" if name else told)
-        lessons.append(TrainingRequest(chosen, learn, dev, config, name=name))
+        lessons.append(TrainingRequest(chosen, learn, dev, config, name=name, live_rule=live_rule(live)))
+    reports = [
+        look_at(
+            bank.display,
+            lesson.card,
+            {"train": lesson.train, "dev": lesson.dev},
+            renderer=training_renderer(bank.backbone, lesson.card, config),
+        )
+        for lesson in lessons
+    ]
+    lessons = [replace(lesson, report=report) for lesson, report in zip(lessons, reports, strict=True)]
     return learn_tasks(store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)
+
+
+def _config(settings: Mapping[str, object], dev_data: Sequence[str] | None) -> TrainConfig:
+    """Check the settings; dev data of their own are recorded as the dev rule."""
+    if dev_data and (given := sorted({"dev_rule", "dev_fraction"} & settings.keys())):
+        raise ConfigError(f"dev data are given, so {' and '.join(given)} would decide nothing; leave that out")
+    config = checked_config({**settings, "dev_rule": GIVEN_DEV} if dev_data else settings)
+    if config.dev_rule == GIVEN_DEV and not dev_data:
+        raise ConfigError(f"dev_rule is {GIVEN_DEV}, which needs dev data: name them with --dev-data")
+    return config
+
+
+def _divided(
+    card: TaskCard, config: TrainConfig, known: Sequence[Example], given: Sequence[Example] | None
+) -> tuple[list[Example], list[Example]]:
+    """Divide examples into train and dev, or keep the given dev examples apart."""
+    if given is not None:
+        return given_dev(known, given)
+    try:
+        return split_dev(known, config.dev_fraction, config.split_rules(card))
+    except SplitError as exc:
+        raise SplitError(f"{card.taskname}:{card.lang}: {exc}; see --dev-fraction and --dev-data") from exc
 
 
 def _named(tasks: Sequence[str], data: Sequence[str] | None, columns: Mapping[str, str] | None) -> list[str]:

@@ -96,6 +96,24 @@ def rollback(ctx: CommandContext, spec: Spec, json: Json = False) -> None:
     print_done(told, facts, as_json=json)
 
 
+@app.command("promote", cls=Command)
+def promote(
+    ctx: CommandContext,
+    spec: Annotated[str, typer.Argument(help="taskname[:lang]@version")],
+    json: Json = False,
+) -> None:
+    """Make a frozen version live, such as one that a training or an import left waiting.
+
+    Example: promptbank bank promote sentiment-task@2
+    """
+    from promptbank.bank import rows
+
+    with Bank(ctx.settings) as bank:
+        scope, before, after = rows.promote(bank, spec)
+    facts = {"taskname": scope.taskname, "lang": scope.lang, "from": before, "to": after}
+    print_done(f"{scope.taskname}:{scope.lang}@{after} is live; before it {before or 'none'}", facts, as_json=json)
+
+
 @app.command("export", cls=Command)
 def export(
     ctx: CommandContext,
@@ -121,15 +139,20 @@ def export(
 def import_(
     ctx: CommandContext,
     path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")],
+    live: Annotated[str, typer.Option(help="gated: live only where no version is live yet; always; never.")] = "gated",
     json: Json = False,
 ) -> None:
-    """Add an exported row under the next version and make it live; one that is there already is not added again.
+    """Add an exported row under the next version; one that is there already is not added again.
+
+    It goes live where no other version is; otherwise `bank promote` makes it live, or --live always.
 
     Example: promptbank bank import sentiment-task.safetensors
     """
     from promptbank.bank.rows import import_task
 
     with Bank(ctx.settings) as bank:
-        row = import_task(bank, path)
-    facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version}
-    print_done(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is in the bank and live", facts, as_json=json)
+        row, is_live = import_task(bank, path, live)
+    name = f"{row.scope.taskname}:{row.scope.lang}@{row.version}"
+    facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version, "live": is_live}
+    state = "and live" if is_live else f"but not live; `promptbank bank promote {name}` makes it live"
+    print_done(f"{name} is in the bank {state}", facts, as_json=json)

@@ -154,6 +154,9 @@ def _training(
         int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all, 4 or more.")
     ] = None,
     dev_fraction: Annotated[float | None, typer.Option(help="Share of the groups kept for dev.")] = None,
+    dev_rule: Annotated[
+        str | None, typer.Option(help="stratified.v1, by labels within groups, or hash.v1, by the group alone.")
+    ] = None,
     restarts: Annotated[int | None, typer.Option(help="Times to begin again when all answers are the same.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     calibrate: Annotated[

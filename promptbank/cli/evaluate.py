@@ -1,14 +1,19 @@
 """``promptbank evaluate``: score a frozen task."""
 
-import json as js
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from promptbank.cli.command import Columns, Command, CommandContext, Data, Json, Lang
-from promptbank.cli.output import print_json, say
+from promptbank.cli.output import print_facts, print_json, print_table, say
 
 app = typer.Typer()
+
+SHARES = ("accuracy", "intent_accuracy", "exact_match")
+"""Metrics that are shares of right answers, which have a standard error."""
+SHOWN = 3
+"""Labels that are shown of those a label was taken for."""
 
 
 @app.command("evaluate", cls=Command)
@@ -41,8 +46,35 @@ def evaluate(
     if found.metrics.get("collapse"):
         say(f"warning: {found.metrics['collapse']}")
     if not json:
-        say(js.dumps(found.metrics, indent=2, ensure_ascii=False))
+        _print(found.metrics)
         return
     row, scope = found.row, found.row.scope
     about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}
-    print_json(about | {"dtype": "float32", "data_sha256": found.data_sha256, **found.metrics})
+    about |= {"dtype": "float32", "data_sha256": found.data_sha256, "data": found.report.as_dict()}
+    print_json(about | found.metrics)
+
+
+def _print(metrics: Mapping[str, Any]) -> None:
+    """Print the scores, each label's, and which labels were taken for which."""
+    from tasks.statistics import share_error
+
+    n = metrics["n"]
+    shares = {key: metrics[key] for key in SHARES if key in metrics}
+    facts = {"examples": n} | {key: f"{value:.3f} ± {share_error(value, n):.3f}" for key, value in shares.items()}
+    others = {key: value for key, value in metrics.items() if isinstance(value, float) and key not in shares}
+    print_facts(facts | {key: f"{value:.3f}" for key, value in others.items()}, as_json=False)
+    labels = metrics.get("labels", ())
+    if not labels:
+        return
+    typer.echo()
+    print_table(({"label": name, **_label_line(metrics, place)} for place, name in enumerate(labels)), as_json=False)
+
+
+def _label_line(metrics: Mapping[str, Any], place: int) -> dict[str, object]:
+    """Return the scores of a label, and the labels that were given in its place most often."""
+    label, row = metrics["labels"][place], metrics["confusion"][place]
+    score = metrics["per_label"][label]
+    wrong = sorted(((count, k) for k, count in enumerate(row) if count and k != place), key=lambda pair: -pair[0])
+    taken = ", ".join(f"{metrics['labels'][k]} {count}" for count, k in wrong[:SHOWN])
+    scores = {key: f"{score[key]:.2f}" for key in ("precision", "recall", "f1")}
+    return {"examples": score["support"], **scores, "taken for": taken or None}

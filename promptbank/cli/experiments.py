@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,9 @@ def crossval(
     columns: Columns = None,
     card: Card = None,
     folds: Folds = 10,
+    fold_rule: Annotated[
+        str, typer.Option(help="even.v1, as even in labels as groups allow, or hash.v1, by the group alone.")
+    ] = "even.v1",
     other: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,8 +60,9 @@ def crossval(
 ) -> None:
     """Learn and score a task on K folds, beside majority and TF-IDF on the same folds.
 
-    Folds are a function of each row's group, so translations have the folds of their source. All folds train in
-    shared batches, into a bank of the experiment's own. With --other and --provenance the same test set is also
+    Examples of one group are in one fold. With --fold-rule hash.v1 a translation that lacks some examples has the folds
+    of its source, and they are those of baseline, compare and continual. All folds train in shared batches, into a bank
+    of the experiment's own. With --other and --provenance the same test set is also
     answered by prompts that learnt from other records. A killed command goes on when it is given again.
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10
@@ -67,7 +72,9 @@ def crossval(
 
     with opened(ctx.settings) as bank:
         examples, settings = run.TaskExamples(task, data, lang, card, columns=columns), ctx.training_settings()
-        done = run.crossval(bank, examples, settings, folds=folds, other=other or (), provenance=provenance)
+        done = run.crossval(
+            bank, examples, settings, folds=folds, fold_rule=fold_rule, other=other or (), provenance=provenance
+        )
     _print(done, out, as_json=json)
 
 
@@ -194,12 +201,13 @@ def _print(done: ExperimentResult, out: Path | None, *, as_json: bool) -> None:
     from promptbank.report.parts import Table
 
     table = next(part for part in done.report.parts if isinstance(part, Table))
-    shown = cell_plain if as_json else cell_text
+    shown = cell_plain if as_json else partial(cell_text, decimals=table.decimals)
     rows = [dict(zip(table.columns, map(shown, row), strict=True)) for row in table.rows]
     written = write(done, out)
     if as_json:
         summary = done.report.summary
-        print_json({"result": str(done.path), "report": written, "summary": summary, "table": rows})
+        data = {"data": done.data.as_dict()} if done.data else {}
+        print_json({"result": str(done.path), "report": written, "summary": summary, "table": rows, **data})
     else:
         print_table(rows, table.columns, as_json=False)
 

@@ -14,6 +14,7 @@ from promptbank.cli.output import print_json, say
 from promptbank.errors import InputError
 
 if TYPE_CHECKING:
+    from promptbank.bank.session import Bank
     from promptbank.engine.predictor import Prediction
     from tasks import DataError, InputRecord
 
@@ -31,9 +32,10 @@ def predict(
     columns: Columns = None,
     json: Json = False,
 ) -> None:
-    """Answer records with frozen tasks: one answer a line, in the order of the input.
+    """Answer records with frozen tasks, one a line in the order of the input: answer, probability, text.
 
-    A record that cannot be answered gets its error in its place, and the exit code is 1.
+    With --json a record's own id stands in its answer. A record that cannot be answered gets its error in its place,
+    and the exit code is 1.
 
     Example: promptbank predict --task sentiment-task --data new.jsonl --json
     """
@@ -43,7 +45,8 @@ def predict(
     name = "stdin" if data == "-" else data
     records = _records(data, columns)
     with opened(ctx.settings) as bank:
-        answered = [_print(answer, as_json=json) for answer in answers(bank, records, task=task, lang=lang)]
+        found = answers(bank, records, task=task, lang=lang)
+        answered = [_print(bank, record, answer, as_json=json) for record, answer in found]
     if not answered:
         raise InputError(f"{name} holds no records; give at least one")
     if failed := answered.count(False):
@@ -62,17 +65,20 @@ def _records(data: str, columns: Mapping[str, str] | None) -> Iterator[InputReco
     yield from rename_columns(records, columns) if columns else records
 
 
-def _print(answer: Prediction | Exception, *, as_json: bool) -> bool:
+def _print(bank: Bank, record: InputRecord | DataError, answer: Prediction | Exception, *, as_json: bool) -> bool:
     """Print an answer or what stands in its place; return whether it is an answer."""
+    from promptbank.bank.predict import text_of
     from promptbank.problems import problem_of
 
+    own = {} if isinstance(record, Exception) or record.data.get("id") is None else {"id": record.data["id"]}
     if isinstance(answer, Exception):
-        print_json(problem_of(answer).as_dict()) if as_json else typer.echo(f"error: {answer}")
+        print_json(own | problem_of(answer).as_dict()) if as_json else typer.echo(f"error: {answer}")
         return False
     if as_json:
-        print_json(answer.as_dict())
-    elif answer.text is not None:
-        typer.echo(answer.text.strip().replace("\n", " | "))
-    elif answer.label is not None and answer.probabilities is not None:
-        typer.echo(f"{answer.label}\t{answer.probabilities[answer.label]:.3f}")
+        print_json(own | answer.as_dict())
+        return True
+    cells = [answer.label or ""] if answer.text is None else [answer.text.strip().replace("\n", " | ")]
+    if answer.label is not None and answer.probabilities is not None:
+        cells.append(f"{answer.probabilities[answer.label]:.3f}")
+    typer.echo("\t".join([*cells, text_of(bank, record, answer)]))
     return True

@@ -24,7 +24,8 @@ from promptbank.bank.session import Bank
 from promptbank.cli.output import say
 from promptbank.config import Settings
 from promptbank.training.curve import CurvePoint
-from promptbank.training.progress import EpochReport, StepReport
+from promptbank.training.progress import DevScore, EpochReport, StepReport
+from tasks.statistics import share_error
 
 __all__ = ["TerminalDisplay", "opened", "shown"]
 
@@ -70,6 +71,8 @@ class TerminalDisplay(Display):
         self._latest: dict[str, StepReport] = {}
         self._recent: deque[StepReport] = deque(maxlen=LOG_STEPS)
         self._told = time.monotonic()
+        self._begun: dict[str, tuple[int, float]] = {}
+        """By run: the epoch of the first step that was seen, and when."""
 
     def count(self, done: int, total: int, what: str) -> None:
         """Draw a bar, or print a line every half minute."""
@@ -89,6 +92,7 @@ class TerminalDisplay(Display):
             self._tell_speed(report)
             return
         self._latest[report.run] = report
+        self._begun.setdefault(report.run, (report.epoch, time.monotonic()))
         latest = self._latest.values()
         runs = f" {len(latest)} runs" if len(latest) > 1 else ""
         loss = sum(run.loss for run in latest) / len(latest)
@@ -96,14 +100,25 @@ class TerminalDisplay(Display):
         self._draw("steps", done, total, f"{self.part} training{runs}, loss {loss:.3f}".lstrip())
 
     def on_epoch(self, report: EpochReport) -> None:
-        """Print the epoch's line."""
-        accuracy = "" if report.dev.accuracy is None else f"dev accuracy {report.dev.accuracy:.3f}, "
+        """Print the epoch's line: scores, time left, and why the run ends."""
+        of = f" of {report.epochs}" if report.epochs else ""
         self._print(
             (f"{run} " if (run := report.run or self.part) else "")
-            + f"epoch {report.epoch}: train loss {report.train_loss:.3f}, {accuracy}dev loss {report.dev.loss:.3f}"
+            + f"epoch {report.epoch}{of}: train loss {report.train_loss:.3f}, {_accuracy(report.dev)}"
+            + f"dev loss {report.dev.loss:.3f}"
             + (" (best)" if report.best else "")
+            + self._left(report)
+            + (f"; ended: {report.ended}" if report.ended else "")
             + (f"\n{report.restart}" if report.restart else "")
         )
+
+    def _left(self, report: EpochReport) -> str:
+        """Say how long the rest of a run takes at most, by the mean of the epochs that were seen."""
+        first, begun = self._begun.get(report.run, (report.epoch, time.monotonic()))
+        seen, left = report.epoch - first + 1, report.epochs - report.epoch
+        if report.ended or left <= 0 or report.run not in self._begun:
+            return ""
+        return f", at most {_duration(left * (time.monotonic() - begun) / seen)} left"
 
     def on_point(self, point: CurvePoint) -> None:
         """Print a point of a translator's curve."""
@@ -130,3 +145,16 @@ class TerminalDisplay(Display):
 
     def _print(self, text: str) -> None:
         self._progress.console.print(text, highlight=False, soft_wrap=True)
+
+
+def _accuracy(dev: DevScore) -> str:
+    if dev.accuracy is None:
+        return ""
+    error = f" ± {share_error(dev.accuracy, dev.n):.3f}" if dev.n else ""
+    return f"dev accuracy {dev.accuracy:.3f}{error}, "
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

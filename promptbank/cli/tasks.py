@@ -1,7 +1,11 @@
 """``promptbank tasks``: task cards, and the records that go with them."""
 
+from __future__ import annotations
+
+import json as js
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +13,12 @@ from promptbank.bank.session import Bank
 from promptbank.cli.command import CHECK_SAID_NO, Columns, Command, CommandContext, Data, Json, Lang, Task
 from promptbank.cli.output import print_json, print_lines, print_table, say
 
+if TYPE_CHECKING:
+    from tasks import Conversion, TaskCard
+
 app = typer.Typer(help="Task cards.", no_args_is_help=True)
 
-Cards = Annotated[list[Path], typer.Argument(help="JSONL file(s) of cards.")]
+Cards = Annotated[list[Path], typer.Argument(help="File(s) of cards, JSON or YAML.")]
 Rows = Annotated[Path | None, typer.Option(help="JSONL file to write; stdout if absent.")]
 
 
@@ -56,14 +63,50 @@ def show(
         print_json(chosen_card(bank.store_if_there(), task, lang, card).plain())
 
 
-@app.command("check", cls=Command)
-def check(_ctx: CommandContext, cards: Cards) -> None:
-    """Check cards without storing them; exit code 3 when one is faulty.
+@app.command("init", cls=Command)
+def init(
+    _ctx: CommandContext,
+    data: Annotated[str, typer.Option("--data", help="File of records, datasets folder or hub id.")],
+    text: Annotated[str, typer.Option("--text", help="Column with the text.")],
+    label: Annotated[str, typer.Option("--label", help="Column with the label or answer.")],
+    name: Annotated[str | None, typer.Option("--name", help="taskname. Default: made of the name of the data.")] = None,
+    lang: Lang = None,
+    out: Annotated[Path | None, typer.Option(help="Card file to write; stdout if absent.")] = None,
+) -> None:
+    """Draft a card from data, and say what was guessed; correct it by hand, then train with --card.
 
-    Example: promptbank tasks check card.jsonl
+    Example: promptbank tasks init --data train.csv --text utterance --label intent --out card.json
+    """
+    from promptbank.bank.dataset import identified_language
+    from promptbank.files import write_text
+    from tasks import draft_card, read_data
+
+    records = read_data(data)
+    draft = draft_card(records, text=text, label=label, name=name or data, lang=lang, identify=identified_language)
+    written = _pretty(draft.card)
+    typer.echo(written, nl=False) if out is None else write_text(out, written)
+    for guess in draft.guesses:
+        say(guess)
+    card = out or "CARD"
+    say(f"next: promptbank tasks check {card} --data {data}; promptbank train --card {card} --data {data}")
+
+
+def _pretty(card: TaskCard) -> str:
+    return js.dumps(card.plain(), ensure_ascii=False, indent=2) + "\n"
+
+
+@app.command("check", cls=Command)
+def check(_ctx: CommandContext, cards: Cards, data: Data = None, columns: Columns = None, json: Json = False) -> None:
+    """Check cards without storing them, and with --data the examples that go with them, as a whole.
+
+    What is doubtful of a set is said, with its places. The exit code is 3 when a card is faulty, or when nothing can be
+    learnt from the data.
+
+    Example: promptbank tasks check card.jsonl --data train.csv
     """
     import tasks as room
 
+    sound: list[TaskCard] = []
     faulty = False
     for path in cards:
         try:
@@ -73,9 +116,37 @@ def check(_ctx: CommandContext, cards: Cards) -> None:
             for fault in exc.faults:
                 say(f"{path}: {fault}")
         else:
+            sound += found
             say(f"{path}: {len(found)} sound card(s): {', '.join(f'{c.taskname}:{c.lang}' for c in found)}")
+    if data and not faulty:
+        faulty = not _check_data(sound, data, columns, as_json=json)
     if faulty:
         raise typer.Exit(CHECK_SAID_NO)
+
+
+def _check_data(
+    cards: Sequence[TaskCard], data: Sequence[str], columns: Mapping[str, str] | None, *, as_json: bool
+) -> bool:
+    """Report on the examples of each card; return whether something can be learnt from each set."""
+    from promptbank.bank.cards import examples_of_each
+    from promptbank.bank.dataset import look_at
+    from promptbank.bank.display import Display
+    from tasks import DataError, check_labels
+
+    learnable = True
+    for card, found in zip(cards, examples_of_each(cards, data, columns=columns), strict=True):
+        say(f"{card.taskname}:{card.lang}: {found.note}")
+        report = look_at(Display(say), card, {"train": found.examples})
+        try:
+            check_labels(found.examples, card)
+        except DataError as exc:
+            learnable = False
+            say(f"{card.taskname}:{card.lang}: {exc}")
+        if as_json:
+            print_json({"taskname": card.taskname, "lang": card.lang, **report.as_dict()})
+        elif report.labels:
+            print_table(({"label": label, "examples": n} for label, n in report.labels.items()), as_json=False)
+    return learnable
 
 
 @app.command("add", cls=Command)
@@ -139,15 +210,37 @@ def convert(
     format_: Annotated[str, typer.Argument(metavar="FORMAT", help="Such as fiqa.")],
     files: Annotated[list[Path], typer.Argument(help="Files in that format.")],
     out: Rows = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option("--parts", help="Folder instead: a file for each part, and card.json where the set has its own."),
+    ] = None,
 ) -> None:
-    """Turn other people's data into JSONL records with id and group.
+    """Turn other people's data into JSONL records with id and group; docs/data.md lists the formats.
 
-    Example: promptbank tasks convert fiqa headlines.json posts.json --out fiqa.jsonl
+    Example: promptbank tasks convert massive en-US.jsonl sv-SE.jsonl --parts massive
     """
     import tasks as room
 
     if format_ not in room.CONVERTERS:
         raise typer.BadParameter(f"unknown format {format_!r}; known: {', '.join(room.CONVERTERS)}")
+    if out is not None and parts is not None:
+        raise typer.BadParameter("give --out or --parts, one file or a folder")
     converted = room.CONVERTERS[format_](files)
-    print_lines(converted.records, out)
-    say(f"{out or 'stdout'}: {'; '.join(converted.notes)}")
+    if parts is not None:
+        _write_parts(converted, parts)
+    else:
+        print_lines(converted.records, out)
+        if converted.card is not None:
+            say("the records have a card of their own; give --parts FOLDER to have it written beside them")
+    say(f"{parts or out or 'stdout'}: {'; '.join(converted.notes)}")
+
+
+def _write_parts(converted: Conversion, folder: Path) -> None:
+    """Write a file for each part, and the card where the records have one of their own."""
+    from promptbank.files import make_folder, write_text
+
+    make_folder(folder)
+    for name, records in converted.parts().items():
+        print_lines(records, folder / f"{name or 'all'}.jsonl")
+    if converted.card is not None:
+        write_text(folder / "card.json", _pretty(converted.card))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptbank.cli.command import Card, Columns, Data, Json, Lang, TrainingCommand, TrainingContext
+from promptbank.cli.evaluate import SHARES
 from promptbank.cli.output import print_done, say
 from tasks import FORMAT_SCORES
 
@@ -31,9 +32,16 @@ def train(
         bool, typer.Option("--all-tasks", help="Learn every task that the data names, in place of --task.")
     ] = False,
     card: Card = None,
+    dev_data: Annotated[
+        list[str] | None,
+        typer.Option("--dev-data", help="As --data: examples that choose the epoch, in place of a part of --data."),
+    ] = None,
+    live: Annotated[
+        str, typer.Option(help="gated: live only if not worse than the live row on the dev examples; always; never.")
+    ] = "gated",
     json: Json = False,
 ) -> None:
-    """Learn a task: train its prompt, freeze the best epoch, measure it, make it live.
+    """Learn a task: train its prompt, freeze the best epoch, measure it, make it live if it is not worse.
 
     A killed training goes on when the same command is given again. Without --data the card's shipped sample is
     used. With several tasks the records of each file are those that name the task; others are left out and counted.
@@ -55,6 +63,8 @@ def train(
             card=card,
             columns=columns,
             all_tasks=all_tasks,
+            dev_data=dev_data,
+            live=live,
             settings=settings,
         )
     for one in learnt:
@@ -67,9 +77,25 @@ def _print(learnt: LearntTask, *, as_json: bool) -> None:
         say(note)
     for warning in learnt.warnings:
         say(f"warning: {warning}")
-    scores = ", ".join(f"{key} {learnt.metrics[key]:.3f}" for key in SHOWN if key in learnt.metrics)
-    name = f"{scope.taskname}:{scope.lang}@{row.version}"
-    told = f"{name} is live: {len(row.data)} bytes, dev ({learnt.metrics['n']} examples, float32, stored row): {scores}"
+    if learnt.comparison:
+        say(f"compared with the live row: {learnt.comparison}")
+    name, n = f"{scope.taskname}:{scope.lang}@{row.version}", int(str(learnt.metrics["n"]))
+    scores = ", ".join(_score(key, float(str(learnt.metrics[key])), n) for key in SHOWN if key in learnt.metrics)
+    state = "is live" if learnt.is_live else "is frozen, but not live"
+    told = f"{name} {state}: {len(row.data)} bytes, dev ({n} examples, float32, stored row): {scores}"
+    if not learnt.is_live:
+        told += f"; `promptbank bank promote {name}` makes it live"
     about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}
     about |= {"run": learnt.run_id, "best_epoch": learnt.trained.best_epoch, "dev": learnt.metrics}
+    about |= {"live": learnt.is_live, "comparison": learnt.comparison or None}
+    about |= {"data": learnt.report.as_dict() if learnt.report else None}
     print_done(told, about, as_json=as_json)
+
+
+def _score(key: str, value: float, n: int) -> str:
+    """Write a score, with its standard error where it is a share of right answers."""
+    if key not in SHARES:
+        return f"{key} {value:.3f}"
+    from tasks.statistics import share_error
+
+    return f"{key} {value:.3f} ± {share_error(value, n):.3f}"

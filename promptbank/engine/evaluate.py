@@ -19,7 +19,16 @@ from tasks import (
     exact_match,
 )
 
-__all__ = ["TaskScores", "answer_examples", "evaluate", "score_answers", "score_texts", "warnings_of"]
+__all__ = [
+    "TaskScores",
+    "answer_examples",
+    "evaluate",
+    "right_answers",
+    "score_answers",
+    "score_texts",
+    "texts_of",
+    "warnings_of",
+]
 
 BATCH_EXAMPLES = 64
 
@@ -86,9 +95,30 @@ def answer_examples(
 
 def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> TaskScores:
     """Compare answers with the gold ones of the same examples."""
-    scored = score_texts(card, examples, [a.label or "" if a.text is None else a.text for a in answers])
+    scored = score_texts(card, examples, texts_of(answers))
     truncated = sum(answer.truncated > 0 for answer in answers)
     return replace(scored, metrics=scored.metrics | {"truncated": truncated}) if truncated else scored
+
+
+def texts_of(answers: Sequence[Prediction]) -> list[str]:
+    """Return the label ids or texts of answers."""
+    return [answer.label or "" if answer.text is None else answer.text for answer in answers]
+
+
+def right_answers(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> list[float]:
+    """Return 1 for each right answer and 0 for each wrong one, as the card's own metric compares them.
+
+    Label ids are compared, texts but for white space, or what the card's answer format reads.
+    """
+    return [_is_right(card, example, answer) for example, answer in zip(examples, predicted, strict=True)]
+
+
+def _is_right(card: TaskCard, example: Example, predicted: str) -> float:
+    gold = example.answer or ""
+    if card.answer_format is not None:
+        text = example.fields[card.text_field]
+        return ANSWER_FORMATS[card.answer_format].scores(card, [text], [gold], [predicted])["exact_match"]
+    return exact_match([gold], [predicted]) if card.is_open else float(gold == predicted)
 
 
 def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence[str]) -> TaskScores:

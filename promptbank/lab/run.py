@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promptbank.bank.cards import ExampleSet, chosen_card, examples_of
+from promptbank.bank.dataset import look_at
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
 from promptbank.files import read_json
@@ -21,14 +22,15 @@ from promptbank.lab.experiments.sweep import SweepPlan, run_sweep
 from promptbank.lab.reports.baseline import baseline_report
 from promptbank.lab.reports.compare import compare_report
 from promptbank.lab.reports.continual import continual_report
-from promptbank.lab.reports.crossval import crossval_report
+from promptbank.lab.reports.crossval import crossval_report, local_parts
 from promptbank.lab.reports.curve import curve_report
 from promptbank.lab.reports.sweep import sweep_report
 from promptbank.report.canvas import need_matplotlib
-from promptbank.report.parts import Report
+from promptbank.report.parts import Part, Report
 from promptbank.report.write import write_report
 from promptbank.training.config import checked_config
-from tasks import Split, TaskCard, TaskError, crossval_split, fold_of, given_split
+from promptbank.training.examples import training_renderer
+from tasks import DatasetReport, Split, TaskCard, TaskError, check_labels, crossval_split, fold_of, given_split
 
 __all__ = ["ExperimentResult", "TaskExamples", "baseline", "compare", "continual", "crossval", "curve", "sweep"]
 
@@ -70,15 +72,20 @@ class ExperimentResult:
         path: of the result file.
         result: its content.
         report: made of it, not yet written.
+        data: what the set looks like as a whole, where that was looked at.
+        local: parts with texts of the data, for the report in the experiment's own folder only.
     """
 
     path: Path
     result: JsonObject
     report: Report
+    local: Sequence[Part] = ()
+    data: DatasetReport | None = None
 
     def write(self, out: Path | None = None) -> list[Path]:
         """Write the report into a folder, the result file's own if absent; return the paths."""
-        return write_report(self.report, out or self.path.parent, self.result["kind"])
+        report = self.report if out else replace(self.report, parts=[*self.report.parts, *self.local])
+        return write_report(report, out or self.path.parent, self.result["kind"])
 
 
 def _finished(path: Path, build: Callable[[JsonObject], Report]) -> ExperimentResult:
@@ -92,7 +99,10 @@ def _setup(bank: Bank, task: TaskExamples, settings: Mapping[str, object]) -> Ex
     config = checked_config(settings)
     card, found = task.read(bank)
     bank.display.say(found.note)
-    return ExperimentSetup(_lab(bank), card, found.examples, config)
+    check_labels(found.examples, card)
+    renderer = training_renderer(bank.backbone, card, config)
+    report = look_at(bank.display, card, {"all": found.examples}, renderer=renderer)
+    return ExperimentSetup(_lab(bank), card, found.examples, config, report=report)
 
 
 def _lab(bank: Bank) -> Lab:
@@ -105,6 +115,7 @@ def crossval(
     settings: Mapping[str, object],
     *,
     folds: int,
+    fold_rule: str = "even.v1",
     other: Sequence[str] = (),
     provenance: Path | None = None,
 ) -> ExperimentResult:
@@ -115,6 +126,7 @@ def crossval(
         task: what is learnt.
         settings: of the trainings, by the names of `TrainConfig`.
         folds: K, by groups.
+        fold_rule: how groups are put into folds, see `run_crossval`.
         other: ``LANG=FILE`` of the examples in one other language, which prompts are learnt from too.
         provenance: of examples that were translated; those without a flag are learnt from too.
 
@@ -124,8 +136,10 @@ def crossval(
         TaskError: every fault of the examples.
     """
     setup = _setup(bank, task, settings)
-    path = run_crossval(setup, folds=folds, arms=_arms(bank, task, setup.card, other, provenance))
-    return _finished(path, lambda result: crossval_report(result, setup.examples))
+    arms = _arms(bank, task, setup.card, other, provenance)
+    path = run_crossval(setup, folds=folds, arms=arms, fold_rule=fold_rule)
+    done = _finished(path, lambda result: crossval_report(result, setup.examples))
+    return replace(done, local=local_parts(done.result, setup.examples), data=setup.report)
 
 
 def _arms(bank: Bank, task: TaskExamples, card: TaskCard, given: Sequence[str], provenance: Path | None) -> Arms | None:

@@ -19,13 +19,15 @@ NOTHING = "-"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def cell_text(cell: Cell) -> str:
-    """Return a cell as text.
+def cell_text(cell: Cell, decimals: int = 4) -> str:
+    """Return a cell as text, numbers up to 1 with so many decimals.
 
     >>> cell_text(0.826), cell_text(1159), cell_text(44.2), cell_text(12345.678), cell_text(0.0000123)
     ('0.8260', '1,159', '44.20', '12,346', '1.23e-05')
     >>> cell_text(MeanSd(0.826, 0.018, 5)), cell_text(None)
     ('0.8260 ± 0.0180', '-')
+    >>> cell_text(MeanSd(0.826, 0.018, 5), 2), cell_text(12.5, 2)
+    ('0.83 ± 0.02', '12.50')
     """
     match cell:
         case None:
@@ -37,10 +39,10 @@ def cell_text(cell: Cell) -> str:
         case int():
             return f"{cell:,}"
         case MeanSd():
-            return _numbers("{}" if cell.sd is None else "{} ± {}", cell.mean, cell.sd)
+            return _numbers("{}" if cell.sd is None else "{} ± {}", decimals, cell.mean, cell.sd)
         case Interval():
-            return _numbers("{} [{}, {}]", cell.mean, cell.low, cell.high)
-    return _numbers("{}", cell)
+            return _numbers("{} [{}, {}]", decimals, cell.mean, cell.low, cell.high)
+    return _numbers("{}", decimals, cell)
 
 
 def cell_plain(cell: Cell) -> object:
@@ -52,19 +54,19 @@ def cell_plain(cell: Cell) -> object:
     return asdict(cell) if isinstance(cell, MeanSd | Interval) else cell
 
 
-def _numbers(form: str, *numbers: float | None) -> str:
+def _numbers(form: str, most: int, *numbers: float | None) -> str:
     """Write numbers that are read together, all with the decimals of the largest."""
     known = [x for x in numbers if x is not None]
-    decimals = _decimals(max(known, key=abs))
+    decimals = _decimals(max(known, key=abs), most)
     return form.format(*(f"{x:.2e}" if decimals is None else f"{x:,.{decimals}f}" for x in known))
 
 
-def _decimals(number: float) -> int | None:
-    """Return the decimals of a number, or None where it needs an exponent."""
+def _decimals(number: float, most: int) -> int | None:
+    """Return the decimals of a number, at most so many, or None where it needs an exponent."""
     size = abs(number)
     if size and size < 0.001:
         return None
-    return 4 if size <= 1 or not math.isfinite(size) else max(0, 3 - math.floor(math.log10(size)))
+    return most if size <= 1 or not math.isfinite(size) else min(most, max(0, 3 - math.floor(math.log10(size))))
 
 
 def number_columns(table: Table) -> list[bool]:

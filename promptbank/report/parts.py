@@ -31,6 +31,7 @@ class Table:
         columns: heads; the first column names the row.
         rows: as many cells each as there are columns.
         note: below the table, such as the conditions of a timing.
+        decimals: of numbers up to 1; fewer where the examples are too few for more to mean anything.
 
     Raises:
         ReportError: no columns, or a row of another width.
@@ -42,6 +43,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    decimals: int = 4
 
     def __post_init__(self) -> None:
         if not self.columns:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from promptbank.errors import ConfigError
 from promptbank.model.encoder import ENCODERS
 from promptbank.model.render import MAX_OPEN_ANSWER_TOKENS
-from tasks import TaskCard
+from tasks import BY_HASH, SplitRules, TaskCard, label_of
 
-__all__ = ["FROM", "NEAREST", "TrainConfig", "TrainingLength", "checked_config"]
+__all__ = ["FROM", "GIVEN_DEV", "NEAREST", "TrainConfig", "TrainingLength", "checked_config"]
 
 INITS = ("text", "labels", "vocabulary")
 NEAREST = "nearest"
 FROM = "from:"
+GIVEN_DEV = "given.v1"
 AUTO_EPOCHS, AUTO_STEPS = 10, 100
 """Nine examples are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
 MOST_EPOCHS = 1000
@@ -88,6 +89,11 @@ class TrainConfig(BaseModel):
         "for a start from a row, which has learnt already",
     )
     dev_fraction: float = Field(0.1, gt=0, lt=1, description="share of the groups kept for dev")
+    dev_rule: Literal["stratified.v1", "hash.v1", "given.v1"] = Field(
+        "stratified.v1",
+        description="which groups are kept for dev: stratified.v1 (dev examples of each label, at least 4 where there "
+        "are 12), hash.v1 (by the hash of the group alone); given.v1 is what a training with dev data records",
+    )
     seed: int = Field(0, ge=0, description="seed of the encoder, the order of examples and sampled vocabulary")
     calibrate: bool = Field(
         False, description="store log p of each label when nothing is asked, and take it off at inference"
@@ -158,10 +164,15 @@ class TrainConfig(BaseModel):
     def decisive(self) -> dict[str, object]:
         """Return the settings that decide the result: not how often it is saved or how much memory it may take."""
         unnamed = set() if self.kind == "deep" else {"kind"}  # as before there were kinds
+        unnamed |= {"dev_rule"} if self.dev_rule == BY_HASH.dev else set()  # and other rules
         settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes", *unnamed})
         if self.loss == "auto" and CLOSED_LOSS != "vocabulary.v1":  # what it meant at first
             settings["loss"] = f"auto: {CLOSED_LOSS}"
         return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})
+
+    def split_rules(self, card: TaskCard, *, folds: str = BY_HASH.folds) -> SplitRules:
+        """Return how the examples of a card are divided; ``folds`` is a key of `tasks.splits.FOLD_RULES`."""
+        return SplitRules(folds, self.dev_rule, label_of(card))
 
     @field_validator("epochs", "patience", mode="before")
     @classmethod

@@ -57,11 +57,11 @@ class DevSet:
         loss = math.fsum(loss for _, loss, _ in outcomes) / len(outcomes)
         space = self._renderer.card.label_space
         if space is None:
-            return DevScore(None, loss)
+            return DevScore(None, loss, n=len(outcomes))
         report = classification_report(
             [self._gold[i] for i, _, _ in outcomes], [p for _, _, p in outcomes], tuple(space)
         )
-        return DevScore(report.accuracy, loss, report.collapse)
+        return DevScore(report.accuracy, loss, report.collapse, len(outcomes))
 
     @torch.no_grad()
     def scales(self, start: PromptTable) -> dict[str, Tensor]:

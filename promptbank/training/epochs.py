@@ -146,12 +146,15 @@ class EpochRun(TrainingRun):
         if better:
             self.keep()
             position.best_epoch = len(position.epochs)
-        report = EpochReport(len(position.epochs) + 1, position.loss_sum / position.step, score, better, run=self.name)
+        loss, epochs = position.loss_sum / position.step, self._earlier + self.extent.epochs
+        report = EpochReport(len(position.epochs) + 1, loss, score, better, run=self.name, epochs=epochs)
         position.epochs.append(report.as_dict())
         position.epoch, position.step, position.loss_sum = position.epoch + 1, 0, 0.0
         if self.finished and self._collapsed and position.attempt < self._restarts:
             report = replace(report, restart=self._begin_again())
             position.epochs[-1] = report.as_dict()
+        elif self.finished:
+            report = replace(report, ended=self._why_ended())
         self._progress.on_epoch(report)
 
     @property
@@ -168,6 +171,11 @@ class EpochRun(TrainingRun):
     def _collapsed(self) -> bool:
         best = self._best_score
         return best is not None and best.collapse is not None
+
+    def _why_ended(self) -> str:
+        if self.position.epoch >= self.extent.epochs:
+            return "all epochs are done"
+        return f"dev has not become better for {self.extent.patience} epochs"
 
     def _begin_again(self) -> str:
         """Start the next attempt; the best epoch of all attempts is kept."""

@@ -43,11 +43,13 @@ class DevScore:
         accuracy: share of right labels; None for open answers.
         loss: mean -log p(gold label) over the label set in nats, or per learnt answer token for open answers.
         collapse: what is said when nearly all predictions are one label though the gold ones are mixed.
+        n: examples that were scored; not stored.
     """
 
     accuracy: float | None
     loss: float
     collapse: str | None = None
+    n: int = 0
 
     def better_than(self, other: DevScore | None) -> bool:
         """Whether this score is higher: more right labels, and among equals a lower loss."""
@@ -59,7 +61,7 @@ class DevScore:
 
     def as_dict(self) -> dict[str, object]:
         """Return a plain mapping."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "n"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class EpochReport:
         best: whether it is the best so far of those that may be kept (``keep_from``).
         restart: what is done because the attempt that ends here has collapsed; empty otherwise.
         run: name of the run; empty when there is only one.
+        epochs: that the run has if it is not stopped early, earlier attempts included; 0 where it is not known.
+        ended: why the run ends with this epoch; empty where it goes on. Not stored, nor is ``epochs``.
     """
 
     epoch: int
@@ -81,6 +85,8 @@ class EpochReport:
     best: bool
     restart: str = ""
     run: str = ""
+    epochs: int = 0
+    ended: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """Return a plain mapping, as stored with the run."""

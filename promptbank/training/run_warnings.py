@@ -4,8 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from promptbank.model.backbone import Backbone
 from tasks import Example, TaskCard
+from tasks.statistics import share_error
 
 __all__ = ["run_warnings"]
+
+SHOWN = 10
+LARGE_ERROR = 0.1
+"""Standard error of an accuracy of one half above which a dev score says little: under 21 examples."""
 
 
 def run_warnings(
@@ -45,9 +50,19 @@ def run_warnings(
         )
     if collapse:
         yield str(collapse)
-    labels = {example.answer for example in dev}
-    if not card.is_open and len(labels) == 1 < len({example.answer for example in train}):
+    labels, learnt = {example.answer or "" for example in dev}, {example.answer or "" for example in train}
+    if card.is_open:
+        return
+    if len(labels) == 1 < len(learnt):
         yield (
-            f"all {len(dev)} dev rows are {labels.pop()!r}, so the epoch was chosen blindly; give more rows, or "
-            "another --dev-fraction"
+            f"all {len(dev)} dev examples are {labels.pop()!r}, so the epoch was chosen blindly; give more examples, "
+            "another --dev-fraction, or --dev-data"
+        )
+    elif unseen := sorted(learnt - labels):
+        shown = ", ".join(unseen[:SHOWN]) + (", ..." if len(unseen) > SHOWN else "")
+        yield f"the dev score says nothing of {len(unseen)} labels without a dev example: {shown}"
+    if share_error(0.5, len(dev)) > LARGE_ERROR:
+        yield (
+            f"a dev score of {len(dev)} examples says little: differences below "
+            f"{2 * share_error(0.5, len(dev)):.2f} may be luck; give more examples, or --dev-data"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import CONVERTERS, DataError, InputRecord
+from tasks import ANSWER_FORMATS, CONVERTERS, DataError, InputRecord, TaskCard, read_cards
 from tasks.data import parse_columns, read_data
 from tasks.reading import read_records
 from tests.stores import ROOT
@@ -107,3 +107,15 @@ def test_the_page_names_every_case_and_every_converter() -> None:
 def test_the_columns_of_the_page_are_columns() -> None:
     assert parse_columns("text=utterance,label=intent") == {"text": "utterance", "label": "intent"}
     assert "--columns text=utterance,label=intent" in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_cards_explains_every_key_and_its_example_is_a_card(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "cards.md").read_text(encoding="utf-8")
+    explained = [line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(explained) == sorted(TaskCard.model_fields)
+    path = tmp_path / "card.json"
+    path.write_text(page.split("```")[3], encoding="utf-8")
+    (card,) = read_cards(path)
+    assert (card.taskname, card.label_id("invoices")) == ("support-routing", "billing")
+    for name in ANSWER_FORMATS:
+        assert f"`{name}`" in page

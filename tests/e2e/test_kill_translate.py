@@ -14,7 +14,7 @@ from promptbank.mt.memory import BankMemory
 from promptbank.mt.task_records import source_examples
 from promptbank.mt.translate_set import SourceFile, translate_sources, write_translated
 from store import open_store
-from tasks import builtin_card, builtin_cards, read_jsonl
+from tasks import builtin_card, builtin_cards, read_records
 from translate import EngineInfo, Hypothesis
 from translate.inventory.file import shipped_inventory
 from translate.pipeline.pipeline import Setup
@@ -31,7 +31,7 @@ class Slow:
         return [Hypothesis(s.text.upper()) for s in segments]
 
 card = builtin_card("sentiment-task", "en")
-source = SourceFile(data.name, card, source_examples(list(read_jsonl(data)), card, name=data.name))
+source = SourceFile(data.name, card, source_examples(list(read_records(data)), card, name=data.name))
 setup = Setup(shipped_inventory("en", "sv"), characters=200)
 with open_store(db) as store:
     done = translate_sources([source], Slow(), BankMemory(store), setup, known=builtin_cards(),

@@ -439,7 +439,7 @@ def test_a_row_that_release_0_1_0_exported_is_the_one_it_had(old_bank: Store, tm
     row = read_row(RELEASE / "row.safetensors")
     kept = old_bank.rows.get(row.scope, row.version)
     assert replace(row, row_id=kept.row_id) == kept
-    assert import_row(old_bank, RELEASE / "row.safetensors", live=False).version == kept.version
+    assert import_row(old_bank, RELEASE / "row.safetensors", live="never").version == kept.version
     export_row(kept, tmp_path / "again.safetensors")
     assert replace(read_row(tmp_path / "again.safetensors"), row_id=kept.row_id) == kept
 

@@ -42,7 +42,8 @@ def test_predictions_come_one_a_line_in_the_order_of_the_input(learnt: Promptban
         learnt("predict", "--data", "-", "--json", stdin=Path("data.jsonl").read_text().splitlines()[11]).stdout
     )
     assert answers[11]["probabilities"] == pytest.approx(alone[0]["probabilities"], abs=1e-4)
-    assert set(answers[0]) == {"taskname", "lang", "version", "sha256", "label", "probabilities", "margin"}
+    assert [answer["id"] for answer in answers] == [row["id"] for row in lines(Path("data.jsonl").read_text())]
+    assert set(answers[0]) == {"id", "taskname", "lang", "version", "sha256", "label", "probabilities", "margin"}
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
 
 

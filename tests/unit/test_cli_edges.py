@@ -50,7 +50,8 @@ def test_people_get_tables_and_short_lines(learnt: Promptbank) -> None:
     listed = learnt("bank", "list").stdout.splitlines()
     assert listed[0].split()[:4] == ["taskname", "lang", "version", "aliases"]
     assert listed[1].split()[:4] == ["sentiment-task", "en", "1", "live"]
-    label, probability = learnt("predict", "--data", "-", stdin=RECORD).stdout.strip().split("\t")
+    label, probability, text = learnt("predict", "--data", "-", stdin=RECORD).stdout.strip().split("\t")
+    assert text == "profit rose"
     assert label in ("positive", "negative")
     assert 0.5 <= float(probability) <= 1
     assert '"text"' in learnt("bank", "show", "sentiment-task").stdout  # the training's init, written out

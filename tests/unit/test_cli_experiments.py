@@ -27,6 +27,7 @@ def test_a_cross_validation_prints_its_table_and_says_where_the_report_is(prompt
     result_file = json.loads(Path(told["result"]).read_text())
     assert result_file["status"] == "done"
     scores = [fold["test"]["accuracy"] for fold in result_file["results"]["ptuned"]]
+    assert told["data"]["parts"] == {"all": 16}
     assert told["table"][0]["accuracy"]["mean"] == pytest.approx(sum(scores) / len(scores))
     assert sorted(path.name for path in Path("report").iterdir()) == [
         "crossval-folds.png",

@@ -218,7 +218,7 @@ def test_dev_rows_of_one_label_are_warned_of_by_every_method_that_trains(tmp_pat
     backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "lora", "icl"), 1, training=TRAINING)
     lm, tasks = LanguageModel(backbone.model), [(card, replace(split, dev=dev))]
     found = read(run_compare(Lab(tmp_path, backbone, lm), comparison, tasks)).methods
-    said = f"all {len(dev)} dev rows are 'positive', so the epoch was chosen blindly"
+    said = f"all {len(dev)} dev examples are 'positive', so the epoch was chosen blindly"
     told = [any(w.startswith(said) for w in entry["seeds"][0]["tasks"][0]["warnings"]) for entry in found]
     assert told == [True, True, False]
 

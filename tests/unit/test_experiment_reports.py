@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the extra experiments is not installed")
 
+from promptbank.engine.evaluate import right_answers
 from promptbank.lab.reports import curve as curve_reports
 from promptbank.lab.reports.compare import compare_report
 from promptbank.lab.reports.continual import continual_report
-from promptbank.lab.reports.crossval import _is_right, crossval_report
+from promptbank.lab.reports.crossval import crossval_report, local_parts
 from promptbank.lab.reports.curve import curve_report
+from promptbank.lab.reports.mistakes import label_tables, mistake_table
 from promptbank.lab.reports.shared import shown_about, timing_table
 from promptbank.lab.reports.sweep import sweep_report
 from promptbank.report.cells import cell_text
@@ -64,6 +66,36 @@ def test_a_cross_validation_tells_mean_spread_and_paired_difference() -> None:
     assert table(report, "P-tuned against").rows[0][1] == pytest.approx(3 / 8)
 
 
+def test_labels_have_scores_and_what_they_were_taken_for_and_mistakes_stay_in_the_local_report() -> None:
+    report = crossval_report(crossval(), EXAMPLES)
+    # e4, "positive", was answered "negative"; the other 7 are right: 4 positive examples and 4 negative ones
+    assert table(report, "P-tuned, by label").rows == [
+        ["positive", 4, 1.0, 0.75, pytest.approx(6 / 7)],
+        ["negative", 4, 0.8, 1.0, pytest.approx(8 / 9)],
+    ]
+    assert table(report, "P-tuned, confusion matrix").rows == [["positive", 3, 1], ["negative", 0, 4]]
+    (mistakes,) = local_parts(crossval(), EXAMPLES)
+    wrong = EXAMPLES[4]
+    assert mistakes.rows == [[wrong.source, wrong.fields["sentence"], "positive", "negative"]]
+    assert all(part.title != mistakes.title for part in report.parts)
+    assert len({part.title for part in report.parts}) == len(report.parts)
+    assert [cell_text(cell, table(report, "By method").decimals) for cell in table(report, "By method").rows[1]][
+        1
+    ] == "0.50 ± 0.00"
+
+
+def test_many_labels_have_the_pairs_that_are_confused_most_often() -> None:
+    labels = [f"l{n}" for n in range(21)]
+    card = card_of(label_space={label: [label] for label in labels})
+    known = {e.id: replace(e, answer=labels[n % 3]) for n, e in enumerate(examples_of(8))}
+    predicted = dict(zip(known, ["l0", "l2", "l2", "l5", "l2", "l2", "l0", "l2"], strict=True))
+    by_label, pairs = label_tables(card, predicted, known, decimals=2)
+    assert [row[1] for row in by_label.rows][:4] == [3, 3, 2, 0]
+    assert pairs.rows == [["l1", "l2", 3], ["l0", "l5", 1]]
+    listed = mistake_table(card, predicted, known).rows
+    assert [(row[2], row[3]) for row in listed] == [("l1", "l2")] * 3 + [("l0", "l5")]
+
+
 def test_intervals_are_of_rows_by_group_for_accuracy_and_of_folds_for_other_metrics() -> None:
     by_method = table(crossval_report(crossval(), EXAMPLES), "By method")
     (_, accuracy, rows, macro_f1, folds), _ = by_method.rows
@@ -89,12 +121,12 @@ def test_warnings_have_the_name_of_their_training_and_notes_are_no_warnings() ->
 def test_open_answers_are_compared_as_their_metric_does() -> None:
     example = replace(EXAMPLES[0], answer="two  words")
     closed, texts = card_of(), card_of(label_space=None)
-    assert [_is_right(texts, example, said) for said in ("two words", "two\nwords", "Two words")] == [1, 1, 0]
-    assert [_is_right(closed, EXAMPLES[0], said) for said in ("positive", "negative")] == [1, 0]
+    assert right_answers(texts, [example] * 3, ["two words", "two\nwords", "Two words"]) == [1, 1, 0]
+    assert right_answers(closed, [EXAMPLES[0]] * 2, ["positive", "negative"]) == [1, 0]
     card = builtin_card("intent_and_slot", "en")
     gold = replace(EXAMPLES[0], fields={"utterance": "wake me at nine on friday"}, answer=SLOTS)
     other_order = "Intent: alarm_set\nSlots: date(friday), time(nine)"
-    assert [_is_right(card, gold, said) for said in (SLOTS, other_order, "Intent: alarm_set\nSlots: None")] == [1, 1, 0]
+    assert right_answers(card, [gold] * 3, [SLOTS, other_order, "Intent: alarm_set\nSlots: None"]) == [1, 1, 0]
 
 
 def test_a_sweep_tells_quality_and_time_by_placement() -> None:

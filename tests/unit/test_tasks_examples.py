@@ -21,6 +21,7 @@ from tasks import (
     parse_card,
     read_examples,
     read_jsonl,
+    read_records,
 )
 from tasks.converters.fiqa import convert_fiqa
 from tests.examples import load_dataset_examples
@@ -84,7 +85,7 @@ def test_reading_is_lazy() -> None:
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.jsonl cannot be read"):
-        list(read_jsonl(tmp_path / "missing.jsonl"))
+        list(read_records(tmp_path / "missing.jsonl"))
 
 
 def test_a_record_becomes_an_example_with_the_labels_id() -> None:

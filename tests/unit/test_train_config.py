@@ -1,5 +1,7 @@
 """Training settings: the commented example is the defaults, and faults are told all at once."""
 
+import hashlib
+import json
 import tomllib
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def test_what_decides_a_result_names_the_rule_of_auto_but_not_how_often_it_is_sa
     assert decisive["auto"] == "auto.v2"  # the epochs are by that rule
     assert not {"checkpoint_steps", "cache_bytes"} & decisive.keys()
     assert "auto" not in TrainConfig(epochs=2, patience=4, keep_from=0.25).decisive()
+
+
+def test_settings_by_hash_have_the_identity_of_the_time_when_there_was_no_other_rule() -> None:
+    before = "f6fe091941fa4bc6061f181d1682da707d79c09feb5ebf0937ae06ed17e26ead"
+    decisive = json.dumps(TrainConfig(dev_rule="hash.v1", loss="vocabulary.v1").decisive(), sort_keys=True)
+    assert hashlib.sha256(decisive.encode()).hexdigest() == before
+    assert TrainConfig().decisive()["dev_rule"] == "stratified.v1"
 
 
 def test_a_training_ends_when_the_epochs_do_or_nothing_better_comes() -> None:

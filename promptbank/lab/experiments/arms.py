@@ -13,7 +13,7 @@ from pathlib import Path
 from promptbank.errors import InputError
 from promptbank.lab.experiments.folder import JsonObject
 from promptbank.training.config import FROM
-from tasks import Example, Split, TaskCard, data_sha256, fold_split
+from tasks import BY_HASH, Example, Split, SplitRules, TaskCard, data_sha256, divided, fold_split
 
 __all__ = ["Arms", "OtherLanguage", "arm_split", "check_groups", "read_flagged", "relabelled"]
 
@@ -122,9 +122,15 @@ def check_groups(others: Sequence[Example], examples: Sequence[Example]) -> None
         )
 
 
-def arm_split(pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fraction: float) -> Split:
+def arm_split(
+    pool: Sequence[Example], own: Split, folds: int, fold: int, dev_fraction: float, rules: SplitRules = BY_HASH
+) -> Split:
     """Return an arm's part of a fold: train and dev from the pool, by its groups; test from the set's own split."""
-    return replace(fold_split(pool, folds, fold, dev_fraction), test=own.test)
+    if rules.folds == BY_HASH.folds:
+        return replace(fold_split(pool, folds, fold, dev_fraction, rules=rules), test=own.test)
+    tested = {e.group for e in own.test}  # the pool alone would give its groups other folds
+    train, dev = divided([e for e in pool if e.group not in tested], dev_fraction, rules)
+    return Split(tuple(train), tuple(dev), own.test)
 
 
 def read_flagged(path: Path) -> frozenset[str]:

@@ -22,7 +22,7 @@ from promptbank.lab.methods.registry import METHODS, method_name
 from promptbank.training.config import TrainConfig, checked_config
 from promptbank.training.precision import training_dtype
 from promptbank.training.progress import Progress
-from tasks import FORMAT_SCORES, Example, Split, TaskCard, TaskError, data_sha256
+from tasks import BY_HASH, FORMAT_SCORES, Example, Split, TaskCard, TaskError, data_sha256
 from tasks.continual import stream_scores
 from tasks.sampling import DEV_SAMPLE, smaller_split
 from tasks.statistics import mean_sd
@@ -75,7 +75,8 @@ class MethodComparison:
     def config(self, name: str, seed: int) -> TrainConfig:
         """Return the settings of one run of a method."""
         lr = {"lr": self.lrs[name]} if name in self.lrs else {}
-        return checked_config({**METHODS[name].training, **self.training, **lr, "seed": seed}, of=name)
+        by_hash = {"dev_rule": BY_HASH.dev}  # as `promptbank.lab.run.compare` divides the examples
+        return checked_config({**METHODS[name].training, **self.training, **by_hash, **lr, "seed": seed}, of=name)
 
     def runs(self) -> Iterator[tuple[str, int]]:
         """Yield every method with every seed."""

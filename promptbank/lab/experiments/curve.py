@@ -23,7 +23,7 @@ from promptbank.lab.experiments.trials import row_versions, run_trials, trial_no
 from promptbank.lab.methods.classic import classical_part_name, classical_scores, tfidf_settings
 from promptbank.training.config import TrainConfig, checked_config
 from store import Store
-from tasks import Example, Split, crossval_split
+from tasks import BY_HASH, Example, Split, SplitRules, crossval_split
 from tasks.sampling import DEV_SAMPLE, balanced_examples, first_share
 
 __all__ = ["CurvePlan", "run_curve"]
@@ -129,9 +129,10 @@ def _learn_before(
 ) -> list[str]:
     """Learn the other language for every tested fold, without it; return the start that this gives each repeat."""
     tested = range(min(plan.repeats, plan.folds))
-    splits = [crossval_split(other.examples, plan.folds, fold, setup.config.dev_fraction) for fold in tested]
-    own = "text" if setup.config.starts_from_row else setup.config.init
     before, seed = replace(setup, card=other.card), setup.config.seed
+    fraction, rules = setup.config.dev_fraction, before.rules()
+    splits = [crossval_split(other.examples, plan.folds, fold, fraction, rules=rules) for fold in tested]
+    own = "text" if setup.config.starts_from_row else setup.config.init
     trials = [before.trial(f"{label}-{k}", split, init=own, seed=seed + k) for k, split in enumerate(splits)]
     run_trials(folder, setup, trials)
     versions = row_versions(folder, setup, trials)
@@ -141,7 +142,9 @@ def _learn_before(
 def _parts(setup: ExperimentSetup, plan: CurvePlan, fraction: float) -> dict[str, Split]:
     """Return each repeat's split at a fraction, by the name of its classical part; refuse what cannot be split."""
     return {
-        classical_part_name(f"{fraction:g}-{r}"): _reduced(setup.examples, plan.folds, r, fraction, setup.config)
+        classical_part_name(f"{fraction:g}-{r}"): _reduced(
+            setup.examples, plan.folds, r, fraction, setup.config, setup.rules()
+        )
         for r in range(plan.repeats)
     }
 
@@ -196,8 +199,16 @@ def _classical_notes(fraction: float, parts: Sequence[JsonObject]) -> Iterator[J
             yield {"trial": name, "start": None, "warnings": part["tfidf"]["warnings"], "notes": []}
 
 
-def _reduced(examples: Sequence[Example], folds: int, repeat: int, fraction: float, config: TrainConfig) -> Split:
+def _reduced(
+    examples: Sequence[Example],
+    folds: int,
+    repeat: int,
+    fraction: float,
+    config: TrainConfig,
+    rules: SplitRules = BY_HASH,
+) -> Split:
     """Keep a share of the training examples, and the same share of dev ones by label, but for a least number."""
-    split, seed = crossval_split(examples, folds, repeat % folds, config.dev_fraction), config.seed + repeat
+    split = crossval_split(examples, folds, repeat % folds, config.dev_fraction, rules=rules)
+    seed = config.seed + repeat
     dev = balanced_examples(split.dev, max(LEAST_DEV, round(fraction * len(split.dev))), seed=seed)
     return Split(tuple(first_share(split.train, fraction, seed=seed)), tuple(dev), split.test)

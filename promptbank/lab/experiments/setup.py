@@ -17,7 +17,7 @@ from promptbank.model.forward import LanguageModel
 from promptbank.training.config import TrainConfig
 from promptbank.training.precision import training_dtype
 from promptbank.training.progress import NoProgress, Progress
-from tasks import Example, Split, TaskCard, data_sha256
+from tasks import BY_HASH, DatasetReport, Example, Split, SplitRules, TaskCard, data_sha256
 
 __all__ = ["TOGETHER", "ExperimentSetup", "Lab", "Trial"]
 
@@ -81,6 +81,7 @@ class ExperimentSetup:
         examples: the whole set.
         config: of its trainings, where the experiment does not replace a part.
         remarks: what a reader should know of the examples.
+        report: on the examples as a whole, where one was made.
     """
 
     lab: Lab
@@ -88,6 +89,7 @@ class ExperimentSetup:
     examples: Sequence[Example]
     config: TrainConfig
     remarks: Mapping[str, str] = field(default_factory=dict)
+    report: DatasetReport | None = None
 
     def open(
         self, kind: str, identity: JsonObject, notes: JsonObject | None = None
@@ -101,6 +103,10 @@ class ExperimentSetup:
             "together": TOGETHER,
         }
         return self.lab.open(kind, [self.card], own | identity, {**self.remarks, **(notes or {})})
+
+    def rules(self, folds: str = BY_HASH.folds) -> SplitRules:
+        """Return how the examples are divided; see `TrainConfig.split_rules`."""
+        return self.config.split_rules(self.card, folds=folds)
 
     def trial(self, name: str, split: Split, **changes: object) -> Trial:
         """Return a training of the task, with changed settings."""

@@ -166,10 +166,11 @@ def _stage(entry: _Entry, shared: Mapping[str, object], folder: Path, store: Sto
 
 def _whole_split(entry: _Entry, card: TaskCard, folder: Path, config: TrainConfig) -> Split:
     if entry.data is not None:
-        return crossval_split(_read(card, folder, entry.data), entry.folds, entry.fold, config.dev_fraction)
+        known = _read(card, folder, entry.data)
+        return crossval_split(known, entry.folds, entry.fold, config.dev_fraction, rules=config.split_rules(card))
     known, test = _read(card, folder, entry.train or []), _read(card, folder, entry.test or [], "test")
     try:
-        return given_split(known, test, config.dev_fraction)
+        return given_split(known, test, config.dev_fraction, config.split_rules(card))
     except SplitError as exc:
         raise ConfigError(f"{entry.task}: {exc}") from exc
 

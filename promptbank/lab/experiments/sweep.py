@@ -159,7 +159,7 @@ def _rung_splits(setup: ExperimentSetup, plan: SweepPlan, rung: int) -> list[Spl
     """Split by a salt of the sweep's own; training examples are fewer on early rungs, dev and test ones are not."""
     share = KEEP ** -(plan.rungs - 1 - rung)
     whole = [
-        crossval_split(setup.examples, plan.folds, fold, setup.config.dev_fraction, SWEEP_SALT)
+        crossval_split(setup.examples, plan.folds, fold, setup.config.dev_fraction, SWEEP_SALT, setup.rules())
         for fold in range(plan.folds)
     ]
     return [replace(split, train=tuple(first_share(split.train, share, seed=fold))) for fold, split in enumerate(whole)]

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
+from promptbank.engine.evaluate import right_answers
 from promptbank.lab.experiments.folder import JsonObject
+from promptbank.lab.reports.mistakes import label_tables, mistake_table
 from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
 from promptbank.report.plots import bar_plot
-from tasks import ANSWER_FORMATS, Example, TaskCard, exact_match, parse_card
+from tasks import Example, TaskCard, parse_card
 from tasks.statistics import Interval, grouped_interval, mean_sd, paired_bootstrap, student_interval
 
-__all__ = ["crossval_report"]
+__all__ = ["crossval_report", "local_parts"]
 
 METRICS = ("accuracy", "macro_f1")
 BY_EXAMPLE = ("accuracy", "exact_match")
 """Metrics that are a share of right answers."""
+FEW = 400
+"""Examples below which a share has a standard error of 0.025, so that two decimals say all."""
 NAMES = {"ptuned": "p-tuned", "tfidf": "TF-IDF + logistic regression", "majority": "majority"}
 
 Right = Mapping[str, Mapping[str, float]]
@@ -37,16 +41,35 @@ def crossval_report(result: JsonObject, examples: Sequence[Example]) -> Report:
     card = parse_card(about["cards"][0], source="the result file")
     right, groups = _right(card, folds, examples), {e.id: e.group for e in examples}
     trials = [{"trial": f"{name}, fold {k}", **fold} for name, done in folds.items() for k, fold in enumerate(done)]
+    decimals = _decimals(about["rows"])
     plot = bar_plot(scores, title=f"{about['folds']} folds", value_label="score, one dot a fold")
     parts: list[Part] = [
-        _method_table(scores, right, groups),
-        _fold_table(results["ptuned"], metrics),
+        _method_table(scores, right, groups, decimals),
+        *label_tables(card, _predicted(results["ptuned"]), {e.id: e for e in examples}, decimals=decimals),
+        _fold_table(results["ptuned"], metrics, decimals),
         *_paired_tables(right, groups, metrics),
         *_flagged_tables(right, examples, set(results.get("flagged", ()))),
-        Figure("folds", "By method", plot, alt=_in_words(scores)),
+        Figure("folds", "Scores of the folds", plot, alt=_in_words(scores, decimals)),
     ]
-    summary = f"{about['rows']} rows in {about['folds']} folds by group. {_in_words(scores)}"
+    summary = f"{about['rows']} examples in {about['folds']} folds by group. {_in_words(scores, decimals)}"
     return experiment_report(f"Cross-validation of {card.taskname}:{card.lang}", summary, result, parts, trials=trials)
+
+
+def local_parts(result: JsonObject, examples: Sequence[Example]) -> list[Part]:
+    """Return what a report shows in the experiment's own folder only, since it holds texts of the data."""
+    card = parse_card(result["about"]["cards"][0], source="the result file")
+    if card.is_open:
+        return []
+    return [mistake_table(card, _predicted(result["results"]["ptuned"]), {e.id: e for e in examples})]
+
+
+def _decimals(examples: int) -> int:
+    return 2 if examples < FEW else 4
+
+
+def _predicted(folds: Sequence[JsonObject]) -> dict[str, str]:
+    """Return the answers of all folds by example id."""
+    return {i: answer for fold in folds for i, answer in fold["predicted"].items()}
 
 
 def _folds(results: JsonObject) -> dict[str, list[JsonObject]]:
@@ -56,9 +79,10 @@ def _folds(results: JsonObject) -> dict[str, list[JsonObject]]:
     return {NAMES["ptuned"]: results["ptuned"], **arms, **others}
 
 
-def _method_table(scores: Scores, right: Right, groups: Mapping[str, str]) -> Table:
+def _method_table(scores: Scores, right: Right, groups: Mapping[str, str], decimals: int) -> Table:
     metrics = list(next(iter(scores.values())))
-    columns = ["method", *(column for m in metrics for column in (m, f"{m}, 95 % interval"))]
+    over = {m: "over all examples" if m in BY_EXAMPLE else "over folds" for m in metrics}
+    columns = ["method", *(c for m in metrics for c in (m, f"{m} {over[m]}, 95 % interval"))]
     rows: list[list[Cell]] = []
     for name, by_metric in scores.items():
         row: list[Cell] = [name]
@@ -72,21 +96,21 @@ def _method_table(scores: Scores, right: Right, groups: Mapping[str, str]) -> Ta
         f"{', '.join(m for m in metrics if m not in BY_EXAMPLE) or 'no metric'} by Student's t over folds. "
         "TF-IDF and majority learn from the dev rows too."
     )
-    return Table("By method", columns, rows, note=note)
+    return Table("By method", columns, rows, note, decimals)
 
 
 def _interval(metric: str, values: Sequence[float], right: Mapping[str, float], groups: Mapping[str, str]) -> Interval:
     return grouped_interval(right, groups=groups) if metric in BY_EXAMPLE else student_interval(values)
 
 
-def _fold_table(folds: Sequence[JsonObject], metrics: Sequence[str]) -> Table:
+def _fold_table(folds: Sequence[JsonObject], metrics: Sequence[str], decimals: int) -> Table:
     sizes = ("train", "dev", "test")
     rows = [
         [k, *(fold["sizes"][part] for part in sizes), *(fold["test"][m] for m in metrics), fold["best_epoch"]]
         for k, fold in enumerate(folds)
     ]
     note = "The best epoch is chosen on dev; test rows are scored once."
-    return Table("P-tuned, by fold", ["fold", *sizes, *metrics, "best epoch"], rows, note=note)
+    return Table("P-tuned, by fold", ["fold", *sizes, *metrics, "best epoch"], rows, note, decimals)
 
 
 def _paired_tables(right: Right, groups: Mapping[str, str], metrics: Sequence[str]) -> list[Table]:
@@ -106,19 +130,12 @@ def _right(
     card: TaskCard, folds: Mapping[str, Sequence[JsonObject]], examples: Sequence[Example]
 ) -> dict[str, dict[str, float]]:
     by_id = {e.id: e for e in examples}
-    return {
-        name: {i: _is_right(card, by_id[i], answer) for fold in done for i, answer in fold["predicted"].items()}
-        for name, done in folds.items()
-    }
-
-
-def _is_right(card: TaskCard, example: Example, predicted: str) -> float:
-    """Compare as the card's own metric does: label ids, texts but for white space, or what its format reads."""
-    gold = example.answer or ""
-    if card.answer_format is not None:
-        text = example.fields[card.text_field]
-        return ANSWER_FORMATS[card.answer_format].scores(card, [text], [gold], [predicted])["exact_match"]
-    return exact_match([gold], [predicted]) if card.is_open else float(gold == predicted)
+    right = {}
+    for name, done in folds.items():
+        predicted = _predicted(done)
+        outcomes = right_answers(card, [by_id[i] for i in predicted], list(predicted.values()))
+        right[name] = dict(zip(predicted, outcomes, strict=True))
+    return right
 
 
 def _flagged_tables(right: Right, examples: Sequence[Example], flagged: set[str]) -> list[Table]:
@@ -133,11 +150,13 @@ def _flagged_tables(right: Right, examples: Sequence[Example], flagged: set[str]
     return [Table("Flagged rows apart", columns, rows, note=note)] if flagged else []
 
 
-def _in_words(scores: Scores) -> str:
+def _in_words(scores: Scores, decimals: int) -> str:
     """Say every method's first metric."""
     sentences = []
     for name, by_metric in scores.items():
         metric, values = next(iter(by_metric.items()))
         found = mean_sd(values)
-        sentences.append(f"{name}: {metric.replace('_', ' ')} {found.mean:.4f}, sd {found.sd or 0:.4f}")
+        sentences.append(
+            f"{name}: {metric.replace('_', ' ')} {found.mean:.{decimals}f}, sd {found.sd or 0:.{decimals}f}"
+        )
     return "; ".join(sentences) + "."
