@@ -37,6 +37,7 @@ __all__ = [
     "GRAMMARS",
     "AnswerGrammar",
     "IntentSlotsGrammar",
+    "SpanGrammar",
     "TokenConstraint",
     "chunks",
     "constraint_of",
@@ -99,6 +100,28 @@ class IntentSlotsGrammar:
         return render_intent_slots(IntentSlots(intent))
 
 
+class SpanGrammar:
+    """One stretch of the text from word border to word border, or "none"."""
+
+    def lark(self, _card: TaskCard, text: str, lead: str) -> str:
+        """Return the grammar of one record."""
+        head = f"{json.dumps(lead)} " if lead else ""
+        if not text.strip():
+            return f'start: ANSWER\nANSWER: {head}"none"'
+        return "\n".join(
+            [
+                "start: ANSWER",
+                f'ANSWER: {head}("none" | VALUE)',
+                "VALUE: PART & /\\S(.*\\S)?/s",
+                f'PART: %regex {{ "substring_chunks": {json.dumps(chunks(text))} }}',
+            ]
+        )
+
+    def closed(self, _card: TaskCard, answer: str) -> str:
+        """Return it without the white space around it: the beginning of a stretch is one too."""
+        return answer.strip() or "none"
+
+
 def _either(names: Sequence[str]) -> str:
     return " | ".join(map(json.dumps, names))
 
@@ -131,7 +154,7 @@ def _kind(character: str) -> str:
     return "single"
 
 
-GRAMMARS: dict[str, AnswerGrammar] = {"intent_slots.v1": IntentSlotsGrammar()}
+GRAMMARS: dict[str, AnswerGrammar] = {"intent_slots.v1": IntentSlotsGrammar(), "span.v1": SpanGrammar()}
 
 
 class TokenConstraint:

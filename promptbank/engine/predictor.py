@@ -1,5 +1,6 @@
 """Records of any tasks to predictions: batches by length, mixed tasks in one batch, results in the order asked."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +8,7 @@ from functools import cached_property
 
 import torch
 
-from promptbank.engine.decoding import AllTokens, BeamSearch, DecodingBatch, Search
+from promptbank.engine.decoding import AllTokens, BeamSearch, DecodedSequence, DecodingBatch, Search
 from promptbank.engine.grammar import GRAMMARS, TokenConstraint, constraint_of
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
@@ -51,6 +52,8 @@ class Prediction:
         probabilities: p(label | record) over the label set; None for open answers.
         margin: difference of the two highest probabilities; None for open answers or a single label.
         text: generated answer; None for closed tasks.
+        probability: p(text | record); of an answer with a format, among the answers that the format allows token by
+            token; None for closed tasks.
         truncated: characters cut from the record to fit the window.
     """
 
@@ -62,11 +65,12 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     margin: float | None = None
     text: str | None = None
+    probability: float | None = None
     truncated: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Return what applies: label fields or text, and ``truncated`` only when something was cut."""
-        unused = {"text"} if self.text is None else {"label", "probabilities", "margin"}
+        unused = {"text", "probability"} if self.text is None else {"label", "probabilities", "margin"}
         unused |= set() if self.truncated else {"truncated"}
         return {name: value for name, value in asdict(self).items() if name not in unused}
 
@@ -105,12 +109,13 @@ class PreparedRequest:
         how = BeamSearch.greedy(policy.answer_tokens)
         return Search(place, self.prompt.ids, how, policy.eos_id, self.constraint and self.constraint.copy())
 
-    def written(self, ids: Sequence[int]) -> Prediction:
-        """Return the open answer that consists of token ids; one that was cut off under a constraint is closed."""
-        text, card = self.task.renderer.text(ids), self.task.renderer.card
+    def written(self, found: DecodedSequence) -> Prediction:
+        """Return the open answer that was found; one that was cut off under a constraint is closed."""
+        text, card = self.task.renderer.text(found.ids), self.task.renderer.card
         if self.constraint is not None:
             text = GRAMMARS[card.answer_format or ""].closed(card, text)
-        return Prediction(*self.row, text=text, truncated=self.prompt.truncated)
+        probability = math.exp(found.score * len(found.ids))
+        return Prediction(*self.row, text=text, probability=probability, truncated=self.prompt.truncated)
 
 
 class Predictor:
@@ -198,7 +203,7 @@ class Predictor:
         decoding.admit(searches, [one.task.table for one in batch])
         while decoding.going:
             decoding.step()
-        return [one.written(search.best().ids) for one, search in zip(batch, searches, strict=True)]
+        return [one.written(search.best()) for one, search in zip(batch, searches, strict=True)]
 
 
 def _closed(one: PreparedRequest, scores: Mapping[str, float]) -> Prediction:

@@ -103,7 +103,7 @@ class ModelThread:
             return
         for search in [search for search in self._writing if not search.living]:
             one = self._writing.pop(search)
-            one.answer.set_result(one.prepared.written(search.best().ids))
+            one.answer.set_result(one.prepared.written(search.best()))
 
     def _recover(self, failure: Exception) -> None:
         """Write the answers that failed together one by one, from their beginning."""

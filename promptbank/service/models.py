@@ -21,6 +21,7 @@ class PredictionModel(BaseModel):
     probabilities: dict[str, float] | None = Field(None, description="over the label set")
     margin: float | None = Field(None, description="difference of the two highest probabilities")
     text: str | None = Field(None, description="generated answer of an open task")
+    probability: float | None = Field(None, description="of the generated answer; of its format's, where it has one")
     truncated: int | None = Field(None, description="characters cut from the record to fit; absent when none")
 
 

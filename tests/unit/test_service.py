@@ -44,7 +44,7 @@ def test_a_single_record_answers_with_its_own_status(client: TestClient) -> None
     assert answer.status_code == 200
     assert set(answer.json()) == {"taskname", "lang", "version", "sha256", "label", "probabilities", "margin"}
     opened = client.post("/v1/predict", json=RECORD | {"taskname": "gist"}).json()
-    assert set(opened) == {"taskname", "lang", "version", "sha256", "text"}
+    assert set(opened) == {"taskname", "lang", "version", "sha256", "text", "probability"}
 
 
 def test_a_list_answers_200_with_one_item_a_record(client: TestClient) -> None:
