@@ -8,7 +8,8 @@ statuses and exit codes::
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   ├── BodyTooLargeError      a request's body, its number of records or a record's tokens are over the limit
-    │   └── BodyFormatError        a request's body has a content type or an encoding that is not read
+    │   ├── BodyFormatError        a request's body has a content type or an encoding that is not read
+    │   └── BodyFieldError         a field of a request's body has a value that is not taken (carries its name)
     ├── OverloadError              the service cannot answer now; asking again later helps
     │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
     │   ├── ExpiredError           a record waited longer for its turn than it may
@@ -48,6 +49,19 @@ class BodyTooLargeError(InputError):
 
 class BodyFormatError(InputError):
     """A request's body has a content type or an encoding that is not read."""
+
+
+class BodyFieldError(InputError):
+    """A field of a request's body is missing, or has a value that is not taken.
+
+    Args:
+        param: dotted name of the field.
+        message: what is wrong with its value, and what is taken.
+    """
+
+    def __init__(self, param: str, message: str) -> None:
+        self.param = param.encode("utf-8", "backslashreplace").decode()[:80]
+        super().__init__(f"{self.param}: {message}")
 
 
 class OverloadError(PromptBankError):

@@ -37,10 +37,17 @@ class ServedTask:
 
 @dataclass(frozen=True, eq=False)
 class PredictionRequest:
-    """One record to be answered by one task."""
+    """One record to be answered by one task.
+
+    Attributes:
+        labels: those of the task that may be answered, by id; None for all.
+        answer_tokens: most tokens of an open answer, the end token included; None for as many as the row's policy says.
+    """
 
     task: ServedTask
     fields: Mapping[str, str]
+    labels: frozenset[str] | None = None
+    answer_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Prediction:
         probability: p(text | record); of an answer with a format, among the answers that the format allows token by
             token; None for closed tasks.
         truncated: characters cut from the record to fit the window.
+        ids: tokens of an open answer, the end token last unless a limit cut it; not shown.
     """
 
     taskname: str
@@ -67,21 +75,24 @@ class Prediction:
     text: str | None = None
     probability: float | None = None
     truncated: int = 0
+    ids: tuple[int, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return what applies: label fields or text, and ``truncated`` only when something was cut."""
         unused = {"text", "probability"} if self.text is None else {"label", "probabilities", "margin"}
-        unused |= set() if self.truncated else {"truncated"}
+        unused |= {"ids"} if self.truncated else {"ids", "truncated"}
         return {name: value for name, value in asdict(self).items() if name not in unused}
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedRequest:
-    """A request's task, its prompt as ids, and what its open answer is held to."""
+    """A request's task, its prompt as ids, and what its answer is held to; see `PredictionRequest`."""
 
     task: ServedTask
     prompt: RenderedPrompt
     constraint: TokenConstraint | None
+    labels: frozenset[str] | None = None
+    answer_tokens: int | None = None
 
     @property
     def row(self) -> tuple[str, str, int, str]:
@@ -106,7 +117,7 @@ class PreparedRequest:
     def search(self, place: int = 0) -> Search:
         """Return a new search for an open answer."""
         policy = self.task.renderer.policy
-        how = BeamSearch.greedy(policy.answer_tokens)
+        how = BeamSearch.greedy(min(self.answer_tokens or policy.answer_tokens, policy.answer_tokens))
         return Search(place, self.prompt.ids, how, policy.eos_id, self.constraint and self.constraint.copy())
 
     def written(self, found: DecodedSequence) -> Prediction:
@@ -115,7 +126,12 @@ class PreparedRequest:
         if self.constraint is not None:
             text = GRAMMARS[card.answer_format or ""].closed(card, text)
         probability = math.exp(found.score * len(found.ids))
-        return Prediction(*self.row, text=text, probability=probability, truncated=self.prompt.truncated)
+        truncated = self.prompt.truncated
+        return Prediction(*self.row, text=text, probability=probability, truncated=truncated, ids=found.ids)
+
+    def begun(self, ids: Sequence[int]) -> str:
+        """Return what further tokens leave as it is of an open answer; under a constraint they may change all of it."""
+        return "" if self.constraint else self.task.renderer.begun(ids)
 
 
 class Predictor:
@@ -161,7 +177,8 @@ class Predictor:
         prompt = renderer.prompt(request.fields)
         held = self.constrained and renderer.card.is_open
         kept = renderer.kept(request.fields, prompt)
-        return PreparedRequest(request.task, prompt, constraint_of(renderer, kept) if held else None)
+        constraint = constraint_of(renderer, kept) if held else None
+        return PreparedRequest(request.task, prompt, constraint, request.labels, request.answer_tokens)
 
     def _batches(self, prepared: Mapping[int, PreparedRequest]) -> list[list[int]]:
         """Group requests of one kind of answer and of like length under the token budget."""
@@ -208,6 +225,7 @@ class Predictor:
 
 def _closed(one: PreparedRequest, scores: Mapping[str, float]) -> Prediction:
     prior = one.task.renderer.policy.log_prior or {}
+    scores = {label: score for label, score in scores.items() if one.labels is None or label in one.labels}
     values = torch.tensor([s - prior.get(label, 0.0) for label, s in scores.items()], dtype=torch.float64).softmax(0)
     probabilities = dict(zip(scores, values.tolist(), strict=True))
     ranked = sorted(probabilities.values(), reverse=True)

@@ -224,6 +224,11 @@ class Renderer:
         # SentencePiece decoders drop a leading space themselves
         return decoded.removeprefix(self._answer_prefix)
 
+    def begun(self, ids: Sequence[int]) -> str:
+        """Decode the beginning of an answer, without a last character of which bytes are missing."""
+        text = self.text(ids).rstrip("\ufffd")
+        return "" if self._answer_prefix.startswith(text) else text
+
     @cached_property
     def _reserved(self) -> int:
         """Tokens kept for the answer: the longest form of a closed card, the policy's number for an open one."""

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-from promptbank.bank.task_server import RecordRequest, TaskServer
-from promptbank.engine.predictor import Prediction, PredictionRequest, PreparedRequest
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, PreparedRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.model_thread import ModelThread
 from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
 
-__all__ = ["Answering"]
+__all__ = ["Answer", "Answering"]
 
 Answer = Prediction | Exception
 
@@ -25,27 +24,25 @@ class Answering:
     """Answers records through a queue and one model thread, which starts with the first request.
 
     Args:
-        server: its rows and its predictor; nothing else may use that meanwhile.
+        predictor: nothing else may use it meanwhile.
         limits: of the queue.
         seconds: after which a record that still waits is given up.
         tokens: most of one record's prompt.
     """
 
-    def __init__(self, server: TaskServer, limits: QueueLimits, seconds: float, tokens: int) -> None:
-        self._server, self._seconds, self._tokens = server, seconds, tokens
+    def __init__(self, predictor: Predictor, limits: QueueLimits, seconds: float, tokens: int) -> None:
+        self._predictor, self._seconds, self._tokens = predictor, seconds, tokens
         self.queue = RequestQueue(limits)
-        self._model = ModelThread(server.predictor, self.queue)
+        self._model = ModelThread(predictor, self.queue)
         self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
 
-    async def answer(self, request: Request, read: Callable[[], Sequence[RecordRequest]]) -> list[Answer] | None:
-        """Answer the records of one request; one that cannot be answered has its error in its place.
+    async def admit(
+        self, read: Callable[[], Sequence[PredictionRequest | Exception]]
+    ) -> list[QueuedRequest | Exception]:
+        """Queue the records of one request; one that cannot be queued has its error in its place.
 
         Args:
-            request: watched, so that nothing is computed for a client that has gone.
-            read: parses the body; called on the admission thread.
-
-        Returns:
-            Predictions and errors in the order of the records; None when the client has closed the connection.
+            read: parses the body and finds the tasks; called on the admission thread.
 
         Raises:
             OverloadError: none of the records was taken, since the queue is full or the service stops.
@@ -53,15 +50,25 @@ class Answering:
         """
         if self._admission is None:  # one thread: tokenizers are not safe on several
             self._admission = CapacityLimiter(1)
-        admitted = await to_thread.run_sync(self._admit, read, limiter=self._admission)
+        return await to_thread.run_sync(self._admit, read, limiter=self._admission)
+
+    async def answers(self, request: Request, admitted: Sequence[QueuedRequest | Exception]) -> list[Answer] | None:
+        """Wait for the answers to the records of one request.
+
+        Args:
+            request: watched, so that nothing is computed for a client that has gone.
+            admitted: by `admit`.
+
+        Returns:
+            Predictions and errors in the order of the records; None when the client has closed the connection.
+        """
         queued = [one for one in admitted if isinstance(one, QueuedRequest)]
         try:
             if not await _all_answered(request, queued):
                 return None
         finally:
             for one in queued:
-                one.abandoned = not one.answer.done()
-                one.answer.cancel()
+                one.abandon()
         return [_outcome(one) if isinstance(one, QueuedRequest) else one for one in admitted]
 
     def stop(self, seconds: float | None = None) -> bool:
@@ -69,9 +76,8 @@ class Answering:
         self.queue.drain()
         return self._model.join(seconds)
 
-    def _admit(self, read: Callable[[], Sequence[RecordRequest]]) -> list[QueuedRequest | Exception]:
-        requests = self._server.requests(read())
-        prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in requests]
+    def _admit(self, read: Callable[[], Sequence[PredictionRequest | Exception]]) -> list[QueuedRequest | Exception]:
+        prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in read()]
         deadline = time.monotonic() + self._seconds
         admitted: list[QueuedRequest | Exception] = [
             QueuedRequest(one, deadline) if isinstance(one, PreparedRequest) else one for one in prepared
@@ -83,7 +89,7 @@ class Answering:
 
     def _prepare(self, request: PredictionRequest) -> PreparedRequest | PromptBankError:
         try:
-            prepared = self._server.predictor.prepare(request)
+            prepared = self._predictor.prepare(request)
         except PromptBankError as exc:
             return exc
         if prepared.tokens <= self._tokens:

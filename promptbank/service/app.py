@@ -5,7 +5,6 @@ Records of all requests wait in one queue before one model thread: torch already
 """
 
 import json
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,25 +12,32 @@ from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from promptbank import __version__
 from promptbank.bank.select import LIVE, frozen_tasks, select_row
 from promptbank.bank.task_server import RecordRequest, TaskServer
-from promptbank.engine.predictor import Prediction
-from promptbank.errors import OverloadError, UnknownTaskError
-from promptbank.problems import EXPECTED, Problem, problem_of
+from promptbank.engine.predictor import Prediction, PredictionRequest
+from promptbank.errors import UnknownTaskError
+from promptbank.problems import problem_of
 from promptbank.service.answering import Answering
 from promptbank.service.body import Records, read_body, read_records
-from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel, TaskModel, VersionModel
+from promptbank.service.models import (
+    PredictionModel,
+    ProblemBodyModel,
+    ProblemModel,
+    ReadyModel,
+    TaskModel,
+    VersionModel,
+)
+from promptbank.service.openai import add_openai
+from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
 from promptbank.service.queue import QueueLimits
+from promptbank.service.request_ids import RequestIds
 from store import RowInfo, StoreError
 from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
 
 __all__ = ["RequestLimits", "create_app"]
-
-logger = logging.getLogger(__name__)
 
 DESCRIPTION = "One frozen backbone, one stored prompt a task. Pick a task by its name: `taskname[:lang][@version]`."
 
@@ -48,13 +54,16 @@ _BODY: dict[str, Any] = {
     }
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ProblemModel, "description": "unknown task"},
-    409: {"model": ProblemModel, "description": "the row belongs to another backbone"},
-    413: {"model": ProblemModel, "description": "over a limit"},
-    415: {"model": ProblemModel, "description": "a content type or an encoding that is not read"},
-    422: {"model": ProblemModel, "description": "the record cannot be used"},
-    429: {"model": ProblemModel, "description": "as many records wait as may; `Retry-After` says how long to wait"},
-    503: {"model": ProblemModel, "description": "the service stops, the record waited too long, or the bank is away"},
+    404: {"model": ProblemBodyModel, "description": "unknown task"},
+    409: {"model": ProblemBodyModel, "description": "the row belongs to another backbone"},
+    413: {"model": ProblemBodyModel, "description": "over a limit"},
+    415: {"model": ProblemBodyModel, "description": "a content type or an encoding that is not read"},
+    422: {"model": ProblemBodyModel, "description": "the record cannot be used"},
+    429: {"model": ProblemBodyModel, "description": "as many records wait as may; `Retry-After` says how long to wait"},
+    503: {
+        "model": ProblemBodyModel,
+        "description": "the service stops, the record waited long, or the bank is away",
+    },
 }
 
 
@@ -83,7 +92,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     Its state has the queue; when the application stops, what was admitted is answered first.
     """
     limits = limits or RequestLimits()
-    answering = Answering(server, limits.queue, limits.seconds, limits.tokens)
+    answering = Answering(server.predictor, limits.queue, limits.seconds, limits.tokens)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -92,82 +101,43 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
 
     app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.queue = answering.queue
-    for kind in EXPECTED:
-        app.add_exception_handler(kind, _problem_response)
-    app.add_exception_handler(HTTPException, _http_response)
-    app.add_exception_handler(Exception, _bug_response)
-    _add_predictions(app, answering, limits)
+    add_problem_answers(app)
+    _add_predictions(app, server, answering, limits)
+    add_openai(app, server, answering, limits.body, limits.records)
     _add_tasks(app, server)
     _add_health(app, server)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"]
         )
+    app.add_middleware(RequestIds)
     return app
-
-
-def _problem_response(_request: Request, error: Exception) -> JSONResponse:
-    problem = problem_of(error)
-    if problem.status >= 500:
-        logger.error("%s: %s", problem.type, problem.detail)
-    response = _as_response(problem)
-    if isinstance(error, OverloadError):
-        response.headers["retry-after"] = str(error.retry_after)
-    return response
-
-
-def _http_response(request: Request, error: Exception) -> JSONResponse:
-    """Tell an unknown path or method in the same shape as every other problem."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    asked = f"{request.method} {request.url.path}"
-    problem = Problem("http", error.detail, error.status_code, f"{asked}: {error.detail}; /docs lists what there is")
-    response = _as_response(problem)
-    response.headers.update(error.headers or {})
-    return response
-
-
-def _bug_response(_request: Request, error: Exception) -> JSONResponse:
-    """Tell a bug of ours in the same shape, without its insides; the log has the stack trace."""
-    return _as_response(_problem(error))
-
-
-def _problem(error: Exception) -> Problem:
-    if isinstance(error, EXPECTED):
-        return problem_of(error)
-    detail = f"{type(error).__name__}; this is a bug of promptbank, the server's log has the stack trace"
-    return Problem("bug", "Something unexpected went wrong", 500, detail)
-
-
-def _as_response(problem: Problem) -> JSONResponse:
-    return JSONResponse(problem.as_dict(), problem.status, media_type="application/problem+json")
 
 
 def _plain(answer: Prediction | Exception, record: InputRecord | DataError) -> dict[str, object]:
     """Return an answer or a problem as JSON, with the id of its record if that has one."""
-    plain = answer.as_dict() if isinstance(answer, Prediction) else _problem(answer).as_dict()
+    plain = answer.as_dict() if isinstance(answer, Prediction) else problem_behind(answer).as_dict()
     own = record.data.get("id") if isinstance(record, InputRecord) else None
     return plain if own is None else {"id": own, **plain}
 
 
-def _add_predictions(app: FastAPI, answering: Answering, limits: RequestLimits) -> None:
+def _add_predictions(app: FastAPI, server: TaskServer, answering: Answering, limits: RequestLimits) -> None:
     async def answer(request: Request, task: str | None, lang: str | None) -> Response:
         body = await read_body(request, limits.body)
         found: list[Records] = []
 
-        def read() -> list[RecordRequest]:
+        def read() -> Sequence[PredictionRequest | Exception]:
             found.append(read_records(body, request.headers.get("content-type", ""), limits.records))
-            return [RecordRequest(record, task, lang) for record in found[0].records]
+            return server.requests([RecordRequest(record, task, lang) for record in found[0].records])
 
-        answers = await answering.answer(request, read)
+        answers = await answering.answers(request, await answering.admit(read))
         if answers is None:
             return Response(status_code=499)  # as nginx logs it; nobody reads this
         if not found[0].single:
             return JSONResponse([_plain(*pair) for pair in zip(answers, found[0].records, strict=True)])
         if isinstance(answers[0], Prediction):
             return JSONResponse(_plain(answers[0], found[0].records[0]))
-        if isinstance(answers[0], EXPECTED):
-            return _problem_response(request, answers[0])
-        return _bug_response(request, answers[0])
+        return problem_answer(answers[0])
 
     models = PredictionModel | list[PredictionModel | ProblemModel]
     about: dict[str, Any] = {
@@ -281,7 +251,9 @@ def _add_health(app: FastAPI, server: TaskServer) -> None:
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemModel}}, tags=["health"])
+    @app.get(
+        "/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemBodyModel}}, tags=["health"]
+    )
     def readyz() -> ReadyModel:
         """Ask the bank for its revision; 503 when it cannot be reached."""
         revision = server.store.revision()

@@ -104,6 +104,9 @@ class ModelThread:
         for search in [search for search in self._writing if not search.living]:
             one = self._writing.pop(search)
             one.answer.set_result(one.prepared.written(search.best()))
+        for search, one in self._writing.items():
+            if one.progress:
+                one.progress(search.living[0].ids)
 
     def _recover(self, failure: Exception) -> None:
         """Write the answers that failed together one by one, from their beginning."""

@@ -1,10 +1,22 @@
 """The shapes of answers, for OpenAPI; the same objects as the CLI prints."""
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-__all__ = ["PredictionModel", "ProblemModel", "ReadyModel", "TaskModel", "VersionModel"]
+__all__ = [
+    "CompletionModel",
+    "ErrorModel",
+    "PredictionModel",
+    "ProblemBodyModel",
+    "ProblemModel",
+    "ReadyModel",
+    "ServedModel",
+    "ServedModels",
+    "TaskModel",
+    "VersionModel",
+]
 
 
 class PredictionModel(BaseModel):
@@ -33,6 +45,21 @@ class ProblemModel(BaseModel):
     title: str
     status: int
     detail: str
+
+
+class ErrorModel(BaseModel):
+    """An error as clients of OpenAI read it."""
+
+    message: str
+    type: str = Field(description="invalid_request_error, rate_limit_error or server_error")
+    param: str | None = Field(description="the field of the request that is wrong, where it is one")
+    code: str = Field(description="the problem's type")
+
+
+class ProblemBodyModel(ProblemModel):
+    """The body of an answer that is an error: a problem (RFC 9457), and the same for clients of OpenAI."""
+
+    error: ErrorModel
 
 
 class TaskModel(BaseModel):
@@ -67,3 +94,36 @@ class ReadyModel(BaseModel):
     backbone: str
     fingerprint: str
     revision: int = Field(description="of the bank; rises with every change that serving must see")
+
+
+class ServedModel(BaseModel):
+    """A task as OpenAI's API lists models."""
+
+    id: str = Field(description="`taskname:lang`, with the version if it was asked for")
+    object: Literal["model"] = "model"
+    created: int = Field(description="when the row was frozen, in seconds since 1970")
+    owned_by: str = "promptbank"
+    parent: str = Field(description="the backbone")
+    root: str = Field(description="the version that answers")
+    max_model_len: int = Field(description="most tokens of prompt and answer")
+
+
+class ServedModels(BaseModel):
+    """All tasks that can be asked."""
+
+    object: Literal["list"] = "list"
+    data: list[ServedModel]
+
+
+class CompletionModel(BaseModel):
+    """A completion or a chat completion, as OpenAI's API has it."""
+
+    id: str
+    object: Literal["text_completion", "chat.completion"]
+    created: int
+    model: str = Field(description="`taskname:lang@version` of the row that answered")
+    choices: list[dict[str, JsonValue]]
+    usage: dict[str, int] = Field(description="prompt tokens with the virtual ones, and one token for a label")
+    promptbank: dict[str, JsonValue] | None = Field(
+        None, description="row, probabilities, what was not read or cut; in each choice if there are several"
+    )

@@ -7,7 +7,7 @@ hold up another; what does not fit a batch of like lengths begins the next one.
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -47,6 +47,7 @@ class QueuedRequest:
         answer: gets the prediction or an error; whoever waits may cancel it as long as it waits.
         abandoned: nobody waits any more; an open answer is then written no further.
         waited: seconds in the queue, once it has been taken.
+        progress: is told all tokens of an open answer so far, after each step, on the model thread.
     """
 
     prepared: PreparedRequest
@@ -55,11 +56,17 @@ class QueuedRequest:
     abandoned: bool = False
     queued_at: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+    progress: Callable[[tuple[int, ...]], None] | None = None
 
     @property
     def task(self) -> tuple[str, str]:
         """Taskname and language, which take turns."""
         return self.prepared.task.taskname, self.prepared.task.lang
+
+    def abandon(self) -> None:
+        """Say that nobody waits for the answer; without effect if it is there."""
+        self.abandoned = not self.answer.done()
+        self.answer.cancel()
 
     def begin(self, now: float) -> bool:
         """Say whether it is still to be answered; from now on its answer cannot be cancelled."""

@@ -66,6 +66,10 @@ def test_openapi_is_the_committed_one(tmp_path: Path) -> None:
         schema = create_app(TaskServer(store, tiny_backbone("llama"))).openapi()
     check(GOLDEN / "openapi.json", json.dumps(schema, indent=1, sort_keys=True) + "\n")
     assert set(schema["paths"]) == {
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/models",
+        "/v1/models/{model}",
         "/v1/predict",
         "/v1/tasks",
         "/v1/tasks/{taskname}",

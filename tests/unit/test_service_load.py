@@ -166,7 +166,7 @@ def test_a_stop_answers_what_was_admitted_and_refuses_what_comes_after(store: St
 
 
 def test_the_model_thread_ends_with_the_application(store: Store) -> None:
-    answering = Answering(TaskServer(store, tiny_backbone("llama")), QueueLimits(), 60, 4096)
+    answering = Answering(TaskServer(store, tiny_backbone("llama")).predictor, QueueLimits(), 60, 4096)
     assert answering.stop(10) is True
     app = create_app(TaskServer(store, tiny_backbone("llama")))
 

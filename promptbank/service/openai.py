@@ -1,0 +1,182 @@
+"""OpenAI's API over tasks: a model is a task, its completion is the label or the text that the task answers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from promptbank.bank.select import frozen_tasks, select_row
+from promptbank.bank.task_server import TaskServer
+from promptbank.engine.predictor import Prediction, PredictionRequest
+from promptbank.errors import BodyFieldError, BodyTooLargeError
+from promptbank.service.answering import Answer, Answering
+from promptbank.service.body import read_body
+from promptbank.service.event_stream import EventStream
+from promptbank.service.models import CompletionModel, ProblemBodyModel, ServedModel, ServedModels
+from promptbank.service.openai_answers import ChatAnswer, CompletionAnswer
+from promptbank.service.openai_bodies import ChatRequest, CompletionRequest, body_schema, read_request
+from promptbank.service.openai_formats import label_format
+from promptbank.service.problem_answers import problem_answer
+from promptbank.service.queue import QueuedRequest
+from store import Row, StoreError
+from tasks import (
+    DataError,
+    TaskCard,
+    TaskError,
+    TaskRef,
+    check_record,
+    example_from,
+    parse_card,
+    parse_json,
+    parse_spec,
+)
+
+__all__ = ["add_openai"]
+
+CLIENT_GONE = 499
+"""Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ProblemBodyModel, "description": "no such task"},
+    409: {"model": ProblemBodyModel, "description": "the task's row belongs to another backbone"},
+    422: {"model": ProblemBodyModel, "description": "a field cannot be honoured"},
+    500: {"model": ProblemBodyModel, "description": "the row is damaged"},
+    503: {"model": ProblemBodyModel, "description": "the service stops, the text waited too long, or the bank is away"},
+}
+_ABOUT: dict[str, Any] = {
+    "response_model": CompletionModel,
+    "responses": _PROBLEMS
+    | {
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        413: {"model": ProblemBodyModel, "description": "over a limit"},
+        415: {"model": ProblemBodyModel, "description": "an encoding that is not read"},
+        429: {"model": ProblemBodyModel, "description": "as many texts wait as may"},
+    },
+    "tags": ["openai"],
+}
+
+
+def add_openai(app: FastAPI, server: TaskServer, answering: Answering, body_limit: int, most: int) -> None:
+    """Add the endpoints.
+
+    Args:
+        app: the application.
+        server: finds tasks.
+        answering: answers them.
+        body_limit: most bytes of a request.
+        most: most prompts of a request.
+    """
+    _add_models(app, server)
+
+    async def complete(request: Request, kind: type[CompletionRequest | ChatRequest]) -> Response:
+        body = await read_body(request, body_limit)
+        found: list[_Completion] = []
+
+        def read() -> list[PredictionRequest]:
+            found.append(_completion(server, read_request(body, kind), most))
+            return found[0].requests
+
+        admitted = await answering.admit(read)
+        queued = [one for one in admitted if isinstance(one, QueuedRequest)]
+        if failed := [one for one in admitted if isinstance(one, Exception)]:
+            for one in queued:
+                one.abandon()
+            return problem_answer(failed[0])
+        if found[0].asked.stream:
+            return EventStream(queued, found[0].answer, with_usage=found[0].asked.with_usage)
+        answers = await answering.answers(request, queued)
+        return Response(status_code=CLIENT_GONE) if answers is None else _whole(found[0].answer, queued, answers)
+
+    @app.post("/v1/completions", summary="Complete texts", openapi_extra=_body(CompletionRequest), **_ABOUT)
+    async def completions(request: Request) -> Response:
+        """Answer each prompt by the task that `model` names: with the id of a label, or the text of an open task.
+
+        With `stream` the answer is a stream of server-sent events.
+        """
+        return await complete(request, CompletionRequest)
+
+    @app.post("/v1/chat/completions", summary="Answer a message", openapi_extra=_body(ChatRequest), **_ABOUT)
+    async def chat(request: Request) -> Response:
+        """Answer the last user message by the task that `model` names; other messages are not read.
+
+        With `stream` the answer is a stream of server-sent events.
+        """
+        return await complete(request, ChatRequest)
+
+
+def _body(kind: type[CompletionRequest | ChatRequest]) -> dict[str, object]:
+    return {"requestBody": body_schema(kind)}
+
+
+@dataclass(frozen=True)
+class _Completion:
+    """A request for completions, what it asks of the predictor, and the shape of its answer."""
+
+    asked: CompletionRequest | ChatRequest
+    requests: list[PredictionRequest]
+    answer: CompletionAnswer
+
+
+def _completion(server: TaskServer, asked: CompletionRequest | ChatRequest, most: int) -> _Completion:
+    texts, form = asked.texts, label_format(asked)
+    if len(texts) > most:
+        raise BodyTooLargeError(f"{len(texts)} prompts in one request; {most} are allowed, send them in parts")
+    task = server.task(parse_spec(asked.model))
+    card = task.renderer.card
+    form.check(card)
+    if asked.top is not None and card.is_open:
+        raise BodyFieldError("logprobs", f"{card.taskname}:{card.lang} writes open answers, without probabilities")
+    shape = ChatAnswer if isinstance(asked, ChatRequest) else CompletionAnswer
+    requests = [
+        PredictionRequest(task, _fields(name, text, card), form.labels, asked.most_tokens) for name, text in texts
+    ]
+    return _Completion(asked, requests, shape(task, form, asked.top, asked.unread))
+
+
+def _fields(name: str, text: str, card: TaskCard) -> Mapping[str, str]:
+    """Return the fields of a record: the text itself, or the JSON object in it where the card has several fields."""
+    data: object = {card.fields[0]: text} if len(card.fields) == 1 else None
+    if data is None:
+        with suppress(DataError):
+            data = parse_json(text)
+        if not isinstance(data, dict):
+            raise BodyFieldError(name, f"{card.taskname}:{card.lang} takes a JSON object of {', '.join(card.fields)}")
+    return example_from(check_record(data, name), card, need_answer=False).fields
+
+
+def _whole(answer: CompletionAnswer, queued: Sequence[QueuedRequest], answers: Sequence[Answer]) -> Response:
+    if failed := [one for one in answers if isinstance(one, Exception)]:
+        return problem_answer(failed[0])
+    return JSONResponse(answer.body(queued, [one for one in answers if isinstance(one, Prediction)]))
+
+
+def _add_models(app: FastAPI, server: TaskServer) -> None:
+    @app.get("/v1/models", summary="Tasks as models", tags=["openai"])
+    def models() -> ServedModels:
+        """Return all live tasks of the backbone that is loaded; one that cannot be served is left out."""
+        found = []
+        for info in frozen_tasks(server.store, server.backbone.fingerprint):
+            with suppress(StoreError, TaskError):
+                found.append(_model(server, server.store.rows.get(info.scope, info.version)))
+        return ServedModels(data=found)
+
+    @app.get("/v1/models/{model}", summary="One task as a model", responses=_PROBLEMS, tags=["openai"])
+    def model(model: str) -> ServedModel:
+        """Return a task by `taskname[:lang][@version]`."""
+        ref = parse_spec(model)
+        return _model(server, select_row(server.store, ref, server.backbone), ref.version)
+
+
+def _model(server: TaskServer, row: Row, version: int | None = None) -> ServedModel:
+    card = parse_card(json.loads(row.card_json))
+    return ServedModel(
+        id=str(TaskRef(card.taskname, card.lang, version)),
+        created=int(row.created_at.timestamp()),
+        parent=server.backbone.name,
+        root=str(TaskRef(card.taskname, card.lang, row.version)),
+        max_model_len=server.backbone.window,
+    )
