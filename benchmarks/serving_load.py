@@ -176,7 +176,15 @@ def learn(bank: Any, n: int) -> None:
     from tasks import Example
 
     made = [
-        Example(f"e{i}", f"g{i}", f"route-{n}", "en", {"text": f"{i} {WORDS}"}, LABELS[i % 3], f"memory:{i}")
+        Example(
+            id=f"e{i}",
+            group=f"g{i}",
+            taskname=f"route-{n}",
+            lang="en",
+            fields={"text": f"{i} {WORDS}"},
+            answer=LABELS[i % 3],
+            source=f"memory:{i}",
+        )
         for i in range(12)
     ]
     config = TrainConfig.model_validate({"epochs": 1, "batch_size": 6, "restarts": 0})

@@ -68,6 +68,10 @@ class Backend(ABC):
         """Wait until no other transaction holds the key; released with the transaction."""
         return
 
+    def file_identity(self, _url: URL) -> tuple[int, int] | None:
+        """Return what tells the bank's file from another that was put in its place; None where there is no file."""
+        return None
+
     def faults(self, _connection: Connection) -> list[str]:
         """Ask the engine itself whether its file is sound; one that guards its own files is not asked."""
         return []
@@ -116,6 +120,14 @@ class SqliteBackend(Backend):
             connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
         return engine
+
+    def file_identity(self, url: URL) -> tuple[int, int] | None:
+        """Return device and inode of the file; zeros where there is none."""
+        try:
+            found = _path(url).stat()
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     def _is_writable(self, path: Path) -> bool:
         return self.writes and (not path.exists() or can_be_written(path))

@@ -51,6 +51,13 @@ class Store:
         with self._database.read() as connection:
             return current_revision(connection)
 
+    def reconnect_if_replaced(self) -> bool:
+        """Open another file that was put in the place of the bank's, such as a backup; say whether there was one.
+
+        The first call only remembers which file it is.
+        """
+        return self._database.reconnect_if_replaced()
+
     def check(self) -> list[str]:
         """Return every integrity fault as a sentence; empty when the bank is sound.
 

@@ -18,6 +18,7 @@ class Database:
     def __init__(self, address: Address, *, migrating: bool = False) -> None:
         self.address = address
         self.backend: Backend = address.backend
+        self._file: tuple[int, int] | None = None
         with mapped(address.shown):
             try:
                 self.engine: Engine = address.backend.engine(address.url, migrating=migrating)
@@ -52,6 +53,16 @@ class Database:
             with connection.begin():
                 self.backend.lock(connection, lock)
                 yield connection
+
+    def reconnect_if_replaced(self) -> bool:
+        """Close the connections if another file was put in the place of the bank's; say whether it was."""
+        found = self.backend.file_identity(self.address.url)
+        if found == self._file:
+            return False
+        first, self._file = self._file is None, found
+        if not first:
+            self.engine.dispose()
+        return not first
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -46,7 +46,7 @@ class TaskServer:
     def __init__(self, store: Store, backbone: Backbone, *, batch_tokens: int = 4096) -> None:
         self.store, self.backbone = store, backbone
         self.predictor = Predictor(LanguageModel(backbone.model), batch_tokens=batch_tokens)
-        self._revision = -1
+        self.revision = -1
         self._tasks: dict[tuple[TaskRef, str | None], ServedTask] = {}
 
     def task(self, ref: TaskRef, lang: str | None = None) -> ServedTask:
@@ -74,17 +74,26 @@ class TaskServer:
     def refresh(self) -> None:
         """Forget rows if the bank has another revision than when they were read."""
         revision = self.store.revision()
-        if revision != self._revision:
+        if revision != self.revision:
             self._tasks.clear()
-            self._revision = revision
+            self.revision = revision
 
     def kept(self, ref: TaskRef, lang: str | None) -> ServedTask:
         """Return a row that was read before, or read it."""
-        key = (ref, None if ref.lang else lang)  # a language that decides nothing keeps no second copy
+        key = self.key(ref, lang)
         if (task := self._tasks.get(key)) is None:
-            row = select_row(self.store, ref, self.backbone, lang=lang)
-            task = self._tasks[key] = served_task(row, row.version, self.backbone)
+            task = self._tasks[key] = self.selected(ref, lang)
         return task
+
+    @staticmethod
+    def key(ref: TaskRef, lang: str | None) -> tuple[TaskRef, str | None]:
+        """Return what a row is kept under: a language that decides nothing keeps no second copy."""
+        return ref, None if ref.lang else lang
+
+    def selected(self, ref: TaskRef, lang: str | None) -> ServedTask:
+        """Read the row that a reference means now."""
+        row = select_row(self.store, ref, self.backbone, lang=lang)
+        return served_task(row, row.version, self.backbone)
 
 
 class _Rows:
