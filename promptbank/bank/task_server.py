@@ -71,6 +71,19 @@ class TaskServer:
         rows = _Rows(self)
         return [_request_or_error(question, rows) for question in questions]
 
+    @property
+    def stale_seconds(self) -> float:
+        """Seconds for which answers may be those of an earlier state of the bank; 0 here, as each call asks it."""
+        return 0.0
+
+    def known_revision(self) -> int:
+        """Return the bank's revision.
+
+        Raises:
+            StoreError: the bank cannot be reached.
+        """
+        return self.store.revision()
+
     def refresh(self) -> None:
         """Forget rows if the bank has another revision than when they were read."""
         revision = self.store.revision()

@@ -254,9 +254,13 @@ def _add_health(app: FastAPI, server: TaskServer) -> None:
     @app.get(
         "/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemBodyModel}}, tags=["health"]
     )
-    def readyz() -> ReadyModel:
-        """Ask the bank for its revision; 503 when it cannot be reached."""
-        revision = server.store.revision()
+    async def readyz() -> ReadyModel:
+        """Tell the bank's revision; while it cannot be reached the status is `stale`, and known tasks are answered."""
+        stale = server.stale_seconds
         return ReadyModel(
-            status="ready", backbone=server.backbone.name, fingerprint=server.backbone.fingerprint, revision=revision
+            status="stale" if stale else "ready",
+            backbone=server.backbone.name,
+            fingerprint=server.backbone.fingerprint,
+            revision=server.known_revision(),
+            stale_seconds=round(stale, 1),
         )

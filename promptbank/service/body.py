@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from fastapi import Request
@@ -79,14 +80,14 @@ def read_records(body: bytes, content_type: str, most: int) -> Records:
     if media in OTHER_TYPES or media.partition("/")[0] in {"image", "audio", "video", "font", "multipart"}:
         raise BodyFormatError(f"the body's Content-Type is {media[:80]!r}; send application/json or application/jsonl")
     if media in JSONL_TYPES:
-        lines = list(read_jsonl(io.BytesIO(body), name="body"))
+        lines = list(islice(read_jsonl(io.BytesIO(body), name="body"), most + 1))  # bad lines take a while to name
         if not lines:
             raise InputError("the body holds no records; send one JSON object a line")
         return Records(_limited(lines, most), single=False)
     try:
         parsed = parse_json(body)
     except DataError as exc:
-        if found := _other_kind(body, media):
+        if found := _other_kind(body, media, most):
             return Records(_limited(found, most), single=False)
         raise InputError(f"the body is no JSON: {exc}; send one record, a list of records, or JSON lines") from exc
     if isinstance(parsed, dict):
@@ -97,7 +98,7 @@ def read_records(body: bytes, content_type: str, most: int) -> Records:
     return Records([_checked(item, f"record {n}") for n, item in enumerate(items, start=1)], single=False)
 
 
-def _other_kind(body: bytes, media: str) -> list[InputRecord | DataError]:
+def _other_kind(body: bytes, media: str, most: int) -> list[InputRecord | DataError]:
     """Return the records of what is no JSON value; none where its first record cannot be read.
 
     Compressed bodies are left alone: only a ``Content-Encoding`` is unpacked, under the limit.
@@ -107,7 +108,7 @@ def _other_kind(body: bytes, media: str) -> list[InputRecord | DataError]:
         return []
     try:
         opened = open_records(body, name="body")
-        found = list(opened.records) if opened.kind in kinds else []
+        found = list(islice(opened.records, most + 1)) if opened.kind in kinds else []
     except DataError:
         return []
     return [] if found and isinstance(found[0], DataError) else found
@@ -122,5 +123,5 @@ def _checked(item: object, source: str) -> InputRecord | DataError:
 
 def _limited(items: list[Item], most: int) -> list[Item]:
     if len(items) > most:
-        raise BodyTooLargeError(f"{len(items)} records in one request; {most} are allowed, send them in parts")
+        raise BodyTooLargeError(f"over {most} records in one request; {most} are allowed, send them in parts")
     return items

@@ -94,6 +94,7 @@ class ReadyModel(BaseModel):
     backbone: str
     fingerprint: str
     revision: int = Field(description="of the bank; rises with every change that serving must see")
+    stale_seconds: float = Field(0.0, description="since the bank last answered; 0 while it does")
 
 
 class ServedModel(BaseModel):

@@ -78,6 +78,10 @@ class PollingTaskServer(TaskServer):
         since = time.monotonic() - self._polled_at
         return since if since > 2 * self._poll_seconds + 1 else 0.0
 
+    def known_revision(self) -> int:
+        """Return the revision at the last poll, without asking the bank."""
+        return self.revision
+
     def poll(self) -> None:
         """Ask the bank whether anything has changed; rows are then read again when they are next asked for."""
         try:

@@ -11,6 +11,7 @@ from promptbank.bank.select import frozen_tasks
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError
 from promptbank.service.app import RequestLimits, create_app
+from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
 
 __all__ = ["StoppingServer", "serve"]
@@ -26,11 +27,14 @@ def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = ()) ->
     with _listening(host, port) as listener:
         settings = bank.settings
         limits = RequestLimits(settings.max_records, settings.max_body, settings.max_tokens)
-        app = create_app(bank.server, limits, cors_origins=cors_origins)
+        server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
+        server.start()
+        app = create_app(server, limits, cors_origins=cors_origins)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         address = f"http://{host}:{listener.getsockname()[1]}"
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
         StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
+        server.stop()
 
 
 class StoppingServer(uvicorn.Server):
