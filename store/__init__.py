@@ -26,6 +26,7 @@ from store.migrate import migrate, schema_state
 from store.records import (
     ROWS_V1,
     AliasMove,
+    DefaultLanguage,
     Evaluation,
     Layout,
     NewEvaluation,
@@ -42,6 +43,7 @@ from store.segments import StoredEngine, StoredSegment
 __all__ = [
     "ROWS_V1",
     "AliasMove",
+    "DefaultLanguage",
     "DiskFullError",
     "Evaluation",
     "InsertOnlyError",

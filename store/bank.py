@@ -9,6 +9,7 @@ from store.border import mapped
 from store.cards import CardRepository
 from store.check import store_faults
 from store.database import Database, current_revision
+from store.defaults import DefaultRepository
 from store.errors import SchemaError, StoreUnavailableError
 from store.evaluations import EvaluationRepository
 from store.migrate import refuse_newer, state_of, upgrade
@@ -26,6 +27,7 @@ class Store:
         aliases: which version is live, and its history.
         evaluations: measurements of rows.
         cards: task cards that users added.
+        defaults: the language in which a task is meant where none is named.
         runs: training runs and their metrics.
         segments: the translation memory: what engines made of texts.
         overrides: what people decided about sources, above every engine.
@@ -37,6 +39,7 @@ class Store:
         self.aliases = AliasRepository(database)
         self.evaluations = EvaluationRepository(database)
         self.cards = CardRepository(database)
+        self.defaults = DefaultRepository(database)
         self.runs = RunRepository(database)
         self.segments = SegmentRepository(database)
         self.overrides = OverrideRepository(database)

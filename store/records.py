@@ -175,6 +175,16 @@ class AliasMove:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DefaultLanguage:
+    """A choice of the language in which a task is meant where a request names none."""
+
+    taskname: str
+    lang: str
+    reason: str
+    chosen_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredCard:
     """A task card as it was added."""
 

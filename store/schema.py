@@ -1,8 +1,8 @@
 """The tables as they are now; `migrations/` says how a database gets there, and a test compares the two.
 
-`prompt_row`, `evaluation`, `alias_history` and `card` are insert-only (see `triggers.py`). An alias refers to a row by
-(taskname, lang, fingerprint, version), so the database itself refuses one that points out of its scope. `segment` and
-`override` belong to translation, and no trigger guards them: a person may change a decision.
+`prompt_row`, `evaluation`, `alias_history`, `card` and `default_language` are insert-only (see `triggers.py`). An alias
+refers to a row by (taskname, lang, fingerprint, version), so the database itself refuses one that points out of its
+scope. `segment` and `override` belong to translation, and no trigger guards them: a person may change a decision.
 """
 
 from collections.abc import Callable, Mapping
@@ -151,6 +151,16 @@ card = Table(
     *_times("created_at"),
     PrimaryKeyConstraint("card_id", name="pk_card"),
     Index("ix_card_task", "taskname", "lang", "card_id"),
+)
+
+default_language = Table(
+    "default_language",
+    metadata,
+    *_integers("default_id"),
+    *_texts("taskname", "lang", "reason"),
+    *_times("chosen_at"),
+    PrimaryKeyConstraint("default_id", name="pk_default_language"),
+    Index("ix_default_language_task", "taskname", "default_id"),
 )
 
 run = Table(

@@ -17,6 +17,7 @@ INSERT_ONLY: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "evaluation": (("evaluation_id",),),
     "alias_history": (("move_id",),),
     "card": (("card_id",),),
+    "default_language": (("default_id",),),
 }
 # An alias is retired, not removed; the revision only grows.
 NEVER_DELETED = ("alias", "revision")

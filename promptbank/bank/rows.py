@@ -14,10 +14,11 @@ from promptbank.errors import InputError
 
 if TYPE_CHECKING:
     from promptbank.bank.verify import VerificationResult
-    from store import Row, RowInfo, Scope
+    from store import DefaultLanguage, Row, RowInfo, Scope
     from tasks import TaskRef
 
 __all__ = [
+    "default_language",
     "describe_row",
     "export_task",
     "import_task",
@@ -155,6 +156,14 @@ def import_task(bank: Bank, path: Path, live: str = "gated") -> tuple[Row, bool]
     store, sizes = bank.make(), local_sizes(bank.settings.backbone, bank.settings.home)
     row = import_row(store, path, live=live_rule(live), sizes=sizes)
     return row, store.aliases.get(row.scope, LIVE) == row.version
+
+
+def default_language(bank: Bank, taskname: str, lang: str | None = None) -> list[DefaultLanguage]:
+    """Return the choices of a task's default language, oldest first, after making one if a language is given."""
+    defaults = bank.store.defaults
+    if lang is not None:
+        defaults.choose(taskname, lang, reason="promptbank bank default")
+    return defaults.history(taskname)
 
 
 def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Path]:

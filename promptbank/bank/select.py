@@ -27,8 +27,8 @@ def frozen_tasks(store: Store, fingerprint: str | None = None) -> list[RowInfo]:
 def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None) -> Row:
     """Return the row that a request means, for the backbone at hand.
 
-    The language is the reference's own, else ``lang``, else the only language frozen for the taskname. Without a
-    version the live one is meant.
+    The language is the reference's own, else ``lang``, else the default that was chosen for the task, else the one in
+    which it was frozen first: a language that is added changes no answer. Without a version the live one is meant.
 
     Args:
         store: the bank's store.
@@ -38,7 +38,7 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
 
     Raises:
         UnknownTaskError: nothing is frozen under the name, language or version.
-        AmbiguousLanguageError: several languages are frozen and none is named.
+        AmbiguousLanguageError: none is named, and the default has no live version while several others have.
         BackboneMismatchError: it is frozen, but for another backbone.
     """
     everything = _known(store, ref)
@@ -49,7 +49,16 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
             f"task {ref.taskname!r} is frozen for backbone {others}, not for {backbone.name} "
             f"({backbone.fingerprint[:12]}); use --backbone, or train it on this one"
         )
-    return _version(store, ref, _in_language(ref, lang, mine))
+    return _version(store, ref, _in_language(ref, lang or _default(store, ref, mine), mine))
+
+
+def _default(store: Store, ref: TaskRef, infos: list[RowInfo]) -> str | None:
+    """Return the language that is meant where none is named; None where the only one is, or it has no live version."""
+    servable = {i.scope.lang for i in infos if ref.version is not None or LIVE in i.aliases}
+    if ref.lang is not None or len(servable) < 2:
+        return None
+    default = store.defaults.get(ref.taskname) or min(infos, key=lambda info: info.row_id).scope.lang
+    return default if default in servable else None
 
 
 def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:

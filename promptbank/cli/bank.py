@@ -114,6 +114,24 @@ def promote(
     print_done(f"{scope.taskname}:{scope.lang}@{after} is live; before it {before or 'none'}", facts, as_json=json)
 
 
+@app.command("default", cls=Command)
+def default(
+    ctx: CommandContext,
+    task: Annotated[str, typer.Argument(help="taskname")],
+    lang: Annotated[str | None, typer.Argument(help="Language, such as sv; the choices so far if absent.")] = None,
+    json: Json = False,
+) -> None:
+    """Choose the language in which a task is meant where a request names none; the one frozen first until then.
+
+    Example: promptbank bank default sentiment-task sv
+    """
+    from promptbank.bank.rows import default_language
+
+    with Bank(ctx.settings) as bank:
+        found = default_language(bank, task, lang)
+    print_table(map(vars, found), ("taskname", "lang", "reason", "chosen_at"), as_json=json)
+
+
 @app.command("export", cls=Command)
 def export(
     ctx: CommandContext,

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -298,3 +299,21 @@ def test_escaped_at_signs_and_those_of_a_query_are_taken(url: str) -> None:
     address = read_address(url)
     assert address.url.host == "host"
     assert address.url.password in {"p@ss", None}
+
+
+# What a terminal is told
+
+
+@pytest.mark.parametrize("taskname", ["\x1b[31mred", "bell\x07", "\x9b2Jgone", "left\u202eright", "line\x85end"])
+def test_a_taskname_never_steers_a_terminal(promptbank: Promptbank, home: Path, taskname: str) -> None:
+    home.mkdir()
+    scope = replace(SCOPE, taskname=taskname)
+    with open_store(str(home / "bank.db")) as store:
+        store.rows.freeze(new_row(scope))
+        store.aliases.move(scope, 1, reason=taskname)
+    escaped = taskname.encode("unicode_escape").decode()
+    listed = promptbank("bank", "list")
+    assert (listed.exit_code, escaped in listed.stdout) == (0, True)
+    told = promptbank("bank", "show", f"{taskname}x")
+    for text in (listed.stdout, listed.stderr, told.stdout, told.stderr):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)

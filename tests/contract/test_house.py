@@ -93,7 +93,17 @@ def test_listing_what_there_is_loads_no_torch(arguments: list[str], tmp_path: Pa
     assert [path.name for path in (tmp_path / ".promptbank").iterdir()] == ["bank.db"]
 
 
-@pytest.mark.parametrize("module", ["promptbank.problems", "promptbank.errors", "promptbank.bank.session"])
+@pytest.mark.parametrize("command", ["show", "rollback"])
+def test_looking_up_a_row_loads_no_torch(command: str, tmp_path: Path, sqlite_template: Path) -> None:
+    arguments = ["bank", command, "mood", "--db", str(sqlite_template)]
+    code = "from typer.testing import CliRunner; from promptbank.cli import build_app; "
+    code += f"assert 'unknown task' in CliRunner().invoke(build_app(), {arguments}).stderr"
+    assert not imported_by(code, tmp_path) & {"torch", "transformers"}
+
+
+@pytest.mark.parametrize(
+    "module", ["promptbank.problems", "promptbank.errors", "promptbank.bank.session", "promptbank.bank.select"]
+)
 def test_errors_and_an_open_bank_load_no_torch(module: str, tmp_path: Path) -> None:
     assert not imported_by(f"import {module}", tmp_path) & {"torch", "transformers"}
 

@@ -27,7 +27,7 @@ from promptbank.errors import (
 from promptbank.model.backbone import Backbone, load_backbone
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import NoProgress, StepReport
-from store import DiskFullError, Store, StoreUnavailableError, TamperedRowError, open_store
+from store import DiskFullError, Scope, Store, StoreUnavailableError, TamperedRowError, open_store
 from tasks import DataError, InputRecord, TaskError, parse_spec
 from tests.stores import ROOT, behind_triggers
 from tests.tiny import tiny_backbone
@@ -142,7 +142,12 @@ def test_the_language_is_the_records_then_the_requests_then_the_only_one(fresh_s
     record = {"taskname": "mood", "sentence": "x"}
     assert ask(server, record)[0].lang == "en"
     learn(fresh_store, tmp_path, backbone, lang="sv")
+    assert ask(server, record)[0].lang == "en"  # as before it was learnt in Swedish
+    fresh_store.aliases.retire(Scope("mood", "en", backbone.fingerprint))
+    assert ask(server, record)[0].lang == "sv"
+    learn(fresh_store, tmp_path, backbone, lang="gl")
     assert isinstance(ask(server, record)[0], AmbiguousLanguageError)
+    fresh_store.aliases.move(Scope("mood", "en", backbone.fingerprint), 1, reason="back")
     assert ask(server, record, lang="sv")[0].lang == "sv"
     assert ask(server, record | {"lang": "en"}, lang="sv")[0].lang == "en"
     assert ask(server, record, task="mood:sv")[0].lang == "sv"

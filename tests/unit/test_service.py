@@ -11,7 +11,7 @@ from promptbank.bank.learn import learn_task
 from promptbank.bank.task_server import TaskServer
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.training.config import TrainConfig
-from store import Store, StoreUnavailableError, TamperedRowError, open_store
+from store import Scope, Store, StoreUnavailableError, TamperedRowError, open_store
 from tests.conftest import Promptbank
 from tests.tiny import tiny_backbone
 from tests.worlds import BEFORE, card_of, examples_of
@@ -124,11 +124,19 @@ def test_another_backbones_row_is_a_conflict(store: Store, tmp_path: Path) -> No
     assert client.get("/v1/tasks").json() == []
 
 
-def test_the_language_must_be_named_where_there_are_several(store: Store, tmp_path: Path) -> None:
+def test_a_language_that_is_added_changes_no_answer_until_someone_chooses_it(store: Store, tmp_path: Path) -> None:
     learn(store, tmp_path)
-    learn(store, tmp_path, lang="sv")
     client = TestClient(create_app(TaskServer(store, tiny_backbone("llama"))))
-    assert client.post("/v1/predict", json=RECORD).status_code == 422
+    before = client.post("/v1/predict", json=RECORD).json()
+    learn(store, tmp_path, lang="sv")
+    assert client.post("/v1/predict", json=RECORD).json() == before
+    assert client.post("/v1/tasks/mood/predict", json={"sentence": RECORD["sentence"]}).json() == before
+    store.defaults.choose("mood", "sv", reason="test")
+    assert client.post("/v1/predict", json=RECORD).json()["lang"] == "sv"
+    assert client.post("/v1/predict", json=RECORD | {"lang": "en"}).json() == before
+    store.aliases.retire(Scope("mood", "sv", tiny_backbone("llama").fingerprint))
+    assert client.post("/v1/predict", json=RECORD).json() == before
+    store.aliases.move(Scope("mood", "sv", tiny_backbone("llama").fingerprint), 1, reason="back")
     assert client.post("/v1/predict?lang=sv", json=RECORD).json()["lang"] == "sv"
     assert client.post("/v1/predict?lang=sv", json=RECORD | {"lang": "en"}).json()["lang"] == "en"
     assert client.post("/v1/tasks/mood:sv/predict", json={"sentence": "x"}).json()["lang"] == "sv"

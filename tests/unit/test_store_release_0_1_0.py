@@ -58,7 +58,8 @@ def moved_to_postgresql(path: Path, url: str) -> str:
     source, target = (create_engine(read_address(place).url, poolclass=NullPool) for place in (str(path), url))
     with source.connect() as old, target.begin() as new:
         new.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no trigger fires
-        for table in metadata.sorted_tables:
+        there = set(inspect(old).get_table_names())
+        for table in (table for table in metadata.sorted_tables if table.name in there):
             names = {column["name"] for column in inspect(old).get_columns(table.name)}
             records = old.execute(select(*(c for c in table.columns if c.name in names))).mappings().all()
             new.execute(table.delete())
@@ -81,7 +82,7 @@ def test_seal_1_is_what_the_release_sealed(old_url: str) -> None:
         rows = [dict(row) for row in found.mappings()]
     assert [row["record_sha256"] for row in rows] == EXPECTED["seals"]
     assert [seal({name: row[name] for name in SEALS[1]}) for row in rows] == EXPECTED["seals"]
-    assert schema_state(old_url).pending == ("0003",)
+    assert schema_state(old_url).pending == ("0003", "0004")
 
 
 def test_every_row_is_verified_and_names_its_kind_and_tensors(old_bank: Store) -> None:
