@@ -72,6 +72,11 @@ class TaskServer:
         return [_request_or_error(question, rows) for question in questions]
 
     @property
+    def resident(self) -> int:
+        """Rows in memory, ready to answer."""
+        return len(self._tasks)
+
+    @property
     def stale_seconds(self) -> float:
         """Seconds for which answers may be those of an earlier state of the bank; 0 here, as each call asks it."""
         return 0.0

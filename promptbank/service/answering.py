@@ -12,8 +12,9 @@ from fastapi import Request
 
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, PreparedRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
+from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.model_thread import ModelThread
-from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
+from promptbank.service.queue import QueuedRequest, RequestQueue
 
 __all__ = ["Answer", "Answering"]
 
@@ -25,15 +26,18 @@ class Answering:
 
     Args:
         predictor: nothing else may use it meanwhile.
-        limits: of the queue.
+        queue: where records wait.
+        metrics: count what becomes of them.
         seconds: after which a record that still waits is given up.
         tokens: most of one record's prompt.
     """
 
-    def __init__(self, predictor: Predictor, limits: QueueLimits, seconds: float, tokens: int) -> None:
-        self._predictor, self._seconds, self._tokens = predictor, seconds, tokens
-        self.queue = RequestQueue(limits)
-        self._model = ModelThread(predictor, self.queue)
+    def __init__(
+        self, predictor: Predictor, queue: RequestQueue, metrics: ServiceMetrics, seconds: float, tokens: int
+    ) -> None:
+        self._predictor, self.queue, self._metrics = predictor, queue, metrics
+        self._seconds, self._tokens = seconds, tokens
+        self._model = ModelThread(predictor, queue, metrics)
         self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
 
     async def admit(
@@ -50,7 +54,11 @@ class Answering:
         """
         if self._admission is None:  # one thread: tokenizers are not safe on several
             self._admission = CapacityLimiter(1)
-        return await to_thread.run_sync(self._admit, read, limiter=self._admission)
+        try:
+            return await to_thread.run_sync(self._admit, read, limiter=self._admission)
+        except Exception as exc:
+            self._metrics.refused(exc)
+            raise
 
     async def answers(self, request: Request, admitted: Sequence[QueuedRequest | Exception]) -> list[Answer] | None:
         """Wait for the answers to the records of one request.
@@ -85,6 +93,8 @@ class Answering:
         if queued := [one for one in admitted if isinstance(one, QueuedRequest)]:
             self.queue.put(queued)
             self._model.start()
+        for one in admitted:
+            self._metrics.count(one)
         return admitted
 
     def _prepare(self, request: PredictionRequest) -> PreparedRequest | PromptBankError:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from promptbank import __version__
@@ -22,6 +23,7 @@ from promptbank.errors import UnknownTaskError
 from promptbank.problems import problem_of
 from promptbank.service.answering import Answering
 from promptbank.service.body import Records, read_body, read_records
+from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.models import (
     PredictionModel,
     ProblemBodyModel,
@@ -32,7 +34,7 @@ from promptbank.service.models import (
 )
 from promptbank.service.openai import add_openai
 from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
-from promptbank.service.queue import QueueLimits
+from promptbank.service.queue import QueueLimits, RequestQueue
 from promptbank.service.request_ids import RequestIds
 from store import RowInfo, StoreError
 from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
@@ -92,7 +94,9 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     Its state has the queue; when the application stops, what was admitted is answered first.
     """
     limits = limits or RequestLimits()
-    answering = Answering(server.predictor, limits.queue, limits.seconds, limits.tokens)
+    queue = RequestQueue(limits.queue)
+    metrics = ServiceMetrics(queue, server)
+    answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,12 +104,13 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
         answering.stop()
 
     app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION, lifespan=lifespan)
-    app.state.queue = answering.queue
+    app.state.queue = queue
     add_problem_answers(app)
     _add_predictions(app, server, answering, limits)
     add_openai(app, server, answering, limits.body, limits.records)
     _add_tasks(app, server)
     _add_health(app, server)
+    _add_metrics(app, metrics)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"]
@@ -264,3 +269,10 @@ def _add_health(app: FastAPI, server: TaskServer) -> None:
             revision=server.known_revision(),
             stale_seconds=round(stale, 1),
         )
+
+
+def _add_metrics(app: FastAPI, metrics: ServiceMetrics) -> None:
+    @app.get("/metrics", summary="Metrics, as Prometheus reads them", tags=["health"], response_class=PlainTextResponse)
+    async def text() -> Response:
+        """Return counters, histograms and gauges of this process."""
+        return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE_LATEST)

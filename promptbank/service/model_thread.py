@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from promptbank.engine.decoding import AllTokens, DecodingBatch, Search
 from promptbank.engine.predictor import Predictor
+from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.queue import QueuedRequest, RequestQueue
 
 __all__ = ["ModelThread"]
@@ -24,10 +25,11 @@ class ModelThread:
     Args:
         predictor: the backbone; nothing else may use it meanwhile.
         queue: the requests.
+        metrics: is told of each batch.
     """
 
-    def __init__(self, predictor: Predictor, queue: RequestQueue) -> None:
-        self._predictor, self._queue = predictor, queue
+    def __init__(self, predictor: Predictor, queue: RequestQueue, metrics: ServiceMetrics) -> None:
+        self._predictor, self._queue, self._metrics = predictor, queue, metrics
         self._decoding = DecodingBatch(predictor.lm, AllTokens(predictor.lm))
         self._writing: dict[Search, QueuedRequest] = {}
         self._starting = threading.Lock()
@@ -52,9 +54,13 @@ class ModelThread:
             scored, written = work
             began = time.monotonic()
             self._score(scored)
+            middle = time.monotonic()
             self._begin(written)
             self._step()
-            self._queue.answered(sum(one.prepared.tokens for one in (*scored, *written)), time.monotonic() - began)
+            end = time.monotonic()
+            self._metrics.batch(scored, middle - began)
+            self._metrics.batch(written, end - middle)
+            self._queue.answered(sum(one.prepared.tokens for one in (*scored, *written)), end - began)
 
     def _score(self, batch: Sequence[QueuedRequest]) -> None:
         """Answer a batch of closed tasks; what fails, for want of memory too, is tried again in halves."""

@@ -18,6 +18,7 @@ from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PreparedRequest
 from promptbank.service.answering import Answering
 from promptbank.service.app import RequestLimits, create_app
+from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.queue import QueueLimits, RequestQueue
 from promptbank.service.server import StoppingServer
 from promptbank.training.config import TrainConfig
@@ -166,7 +167,8 @@ def test_a_stop_answers_what_was_admitted_and_refuses_what_comes_after(store: St
 
 
 def test_the_model_thread_ends_with_the_application(store: Store) -> None:
-    answering = Answering(TaskServer(store, tiny_backbone("llama")).predictor, QueueLimits(), 60, 4096)
+    server, queue = TaskServer(store, tiny_backbone("llama")), RequestQueue(QueueLimits())
+    answering = Answering(server.predictor, queue, ServiceMetrics(queue, server), 60, 4096)
     assert answering.stop(10) is True
     app = create_app(TaskServer(store, tiny_backbone("llama")))
 
