@@ -76,6 +76,7 @@ def test_openapi_is_the_committed_one(tmp_path: Path) -> None:
         "/v1/tasks/{taskname}/predict",
         "/v1/tasks/{taskname}/versions",
         "/livez",
+        "/metrics",
         "/readyz",
     }
 
