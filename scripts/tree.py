@@ -17,6 +17,7 @@ FOLDERS = {
     "en-sv/": "English to Swedish, an update of the default backbone",
     "inventories/": "decisions about labels that ship, a file a language",
     "variants/": "other templates of the same tasknames",
+    "swagger/": "files of the page `/docs`, packed, with their licences",
     "templates/": "the Markdown and HTML pages that reports are rendered with",
 }
 REST = {

@@ -23,6 +23,7 @@ from promptbank.errors import UnknownTaskError
 from promptbank.problems import problem_of
 from promptbank.service.answering import Answering
 from promptbank.service.body import Records, read_body, read_records
+from promptbank.service.docs_page import add_docs_page
 from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.models import (
     PredictionModel,
@@ -103,7 +104,14 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
         yield
         answering.stop()
 
-    app = FastAPI(title="promptbank", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="promptbank",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.queue = queue
     add_problem_answers(app)
     _add_predictions(app, server, answering, limits)
@@ -111,6 +119,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     _add_tasks(app, server)
     _add_health(app, server)
     _add_metrics(app, metrics)
+    add_docs_page(app)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"]

@@ -111,8 +111,7 @@ class ModelThread:
             one = self._writing.pop(search)
             one.answer.set_result(one.prepared.written(search.best()))
         for search, one in self._writing.items():
-            if one.progress:
-                one.progress(search.living[0].ids)
+            _tell(one, search.living[0].ids)
 
     def _recover(self, failure: Exception) -> None:
         """Write the answers that failed together one by one, from their beginning."""
@@ -129,6 +128,16 @@ class ModelThread:
             _fail(one, exc)
         else:
             one.answer.set_result(answer)
+
+
+def _tell(one: QueuedRequest, ids: tuple[int, ...]) -> None:
+    """Tell who listens the tokens so far; where that fails they are told no more, but the answer still comes."""
+    try:
+        if one.progress:
+            one.progress(ids)
+    except Exception:
+        logger.exception("the progress of an answer of %s cannot be told", "{}:{}".format(*one.task))
+        one.progress = None
 
 
 def _fail(one: QueuedRequest, failure: Exception) -> None:

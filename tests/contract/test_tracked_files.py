@@ -16,7 +16,7 @@ PACKAGE_INDEX = re.compile(r"\b(?:pypi|" + r"pythonhosted|test\.pypi)\.(?:org|io
 LARGEST = 500_000
 SHIPPED = re.compile(r"translate/models/[\w-]+/update\.safetensors")
 LARGEST_SHIPPED = 20_000_000
-NO_TEXT = (".png", ".safetensors", ".bin", ".db")
+NO_TEXT = (".png", ".safetensors", ".bin", ".db", ".gz")
 
 
 def tracked() -> list[str]:

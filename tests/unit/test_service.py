@@ -1,7 +1,10 @@
 """The service: the records as they are, selected by name; every error with its own status."""
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -248,3 +251,20 @@ def test_a_line_posted_as_it_is_gets_the_answer_of_the_command_line(learnt: Prom
         posted = TestClient(create_app(server)).post("/v1/predict", content=line).json()
     assert posted == by_cli
     assert posted["id"] == "0-3"
+
+
+def test_the_page_of_endpoints_needs_no_net(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert re.findall(r"https?://|//", page.text.replace("// `SwaggerUIBundle`", "").replace("<!-- `Swag", "")) == []
+    loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+    assert loaded == ["/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"]
+    said = (files("promptbank.service") / "swagger" / "README.md").read_text()
+    for path in loaded:
+        answer = client.get(path)  # httpx unpacks it
+        assert f"| {path.removeprefix('/docs/')} | {hashlib.sha256(answer.content).hexdigest()} |" in said
+    assert client.get("/openapi.json").json()["info"]["title"] == "promptbank"
+    assert client.get("/redoc", follow_redirects=False).headers["location"] == "/docs"
+    behind = TestClient(client.app, root_path="/bank").get("/docs").text
+    assert 'src="/bank/docs/swagger-ui-bundle.js"' in behind
+    assert "url: '/bank/openapi.json'" in behind

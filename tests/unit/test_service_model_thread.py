@@ -145,6 +145,23 @@ def test_an_answer_that_was_given_up_is_written_no_further(monkeypatch: pytest.M
     assert not left.answer.done()
 
 
+def test_progress_tells_all_tokens_so_far_and_its_failure_harms_no_answer() -> None:
+    predictor = Predictor(LanguageModel(BACKBONE.model))
+    told, failing = queued(predictor, [one for one in requests(4) if one.task.taskname in ("reply", "note")])
+    heard: list[tuple[int, ...]] = []
+    told.progress = heard.append
+
+    def fail(_ids: tuple[int, ...]) -> None:
+        raise ValueError("nobody understands this")
+
+    failing.progress = fail
+    with running(predictor) as queue:
+        queue.put([told, failing])
+        found = told.answer.result(60)
+        assert failing.answer.result(60).taskname == "note"
+    assert heard == [found.ids[:n] for n in range(1, len(found.ids))]
+
+
 def test_what_is_queued_when_the_service_stops_is_still_answered() -> None:
     predictor = Predictor(LanguageModel(BACKBONE.model))
     with running(predictor) as queue:
