@@ -37,6 +37,7 @@ from promptbank.service.openai import add_openai
 from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
 from promptbank.service.queue import QueueLimits, RequestQueue
 from promptbank.service.request_ids import RequestIds
+from promptbank.service.score import add_score
 from store import RowInfo, StoreError
 from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
 
@@ -116,6 +117,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     add_problem_answers(app)
     _add_predictions(app, server, answering, limits)
     add_openai(app, server, answering, limits.body, limits.records)
+    add_score(app, server, answering, limits.body, limits.records)
     _add_tasks(app, server)
     _add_health(app, server)
     _add_metrics(app, metrics)

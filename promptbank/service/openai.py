@@ -35,7 +35,7 @@ from tasks import (
     parse_spec,
 )
 
-__all__ = ["add_openai"]
+__all__ = ["add_openai", "fields_of_text"]
 
 CLIENT_GONE = 499
 """Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
@@ -132,13 +132,19 @@ def _completion(server: TaskServer, asked: CompletionRequest | ChatRequest, most
         raise BodyFieldError("logprobs", f"{card.taskname}:{card.lang} writes open answers, without probabilities")
     shape = ChatAnswer if isinstance(asked, ChatRequest) else CompletionAnswer
     requests = [
-        PredictionRequest(task, _fields(name, text, card), form.labels, asked.most_tokens) for name, text in texts
+        PredictionRequest(task, fields_of_text(name, text, card), form.labels, asked.most_tokens)
+        for name, text in texts
     ]
     return _Completion(asked, requests, shape(task, form, asked.top, asked.unread))
 
 
-def _fields(name: str, text: str, card: TaskCard) -> Mapping[str, str]:
-    """Return the fields of a record: the text itself, or the JSON object in it where the card has several fields."""
+def fields_of_text(name: str, text: str, card: TaskCard) -> Mapping[str, str]:
+    """Return the fields of a record: the text itself, or the JSON object in it where the card has several fields.
+
+    Raises:
+        BodyFieldError: the card has several fields, and the text is no JSON object.
+        DataError: a field is missing or cannot be used.
+    """
     data: object = {card.fields[0]: text} if len(card.fields) == 1 else None
     if data is None:
         with suppress(DataError):

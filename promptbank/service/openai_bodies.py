@@ -180,7 +180,7 @@ class ChatRequest(_Request):
         return len(self.messages) - 1
 
 
-Asked = TypeVar("Asked", bound=_Request)
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 def read_request(body: bytes, kind: type[Asked]) -> Asked:
@@ -205,7 +205,7 @@ def read_request(body: bytes, kind: type[Asked]) -> Asked:
         raise BodyFieldError(".".join(map(str, first["loc"])), says + given) from exc
 
 
-def body_schema(kind: type[_Request]) -> dict[str, object]:
+def body_schema(kind: type[BaseModel]) -> dict[str, object]:
     """Return a request's JSON schema for OpenAPI, without references: it has no components of its own there."""
     schema = kind.model_json_schema()
     parts = schema.pop("$defs", {})

@@ -71,6 +71,7 @@ def test_openapi_is_the_committed_one(tmp_path: Path) -> None:
         "/v1/models",
         "/v1/models/{model}",
         "/v1/predict",
+        "/v1/score",
         "/v1/tasks",
         "/v1/tasks/{taskname}",
         "/v1/tasks/{taskname}/predict",

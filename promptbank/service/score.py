@@ -1,0 +1,82 @@
+"""`POST /v1/score`: one text asked of many tasks, read once where it stands before their virtual tokens."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from promptbank.bank.select import frozen_tasks
+from promptbank.bank.task_server import TaskServer
+from promptbank.engine.predictor import Prediction, PredictionRequest
+from promptbank.errors import BodyTooLargeError, PromptBankError
+from promptbank.service.answering import Answering
+from promptbank.service.body import read_body
+from promptbank.service.models import PredictionModel, ProblemBodyModel, ProblemModel
+from promptbank.service.openai import CLIENT_GONE, fields_of_text
+from promptbank.service.openai_bodies import body_schema, read_request
+from promptbank.service.problem_answers import problem_behind
+from store import StoreError
+from tasks import TaskError, parse_spec
+
+__all__ = ["add_score"]
+
+
+class ScoreRequest(BaseModel):
+    """A text, and the tasks that are asked about it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str = Field(description="for tasks with several fields a JSON object of them")
+    tasks: list[str] | None = Field(
+        None, min_length=1, description="`taskname[:lang][@version]` each; all live tasks with labels if absent"
+    )
+    lang: str | None = Field(None, description="of tasks that name none; without `tasks`, all in this language")
+
+
+def add_score(app: FastAPI, server: TaskServer, answering: Answering, body_limit: int, most: int) -> None:
+    """Add the endpoint; the arguments are those of `promptbank.service.openai.add_openai`."""
+
+    @app.post(
+        "/v1/score",
+        summary="Ask many tasks about one text",
+        openapi_extra={"requestBody": body_schema(ScoreRequest)},
+        response_model=list[PredictionModel | ProblemModel],
+        responses={status: {"model": ProblemBodyModel} for status in (413, 415, 422, 429, 503)},
+        tags=["predict"],
+    )
+    async def score(request: Request) -> Response:
+        """Answer with one item a task, in order; a task that cannot answer is a problem with its own status.
+
+        Tasks whose text stands before their virtual tokens share the reading of it, so eight of them cost little more
+        than one.
+        """
+        body = await read_body(request, body_limit)
+
+        def read() -> Sequence[PredictionRequest | Exception]:
+            asked = read_request(body, ScoreRequest)
+            names = _live_tasks(server, asked.lang) if asked.tasks is None else asked.tasks
+            if len(names) > most:
+                raise BodyTooLargeError(f"{len(names)} tasks in one request; {most} are allowed, send them in parts")
+            return [_request(server, name, asked) for name in names]
+
+        answers = await answering.answers(request, await answering.admit(read))
+        if answers is None:
+            return Response(status_code=CLIENT_GONE)
+        return JSONResponse(
+            [one.as_dict() if isinstance(one, Prediction) else problem_behind(one).as_dict() for one in answers]
+        )
+
+
+def _live_tasks(server: TaskServer, lang: str | None) -> list[str]:
+    infos = frozen_tasks(server.store, server.backbone.fingerprint)
+    found = [f"{info.scope.taskname}:{info.scope.lang}" for info in infos if lang in (None, info.scope.lang)]
+    return [name for name in found if not server.task(parse_spec(name)).renderer.card.is_open]
+
+
+def _request(server: TaskServer, name: str, asked: ScoreRequest) -> PredictionRequest | Exception:
+    try:
+        task = server.task(parse_spec(name), asked.lang)
+        return PredictionRequest(task, fields_of_text("text", asked.text, task.renderer.card))
+    except (PromptBankError, TaskError, StoreError) as exc:
+        return exc
