@@ -1,10 +1,9 @@
 """The use case of `promptbank train`: find cards and examples by name, then learn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from promptbank.bank.cards import add_cards, chosen_card, examples_of_each
+from promptbank.bank.cards import ExampleSet, add_cards, chosen_card, examples_of_each
 from promptbank.bank.dataset import look_at
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_tasks
 from promptbank.bank.live import live_rule
@@ -64,26 +63,33 @@ def train(
         add_cards(store, cards)
     found = examples_of_each(cards, data, columns=columns)
     apart = examples_of_each(cards, dev_data, part="validation", columns=columns) if dev_data else [None] * len(cards)
-    lessons = []
-    for chosen, known, given in zip(cards, found, apart, strict=True):
-        name = f"{chosen.taskname}:{chosen.lang}" if len(cards) > 1 else ""
-        check_labels(known.examples, chosen)
-        learn, dev = _divided(chosen, config, known.examples, given.examples if given else None)
-        beside = f"; dev: {given.note}" if given else ""
-        told = f"{known.note}{beside}: {len(learn)} to train on, {len(dev)} for dev"
-        bank.display.say(f"{name}: {told}" if name else told)
-        lessons.append(TrainingRequest(chosen, learn, dev, config, name=name, live_rule=live_rule(live)))
-    reports = [
-        look_at(
-            bank.display,
-            lesson.card,
-            {"train": lesson.train, "dev": lesson.dev},
-            renderer=training_renderer(bank.backbone, lesson.card, config),
-        )
-        for lesson in lessons
+    requests = [
+        _request(bank, chosen, config, known, given, live, is_named=len(cards) > 1)
+        for chosen, known, given in zip(cards, found, apart, strict=True)
     ]
-    lessons = [replace(lesson, report=report) for lesson, report in zip(lessons, reports, strict=True)]
-    return learn_tasks(store, bank.backbone, lessons, home=bank.settings.home, progress=bank.display, lm=bank.lm)
+    return learn_tasks(store, bank.backbone, requests, home=bank.settings.home, progress=bank.display, lm=bank.lm)
+
+
+def _request(
+    bank: Bank,
+    card: TaskCard,
+    config: TrainConfig,
+    known: ExampleSet,
+    given: ExampleSet | None,
+    live: str,
+    *,
+    is_named: bool,
+) -> TrainingRequest:
+    """Divide a task's examples, tell how many there are, and look at them as a whole."""
+    name = f"{card.taskname}:{card.lang}" if is_named else ""
+    check_labels(known.examples, card)
+    learn, dev = _divided(card, config, known.examples, given.examples if given else None)
+    beside = f"; dev: {given.note}" if given else ""
+    told = f"{known.note}{beside}: {len(learn)} to train on, {len(dev)} for dev"
+    bank.display.say(f"{name}: {told}" if name else told)
+    renderer = training_renderer(bank.backbone, card, config)
+    report = look_at(bank.display, card, {"train": learn, "dev": dev}, renderer=renderer)
+    return TrainingRequest(card, learn, dev, config, name=name, live_rule=live_rule(live), report=report)
 
 
 def _config(settings: Mapping[str, object], dev_data: Sequence[str] | None) -> TrainConfig:

@@ -13,6 +13,12 @@ app = typer.Typer()
 
 COLUMNS = ("method", "shots", "calibration", "accuracy", "sd_folds", "sd_seeds", "macro_f1", "macro_f1_sd_folds")
 SCORES = ("method", "score", "sd")
+TestData = Annotated[
+    list[str] | None, typer.Option(help="Test examples of the first task; a fold of --data if absent. Repeatable.")
+]
+Methods = Annotated[
+    str, typer.Option(help="Of ptuning, deep, prompt, lora, bitfit, full, full-body, icl, tfidf; commas between them.")
+]
 Rates = Annotated[list[str] | None, typer.Option(help="Peak learning rate of a method, such as lora=5e-4; repeatable.")]
 
 COSTS = ("forgetting", "trainable", "bytes_per_task", "train_seconds", "memory_mb")
@@ -86,15 +92,10 @@ def compare(
     card: Annotated[
         str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
     ] = None,
-    test_data: Annotated[
-        list[str] | None, typer.Option(help="Test examples of the first task; a fold of --data if absent. Repeatable.")
-    ] = None,
+    test_data: TestData = None,
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
     then_data: Annotated[list[str] | None, typer.Option(help="Examples of the second task; repeatable.")] = None,
-    methods: Annotated[
-        str,
-        typer.Option(help="Of ptuning, deep, prompt, lora, bitfit, full, full-body, icl, tfidf; commas between them."),
-    ] = "ptuning,prompt,lora,bitfit,full,icl,tfidf",
+    methods: Methods = "ptuning,prompt,lora,bitfit,full,icl,tfidf",
     seeds: Annotated[int, typer.Option(help="Runs of each method.")] = 3,
     rows: Annotated[
         int | None, typer.Option(help="Training examples of each task, drawn by the seed. Default: all.")

@@ -121,7 +121,6 @@ def translate(
     if characters is not None:
         request = replace(request, characters=characters)
     if lines is not None:
-        _refuse_row_options(ctx)
         _translate_lines(ctx, request, lines)
         return
     request = replace(
@@ -155,6 +154,7 @@ def _refuse_row_options(ctx: CommandContext) -> None:
 
 def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Path) -> None:
     """Translate plain text, a line each, to stdout; empty lines stay."""
+    _refuse_row_options(ctx)
     from promptbank.cli.progress import opened
     from promptbank.mt.translation import translate_texts
     from translate.records.layout import tidy_layout
