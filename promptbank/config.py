@@ -4,6 +4,7 @@ Precedence: flag, then environment (``PROMPTBANK_*``), then ``config.toml`` in t
 where it came from. Nothing is read at import; `load_settings` is called by the CLI and the service.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +13,7 @@ from typing import Any
 
 from promptbank.errors import ConfigError
 
-__all__ = ["Origin", "Settings", "default_db", "default_file", "load_settings", "make_home"]
+__all__ = ["Origin", "Settings", "backbones_folder", "default_db", "default_file", "load_settings", "make_home"]
 
 CONFIG_FILE = "config.toml"
 
@@ -98,6 +99,28 @@ def default_file(home: Path) -> Path:
 def default_db(home: Path) -> str:
     """Return the URL of `default_file`."""
     return f"sqlite:///{default_file(home)}"
+
+
+def backbones_folder(home: Path, environment: Mapping[str, str]) -> Path:
+    """Return the folder of the converted backbones of a home.
+
+    A home that has its own ``backbones/`` keeps it. Any other shares the folder that ``PROMPTBANK_CACHE`` names, or,
+    where the variable is not set, ``~/.promptbank/backbones`` if that holds backbones. An empty variable shares none.
+    """
+    own, named = home / "backbones", environment.get("PROMPTBANK_CACHE")
+    if own.is_dir() or named == "":
+        return own
+    if named is not None:
+        return Path(os.path.expanduser(named)).absolute()
+    users = Path(os.path.expanduser("~/.promptbank/backbones"))
+    return users if _holds_folders(users) else own
+
+
+def _holds_folders(path: Path) -> bool:
+    try:
+        return any(entry.is_dir() for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return False
 
 
 def make_home(home: Path) -> None:

@@ -1,5 +1,6 @@
 """Questions about one scope that rows and aliases both ask, and the errors that answer "not there"."""
 
+import unicodedata
 from difflib import get_close_matches
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, select
@@ -76,7 +77,13 @@ def _nearest(scope: Scope, known: list[Scope]) -> str:
             f"the task is frozen in {', '.join(sorted({other.lang for other in task}))}; name that language or train it"
         )
     names = sorted({other.taskname for other in known})
-    near = get_close_matches(scope.taskname, names, n=3)
+    near = _near(scope.taskname, names)
     if near:
         return f"did you mean {', '.join(near)}? See `promptbank bank list`"
     return f"known tasks: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; see `promptbank bank list`"
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """Return the names most like one, however their letters are composed."""
+    composed = {unicodedata.normalize("NFC", one): one for one in known}
+    return [composed[one] for one in get_close_matches(unicodedata.normalize("NFC", name), list(composed), n=3)]

@@ -160,7 +160,10 @@ def import_task(bank: Bank, path: Path, live: str = "gated") -> tuple[Row, bool]
 
 def default_language(bank: Bank, taskname: str, lang: str | None = None) -> list[DefaultLanguage]:
     """Return the choices of a task's default language, oldest first, after making one if a language is given."""
-    defaults = bank.store.defaults
+    from promptbank.bank.select import rows_of
+
+    defaults, known = bank.store.defaults, rows_of(bank.store, taskname)
+    taskname = known[0].scope.taskname if known else taskname  # as it is stored
     if lang is not None:
         defaults.choose(taskname, lang, reason="promptbank bank default")
     return defaults.history(taskname)

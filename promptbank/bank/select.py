@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, UnknownTaskError
 from store import Row, RowInfo, Scope, Store
 from tasks import TaskRef
+from tasks.equivalence import canonical
 
 if TYPE_CHECKING:
     from promptbank.model.backbone import Backbone
 
-__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "scope_of", "select_row"]
+__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "rows_of", "scope_of", "select_row"]
 
 LIVE = "live"
 LEAST_FINGERPRINT = 8
@@ -57,7 +58,7 @@ def _default(store: Store, ref: TaskRef, infos: list[RowInfo]) -> str | None:
     servable = {i.scope.lang for i in infos if ref.version is not None or LIVE in i.aliases}
     if ref.lang is not None or len(servable) < 2:
         return None
-    default = store.defaults.get(ref.taskname) or min(infos, key=lambda info: info.row_id).scope.lang
+    default = store.defaults.get(infos[0].scope.taskname) or min(infos, key=lambda info: info.row_id).scope.lang
     return default if default in servable else None
 
 
@@ -111,10 +112,19 @@ def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowI
 
 
 def _known(store: Store, ref: TaskRef) -> list[RowInfo]:
-    infos = store.rows.list(taskname=ref.taskname)
+    infos = rows_of(store, ref.taskname)
     if not infos:
         raise UnknownTaskError(_unknown(store, ref.taskname))
     return infos
+
+
+def rows_of(store: Store, taskname: str) -> list[RowInfo]:
+    """Return the rows of a task; without any, those of a name with the same letters in another form of Unicode."""
+    found = store.rows.list(taskname=taskname)
+    if found or taskname.isascii():
+        return found
+    wanted = canonical(taskname)
+    return [info for info in store.rows.list() if canonical(info.scope.taskname) == wanted]
 
 
 def _in_language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> list[RowInfo]:
@@ -137,7 +147,7 @@ def _language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> str:
     if len(known) > 1:
         raise AmbiguousLanguageError(
             f"task {ref.taskname!r} is frozen in {', '.join(known)}; name the language, "
-            f'as {ref.taskname}:{known[0]}, "lang" in the record, or --lang'
+            f'as {ref.taskname}:{known[0]}, or as "lang" in the record'
         )
     return known[0]
 
@@ -153,8 +163,8 @@ def _version(store: Store, ref: TaskRef, infos: list[RowInfo]) -> Row:
 
 def _unknown(store: Store, taskname: str) -> str:
     known = sorted({f"{i.scope.taskname} ({i.scope.lang})" for i in frozen_tasks(store)})
-    names = sorted({i.scope.taskname for i in frozen_tasks(store)})
-    near = difflib.get_close_matches(taskname, names, n=3)
+    names = sorted({canonical(i.scope.taskname) for i in frozen_tasks(store)})
+    near = difflib.get_close_matches(canonical(taskname), names, n=3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     listed = ", ".join(known) or "none yet (see `promptbank train --help`)"
     return f"unknown task {taskname!r}; {hint}frozen: {listed}"

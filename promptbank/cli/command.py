@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong
 
 import inspect
 import os
-import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -217,7 +216,9 @@ def _expected_errors(*, debug: bool) -> Iterator[None]:
         if debug:
             raise
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from promptbank.cli.output import end_output
+
+            end_output()
             raise typer.Exit(0) from error
         if isinstance(error, KeyboardInterrupt):
             typer.echo("interrupted; the same command goes on from where it was", err=True)

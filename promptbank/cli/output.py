@@ -1,6 +1,7 @@
 """What people and programs see: JSON lines or a small table on stdout, everything else on stderr."""
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,17 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["print_done", "print_facts", "print_json", "print_lines", "print_table", "printable", "rounded", "say"]
+__all__ = [
+    "end_output",
+    "print_done",
+    "print_facts",
+    "print_json",
+    "print_lines",
+    "print_table",
+    "printable",
+    "rounded",
+    "say",
+]
 
 PIPED_WIDTH = 200
 """Columns of a table that goes into a file or pipe, where no terminal says how wide it is."""
@@ -17,6 +28,12 @@ PIPED_WIDTH = 200
 def say(text: str) -> None:
     """Tell a person something, on stderr."""
     typer.echo(printable(text), err=True)
+
+
+def end_output() -> None:
+    """Throw away what was not yet written to stdout, which would fail once more when the process ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:
@@ -71,8 +88,11 @@ def _print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(highlight=False, markup=False, width=width).print(table)
+    width = None if sys.stdout is not None and sys.stdout.isatty() else PIPED_WIDTH
+    console = Console(highlight=False, markup=False, width=width)
+    with console.capture() as text:
+        console.print(table)
+    typer.echo(text.get(), nl=False)
 
 
 def print_lines(records: Iterable[Mapping[str, object]], out: Path | None) -> None:

@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from promptbank import __version__
-from promptbank.bank.select import LIVE, frozen_tasks, select_row
+from promptbank.bank.select import LIVE, frozen_tasks, rows_of, select_row
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import UnknownTaskError
@@ -207,7 +207,10 @@ def _add_tasks(app: FastAPI, server: TaskServer) -> None:
 
 
 def _of(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
-    infos = server.store.rows.list(taskname=ref.taskname, lang=ref.lang, fingerprint=server.backbone.fingerprint)
+    known = rows_of(server.store, ref.taskname)
+    infos = [
+        i for i in known if i.scope.fingerprint == server.backbone.fingerprint and ref.lang in (None, i.scope.lang)
+    ]
     if not infos:
         select_row(server.store, ref, server.backbone)  # raises what is wrong, with near names
         raise UnknownTaskError(f"nothing is frozen as {ref}")

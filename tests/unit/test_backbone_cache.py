@@ -169,3 +169,11 @@ def test_who_waits_for_a_build_that_ends_well_builds_nothing(tmp_path):
         assert building.wait(60)
         second = pool.submit(BackboneCache(tmp_path).install, "tiny", refuse_to_build, lambda _: waiting.set())
         assert first.result() == second.result()
+
+
+def test_two_homes_share_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMPTBANK_CACHE", str(tmp_path / "cache"))
+    pulled = BackboneCache(tmp_path / "first").install("tiny", build, silent)
+    assert pulled.path == tmp_path / "cache" / "tiny"
+    assert BackboneCache(tmp_path / "second").install("tiny", refuse_to_build, silent) == pulled
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache"]

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 import torch
 
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.learn import learn_task
-from promptbank.bank.select import LIVE, find_row, find_scope, select_row
+from promptbank.bank.select import LIVE, find_row, find_scope, rows_of, select_row
 from promptbank.bank.served import served_task
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
@@ -152,6 +153,24 @@ def test_the_language_is_the_records_then_the_requests_then_the_only_one(fresh_s
     assert ask(server, record | {"lang": "en"}, lang="sv")[0].lang == "en"
     assert ask(server, record, task="mood:sv")[0].lang == "sv"
     assert isinstance(ask(server, record | {"lang": "en"}, task="mood:sv")[0], DataError)
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")])
+def test_a_taskname_is_found_however_its_letters_are_composed(
+    fresh_store: Store, tmp_path: Path, stored: str, asked: str
+) -> None:
+    backbone = tiny_backbone("llama")
+    server, name = TaskServer(fresh_store, backbone), normalize(stored, "känsla")
+    learn(fresh_store, tmp_path, backbone, taskname=name)
+    learn(fresh_store, tmp_path, backbone, taskname=name, lang="sv")
+    fresh_store.defaults.choose(name, "sv", reason="test")
+    found = ask(server, {"taskname": normalize(asked, "känsla"), "sentence": "x"})[0]
+    assert (found.taskname, found.lang) == (name, "sv")
+    assert find_scope(fresh_store, parse_spec(normalize(asked, "känsla:en"))).taskname == name
+    assert len(rows_of(fresh_store, normalize(asked, "känsla"))) == 2
+    near = str(ask(server, {"taskname": normalize(asked, "känsl"), "sentence": "x"})[0])
+    assert "did you mean känsla?" in near
+    assert isinstance(ask(server, {"taskname": "kansla", "sentence": "x"})[0], UnknownTaskError)  # another letter
 
 
 def test_new_rows_and_rollbacks_are_served_without_a_restart(fresh_store: Store, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptbank.bank.task_server import TaskServer
+from promptbank.cli import main
 from tests.conftest import Promptbank
 from tests.stores import ROOT
 
@@ -184,6 +185,45 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(tmp_path: Path) -> None
     done = process(tmp_path, "config", "show", "--json", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("tasks", "list", "--help"), ("tasks", "list"), ("config", "show", "--json")]
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = process(tmp_path, *arguments, stdout=full.fileno())
+    told = "error: the output: No space left on device; free space there, or check its rights\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_a_table_for_a_reader_that_has_gone_ends_quietly_too(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = process(tmp_path, "tasks", "list", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/home/x"), OSError(30, "Read-only", "/home/x")]
+)
+def test_what_the_system_refuses_is_told_with_its_path_and_no_stack_trace(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise error
+
+    monkeypatch.setattr("promptbank.cli.build_app", lambda: refused)
+    monkeypatch.setattr("promptbank.cli.end_output", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capfd.readouterr().err == f"error: /home/x: {error.strerror}; free space there, or check its rights\n"
+    monkeypatch.setattr("sys.argv", ["promptbank", "tasks", "list", "--debug"])
+    with pytest.raises(OSError, match="/home/x"):
+        main()
 
 
 def test_a_real_process_has_the_promised_exit_codes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptbank.config import Settings, load_settings, make_home
+from promptbank.config import Settings, backbones_folder, load_settings, make_home
 from promptbank.errors import ConfigError
 
 
@@ -171,3 +171,20 @@ def test_an_address_without_a_password_is_shown_as_it_is(url: str) -> None:
 def test_a_file_of_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("threads = 2\r\n", encoding="utf-8-sig")
     assert load_settings({"home": str(tmp_path)}, {})[0].threads == 2
+
+
+def test_a_home_keeps_its_own_backbones_and_another_shares_those_of_the_cache_or_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home, users, cache = tmp_path / "home", tmp_path / ".promptbank" / "backbones", tmp_path / "cache"
+    named = {"PROMPTBANK_CACHE": "~/cache"}
+    assert (backbones_folder(home, {}), backbones_folder(home, named)) == (home / "backbones", cache)
+    users.mkdir(parents=True)
+    (users / ".half-built").mkdir()
+    assert backbones_folder(home, {}) == home / "backbones"  # the user has none either
+    (users / "gemma").mkdir()
+    assert (backbones_folder(home, {}), backbones_folder(home, named)) == (users, cache)
+    assert backbones_folder(home, {"PROMPTBANK_CACHE": ""}) == home / "backbones"
+    (home / "backbones").mkdir(parents=True)
+    assert (backbones_folder(home, {}), backbones_folder(home, named)) == (home / "backbones",) * 2

@@ -4,6 +4,7 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unicodedata import normalize
 
 import pytest
 from sqlalchemy import Engine, event, select
@@ -304,3 +305,10 @@ def test_only_rows_that_match_their_shape_pass_the_database_itself(fresh_store: 
     filled(fresh_store, 1)
     with pytest.raises(IntegrityError, match=r"ck_prompt_row_shape"):
         behind_triggers(fresh_store.url, "UPDATE prompt_row SET virtual_tokens = 5")
+
+
+def test_a_near_name_is_found_however_its_letters_are_composed(fresh_store: Store) -> None:
+    stored = replace(SCOPE, taskname=normalize("NFC", "känslä"))
+    fresh_store.rows.freeze(new_row(stored))
+    with pytest.raises(UnknownRowError, match=rf"did you mean {stored.taskname}\?"):
+        fresh_store.rows.get(replace(SCOPE, taskname=normalize("NFD", "känsl")), 1)

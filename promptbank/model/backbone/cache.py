@@ -1,10 +1,12 @@
-"""The folder of converted backbones, ``<home>/backbones``: each is there as a whole or not at all.
+"""The folder of converted backbones: each is there as a whole or not at all.
 
-A backbone is built in a hidden folder beside its place and renamed when it is whole, under a file lock. The lock goes
-with its process, so after a kill the next one takes it, clears what was left half-built and starts again.
+Homes may share one, see `backbones_folder`. A backbone is built in a hidden folder beside its place and renamed when it
+is whole, under a file lock. The lock goes with its process, so after a kill the next one takes it, clears what was left
+half-built and starts again.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from promptbank.config import backbones_folder
 from promptbank.errors import BackboneStorageError
 from promptbank.files import read_json
 from promptbank.model.backbone.identity import MANIFEST_FILE, identify
@@ -62,14 +65,14 @@ Build = Callable[[Path, Path, Progress], Manifest]
 
 
 class BackboneCache:
-    """The converted backbones of one home.
+    """The converted backbones that a home uses.
 
     Args:
         home: promptbank's home; made when something is written.
     """
 
     def __init__(self, home: Path) -> None:
-        self.root = home / "backbones"
+        self.root = backbones_folder(home, os.environ)
 
     def find(self, name: str) -> PulledBackbone | None:
         """Return an installed backbone, or None when there is none of this name."""
@@ -107,7 +110,7 @@ class BackboneCache:
         except OSError as exc:
             raise BackboneStorageError(
                 f"backbone {name!r} cannot be stored in {self.root}: {exc}; "
-                "free space or rights there, or choose another home with PROMPTBANK_HOME"
+                "free space or rights there, choose another home with PROMPTBANK_HOME, or PROMPTBANK_CACHE"
             ) from exc
 
     def _build(self, name: str, build: Build, progress: Progress) -> PulledBackbone:

@@ -74,7 +74,7 @@ def load_backbone(ref: str, *, home: Path, dtype: torch.dtype | None = None, pro
 
     Args:
         ref: built-in name, folder, ``.gguf`` file, installed name, or hub id "owner/name".
-        home: promptbank's home; converted models are kept in ``backbones/`` under it.
+        home: promptbank's home; converted models are kept in its `backbones_folder`.
         dtype: of the weights in memory, float32 if None; it does not change the fingerprint.
         progress: told about slow stages, and the licence when something is fetched.
 
