@@ -31,6 +31,7 @@ class Settings:
         max_records: most records of one HTTP request.
         max_body: most bytes of one HTTP request.
         max_tokens: most tokens of the prompt of one record of an HTTP request.
+        body_seconds: in which the body of an HTTP request must have arrived.
     """
 
     home: Path
@@ -41,6 +42,7 @@ class Settings:
     max_records: int = 256
     max_body: int = 1_048_576
     max_tokens: int = 4096
+    body_seconds: int = 30
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ _NUMBERS = {
     "max_records": (1, 100_000),
     "max_body": (1024, 2**31),
     "max_tokens": (16, 1_000_000),
+    "body_seconds": (1, 3600),
 }
 
 

@@ -8,6 +8,7 @@ statuses and exit codes::
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   ├── BodyTooLargeError      a request's body, its number of records or a record's tokens are over the limit
+    │   ├── SlowBodyError          a request's body did not arrive in the seconds that it has
     │   ├── BodyFormatError        a request's body has a content type or an encoding that is not read
     │   └── BodyFieldError         a field of a request's body has a value that is not taken (carries its name)
     ├── OverloadError              the service cannot answer now; asking again later helps
@@ -45,6 +46,10 @@ class TooLongError(InputError):
 
 class BodyTooLargeError(InputError):
     """A request's body, the number of records in it, or the tokens of a record are over the service's limit."""
+
+
+class SlowBodyError(InputError):
+    """A request's body did not arrive in the seconds that it has."""
 
 
 class BodyFormatError(InputError):

@@ -7,7 +7,6 @@ Records of all requests wait in one queue before one model thread: torch already
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -24,6 +23,7 @@ from promptbank.problems import problem_of
 from promptbank.service.answering import Answering
 from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.docs_page import add_docs_page
+from promptbank.service.limits import RequestLimits
 from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.models import (
     PredictionModel,
@@ -35,7 +35,7 @@ from promptbank.service.models import (
 )
 from promptbank.service.openai import add_openai
 from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
-from promptbank.service.queue import QueueLimits, RequestQueue
+from promptbank.service.queue import RequestQueue
 from promptbank.service.request_ids import RequestIds
 from promptbank.service.score import add_score
 from store import RowInfo, StoreError
@@ -59,6 +59,7 @@ _BODY: dict[str, Any] = {
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: {"model": ProblemBodyModel, "description": "unknown task"},
+    408: {"model": ProblemBodyModel, "description": "the body did not arrive in time"},
     409: {"model": ProblemBodyModel, "description": "the row belongs to another backbone"},
     413: {"model": ProblemBodyModel, "description": "over a limit"},
     415: {"model": ProblemBodyModel, "description": "a content type or an encoding that is not read"},
@@ -69,25 +70,6 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": "the service stops, the record waited long, or the bank is away",
     },
 }
-
-
-@dataclass(frozen=True)
-class RequestLimits:
-    """The limits of a service.
-
-    Attributes:
-        records: most of one request.
-        body: most bytes of one request, packed or not.
-        tokens: most of one record's prompt.
-        seconds: how long a record may wait for its turn.
-        queue: how many may wait.
-    """
-
-    records: int = 256
-    body: int = 1_048_576
-    tokens: int = 4096
-    seconds: float = 60.0
-    queue: QueueLimits = field(default_factory=QueueLimits)
 
 
 def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_origins: Sequence[str] = ()) -> FastAPI:
@@ -116,8 +98,8 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     app.state.queue = queue
     add_problem_answers(app)
     _add_predictions(app, server, answering, limits)
-    add_openai(app, server, answering, limits.body, limits.records)
-    add_score(app, server, answering, limits.body, limits.records)
+    add_openai(app, server, answering, limits)
+    add_score(app, server, answering, limits)
     _add_tasks(app, server)
     _add_health(app, server)
     _add_metrics(app, metrics)
@@ -139,7 +121,7 @@ def _plain(answer: Prediction | Exception, record: InputRecord | DataError) -> d
 
 def _add_predictions(app: FastAPI, server: TaskServer, answering: Answering, limits: RequestLimits) -> None:
     async def answer(request: Request, task: str | None, lang: str | None) -> Response:
-        body = await read_body(request, limits.body)
+        body = await read_body(request, limits.body, limits.body_seconds)
         found: list[Records] = []
 
         def read() -> Sequence[PredictionRequest | Exception]:

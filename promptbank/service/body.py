@@ -1,14 +1,16 @@
 """Request bodies: read under a limit, and parsed to records with the same reader as JSONL files."""
 
+import asyncio
 import io
 import json
+import time
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 from fastapi import Request
 
-from promptbank.errors import BodyFormatError, BodyTooLargeError, InputError
+from promptbank.errors import BodyFormatError, BodyTooLargeError, DrainingError, InputError, SlowBodyError
 from tasks import DataError, InputRecord, check_record, open_records, parse_json, read_jsonl
 from tasks.reading.compressed import gunzip
 
@@ -22,6 +24,8 @@ JSONL_TYPES = ("application/jsonl", "application/x-ndjson", "application/x-jsonl
 TABLE_TYPES = ("text/csv", "text/tab-separated-values")
 OTHER_TYPES = ("application/pdf", "application/xml", "application/zip", "text/html", "text/xml")
 """Content types of what holds no records; by what stands before the slash there are more."""
+DRAINING_SECONDS = 0.25
+"""Between two looks whether the service stops, while a body arrives."""
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK")
 
 
@@ -33,20 +37,47 @@ class Records:
     single: bool
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """Read a body, stopping as soon as it is over the limit; with ``Content-Encoding: gzip`` it is unpacked.
 
+    Args:
+        request: to an application whose state has the queue.
+        limit: most bytes.
+        seconds: in which all of it must have arrived.
+
     Raises:
+        SlowBodyError: it did not arrive in time.
+        DrainingError: the service stops, and the body is not there yet.
         BodyTooLargeError: it is longer than ``limit`` bytes, as it is sent or unpacked.
         BodyFormatError: it has another encoding.
         InputError: it is no sound gzip data.
     """
+    reading = asyncio.ensure_future(_arrived(request, limit))
+    try:
+        await _in_time(request, reading, seconds)
+    finally:
+        reading.cancel()
+    return _decoded(reading.result(), request.headers.get("content-encoding", ""), limit)
+
+
+async def _in_time(request: Request, reading: asyncio.Future[bytes], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not reading.done():
+        left = until - time.monotonic()
+        if left <= 0:
+            raise SlowBodyError(f"the request body did not arrive within {seconds:g} seconds; send it at once")
+        await asyncio.wait({reading}, timeout=min(left, DRAINING_SECONDS))
+        if request.app.state.queue.draining and not reading.done():
+            raise DrainingError("the service is stopping, and the request body has not arrived; ask another one")
+
+
+async def _arrived(request: Request, limit: int) -> bytes:
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
         if len(chunks) > limit:
             raise _too_large(limit)
-    return _decoded(bytes(chunks), request.headers.get("content-encoding", ""), limit)
+    return bytes(chunks)
 
 
 def _decoded(body: bytes, encoding: str, limit: int) -> bytes:

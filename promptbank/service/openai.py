@@ -16,6 +16,7 @@ from promptbank.errors import BodyFieldError, BodyTooLargeError
 from promptbank.service.answering import Answer, Answering
 from promptbank.service.body import read_body
 from promptbank.service.event_stream import EventStream
+from promptbank.service.limits import RequestLimits
 from promptbank.service.models import CompletionModel, ProblemBodyModel, ServedModel, ServedModels
 from promptbank.service.openai_answers import ChatAnswer, CompletionAnswer
 from promptbank.service.openai_bodies import ChatRequest, CompletionRequest, body_schema, read_request
@@ -52,6 +53,7 @@ _ABOUT: dict[str, Any] = {
     "responses": _PROBLEMS
     | {
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        408: {"model": ProblemBodyModel, "description": "the body did not arrive in time"},
         413: {"model": ProblemBodyModel, "description": "over a limit"},
         415: {"model": ProblemBodyModel, "description": "an encoding that is not read"},
         429: {"model": ProblemBodyModel, "description": "as many texts wait as may"},
@@ -60,24 +62,23 @@ _ABOUT: dict[str, Any] = {
 }
 
 
-def add_openai(app: FastAPI, server: TaskServer, answering: Answering, body_limit: int, most: int) -> None:
+def add_openai(app: FastAPI, server: TaskServer, answering: Answering, limits: RequestLimits) -> None:
     """Add the endpoints.
 
     Args:
         app: the application.
         server: finds tasks.
         answering: answers them.
-        body_limit: most bytes of a request.
-        most: most prompts of a request.
+        limits: of a request.
     """
     _add_models(app, server)
 
     async def complete(request: Request, kind: type[CompletionRequest | ChatRequest]) -> Response:
-        body = await read_body(request, body_limit)
+        body = await read_body(request, limits.body, limits.body_seconds)
         found: list[_Completion] = []
 
         def read() -> list[PredictionRequest]:
-            found.append(_completion(server, read_request(body, kind), most))
+            found.append(_completion(server, read_request(body, kind), limits.records))
             return found[0].requests
 
         admitted = await answering.admit(read)

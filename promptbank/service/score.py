@@ -12,6 +12,7 @@ from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.answering import Answering
 from promptbank.service.body import read_body
+from promptbank.service.limits import RequestLimits
 from promptbank.service.models import PredictionModel, ProblemBodyModel, ProblemModel
 from promptbank.service.openai import CLIENT_GONE, fields_of_text
 from promptbank.service.openai_bodies import body_schema, read_request
@@ -34,7 +35,7 @@ class ScoreRequest(BaseModel):
     lang: str | None = Field(None, description="of tasks that name none; without `tasks`, all in this language")
 
 
-def add_score(app: FastAPI, server: TaskServer, answering: Answering, body_limit: int, most: int) -> None:
+def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: RequestLimits) -> None:
     """Add the endpoint; the arguments are those of `promptbank.service.openai.add_openai`."""
 
     @app.post(
@@ -42,7 +43,7 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, body_limit
         summary="Ask many tasks about one text",
         openapi_extra={"requestBody": body_schema(ScoreRequest)},
         response_model=list[PredictionModel | ProblemModel],
-        responses={status: {"model": ProblemBodyModel} for status in (413, 415, 422, 429, 503)},
+        responses={status: {"model": ProblemBodyModel} for status in (408, 413, 415, 422, 429, 503)},
         tags=["predict"],
     )
     async def score(request: Request) -> Response:
@@ -51,13 +52,15 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, body_limit
         Tasks whose text stands before their virtual tokens share the reading of it, so eight of them cost little more
         than one.
         """
-        body = await read_body(request, body_limit)
+        body = await read_body(request, limits.body, limits.body_seconds)
 
         def read() -> Sequence[PredictionRequest | Exception]:
             asked = read_request(body, ScoreRequest)
             names = _live_tasks(server, asked.lang) if asked.tasks is None else asked.tasks
-            if len(names) > most:
-                raise BodyTooLargeError(f"{len(names)} tasks in one request; {most} are allowed, send them in parts")
+            if len(names) > limits.records:
+                raise BodyTooLargeError(
+                    f"{len(names)} tasks in one request; {limits.records} are allowed, ask in parts"
+                )
             return [_request(server, name, asked) for name in names]
 
         answers = await answering.answers(request, await answering.admit(read))

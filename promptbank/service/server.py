@@ -26,7 +26,9 @@ def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = ()) ->
     _check_origins(cors_origins)
     with _listening(host, port) as listener:
         settings = bank.settings
-        limits = RequestLimits(settings.max_records, settings.max_body, settings.max_tokens)
+        limits = RequestLimits(
+            settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
+        )
         server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
         server.start()
         app = create_app(server, limits, cors_origins=cors_origins)

@@ -45,6 +45,7 @@ def test_every_setting_has_its_origin_in_order(tmp_path: Path) -> None:
         "max_records": "default",
         "max_body": str(tmp_path / "home" / "config.toml"),
         "max_tokens": "default",
+        "body_seconds": "default",
     }
     assert list(found) == list(Settings.__dataclass_fields__)
 
@@ -94,6 +95,7 @@ def test_all_wrong_values_are_told_at_once_with_where_they_stand(tmp_path: Path)
         ("max_records", 1, 100_000),
         ("max_body", 1024, 2_147_483_648),
         ("max_tokens", 16, 1_000_000),
+        ("body_seconds", 1, 3600),
     ],
 )
 def test_the_ends_of_a_range_are_in_it_and_their_neighbours_are_not(name: str, low: int, high: int) -> None:

@@ -1,0 +1,121 @@
+"""A body that comes drop by drop: given up after its seconds, without holding up others or a stop."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import uvicorn
+
+from promptbank.bank.task_server import TaskServer
+from promptbank.service.app import create_app
+from promptbank.service.limits import RequestLimits
+from promptbank.service.server import StoppingServer
+from store import open_store
+from tests.tiny import tiny_backbone
+
+PATHS = ("/v1/predict", "/v1/score", "/v1/completions", "/v1/chat/completions")
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+
+
+@contextmanager
+def app_with(folder: Path, seconds: float) -> Iterator[Any]:
+    with open_store(str(folder / "bank.db")) as store:
+        yield create_app(TaskServer(store, tiny_backbone("llama")), RequestLimits(body_seconds=seconds))
+
+
+def trickled(app: Any, path: str, stop_after: float | None = None) -> tuple[list[Any], float]:
+    """Send a space each 20 ms for ever; return what was answered, and after how many seconds."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await anyio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def talk() -> None:
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": [],
+                 "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("x", 80), "client": None,
+                 "root_path": "", "asgi": {"version": "3.0"}}  # fmt: skip
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(app, scope, receive, send)
+                if stop_after is not None:
+                    await anyio.sleep(stop_after)
+                    app.state.queue.drain()
+
+    begun = time.monotonic()
+    anyio.run(talk)
+    return sent, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_body_that_does_not_arrive_in_time_is_408(tmp_path: Path, path: str) -> None:
+    with app_with(tmp_path, 0.4) as app:
+        sent, seconds = trickled(app, path)
+    assert sent[0]["status"] == 408
+    assert dict(sent[0]["headers"])[b"connection"] == b"close"
+    assert b"slow-body" in sent[1]["body"]
+    assert b"within 0.4 seconds" in sent[1]["body"]
+    assert 0.4 <= seconds < 5
+
+
+def test_a_stop_does_not_wait_for_a_body(tmp_path: Path) -> None:
+    with app_with(tmp_path, 3600) as app:
+        sent, seconds = trickled(app, "/v1/predict", stop_after=0.2)
+    assert sent[0]["status"] == 503
+    assert b"retry-after" in dict(sent[0]["headers"])
+    assert seconds < 5
+
+
+@contextmanager
+def running(app: Any) -> Iterator[tuple[StoppingServer, int, threading.Thread]]:
+    """Run a server on a free port in a thread, and stop it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield server, listener.getsockname()[1], thread
+        finally:
+            server.handle_exit(0, None)
+            thread.join(30)
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Return everything until the server closes the connection."""
+    connection.settimeout(20)
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_slow_connections_are_closed_while_others_are_answered(tmp_path: Path) -> None:
+    with app_with(tmp_path, 1) as app, running(app) as (_, port, _thread):
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(30)]
+        for one in slow:
+            one.sendall(HEAD + b"{")
+        with socket.create_connection(("127.0.0.1", port)) as other:
+            begun = time.monotonic()
+            other.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert all_of(other).startswith(b"HTTP/1.1 200")
+            assert time.monotonic() - begun < 1
+        for one in slow:
+            assert all_of(one).startswith(b"HTTP/1.1 408")
+            one.close()
+
+
+def test_a_server_with_a_slow_connection_stops_at_once(tmp_path: Path) -> None:
+    with app_with(tmp_path, 3600) as app, running(app) as (server, port, thread):
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(HEAD + b"{")
+            time.sleep(0.5)
+            server.handle_exit(0, None)
+            assert all_of(slow).startswith(b"HTTP/1.1 503")
+        thread.join(10)
+        assert not thread.is_alive()
