@@ -8,7 +8,7 @@ statuses and exit codes::
     ├── InputError                 a record cannot be rendered
     │   ├── TooLongError           it does not fit the backbone's window, even truncated
     │   ├── BodyTooLargeError      a request's body, its number of records or a record's tokens are over the limit
-    │   ├── SlowBodyError          a request's body did not arrive in the seconds that it has
+    │   ├── ExpiredBodyError       a request's body did not arrive in the seconds that it has
     │   ├── BodyFormatError        a request's body has a content type or an encoding that is not read
     │   └── BodyFieldError         a field of a request's body has a value that is not taken (carries its name)
     ├── OverloadError              the service cannot answer now; asking again later helps
@@ -48,7 +48,7 @@ class BodyTooLargeError(InputError):
     """A request's body, the number of records in it, or the tokens of a record are over the service's limit."""
 
 
-class SlowBodyError(InputError):
+class ExpiredBodyError(InputError):
     """A request's body did not arrive in the seconds that it has."""
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from promptbank.errors import BodyFormatError, BodyTooLargeError, DrainingError, InputError, SlowBodyError
+from promptbank.errors import BodyFormatError, BodyTooLargeError, DrainingError, ExpiredBodyError, InputError
 from tasks import DataError, InputRecord, check_record, open_records, parse_json, read_jsonl
 from tasks.reading.compressed import gunzip
 
@@ -46,7 +46,7 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         seconds: in which all of it must have arrived.
 
     Raises:
-        SlowBodyError: it did not arrive in time.
+        ExpiredBodyError: it did not arrive in time.
         DrainingError: the service stops, and the body is not there yet.
         BodyTooLargeError: it is longer than ``limit`` bytes, as it is sent or unpacked.
         BodyFormatError: it has another encoding.
@@ -65,7 +65,7 @@ async def _in_time(request: Request, reading: asyncio.Future[bytes], seconds: fl
     while not reading.done():
         left = until - time.monotonic()
         if left <= 0:
-            raise SlowBodyError(f"the request body did not arrive within {seconds:g} seconds; send it at once")
+            raise ExpiredBodyError(f"the request body did not arrive within {seconds:g} seconds; send it at once")
         await asyncio.wait({reading}, timeout=min(left, DRAINING_SECONDS))
         if request.app.state.queue.draining and not reading.done():
             raise DrainingError("the service is stopping, and the request body has not arrived; ask another one")
