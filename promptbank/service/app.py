@@ -36,7 +36,7 @@ from promptbank.service.models import (
 from promptbank.service.openai import add_openai
 from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
 from promptbank.service.queue import RequestQueue
-from promptbank.service.request_ids import RequestIds
+from promptbank.service.request_ids import REQUEST_ID, RequestIds
 from promptbank.service.score import add_score
 from store import RowInfo, StoreError
 from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
@@ -106,7 +106,11 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     add_docs_page(app)
     if cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=cors_origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=cors_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            expose_headers=[REQUEST_ID, "retry-after", "x-should-retry"],
         )
     app.add_middleware(RequestIds)
     return app

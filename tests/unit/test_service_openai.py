@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,13 @@ def learn(store: Store, home: Path, **keys: object) -> None:
     learn_task(store, tiny_backbone("llama"), card, examples[:5], examples[5:], CONFIG, home=home)
 
 
+def learn_slots(store: Store, home: Path) -> None:
+    keys: Any = {"answer_format": "intent_slots.v1", "intents": ["news", "alarm"], "slot_types": ["time"]}
+    card = card_of(taskname="slots", template=BEFORE, label_space=None, **keys)
+    examples = [replace(one, answer="\nIntent: news\nSlots: None") for one in examples_of(8, taskname="slots")]
+    learn_task(store, tiny_backbone("llama"), card, examples[:5], examples[5:], CONFIG, home=home)
+
+
 class Service:
     """A running server and where it listens."""
 
@@ -64,6 +72,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with open_store(str(home / "bank.db")) as store:
         learn(store, home)
         learn(store, home, taskname="gist", template=BEFORE, label_space=None)
+        learn_slots(store, home)
         running = Service(TaskServer(store, tiny_backbone("llama")))
         yield running
         running.stop()
@@ -82,7 +91,7 @@ def native(service: Service, task: str = "mood") -> dict[str, Any]:
 
 def test_models_are_the_tasks(client: openai.OpenAI) -> None:
     listed = client.models.list()
-    assert [model.id for model in listed] == ["gist:en", "mood:en"]
+    assert [model.id for model in listed] == ["gist:en", "mood:en", "slots:en"]
     assert {model.object for model in listed} == {"model"}
     assert all(abs(model.created - time.time()) < 3600 for model in listed)
     assert {model.parent for model in listed} == {"tiny-llama"}  # type: ignore[attr-defined]
@@ -182,6 +191,17 @@ def test_a_stream_says_what_the_plain_answer_says(client: openai.OpenAI, most: i
         assert (plain.usage.completion_tokens, plain.choices[0].finish_reason) == (most, "length")
 
 
+@pytest.mark.parametrize("most", [None, 4])
+def test_an_answer_with_a_format_comes_at_its_end_as_it_is_closed(client: openai.OpenAI, most: int | None) -> None:
+    limit: Any = {"max_tokens": most} if most else {}
+    plain = client.completions.create(model="slots", prompt=TEXT, **limit)
+    assert plain.choices[0].text.startswith("\nIntent: ")
+    text, end = list(client.completions.create(model="slots", prompt=TEXT, stream=True, **limit))
+    assert text.choices[0].text == plain.choices[0].text
+    assert end.choices[0].finish_reason == plain.choices[0].finish_reason
+    assert end.promptbank["probability"] == pytest.approx(plain.promptbank["probability"], rel=1e-3)  # type: ignore[attr-defined]
+
+
 def test_streams_of_several_prompts_and_of_labels(service: Service, client: openai.OpenAI) -> None:
     plain = client.completions.create(model="gist", prompt=[TEXT, "bad"], max_tokens=4)
     texts = ["", ""]
@@ -226,6 +246,21 @@ def test_errors_reach_the_client_with_all_their_fields(client: openai.OpenAI) ->
         client.completions.create(
             model="mood", prompt=TEXT, extra_body={"structured_outputs": {"choice": ["positive", "odd"]}}
         )
+
+
+def test_what_asking_again_cannot_change_is_asked_once(service: Service) -> None:
+    asked: list[str] = []
+    other = Service(TaskServer(service.tasks.store, tiny_backbone("gpt2")))
+    hooks: Any = {"request": [lambda request: asked.append(request.url.path)]}
+    try:
+        http = openai.DefaultHttpxClient(event_hooks=hooks)
+        with openai.OpenAI(base_url=f"{other.url}/v1", api_key="none", http_client=http) as client:
+            assert list(client.models.list()) == []
+            with pytest.raises(openai.ConflictError, match="is frozen for backbone tiny-llama"):
+                client.completions.create(model="mood", prompt=TEXT)
+    finally:
+        other.stop()
+    assert asked == ["/v1/models", "/v1/completions"]
 
 
 def slowed(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[int]:

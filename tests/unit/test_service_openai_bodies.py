@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from promptbank.bank.learn import learn_task
 from promptbank.bank.task_server import TaskServer
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.models import CompletionModel, ProblemBodyModel, ServedModels
+from promptbank.service.openai_bodies import ChatRequest, CompletionRequest
 from promptbank.training.config import TrainConfig
 from store import Store, StoreUnavailableError, open_store
 from tasks import CardError, TaskCard, parse_card
@@ -331,6 +334,39 @@ def _fails_for_mood(raw: dict[str, object]) -> TaskCard:
     if raw["taskname"] == "mood":
         raise CardError("damaged", ())
     return parse_card(raw)
+
+
+VALUES: list[Any] = [
+    None, True, 0, 1, -1, 1.5, "", "mood", "gist", "positive", "text", "json_schema", "user", "\ud800", "a\x00", 10**30,
+    [], {}, ["positive"], [[1]], {"enum": ["positive"]}, {"choice": ["negative"]}, {"include_usage": True}, MESSAGES,
+    [IMAGE],
+    {"type": "json_schema", "json_schema": {"schema": {"enum": ["positive"]}}},
+    {"type": "object", "properties": {"a": {"enum": ["positive"]}}},
+]  # fmt: skip
+KEYS = ["type", "enum", "const", "properties", "$ref", "schema", "json_schema", "json", "choice", "role", "content"]
+
+
+def value(chance: Random, depth: int = 0) -> Any:
+    kind = chance.random()
+    if kind < 0.7 or depth > 3:
+        return chance.choice(VALUES)
+    parts = [value(chance, depth + 1) for _ in range(chance.randrange(4))]
+    return parts if kind < 0.85 else dict(zip(chance.sample(KEYS, len(parts)), parts, strict=True))
+
+
+@pytest.mark.parametrize("kind", [ChatRequest, CompletionRequest])
+def test_no_body_is_answered_as_the_documents_do_not_say(client: TestClient, kind: type[BaseModel]) -> None:
+    chance = Random(7)
+    name, text = ("chat/completions", "messages") if kind is ChatRequest else ("completions", "prompt")
+    known = client.get("/openapi.json").json()["paths"][f"/v1/{name}"]["post"]["responses"]
+    found: set[int] = set()
+    for _ in range(150):
+        body: dict[str, Any] = {"model": "mood", text: MESSAGES if kind is ChatRequest else TEXT}
+        body |= {field: value(chance) for field in chance.sample(list(kind.model_fields), 2)}
+        answer = client.post(f"/v1/{name}", content=json.dumps(body))
+        assert '"bug"' not in answer.text, body
+        found.add(answer.status_code)
+    assert {200, 422} <= found <= set(map(int, known)) - {500}
 
 
 def test_what_is_sent_of_an_answer_never_splits_a_character() -> None:
