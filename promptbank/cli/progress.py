@@ -116,7 +116,7 @@ class TerminalDisplay(Display):
         """Say how long the rest of a run takes at most, by the mean of the epochs that were seen."""
         first, begun = self._begun.get(report.run, (report.epoch, time.monotonic()))
         seen, left = report.epoch - first + 1, report.epochs - report.epoch
-        if report.ended or left <= 0 or report.run not in self._begun:
+        if report.ended or left <= 0 or seen < 1 or report.run not in self._begun:  # 0 after a resume between epochs
             return ""
         return f", at most {_duration(left * (time.monotonic() - begun) / seen)} left"
 

@@ -168,8 +168,8 @@ def test_many_places_are_counted_and_some_named_and_all_is_plain_json() -> None:
     assert str(blank).endswith("train.jsonl:10, ...")
     told = json.loads(json.dumps(report.as_dict()))
     assert told["labels"] == {"spam": 0, "ham": 12, "news": 0}
-    assert {doubt["kind"] for doubt in told["doubts"]} == {"blank", "duplicate"}
-    assert len(list(report.lines())) == 3
+    assert {doubt["kind"] for doubt in told["doubts"]} == {"blank", "duplicate", "one-label"}
+    assert len(list(report.lines())) == 4
 
 
 def test_a_sound_set_has_no_doubts() -> None:

@@ -389,7 +389,7 @@ def test_the_command_prints_a_line_for_each_method(home: Path) -> None:
     assert [line for line in result.stderr.splitlines() if ": run " in line] == [
         f"{method}.v1, seed 0: run {k} of 3" for k, method in enumerate(("prompt", "bitfit", "icl"), 1)
     ]
-    assert re.search(r"^prompt\.v1, seed 0 epoch 1: train loss \d", result.stderr, re.M)
+    assert re.search(r"^prompt\.v1, seed 0 epoch 1 of \d+: train loss \d", result.stderr, re.M)
     assert Path(result.stderr.split("result: ")[1].splitlines()[0]).is_file()
     assert Path(result.stderr.split("report: ")[1].splitlines()[0].split(", ")[0]).suffix == ".md"
 

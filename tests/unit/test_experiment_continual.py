@@ -107,9 +107,9 @@ class RepointedAlias(Meddler):
     def meddle(self, bank: Path) -> None:
         with open_store(f"sqlite:///{bank}") as store:
             scopes = {info.scope.taskname: info.scope for info in store.rows.list()}
-            other = store.rows.get(scopes["tone"], 1)
-            values = {field.name: getattr(other, field.name) for field in fields(NewRow)} | {"scope": scopes["mood"]}
-            stranger = store.rows.freeze(NewRow(**values))
+            own, other = (store.rows.get(scopes[name], 1) for name in ("mood", "tone"))
+            values = {field.name: getattr(own, field.name) for field in fields(NewRow)}
+            stranger = store.rows.freeze(NewRow(**values | {"data": other.data, "sha256": other.sha256}))
             store.aliases.move(scopes["mood"], stranger.version, reason="a mistake")
 
 
@@ -310,7 +310,7 @@ def test_a_stream_file_names_tasks_data_and_settings(fresh_store: Store, tmp_pat
     assert (found.contrast, found.method) == ({"lr": 0.00001}, "full-body.v1")
     assert (sentiment.name, topic.name) == ("sentiment-task:en", "topic-task:en")
     assert len(sentiment.split.train) == 20
-    whole = crossval_split(examples_of(60), 4, 1, 0.2)
+    whole = crossval_split(examples_of(60), 4, 1, 0.2, rules=sentiment.config.split_rules(sentiment.card))
     assert len(sentiment.split.dev) == math.ceil(20 * len(whole.dev) / len(whole.train))
     assert (sentiment.config.epochs, topic.config.lr, topic.config.epochs) == (3, 0.001, 3)
     assert len(topic.split.test) == 2
