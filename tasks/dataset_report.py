@@ -79,15 +79,15 @@ def check_labels(examples: Sequence[Example], card: TaskCard) -> None:
     """Refuse a set to learn from in which every example has the same label: any prompt would seem perfect.
 
     Raises:
-        DataError: the card has several labels, and the set only one.
+        DataError: the card has labels, and the set only one of them.
     """
     labels = {example.answer for example in examples}
-    if card.label_space is not None and len(card.label_space) > 1 and len(labels) == 1:
+    if card.label_space is not None and len(labels) == 1:
         (only,) = labels
         others = ", ".join(map(repr, [label for label in card.label_space if label != only][:SHOWN]))
         raise DataError(
             f"all {len(examples)} examples have the label {only!r}, so nothing can be learnt or measured; "
-            f"add examples of {others}"
+            f"add examples of {others or 'another label, and the label to the card'}"
         )
 
 

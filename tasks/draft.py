@@ -54,6 +54,10 @@ def draft_card(
     """
     texts, answers = _columns(records, text, label)
     forms = _label_forms(answers)
+    if forms is not None and len(forms) < 2:
+        raise DataError(
+            f"all {len(answers)} records have the answer {answers[0]!r}, and a task needs two labels or more"
+        )
     guesses = [_said_of_labels(answers, forms)]
     if lang is None:
         lang, guess = _language(texts, identify)

@@ -12,6 +12,7 @@ import typer
 from promptbank.bank.session import Bank
 from promptbank.cli.command import CHECK_SAID_NO, Columns, Command, CommandContext, Data, Json, Lang, Task
 from promptbank.cli.output import print_json, print_lines, print_table, say
+from promptbank.errors import InputError
 
 if TYPE_CHECKING:
     from tasks import Conversion, TaskCard
@@ -72,6 +73,7 @@ def init(
     name: Annotated[str | None, typer.Option("--name", help="taskname. Default: made of the name of the data.")] = None,
     lang: Lang = None,
     out: Annotated[Path | None, typer.Option(help="Card file to write; stdout if absent.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a card file that is there.")] = False,
 ) -> None:
     """Draft a card from data, and say what was guessed; correct it by hand, then train with --card.
 
@@ -81,6 +83,8 @@ def init(
     from promptbank.files import write_text
     from tasks import draft_card, read_data
 
+    if out is not None and out.exists() and not force:
+        raise InputError(f"{out} is there already, perhaps with your corrections; name another file, or pass --force")
     records = read_data(data)
     draft = draft_card(records, text=text, label=label, name=name or data, lang=lang, identify=identified_language)
     written = _pretty(draft.card)

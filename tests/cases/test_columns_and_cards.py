@@ -150,3 +150,9 @@ def test_no_card_is_drafted_of_rows_without_text_or_label(rows: list[dict[str, o
 def test_a_column_with_braces_must_be_renamed_first() -> None:
     with pytest.raises(CardError, match="prompt_template"):
         draft_card(records({"te{xt": "a", "l": "b"}, {"te{xt": "c", "l": "d"}), text="te{xt", label="l", name="x")
+
+
+def test_a_card_of_one_label_is_not_drafted() -> None:
+    rows = [InputRecord(n, {"query": f"ask {n}", "intent": "Billing"}, f"f:{n}") for n in range(3)]
+    with pytest.raises(DataError, match="all 3 records have the answer 'Billing'"):
+        draft_card(rows, text="query", label="intent", name="one")

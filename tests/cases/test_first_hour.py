@@ -51,6 +51,8 @@ def test_a_card_is_drafted_checked_and_trained_without_writing_json(promptbank: 
         "tasks check c.json",
     ):
         assert said in drafted.stderr
+    again = promptbank("tasks", "init", "--data", data, "--text", "Message", "--label", "Department", "--out", "c.json")
+    assert (again.exit_code, "pass --force" in again.stderr) == (1, True)
     card = json.loads(Path("c.json").read_text())
     assert card["label_space"] == {"LostPin": ["lost pin"], "card_arrival": ["card arrival"], "top up": ["top up"]}
     checked = promptbank("tasks", "check", "c.json", "--data", data, "--json")

@@ -40,9 +40,12 @@ def doubts(train: list[Example], test: list[Example] = ()) -> dict[str, Doubt]:
 def test_a_set_of_one_label_is_refused() -> None:
     with pytest.raises(DataError, match="all 30 examples have the label 'spam', so nothing can be learnt or measured"):
         check_labels(examples(*((f"buy {n}", "spam") for n in range(30))), CARD)
+    with pytest.raises(DataError, match="add examples of another label"):
+        check_labels(
+            examples(("a", "spam"), ("b", "spam")), parse_card(CARD.plain() | {"label_space": {"spam": ["spam"]}})
+        )
     check_labels(examples(("a", "spam"), ("b", "ham")), CARD)
     check_labels(examples(("a", "x"), ("b", "x")), parse_card(CARD.plain() | {"label_space": None}))
-    check_labels(examples(("a", "spam")), parse_card(CARD.plain() | {"label_space": {"spam": ["spam"]}}))
 
 
 def test_labels_are_counted_and_unused_ones_named() -> None:
