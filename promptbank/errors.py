@@ -15,6 +15,8 @@ statuses and exit codes::
     │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
     │   ├── ExpiredError           a record waited longer for its turn than it may
     │   └── DrainingError          the service is stopping
+    ├── NoApiKeyError              a request carries no valid API key
+    ├── ApiKeyScopeError           the API key of a request has not the scope that is needed
     ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
     ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
     ├── UnknownTaskError           nothing is frozen under this name (carries near names)
@@ -92,6 +94,14 @@ class ExpiredError(OverloadError):
 
 class DrainingError(OverloadError):
     """The service is stopping."""
+
+
+class NoApiKeyError(PromptBankError):
+    """A request carries no API key, or one that is unknown or revoked."""
+
+
+class ApiKeyScopeError(PromptBankError):
+    """The API key of a request has not the scope that is needed."""
 
 
 class TrainingError(PromptBankError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from promptbank.errors import (
     AmbiguousLanguageError,
+    ApiKeyScopeError,
     BackboneError,
     BackboneMismatchError,
     BodyFieldError,
@@ -17,6 +18,7 @@ from promptbank.errors import (
     ExpiredBodyError,
     FullQueueError,
     InputError,
+    NoApiKeyError,
     OverloadError,
     PromptBankError,
     TooLongError,
@@ -57,6 +59,8 @@ class Problem:
 
 
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (NoApiKeyError, 401, "no-key", "The request needs a valid API key"),
+    (ApiKeyScopeError, 403, "key-scope", "The API key is not for this"),
     (UnknownTaskError, 404, "unknown-task", "Nothing is frozen under this name"),
     (BackboneMismatchError, 409, "backbone-mismatch", "The row belongs to another backbone"),
     (AmbiguousLanguageError, 422, "ambiguous-language", "The request must name a language"),

@@ -18,6 +18,7 @@ from store.errors import (
     StoreUnavailableError,
     TamperedRowError,
     UnknownAliasError,
+    UnknownApiKeyError,
     UnknownRowError,
     UnknownRunError,
     UnknownVersionError,
@@ -26,6 +27,7 @@ from store.migrate import migrate, schema_state
 from store.records import (
     ROWS_V1,
     AliasMove,
+    ApiKey,
     DefaultLanguage,
     Evaluation,
     Layout,
@@ -43,6 +45,7 @@ from store.segments import StoredEngine, StoredSegment
 __all__ = [
     "ROWS_V1",
     "AliasMove",
+    "ApiKey",
     "DefaultLanguage",
     "DiskFullError",
     "Evaluation",
@@ -69,6 +72,7 @@ __all__ = [
     "StoredSegment",
     "TamperedRowError",
     "UnknownAliasError",
+    "UnknownApiKeyError",
     "UnknownRowError",
     "UnknownRunError",
     "UnknownVersionError",

@@ -12,6 +12,7 @@ from store.database import Database, current_revision
 from store.defaults import DefaultRepository
 from store.errors import SchemaError, StoreUnavailableError
 from store.evaluations import EvaluationRepository
+from store.keys import ApiKeyRepository
 from store.migrate import refuse_newer, state_of, upgrade
 from store.overrides import OverrideRepository
 from store.rows import RowRepository
@@ -28,6 +29,7 @@ class Store:
         evaluations: measurements of rows.
         cards: task cards that users added.
         defaults: the language in which a task is meant where none is named.
+        keys: API keys of the HTTP service, by their hashes.
         runs: training runs and their metrics.
         segments: the translation memory: what engines made of texts.
         overrides: what people decided about sources, above every engine.
@@ -40,6 +42,7 @@ class Store:
         self.evaluations = EvaluationRepository(database)
         self.cards = CardRepository(database)
         self.defaults = DefaultRepository(database)
+        self.keys = ApiKeyRepository(database)
         self.runs = RunRepository(database)
         self.segments = SegmentRepository(database)
         self.overrides = OverrideRepository(database)
@@ -50,7 +53,7 @@ class Store:
         return self._database.address.full
 
     def revision(self) -> int:
-        """Return a number that grows with every write that serving must see: rows, aliases and cards."""
+        """Return a number that grows with every write that serving must see: rows, aliases, cards, API keys."""
         with self._database.read() as connection:
             return current_revision(connection)
 

@@ -7,6 +7,7 @@ StoreError                      base of all; catch this at the border
 |   |-- UnknownRowError         no row in this scope, or no row with this id
 |   |-- UnknownVersionError     the scope has rows, but not this version
 |   |-- UnknownAliasError       the alias was never set, or is retired
+|   |-- UnknownApiKeyError      no API key with this name
 |   |-- NoEarlierVersionError   a rollback with nothing to go back to
 |   `-- UnknownRunError         no training run with this id
 |-- RunConflictError            a run id is taken by a finished or different run
@@ -54,6 +55,10 @@ class UnknownVersionError(NotFoundError):
 
 class UnknownAliasError(NotFoundError):
     """The alias was never set in this scope, or is retired."""
+
+
+class UnknownApiKeyError(NotFoundError):
+    """No API key has this name."""
 
 
 class NoEarlierVersionError(NotFoundError):

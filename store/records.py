@@ -185,6 +185,23 @@ class DefaultLanguage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """An API key as it is stored: what it may do, and the hash that it is known by.
+
+    Attributes:
+        scopes: what it may do, sorted.
+        key_sha256: lower-case hex of the sha256 of the key, which is stored nowhere.
+        revoked_at: None while it is valid.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    key_sha256: str = field(repr=False)
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredCard:
     """A task card as it was added."""
 

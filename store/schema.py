@@ -163,6 +163,16 @@ default_language = Table(
     Index("ix_default_language_task", "taskname", "default_id"),
 )
 
+api_key = Table(
+    "api_key",
+    metadata,
+    *_texts("name", "scopes", "key_sha256"),  # scopes: sorted, with a space between two
+    *_times("created_at"),
+    *_times("revoked_at", nullable=True),
+    PrimaryKeyConstraint("name", name="pk_api_key"),
+    UniqueConstraint("key_sha256", name="uq_api_key_sha256"),
+)
+
 run = Table(
     "run",
     metadata,

@@ -19,8 +19,8 @@ INSERT_ONLY: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "card": (("card_id",),),
     "default_language": (("default_id",),),
 }
-# An alias is retired, not removed; the revision only grows.
-NEVER_DELETED = ("alias", "revision")
+# An alias is retired and a key revoked, not removed; the revision only grows.
+NEVER_DELETED = ("alias", "api_key", "revision")
 
 POSTGRESQL_FUNCTION = "promptbank_refuse"
 POSTGRESQL_BODY = """

@@ -13,7 +13,7 @@ from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor
 from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from store import Store, StoreError, StoreUnavailableError
+from store import ApiKey, Store, StoreError, StoreUnavailableError
 from tasks import DataError, InputRecord, TaskError, TaskRef, example_from, parse_spec
 
 __all__ = ["RecordRequest", "TaskServer"]
@@ -88,6 +88,10 @@ class TaskServer:
             StoreError: the bank cannot be reached.
         """
         return self.store.revision()
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all API keys of the bank, revoked ones too."""
+        return self.store.keys.list()
 
     def refresh(self) -> None:
         """Forget rows if the bank has another revision than when they were read."""

@@ -26,6 +26,7 @@ def build_app() -> typer.Typer:
         db,
         evaluate,
         experiments,
+        keys,
         mt,
         predict,
         serve,
@@ -45,7 +46,7 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for verb in (train, evaluate, predict, serve, translate, experiments, compare):
         app.add_typer(verb.app)
-    for noun in (tasks, bank, backbone, mt, db, config):
+    for noun in (tasks, bank, backbone, mt, db, keys, config):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
     return app
 

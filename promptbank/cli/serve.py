@@ -15,6 +15,9 @@ def serve(
     ctx: CommandContext,
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let other machines ask though the bank has no API keys.")
+    ] = False,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Web page that may ask from a browser, as https://host; repeatable.")
     ] = None,
@@ -28,4 +31,4 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with opened(ctx.settings) as bank:
-        server.serve(bank, host, port, cors_origin or ())
+        server.serve(bank, host, port, cors_origin or (), insecure=insecure)

@@ -21,6 +21,7 @@ from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import problem_of
 from promptbank.service.answering import Answering
+from promptbank.service.auth import ApiKeyCheck
 from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.docs_page import add_docs_page
 from promptbank.service.limits import RequestLimits
@@ -104,6 +105,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     _add_health(app, server)
     _add_metrics(app, metrics)
     add_docs_page(app)
+    app.add_middleware(ApiKeyCheck, keys=server.api_keys)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware,

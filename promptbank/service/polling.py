@@ -13,7 +13,7 @@ from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import PromptBankError
 from promptbank.model.backbone import Backbone
-from store import Store, StoreError, StoreUnavailableError
+from store import ApiKey, Store, StoreError, StoreUnavailableError
 from tasks import TaskError, TaskRef
 
 __all__ = ["PollingTaskServer"]
@@ -52,6 +52,7 @@ class PollingTaskServer(TaskServer):
         self._absent: dict[Key, tuple[float, Exception]] = {}
         self._reader = ThreadPoolExecutor(1, "bank")
         self._reading: Future[ServedTask] | None = None
+        self._api_keys: list[ApiKey] = []
         self._stopped = threading.Event()
         self._polled_at = time.monotonic()
         self._poller = threading.Thread(target=self._follow, name="poll", daemon=True)
@@ -63,7 +64,7 @@ class PollingTaskServer(TaskServer):
             StoreError: the bank cannot be reached.
         """
         self.store.reconnect_if_replaced()
-        self.revision = self.store.revision()
+        self.revision, self._api_keys = self.store.revision(), self.store.keys.list()
         self._polled_at = time.monotonic()
         self._poller.start()
 
@@ -87,6 +88,8 @@ class PollingTaskServer(TaskServer):
         try:
             replaced = self.store.reconnect_if_replaced()
             revision = self.store.revision()
+            if replaced or revision != self.revision:
+                self._api_keys = self.store.keys.list()
         except StoreError as exc:
             if not self.stale_seconds:
                 logger.warning("the bank cannot be reached (%s); known tasks are answered from memory", exc)
@@ -97,6 +100,10 @@ class PollingTaskServer(TaskServer):
             self._absent.clear()
         self.revision = revision
         self._polled_at = time.monotonic()
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return the API keys at the last poll, without asking the bank."""
+        return self._api_keys
 
     def refresh(self) -> None:
         """Do nothing: `poll` follows the bank."""

@@ -42,6 +42,8 @@ def problem_answer(error: Exception) -> JSONResponse:
     answer = _answer(problem, getattr(error, "param", None))
     if problem.status in {429, 503}:
         answer.headers["retry-after"] = str(error.retry_after if isinstance(error, OverloadError) else 1)
+    if problem.status == 401:
+        answer.headers["www-authenticate"] = "Bearer"
     if problem.status in {408, 413}:
         answer.headers["connection"] = "close"  # the rest of the body is not waited for
     return answer

@@ -1,5 +1,6 @@
 """Serve an open bank over HTTP until stopped."""
 
+import ipaddress
 import re
 import socket
 from collections.abc import Sequence
@@ -17,14 +18,15 @@ from promptbank.service.queue import RequestQueue
 __all__ = ["StoppingServer", "serve"]
 
 
-def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = ()) -> None:
-    """Serve until stopped; port 0 takes a free one.
+def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = (), *, insecure: bool = False) -> None:
+    """Serve until stopped; port 0 takes a free one. Without API keys only this machine may ask, unless ``insecure``.
 
     Raises:
-        ConfigError: nothing can listen there, or an origin is none.
+        ConfigError: nothing can listen there, other machines could ask and need no key, or an origin is none.
     """
     _check_origins(cors_origins)
     with _listening(host, port) as listener:
+        access = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure)
         settings = bank.settings
         limits = RequestLimits(
             settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
@@ -34,7 +36,7 @@ def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = ()) ->
         app = create_app(server, limits, cors_origins=cors_origins)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         address = f"http://{host}:{listener.getsockname()[1]}"
-        bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs)")
+        bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
         StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
         server.stop()
 
@@ -51,6 +53,27 @@ class StoppingServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self._queue.drain()
         super().handle_exit(sig, frame)
+
+
+def _access(host: str, *, has_keys: bool, insecure: bool) -> str:
+    """Say who may ask; refuse to serve other machines without keys."""
+    if has_keys:
+        return "with API keys"
+    if _is_loopback(host):
+        return "without API keys, for this machine only"
+    if not insecure:
+        raise ConfigError(
+            f"--host is {host} and the bank has no API keys, so anyone who reaches it could ask; "
+            f"make one with `promptbank keys create NAME`, or say --insecure"
+        )
+    return "INSECURE: without API keys, for everyone who reaches it"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_origins(origins: Sequence[str]) -> None:
