@@ -59,6 +59,8 @@ _BODY: dict[str, Any] = {
     }
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ProblemBodyModel, "description": "the bank has keys, and none of them was sent"},
+    403: {"model": ProblemBodyModel, "description": "the key does not allow this"},
     404: {"model": ProblemBodyModel, "description": "unknown task"},
     408: {"model": ProblemBodyModel, "description": "the body did not arrive in time"},
     409: {"model": ProblemBodyModel, "description": "the row belongs to another backbone"},

@@ -42,6 +42,8 @@ CLIENT_GONE = 499
 """Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ProblemBodyModel, "description": "the bank has keys, and none of them was sent"},
+    403: {"model": ProblemBodyModel, "description": "the key does not allow this"},
     404: {"model": ProblemBodyModel, "description": "no such task"},
     409: {"model": ProblemBodyModel, "description": "the task's row belongs to another backbone"},
     422: {"model": ProblemBodyModel, "description": "a field cannot be honoured"},
