@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from promptbank.engine.grammar import constraint_of
 from promptbank.model.backbone import Backbone
 from promptbank.model.render import Renderer, TokenPolicy
 from tasks import Example, TaskCard, parse_card
@@ -59,3 +62,14 @@ def examples_of(count: int = 8, *, taskname: str = "mood", lang: str = "en", off
         )
         for i in range(offset, offset + count)
     ]
+
+
+def allows(renderer: Renderer, fields: Mapping[str, str], answer: str) -> bool:
+    """Whether every token of an answer, its end token included, is allowed by its grammar where it stands."""
+    constraint = constraint_of(renderer, fields)
+    assert constraint is not None
+    for token in renderer.answer(answer):
+        if token not in constraint.allowed():
+            return False
+        constraint.advance(token)
+    return True

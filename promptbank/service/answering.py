@@ -16,9 +16,12 @@ from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.model_thread import ModelThread
 from promptbank.service.queue import QueuedRequest, RequestQueue
 
-__all__ = ["Answer", "Answering"]
+__all__ = ["CLIENT_GONE", "Answer", "Answering"]
 
 Answer = Prediction | Exception
+
+CLIENT_GONE = 499
+"""Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
 
 
 class Answering:

@@ -20,7 +20,7 @@ from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import UnknownTaskError
 from promptbank.problems import problem_of
-from promptbank.service.answering import Answering
+from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.auth import ApiKeyCheck
 from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.docs_page import add_docs_page
@@ -138,7 +138,7 @@ def _add_predictions(app: FastAPI, server: TaskServer, answering: Answering, lim
 
         answers = await answering.answers(request, await answering.admit(read))
         if answers is None:
-            return Response(status_code=499)  # as nginx logs it; nobody reads this
+            return Response(status_code=CLIENT_GONE)
         if not found[0].single:
             return JSONResponse([_plain(*pair) for pair in zip(answers, found[0].records, strict=True)])
         if isinstance(answers[0], Prediction):

@@ -13,7 +13,7 @@ from promptbank.bank.select import frozen_tasks, select_row
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyFieldError, BodyTooLargeError
-from promptbank.service.answering import Answer, Answering
+from promptbank.service.answering import CLIENT_GONE, Answer, Answering
 from promptbank.service.body import read_body
 from promptbank.service.event_stream import EventStream
 from promptbank.service.limits import RequestLimits
@@ -37,9 +37,6 @@ from tasks import (
 )
 
 __all__ = ["add_openai", "fields_of_text"]
-
-CLIENT_GONE = 499
-"""Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": ProblemBodyModel, "description": "the bank has keys, and none of them was sent"},

@@ -10,11 +10,11 @@ from promptbank.bank.select import frozen_tasks
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
-from promptbank.service.answering import Answering
+from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.body import read_body
 from promptbank.service.limits import RequestLimits
 from promptbank.service.models import PredictionModel, ProblemBodyModel, ProblemModel
-from promptbank.service.openai import CLIENT_GONE, fields_of_text
+from promptbank.service.openai import fields_of_text
 from promptbank.service.openai_bodies import body_schema, read_request
 from promptbank.service.problem_answers import problem_behind
 from store import StoreError

@@ -22,6 +22,7 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
 from tasks import ANSWER_FORMATS, CardError, DataError, Example, TaskCard, example_from, label_of, parse_card
 from tasks.records import InputRecord
+from tests import worlds
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of
 
@@ -43,15 +44,7 @@ def task_of(seed: int = 0) -> ServedTask:
 
 
 def allows(text: str, answer: str) -> bool:
-    """Whether every token of an answer, its end token included, is allowed where it stands."""
-    task = task_of()
-    constraint = constraint_of(task.renderer, {"message": text})
-    assert constraint is not None
-    for token in task.renderer.answer(answer):
-        if token not in constraint.allowed():
-            return False
-        constraint.advance(token)
-    return True
+    return worlds.allows(task_of().renderer, {"message": text}, answer)
 
 
 def stretches(text: str) -> set[str]:

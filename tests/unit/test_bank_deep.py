@@ -27,9 +27,9 @@ from promptbank.model.prompt_kinds import LAYER_VECTORS
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.examples import training_renderer
-from promptbank.training.progress import NoProgress, StepReport
 from store import Store, TamperedRowError, open_store
 from tasks import Example, InputRecord, Split
+from tests.killing import KillAt, Killed
 from tests.stores import behind_triggers
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import BEFORE, SPLIT, card_of, examples_of
@@ -107,26 +107,13 @@ def test_learning_a_deep_row_moves_no_answer_of_another_task(fresh_store: Store,
     assert fresh_store.rows.get(rows.scope) == rows
 
 
-class _Killed(Exception):
-    pass
-
-
-class _KillAt(NoProgress):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, report: StepReport) -> None:
-        if report.step == self.step:
-            raise _Killed
-
-
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     found = []
     for name, steps in (("whole", []), ("killed", [1, 3])):
         with open_store(f"sqlite:///{tmp_path / name}.db") as store:
             for step in steps:
-                with pytest.raises(_Killed):
-                    learn(store, tmp_path / name, progress=_KillAt(step))
+                with pytest.raises(Killed):
+                    learn(store, tmp_path / name, progress=KillAt(step))
             found.append(learn(store, tmp_path / name).row.sha256)
     assert found[0] == found[1]
 

@@ -24,10 +24,10 @@ from promptbank.model.prompt_table import PromptTable, TableStack
 from promptbank.training.config import TrainConfig
 from promptbank.training.dev import DevSet
 from promptbank.training.examples import example_losses, render_examples
-from promptbank.training.progress import NoProgress, StepReport
 from promptbank.training.prompt_run import Plan, PromptRun
 from promptbank.training.prompts import train_prompts
 from promptbank.training.start import start_ids, starting_table
+from tests.killing import KillAfter, Killed
 from tests.tiny import KINDS, Kind, tiny_backbone, tiny_model
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
@@ -357,27 +357,13 @@ def plan_of(config: TrainConfig = CONFIG, start: PromptTable | None = None, name
     return lm, Plan(renderer, examples[:8], examples[8:], config, start or own, name)
 
 
-class _Killed(Exception):
-    pass
-
-
-class _KillAt(NoProgress):
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def on_step(self, report: StepReport) -> None:
-        self.left -= 1
-        if not self.left:
-            raise _Killed
-
-
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_killed_runs_of_both_kinds_end_with_the_bits_of_undisturbed_ones(tmp_path: Path, steps: int) -> None:
     lm, deep = plan_of(name="deep")
     rows = replace(deep, start=deep.start.of_kind("rows.v1", LAYERS), name="rows")
     whole = train_prompts(lm, [deep, rows], folder=tmp_path / "whole", identity="x")
-    with pytest.raises(_Killed):
-        train_prompts(lm, [deep, rows], folder=tmp_path / "killed", identity="x", progress=_KillAt(steps))
+    with pytest.raises(Killed):
+        train_prompts(lm, [deep, rows], folder=tmp_path / "killed", identity="x", progress=KillAfter(steps))
     again = train_prompts(lm, [deep, rows], folder=tmp_path / "killed", identity="x")
     assert [one.table.kind for one in whole] == ["deep.v1", "rows.v1"]
     assert [one.table.sha256 for one in again] == [one.table.sha256 for one in whole]

@@ -24,8 +24,8 @@ from promptbank.lab.methods.untrained import Tfidf
 from promptbank.lab.reports.compare import compare_report
 from promptbank.model.forward import LanguageModel
 from tasks import Split, TaskCard, crossval_split
+from tests.killing import KillAfter
 from tests.tiny import Kind, tiny_backbone
-from tests.unit.test_train_population import KillAt
 from tests.worlds import card_of, examples_of
 
 TRAINING = {"epochs": 1, "batch_size": 4, "dtype": "float32"}
@@ -205,7 +205,7 @@ def test_test_rows_that_do_not_fit_are_told_before_a_method_learns(tmp_path: Pat
     longer = replace(split.test[0], fields={"sentence": f"{split.test[0].fields['sentence']} again" * 99})
     tasks = [(card, replace(split, test=(*split.test[1:], longer)))]
     backbone, comparison = tiny_backbone("llama"), MethodComparison(("prompt", "full", "tfidf"), 1, training=TRAINING)
-    lab = Lab(tmp_path, backbone, LanguageModel(backbone.model), KillAt(1))
+    lab = Lab(tmp_path, backbone, LanguageModel(backbone.model), KillAfter(1))
     found = read(run_compare(lab, comparison, tasks))
     *trained, tfidf = found.methods
     assert all(entry["reason"].startswith(f"{longer.source}: the prompt takes ") for entry in trained)

@@ -27,8 +27,9 @@ from promptbank.training.config import TrainConfig
 from promptbank.training.progress import NoProgress
 from store import NewRow, Store, open_store
 from tasks import Split, crossval_split
+from tests.killing import KillAfter, Killed
 from tests.tiny import save_tiny
-from tests.unit.test_experiments import KillAt, Killed, apart_from_timings
+from tests.unit.test_experiments import apart_from_timings
 from tests.worlds import BEFORE, card_of, examples_of
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.05, dtype="float32", checkpoint_steps=1)
@@ -175,7 +176,7 @@ def test_a_stream_killed_before_a_cell_was_written_goes_on(
 
 def test_a_contrast_is_added_to_a_stream_that_is_learnt_and_another_one_too(tmp_path: Path) -> None:
     alone = run(tmp_path / "home")
-    both = run(tmp_path / "home", KillAt(99), contrast=True)
+    both = run(tmp_path / "home", KillAfter(99), contrast=True)
     assert both["results"]["bank"] == alone["results"]["bank"]
     assert all(both["timings"][name] == timing for name, timing in alone["timings"].items())
     other = run(tmp_path / "home", contrast=True, tasks=replace(stream(), name="the same", contrast={"lr": 0.001}))
@@ -192,7 +193,7 @@ def test_a_contrast_is_added_to_a_stream_that_is_learnt_and_another_one_too(tmp_
 def test_a_killed_stream_ends_with_the_result_of_an_undisturbed_one(tmp_path: Path, steps: int) -> None:
     whole = run(tmp_path / "a" / "home", contrast=True)
     with pytest.raises(Killed):
-        run(tmp_path / "b" / "home", KillAt(steps), contrast=True)
+        run(tmp_path / "b" / "home", KillAfter(steps), contrast=True)
     assert apart_from_timings(run(tmp_path / "b" / "home", contrast=True)) == apart_from_timings(whole)
 
 
@@ -218,11 +219,11 @@ def test_test_rows_that_do_not_fit_are_told_before_the_first_task_is_learnt(tmp_
     longer = replace(last.split.test[2], fields={"sentence": "a label of hope" * 99})
     unfit = replace(last, card=gist, split=replace(last.split, test=(*last.split.test, longer)))
     with pytest.raises(TooLongError, match=f"^{longer.source}: the prompt takes"):
-        run(tmp_path / "home", KillAt(1), tasks=replace(stream(), stages=(*others, unfit)))
+        run(tmp_path / "home", KillAfter(1), tasks=replace(stream(), stages=(*others, unfit)))
     assert not (tmp_path / "home" / "runs").exists()
     # the contrast alone keeps so much of the window for an answer
     tasks = replace(stream(), stages=(*others, replace(last, card=gist)), contrast={"answer_tokens": 250})
-    done = run(tmp_path / "home", KillAt(13), contrast=True, tasks=tasks)  # three tasks take 12 steps in the bank
+    done = run(tmp_path / "home", KillAfter(13), contrast=True, tasks=tasks)  # three tasks take 12 steps in the bank
     assert f"{last.split.test[-1].source}: the prompt takes" in done["results"]["full"]["reason"]
 
 
@@ -236,7 +237,7 @@ def test_a_contrast_that_cannot_be_run_costs_nothing_of_what_was_learnt(tmp_path
 
 def test_a_contrast_stays_in_the_result_when_it_is_not_asked_for_again(tmp_path: Path) -> None:
     both = run(tmp_path / "home", contrast=True)
-    assert run(tmp_path / "home", KillAt(1))["results"] == both["results"]
+    assert run(tmp_path / "home", KillAfter(1))["results"] == both["results"]
 
 
 def test_a_stream_too_long_for_a_plot_is_told_in_a_table(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_stream_starts_from_no_task_that_is_not_learnt_by_then(fresh_store: St
 def test_the_contrast_goes_on_with_the_weights_it_had(tmp_path: Path) -> None:
     whole = run(tmp_path / "a" / "home", contrast=True)
     with pytest.raises(Killed):  # 3 tasks of 2 epochs of 2 steps by prompts, then in the second task of the contrast
-        run(tmp_path / "b" / "home", KillAt(12 + 6), contrast=True)
+        run(tmp_path / "b" / "home", KillAfter(12 + 6), contrast=True)
     assert list((tmp_path / "b" / "home").glob("runs/*/contrast-*-0.safetensors"))
     again = run(tmp_path / "b" / "home", contrast=True)
     assert again["results"]["full"] == whole["results"]["full"]

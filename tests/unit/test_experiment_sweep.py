@@ -14,7 +14,8 @@ from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
 from promptbank.training.progress import NoProgress
 from tasks import SplitError, TaskError
-from tests.unit.test_experiments import KillAt, Killed, setup_of
+from tests.killing import KillAfter, Killed
+from tests.unit.test_experiments import setup_of
 from tests.worlds import card_of, examples_of
 
 CONFIG = TrainConfig(epochs=1, batch_size=4, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
@@ -48,7 +49,7 @@ def test_the_score_is_over_the_rows_of_all_inner_folds(tmp_path: Path) -> None:
 def test_a_killed_sweep_ends_with_the_result_of_an_undisturbed_one(tmp_path: Path, steps: int) -> None:
     whole = sweep(tmp_path / "whole")
     with pytest.raises(Killed):
-        sweep(tmp_path / "killed", KillAt(steps))
+        sweep(tmp_path / "killed", KillAfter(steps))
     assert sweep(tmp_path / "killed") == whole
 
 
@@ -105,7 +106,7 @@ def test_a_sweep_in_which_everything_fails_says_so(tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_sweep_cannot_do_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
-    setup = replace(setup_of(tmp_path, 40, KillAt(1)), config=CONFIG)
+    setup = replace(setup_of(tmp_path, 40, KillAfter(1)), config=CONFIG)
     with pytest.raises(InputError, match="mood:en has open answers, and a sweep goes by accuracy"):
         run_sweep(replace(setup, card=card_of(label_space=None)), PLAN)
     for init in ("nearest", "from:tone:en"):

@@ -28,8 +28,8 @@ from promptbank.training.config import TrainConfig
 from promptbank.training.progress import NoProgress, Progress
 from store import Store, open_store
 from tasks import Split, SplitError, TaskCard, crossval_split
+from tests.killing import KillAfter, Killed
 from tests.tiny import tiny_backbone
-from tests.unit.test_train_population import KillAt, Killed
 from tests.worlds import card_of, examples_of
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32", checkpoint_steps=1, dev_fraction=0.25)
@@ -54,7 +54,7 @@ def apart_from_timings(result: dict[str, Any]) -> dict[str, Any]:
 def test_a_missing_package_is_told_before_anything_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(PromptBankError, match="needs scikit-learn"):
-        crossval(tmp_path, KillAt(1))
+        crossval(tmp_path, KillAfter(1))
 
 
 def test_a_newer_package_makes_its_own_cells_anew_and_no_training(
@@ -62,7 +62,7 @@ def test_a_newer_package_makes_its_own_cells_anew_and_no_training(
 ) -> None:
     first = crossval(tmp_path)
     monkeypatch.setattr(classic, "tfidf_version", lambda: "9.9")
-    again = crossval(tmp_path, KillAt(1))
+    again = crossval(tmp_path, KillAfter(1))
     assert again["results"] == first["results"]
     assert sum(name.endswith("sklearn-9.9") for name in again["timings"]) == 3
 
@@ -89,13 +89,13 @@ def test_the_scores_are_those_of_the_predictions(tmp_path: Path) -> None:
 def test_a_killed_experiment_ends_with_the_result_of_an_undisturbed_one(tmp_path: Path, steps: int) -> None:
     whole = crossval(tmp_path / "whole")
     with pytest.raises(Killed):
-        crossval(tmp_path / "killed", KillAt(steps))
+        crossval(tmp_path / "killed", KillAfter(steps))
     assert apart_from_timings(crossval(tmp_path / "killed")) == apart_from_timings(whole)
 
 
 def test_a_finished_experiment_is_not_done_again(tmp_path: Path) -> None:
     first = crossval(tmp_path)
-    assert crossval(tmp_path, KillAt(1)) == first
+    assert crossval(tmp_path, KillAfter(1)) == first
 
 
 def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ def test_trials_come_in_groups_and_only_missing_ones_are_learnt(tmp_path: Path) 
     trials = [Trial(f"t{n}", card_of(), split, CONFIG.model_copy(update={"seed": n})) for n in range(3)]
     with open_experiment(tmp_path, "sweep", {}) as folder:
         first = run_trials(folder, setup, trials[:2], together=2)
-        both = run_trials(folder, replace(setup, lab=replace(setup.lab, progress=KillAt(99))), trials, together=2)
+        both = run_trials(folder, replace(setup, lab=replace(setup.lab, progress=KillAfter(99))), trials, together=2)
     assert {name: both[name] for name in first} == first
     assert len({result["row_sha256"] for result in both.values()}) == 3
 
 
 def test_test_rows_that_do_not_fit_are_told_before_a_trial_is_learnt(tmp_path: Path) -> None:
-    setup = setup_of(tmp_path, 16, KillAt(1))
+    setup = setup_of(tmp_path, 16, KillAfter(1))
     longer = replace(setup.examples[15], fields={"sentence": "up and " * 200})
     split = Split(tuple(setup.examples[:8]), tuple(setup.examples[8:12]), (*setup.examples[12:15], longer))
     trial = Trial("t", card_of(truncate_field=None), split, CONFIG)
@@ -194,7 +194,7 @@ def test_a_curve_has_nested_samples_and_a_fold_for_each_repeat(tmp_path: Path) -
         assert some.test == every.test
     assert list(few["ptuned"]) == ["text", "nearest", "from:tone:en"]
     assert all(len(scores) == 2 for point in (few, all_rows) for scores in point["ptuned"].values())
-    assert curve(tmp_path / "home", plan, KillAt(1)) == result
+    assert curve(tmp_path / "home", plan, KillAfter(1)) == result
 
 
 def digest_of(setup: ExperimentSetup) -> str:
@@ -241,7 +241,7 @@ def test_a_group_that_was_learnt_is_found_again_when_its_cell_was_not_written(
         patch.setattr(folders, "write_json", kill)
         with pytest.raises(Killed):
             crossval(tmp_path / "killed")
-    again = crossval(tmp_path / "killed", KillAt(1))  # no step is made again
+    again = crossval(tmp_path / "killed", KillAfter(1))  # no step is made again
     assert apart_from_timings(again) == apart_from_timings(whole)
     folder = next((tmp_path / "killed" / "runs").iterdir())
     with open_store(f"sqlite:///{folder / 'bank.db'}") as store:
@@ -307,7 +307,7 @@ def test_a_curve_starts_from_another_language_that_learnt_no_group_of_the_tested
 
 
 def test_a_curve_learns_from_no_language_whose_rows_cannot_be_told_from_the_tested_ones(tmp_path: Path) -> None:
-    setup = replace(setup_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    setup = replace(setup_of(tmp_path, 48, KillAfter(1)), card=card_of(lang="sv"))
     texts = [f"{e.fields['sentence']} en" for e in setup.examples]
     texts[0] = setup.examples[0].fields["sentence"]  # the same in both languages, so with the same hash for a group
     rows = [replace(e, id=f"en-{e.id}", fields={"sentence": t}) for e, t in zip(setup.examples, texts, strict=True)]
@@ -323,7 +323,7 @@ def test_a_curve_learns_from_no_language_whose_rows_cannot_be_told_from_the_test
 def test_what_a_curve_cannot_do_is_told_before_another_language_is_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setup = replace(setup_of(tmp_path, 48, KillAt(1)), card=card_of(lang="sv"))
+    setup = replace(setup_of(tmp_path, 48, KillAfter(1)), card=card_of(lang="sv"))
     other, plan = OtherLanguage(card_of(), setup.examples), CurvePlan((0.5,), 2, 2, ("from:mood:en",))
     with open_store(f"sqlite:///{tmp_path / 'bank.db'}") as store:
         with pytest.raises(SplitError, match="no example left for"):
@@ -375,7 +375,7 @@ def test_few_dev_rows_have_both_labels_and_one_label_alone_is_warned_of(tmp_path
 def test_fractions_and_starts_are_added_to_a_curve(tmp_path: Path) -> None:
     few = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)))
     more = curve(tmp_path / "home", CurvePlan((0.5, 1.0), 2, 3, ("text", "labels")))
-    again = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)), KillAt(1))
+    again = curve(tmp_path / "home", CurvePlan((0.5,), 2, 3, ("text",)), KillAfter(1))
     assert again["results"] == few["results"]
     assert more["results"]["points"][0]["ptuned"]["text"] == few["results"]["points"][0]["ptuned"]["text"]
 

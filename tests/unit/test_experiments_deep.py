@@ -23,9 +23,10 @@ from promptbank.model.forward import LanguageModel
 from promptbank.training.progress import NoProgress
 from store import open_store
 from tasks import Split
+from tests.killing import KillAfter, Killed
 from tests.tiny import save_tiny
 from tests.unit.test_experiment_compare import compared
-from tests.unit.test_experiments import CONFIG, KillAt, Killed, apart_from_timings, setup_of
+from tests.unit.test_experiments import CONFIG, apart_from_timings, setup_of
 from tests.worlds import BEFORE, card_of, examples_of
 
 DEEP = CONFIG.model_copy(update={"kind": "deep"})
@@ -70,7 +71,7 @@ def test_a_killed_experiment_on_deep_prompts_ends_with_the_result_of_an_undistur
 ) -> None:
     whole = experiment(deep_setup(tmp_path / "whole"))
     with pytest.raises(Killed):
-        experiment(deep_setup(tmp_path / "killed", KillAt(5)))
+        experiment(deep_setup(tmp_path / "killed", KillAfter(5)))
     again = experiment(deep_setup(tmp_path / "killed"))
     assert apart_from_timings(json.loads(again.read_text())) == apart_from_timings(json.loads(whole.read_text()))
     assert kinds_in(tmp_path / "whole") == kinds_in(tmp_path / "killed") == {"deep.v1"}

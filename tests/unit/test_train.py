@@ -17,6 +17,7 @@ from promptbank.training.progress import EpochReport, NoProgress, StepReport
 from promptbank.training.prompt_run import Plan
 from promptbank.training.prompts import train_prompts
 from promptbank.training.start import embedding_scale, start_ids, starting_table
+from tests.killing import KillAt, Killed
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
@@ -140,26 +141,13 @@ def test_training_lowers_the_loss_and_leaves_the_backbone_alone(tmp_path: Path) 
     assert all(p.grad is None for p in lm.model.parameters())
 
 
-class _Killed(Exception):
-    pass
-
-
-class _KillAt(NoProgress):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, report: StepReport) -> None:
-        if report.step == self.step:
-            raise _Killed
-
-
 @pytest.mark.parametrize("encoder", ["lstm.v1", "mlp.v1", "embedding.v1"])
 @pytest.mark.parametrize("step", [1, 2, 3, 5])
 def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path: Path, encoder: str, step: int) -> None:
     config = CONFIG.model_copy(update={"encoder": encoder})
     whole = trained(tmp_path / "whole", config)
-    with pytest.raises(_Killed):
-        trained(tmp_path / "killed", config, progress=_KillAt(step))
+    with pytest.raises(Killed):
+        trained(tmp_path / "killed", config, progress=KillAt(step))
     again = trained(tmp_path / "killed", config)
     assert again.table.sha256 == whole.table.sha256
     assert again.epochs == whole.epochs

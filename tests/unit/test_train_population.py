@@ -10,10 +10,11 @@ from promptbank.errors import TrainingError
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.config import TrainConfig
-from promptbank.training.progress import EpochReport, NoProgress, StepReport
+from promptbank.training.progress import EpochReport, NoProgress
 from promptbank.training.prompt_run import FailedRun, Plan, PromptRun, TrainedPrompt
 from promptbank.training.prompts import _grouped, train_each, train_prompts
 from promptbank.training.start import start_ids, starting_table
+from tests.killing import KillAfter, Killed
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, SPLIT, card_of, examples_of, renderer_of
 
@@ -91,26 +92,12 @@ def test_each_run_ends_as_it_does_alone(tmp_path: Path) -> None:
         assert [e.dev.loss for e in run.epochs] == pytest.approx([e.dev.loss for e in alone.epochs], abs=0.02)
 
 
-class Killed(Exception):
-    pass
-
-
-class KillAt(NoProgress):
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def on_step(self, report: StepReport) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-
 @pytest.mark.parametrize("steps", [1, 2, 4, 5, 9, 11])
 def test_killed_runs_end_with_the_bits_of_undisturbed_ones(tmp_path: Path, steps: int) -> None:
     lm, three = plans()
     whole = train_prompts(lm, three, folder=tmp_path / "whole", identity="x")
     with pytest.raises(Killed):
-        train_prompts(lm, three, folder=tmp_path / "killed", identity="x", progress=KillAt(steps))
+        train_prompts(lm, three, folder=tmp_path / "killed", identity="x", progress=KillAfter(steps))
     again = train_prompts(lm, three, folder=tmp_path / "killed", identity="x")
     for one, other in zip(whole, again, strict=True):
         assert one.table.sha256 == other.table.sha256
@@ -137,7 +124,7 @@ def test_a_run_that_failed_stays_failed_when_the_others_are_killed(tmp_path: Pat
     mixed = [three[0], replace(three[1], start=nowhere(three[1]))]
     whole = train_each(lm, mixed, folder=tmp_path / "whole", identity="x")
     with pytest.raises(Killed):
-        train_each(lm, mixed, folder=tmp_path / "killed", identity="x", progress=KillAt(steps))
+        train_each(lm, mixed, folder=tmp_path / "killed", identity="x", progress=KillAfter(steps))
     again = train_each(lm, mixed, folder=tmp_path / "killed", identity="x")
     assert again[1] == whole[1]
     assert isinstance(again[0], TrainedPrompt)

@@ -100,10 +100,10 @@ def _learn_in_bank(
 
 
 def _learn(folder: ExperimentFolder, lab: Lab, stage: Stage) -> JsonObject:
-    lesson = TrainingRequest(stage.card, stage.split.train, stage.split.dev, stage.config)
+    request = TrainingRequest(stage.card, stage.split.train, stage.split.dev, stage.config)
     with open_store(f"sqlite:///{folder.path / BANK}") as store:
         (learnt,) = learn_trials(
-            store, lab.backbone, [lesson], home=folder.path, progress=lab.progress, lm=lab.lm, starts=StartRows(store)
+            store, lab.backbone, [request], home=folder.path, progress=lab.progress, lm=lab.lm, starts=StartRows(store)
         )
     return training_record(learnt)
 
