@@ -13,7 +13,12 @@ app = typer.Typer(help="The pairs of sentences they learn from.", no_args_is_hel
 
 LangPair = Annotated[str, typer.Option("--langpair", help="Source and target language.")]
 Files = Annotated[
-    list[str], typer.Option("--data", help="Pairs, TSV or JSONL, gzip too; FILE or source=FILE. Repeatable.")
+    list[str],
+    typer.Option(
+        "--data",
+        help="Pairs: TSV, JSONL, Parquet, CSV, Moses files or a zip of them, TMX, or a folder of gettext catalogs; "
+        "FILE or source=FILE. Repeatable.",
+    ),
 ]
 HeldOut = Annotated[
     list[Path] | None, typer.Option("--held-out", help="Evaluation pairs; none of their sentences is kept. Repeatable.")

@@ -1,9 +1,9 @@
 """Corpora of sentence pairs: build one below the home, count what the rules drop, read its manifest."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from promptbank.config import make_home
 from promptbank.errors import ConfigError
 from promptbank.files import sha256_of, write_text, write_together
 from promptbank.mt.languages import Languages
+from promptbank.mt.pair_files import files_of, read_pairs
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve
 from translate.corpus.folder import corpus_files, pairs_text, read_manifest
-from translate.corpus.pairs import Pair, read_held_out, read_pairs
+from translate.corpus.formats import likenesses
+from translate.corpus.pairs import Pair
 from translate.corpus.settings import CorpusSettings
 from translate.pipeline.alignment import EflomalAligner
 
@@ -44,7 +46,8 @@ class CorpusRequest:
     @property
     def files(self) -> list[Path]:
         """Every file that is read."""
-        return [*(path for _, path in map(_source, self.data)), *self.held_out]
+        paths = [*(path for _, path in map(_source, self.data)), *self.held_out]
+        return [file for path in paths for file in files_of(path, *self.languages)]
 
     def settings(self) -> CorpusSettings:
         """Return the corpus's settings.
@@ -64,7 +67,7 @@ class CorpusRequest:
 
     def evaluation(self) -> frozenset[str]:
         """Read the sentences that must not be learnt."""
-        return read_held_out(self.held_out, *self.languages)
+        return likenesses(pair for path in self.held_out for pair in read_pairs(path, *self.languages))
 
 
 def build(home: Path, request: CorpusRequest, name: str | None = None) -> tuple[dict[str, Any], Path]:
@@ -76,8 +79,7 @@ def build(home: Path, request: CorpusRequest, name: str | None = None) -> tuple[
     wanted = request.settings()
     corpus = build_corpus(request.pairs(), wanted, request.evaluation(), EflomalAligner() if wanted.aligned else None)
     make_home(home)
-    names = Counter(path.name for path in request.files)
-    inputs = {p.name if names[p.name] == 1 else f"{p.parent.name}/{p.name}": sha256_of(p) for p in request.files}
+    inputs = {name: sha256_of(path) for name, path in _named(request.files).items()}
     folder = home / "mt" / (name or request.langpair) / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
     write_together({folder / file: text for file, text in corpus_files(corpus, wanted, inputs).items()})
@@ -121,6 +123,17 @@ def _refuse_to_overwrite(request: CorpusRequest, out: Path | None, dropped: Path
         faults.append(f"--out and --dropped are both {out}")
     if faults:
         raise ConfigError(f"{'; '.join(faults)}; name another file")
+
+
+def _named(files: Sequence[Path]) -> dict[str, Path]:
+    """Return files by the shortest ends of their paths, of as many parts for all of one name, that tell them apart."""
+    named: dict[str, Path] = {}
+    for _, same in groupby(sorted(set(files), key=lambda file: (file.name, file)), key=lambda file: file.name):
+        alike = list(same)
+        depths = range(1, 1 + max(len(file.parts) for file in alike))
+        depth = next(n for n in depths if len({file.parts[-n:] for file in alike}) == len(alike))
+        named |= {"/".join(file.parts[-depth:]): file for file in alike}
+    return named
 
 
 def _source(given: str) -> tuple[str, Path]:

@@ -10,13 +10,14 @@ from promptbank.errors import ConfigError
 from promptbank.files import write_text
 from promptbank.mt.languages import Languages
 from promptbank.mt.memory import BankMemory
+from promptbank.mt.pair_files import read_pairs
 from promptbank.mt.report_parts import engine_table
 from promptbank.mt.status import TranslationStatus
 from promptbank.mt.translation import TranslationRequest, load_engine
 from promptbank.mt.translator.plan import EvalTexts
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
-from translate.corpus.pairs import Pair, read_pairs
+from translate.corpus.pairs import Pair
 from translate.pipeline.memory import translate_plain
 from translate.scoring.bootstrap import EngineScore, paired
 from translate.scoring.bootstrap import EvalSet as Translations
@@ -42,7 +43,8 @@ def read_sets(paths: Sequence[Path], langpair: str, rows: int | None) -> list[Ev
     if twice := [name for name, count in named.items() if count > 1]:
         raise ConfigError(f"several --set files are named {', '.join(twice)}; a set is named as its file: rename them")
     pair = Languages.parse(langpair)
-    found = {path.name.partition(".")[0]: list(read_pairs(path, *pair))[:rows] for path in paths}
+    read = {path.name.partition(".")[0]: read_pairs(path, *pair) for path in paths}
+    found = {name: [one for one in pairs if not one.fault][:rows] for name, pairs in read.items()}
     if faults := [f"{path}: {fault}" for path in paths for fault in _faults(found[path.name.partition(".")[0]], pair)]:
         raise ConfigError("; ".join(faults))
     return [EvalTexts(name, tuple(p.src for p in pairs), tuple(p.tgt for p in pairs)) for name, pairs in found.items()]

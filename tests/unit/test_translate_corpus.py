@@ -15,7 +15,8 @@ from translate.corpus.augment import augment
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import reason, sieve
 from translate.corpus.folder import corpus_files, read_corpus, read_manifest
-from translate.corpus.pairs import CorpusError, Pair, draw, is_sentence, likeness, read_held_out, read_pairs
+from translate.corpus.formats import likenesses, read_pairs
+from translate.corpus.pairs import CorpusError, Pair, draw, is_sentence, likeness
 from translate.corpus.settings import CorpusSettings
 from translate.values import GRAMMARS
 
@@ -323,7 +324,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_held_out_sentences_are_those_of_both_languages(tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text("Go!\tGå!\n")
-    assert read_held_out([tmp_path / "dev.tsv"], "en", "sv") == {"go", "gå"}
+    assert likenesses(read_pairs(tmp_path / "dev.tsv", "en", "sv")) == {"go", "gå"}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from translate.values import GRAMMARS
 
 __all__ = ["FILTERS", "RULES", "FilteredPairs", "reason", "sieve"]
 
-FILTERS = "filters.v3"
+FILTERS = "filters.v4"
 """Version of the rules, kept in the manifest of a corpus."""
 
 LONGEST = 600
@@ -30,6 +30,7 @@ _PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*[\d.*]*(?:hh|h|ll|l|q|L|j|z|t)?[A-Za-z%]|%\d|%\(\w+\)|%[<>]|[{}]|\$\w*[({]|\$[A-Z_]{2,}\b\$?"
     r"|@\w+@|\\[a-z\\\"]|(?:^|\s)&(?!\w+;)\S|\w&(?!\w+;)\w|(?:^|\s)_\w|\w_(?:\w|$)|~\w|\w~|\|"
 )
+_FORMAT = re.compile(r"%(?:\d+\$)?[-+#0]*[\d.*]*(?:hh|h|ll|l|q|L|j|z|t)?[diouxXeEfFgGcs@](?!\w)|%\(\w+\)|\{\w*\}")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&[#\w]+;|`|\*\*|\[\[|\]\]|=\"|https?://|www\.")
 _NAMES = frozenset({"person", "place_name", "business_name", "artist_name"})
 _ALIKE = 0.4  # "mom" and "mamma" have 0.5, "new york" and "alvesta" 0.13
@@ -62,6 +63,12 @@ Rule = Callable[[Pair, str, str], bool]
 
 def _empty(pair: Pair, _src: str, _tgt: str) -> bool:
     return not pair.src or not pair.tgt
+
+
+def _mismatch(pair: Pair, _src: str, _tgt: str) -> bool:
+    """Placeholders that differ in more than their order: one of the two texts belongs to another."""
+    sides = [_FORMAT.findall(re.sub(r"%\d+\$", "%", text)) for text in (pair.src, pair.tgt)]
+    return sorted(sides[0]) != sorted(sides[1])
 
 
 def _placeholder(pair: Pair, _src: str, _tgt: str) -> bool:
@@ -124,6 +131,7 @@ def _localised(pair: Pair, _src: str, _tgt: str) -> bool:
 
 RULES: Mapping[str, Rule] = {
     "empty": _empty,
+    "mismatch": _mismatch,
     "placeholder": _placeholder,
     "markup": _markup,
     "long": _long,
@@ -136,12 +144,12 @@ RULES: Mapping[str, Rule] = {
 
 
 def reason(pair: Pair, src: str, tgt: str) -> str | None:
-    """Return the name of the first rule that drops a pair, None if none does.
+    """Return a pair's fault or the name of the first rule that drops it, None if none does.
 
     >>> reason(Pair("Cannot open %s", "Kan inte öppna %s", "catalogs"), "en", "sv")
     'placeholder'
     """
-    return next((name for name, rule in RULES.items() if rule(pair, src, tgt)), None)
+    return pair.fault or next((name for name, rule in RULES.items() if rule(pair, src, tgt)), None)
 
 
 def sieve(pairs: Iterable[Pair], src: str, tgt: str, held_out: frozenset[str] = frozenset()) -> FilteredPairs:

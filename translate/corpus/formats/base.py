@@ -1,0 +1,37 @@
+"""What every corpus format can do: tell its files, and read their pairs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from translate.corpus.pairs import Pair
+
+__all__ = ["CorpusFormat", "FileFormat"]
+
+
+class CorpusFormat(Protocol):
+    """A way in which pairs of sentences are kept in files."""
+
+    def fits(self, path: Path, src: str, tgt: str) -> bool:
+        """Say whether a path is kept in this way."""
+
+    def files(self, path: Path, src: str, tgt: str) -> Sequence[Path]:
+        """Return every file that is read for a path."""
+
+    def source(self, path: Path, src: str, tgt: str) -> str:
+        """Name the source of pairs that do not name theirs."""
+
+    def pairs(self, path: Path, src: str, tgt: str) -> Iterator[Pair | str]:
+        """Yield each pair, or in its place what is wrong with it, such as ``"3: this is no JSON"``."""
+
+
+class FileFormat:
+    """A format whose pairs stand in one file, which names their source."""
+
+    def files(self, path: Path, _src: str, _tgt: str) -> Sequence[Path]:
+        """Return the file."""
+        return [path]
+
+    def source(self, path: Path, _src: str, _tgt: str) -> str:
+        """Return the name of the file up to its first dot."""
+        return path.name.partition(".")[0]
