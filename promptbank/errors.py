@@ -31,7 +31,17 @@ statuses and exit codes::
 
 
 class PromptBankError(Exception):
-    """Base of the errors raised by promptbank; the message is one helpful line."""
+    """Base of the errors raised by promptbank; the message is one helpful line.
+
+    Args:
+        message: what is wrong.
+        cli: what to do about it, in options of the command line; it ends the message.
+        http: the same in fields of a request; it ends `http_detail` instead, what a client of the service is told.
+    """
+
+    def __init__(self, message: str, *, cli: str = "", http: str = "") -> None:
+        super().__init__(f"{message}; {cli}" if cli else message)
+        self.http_detail = f"{message}; {http}" if http else message
 
 
 class ConfigError(PromptBankError):

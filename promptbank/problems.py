@@ -43,7 +43,7 @@ class Problem:
         type: stable short name.
         title: what kind of thing went wrong.
         status: HTTP status.
-        detail: the error's own message.
+        detail: the error's own message, as the one who reads it can act on it.
         exit_code: of the CLI.
     """
 
@@ -85,13 +85,18 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
 )
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception, *, over_http: bool = False) -> Problem:
     """Return the problem for an expected error.
+
+    Args:
+        error: one of `EXPECTED`.
+        over_http: whether a client of the service reads it, who is told fields of a request and no options.
 
     Raises:
         TypeError: the error is none of ours.
     """
+    detail = str(getattr(error, "http_detail", error) if over_http else error)
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):
-            return Problem(name, title, status, str(error))
+            return Problem(name, title, status, detail)
     raise TypeError(f"{type(error).__name__} is not an expected error") from error

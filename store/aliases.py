@@ -64,8 +64,8 @@ class AliasRepository(Repository):
             earlier = _undone(_history(connection, scope, alias))
             if earlier is None:
                 raise NoEarlierVersionError(
-                    f"alias {alias!r} of {scope} has no version before {current} to go back to; "
-                    f"see `promptbank bank list` for the versions that are there"
+                    f"alias {alias!r} of {scope} has no version before {current} to go back to",
+                    cli="see `promptbank bank list` for the versions that are there",
                 )
             _point(connection, scope, alias, to=earlier, kind=ROLLED_BACK, reason=f"rollback from version {current}")
             return current, earlier

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select
 
 from store.database import Repository, bump
-from store.errors import UnknownRowError
+from store.errors import LISTED, UnknownRowError
 from store.records import DefaultLanguage, field_names
 from store.schema import default_language, prompt_row
 from store.sealing import refuse, storable, text_faults
@@ -33,7 +33,7 @@ class DefaultRepository(Repository):
             langs = sorted(connection.execute(frozen).scalars())
             if lang not in langs:
                 known = f"it is frozen in {', '.join(langs)}" if langs else "nothing is frozen under this name"
-                raise UnknownRowError(f"{taskname!r} is not frozen in {lang!r}; {known}; see `promptbank bank list`")
+                raise UnknownRowError(f"{taskname!r} is not frozen in {lang!r}; {known}", cli=LISTED)
             newest = select(default_language.c.lang).where(default_language.c.taskname == taskname)
             newest = newest.order_by(default_language.c.default_id.desc()).limit(1)
             if connection.execute(newest).scalar_one_or_none() != lang:

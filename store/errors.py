@@ -20,12 +20,24 @@ StoreError                      base of all; catch this at the border
 
 from collections.abc import Sequence
 
+LISTED = "see `promptbank bank list`"
 TOLD = 20
 """Faults that a message names; `InvalidRecordError.faults` has them all."""
 
 
 class StoreError(Exception):
-    """Base of every error that leaves the store."""
+    """Base of every error that leaves the store.
+
+    Args:
+        message: what is wrong.
+        cli: what to do about it at the command line; it ends the message, but not `http_detail`, which clients of a
+            service are told.
+    """
+
+    def __init__(self, message: str, *, cli: str = "") -> None:
+        joint = " " if message.endswith("?") else "; "
+        super().__init__(f"{message}{joint}{cli}" if cli else message)
+        self.http_detail = message
 
 
 class InvalidRecordError(StoreError):

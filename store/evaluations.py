@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select
 
 from store.database import Repository, insert_one
-from store.errors import UnknownRowError
+from store.errors import LISTED, UnknownRowError
 from store.records import Evaluation, NewEvaluation
 from store.schema import evaluation, prompt_row
 from store.sealing import LARGEST, json_faults, refuse, text_faults
@@ -29,7 +29,7 @@ class EvaluationRepository(Repository):
         with self._database.write(f"evaluation {row_id}") as connection:
             exists = select(prompt_row.c.row_id).where(prompt_row.c.row_id == row_id)
             if not 1 <= row_id <= LARGEST or connection.execute(exists).first() is None:
-                raise UnknownRowError(f"there is no row with id {row_id} to evaluate; see `promptbank bank list`")
+                raise UnknownRowError(f"there is no row with id {row_id} to evaluate", cli=LISTED)
             key = insert_one(connection, insert(evaluation).values(**values))
         return Evaluation(**values, evaluation_id=key)
 

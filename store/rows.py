@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert
 
 from store.aliases import aliased_version
 from store.database import Repository, bump, insert_one
-from store.errors import InvalidRowError, TamperedRowError, UnknownRowError
+from store.errors import LISTED, InvalidRowError, TamperedRowError, UnknownRowError
 from store.records import Layout, NewRow, Row, RowInfo, Scope, field_names
 from store.schema import FILLED, SCOPE, SEALS, alias, prompt_row
 from store.scopes import find_row, in_scope, lock_key, scope_in, unknown_version
@@ -122,7 +122,7 @@ def load_row(connection: Connection, row_id: int) -> Row:
             return _row(found)
     except (TypeError, ValueError) as exc:  # SQLite lets a column hold a type that it never had
         raise TamperedRowError(f"row {row_id} cannot be read: a value has the wrong type ({exc})") from exc
-    raise UnknownRowError(f"there is no row with id {row_id}; `promptbank bank list` shows those that are there")
+    raise UnknownRowError(f"there is no row with id {row_id}", cli=LISTED)
 
 
 def _insert(connection: Connection, new: NewRow, created_at: datetime) -> Row:

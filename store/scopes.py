@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, select
 
-from store.errors import NotFoundError, UnknownRowError, UnknownVersionError
+from store.errors import LISTED, NotFoundError, UnknownRowError, UnknownVersionError
 from store.records import Scope
 from store.schema import SCOPE, prompt_row
 from store.sealing import LARGEST, storable
@@ -53,14 +53,15 @@ def unknown_version(connection: Connection, scope: Scope, version: int) -> NotFo
     if not versions:
         return unknown_scope(connection, scope)
     return UnknownVersionError(
-        f"{scope} has no version {version}; there are {', '.join(map(str, versions))}; see `promptbank bank list`"
+        f"{scope} has no version {version}; there are {', '.join(map(str, versions))}", cli=LISTED
     )
 
 
 def unknown_scope(connection: Connection, scope: Scope) -> UnknownRowError:
     """Return the error for a scope without rows, naming the nearest that has some."""
     found = connection.execute(select(*(prompt_row.c[name] for name in SCOPE)).distinct())
-    return UnknownRowError(f"nothing is frozen for {scope}; {_nearest(scope, sorted(Scope(*row) for row in found))}")
+    known = sorted(Scope(*row) for row in found)
+    return UnknownRowError(f"nothing is frozen for {scope}; {_nearest(scope, known)}", cli=LISTED if known else "")
 
 
 def _nearest(scope: Scope, known: list[Scope]) -> str:
@@ -79,8 +80,8 @@ def _nearest(scope: Scope, known: list[Scope]) -> str:
     names = sorted({other.taskname for other in known})
     near = _near(scope.taskname, names)
     if near:
-        return f"did you mean {', '.join(near)}? See `promptbank bank list`"
-    return f"known tasks: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; see `promptbank bank list`"
+        return f"did you mean {', '.join(near)}?"
+    return f"known tasks: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
 
 
 def _near(name: str, known: list[str]) -> list[str]:

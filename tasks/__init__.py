@@ -13,7 +13,7 @@ from tasks.data import (
     rename_columns,
     tasks_named,
 )
-from tasks.dataset_report import DatasetReport, check_labels, report_on
+from tasks.dataset_report import DatasetReport, check_labels, is_blank, report_on
 from tasks.draft import CardDraft, draft_card
 from tasks.equivalence import canonical
 from tasks.errors import (
@@ -51,6 +51,7 @@ from tasks.splits import (
 )
 from tasks.strata import label_of
 from tasks.template import Field, Text, VirtualBlock, scan_template
+from tasks.wording import counted
 
 __all__ = [
     "ANSWER_FORMATS",
@@ -92,6 +93,7 @@ __all__ = [
     "check_record",
     "classification_report",
     "collapse_of",
+    "counted",
     "crossval_split",
     "data_sha256",
     "divided",
@@ -104,6 +106,7 @@ __all__ = [
     "given_dev",
     "given_split",
     "intent_slot_report",
+    "is_blank",
     "is_lang",
     "label_of",
     "label_shares",

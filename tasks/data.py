@@ -13,6 +13,7 @@ from tasks.errors import DataError
 from tasks.hub import dataset_parts, dataset_records
 from tasks.reading import read_records
 from tasks.records import InputRecord, raise_faults
+from tasks.wording import missing_columns
 
 __all__ = [
     "FILE_ENDINGS",
@@ -97,8 +98,7 @@ def rename_columns(
 def _renamed(record: InputRecord, columns: Mapping[str, str]) -> InputRecord | DataError:
     absent = [column for column in columns.values() if column not in record.data]
     if absent:
-        known = ", ".join(map(repr, record.data)) or "none"
-        return DataError(f"{record.source}: column(s) {', '.join(map(repr, absent))} are missing; it has {known}")
+        return DataError(f"{record.source}: {missing_columns(absent, record.data)}")
     taken = {*columns, *columns.values()}
     kept = {name: value for name, value in record.data.items() if name not in taken}
     return replace(record, data=kept | {field: record.data[column] for field, column in columns.items()})

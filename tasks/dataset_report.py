@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from tasks.card import TaskCard
-from tasks.equivalence import canonical
+from tasks.equivalence import canonical, folded
 from tasks.errors import DataError
 from tasks.examples import Example
+from tasks.wording import counted
 
-__all__ = ["DatasetReport", "Doubt", "check_labels", "report_on"]
+__all__ = ["DatasetReport", "Doubt", "check_labels", "is_blank", "misspelt", "report_on"]
 
 SHOWN = 10
 """Places that are named of each doubt; all are counted."""
@@ -22,6 +23,8 @@ LEAST_WORDS = 6
 """Texts that differ in one word are nearly equal if they have at least so many words."""
 ENOUGH_LETTERS = 20
 """Letters that a text must have to be asked for its language."""
+FREQUENT, LEAST_LETTERS = 5, 4
+"""Examples of a label of which a label with one example may be a slip, and letters that this one must have."""
 _WORD = re.compile(r"\w+")
 
 
@@ -30,8 +33,8 @@ class Doubt:
     """Something that may be wrong with a set, and where.
 
     Attributes:
-        kind: "one-label", "blank", "contradiction", "duplicate", "near-duplicate", "across-parts", "near-across-parts",
-            "cut", "language".
+        kind: "one-label", "misspelt", "blank", "contradiction", "duplicate", "near-duplicate", "across-parts",
+            "near-across-parts", "cut", "language".
         count: examples concerned.
         places: the first ones, such as "train.jsonl:3".
         what: in words.
@@ -71,7 +74,8 @@ class DatasetReport:
         """Yield what a person should know, a sentence a line."""
         if self.unused:
             shown = ", ".join(map(repr, self.unused[:SHOWN])) + (", ..." if len(self.unused) > SHOWN else "")
-            yield f"{len(self.unused)} of the card's {len(self.labels)} labels have no example: {shown}"
+            have = "has" if len(self.unused) == 1 else "have"
+            yield f"{len(self.unused)} of the card's {len(self.labels)} labels {have} no example: {shown}"
         yield from map(str, self.doubts)
 
 
@@ -109,11 +113,12 @@ def report_on(
     entries = [_Entry(name, example, card) for name, part in parts.items() for example in part]
     answers = Counter(entry.example.answer for entry in entries)
     labels = {label: answers[label] for label in card.label_space or ()}
-    doubts = [*_one_label(entries, labels), *_blanks(entries), *_contradictions(entries)]
+    doubts = [*_one_label(entries, labels), *_misspelt(entries, labels), *_blanks(entries), *_contradictions(entries)]
     doubts += [*_duplicates(entries), *_near_duplicates(entries)]
     if is_cut is not None:
         cut = [entry for entry in entries if is_cut(entry.example)]
-        doubts += _doubt("cut", cut, "texts are too long for the window and are cut")
+        said = "text is too long for the window and is cut", "texts are too long for the window and are cut"
+        doubts += _doubt("cut", cut, counted(len(cut), *said))
     if identify is not None:
         doubts += _foreign(entries, card.lang, identify)
     return DatasetReport(
@@ -140,13 +145,57 @@ def _one_label(entries: Sequence[_Entry], labels: Mapping[str, int]) -> Iterator
         yield from _doubt("one-label", entries, f"{len(entries)} examples all have the label {used[0]!r}")
 
 
+def _misspelt(entries: Sequence[_Entry], labels: Mapping[str, int]) -> Iterator[Doubt]:
+    """Find labels of one example that are spelt nearly as a frequent one."""
+    for label, meant in misspelt(labels).items():
+        found = [entry for entry in entries if entry.example.answer == label]
+        told = f"1 example has the label {label!r}, and {labels[meant]} have {meant!r}: misspelt?"
+        yield from _doubt("misspelt", found, told)
+
+
+def misspelt(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the labels of one example with the frequent label that each may be a slip of.
+
+    The two differ in one letter, or in two that changed places; numbers in names, as in "level 1", count as letters of
+    neither.
+
+    Args:
+        counts: examples by label.
+
+    >>> misspelt({"refund": 24, "refnd": 1, "level 1": 9, "level 2": 1})
+    {'refnd': 'refund'}
+    """
+    frequent: dict[str, str] = {}
+    for label, count in counts.items():
+        if count >= FREQUENT:
+            for key in _one_letter_less(label):
+                frequent.setdefault(key, label)
+    found = {}
+    for label, count in counts.items():
+        meant = next((frequent[key] for key in _one_letter_less(label) if key in frequent), None)
+        if count == 1 and meant is not None and _letters(label) != _letters(meant) and len(label) >= LEAST_LETTERS:
+            found[label] = meant
+    return found
+
+
+def _one_letter_less(label: str) -> list[str]:
+    whole = folded(label)
+    return [whole, *(whole[:i] + whole[i + 1 :] for i in range(len(whole)))]
+
+
+def _letters(label: str) -> str:
+    return "".join(character for character in folded(label) if not character.isdigit())
+
+
 def _blanks(entries: Sequence[_Entry]) -> Iterator[Doubt]:
-    blank = [entry for entry in entries if all(map(_says_nothing, entry.text))]
-    yield from _doubt("blank", blank, "texts are blank or punctuation only")
+    blank = [entry for entry in entries if is_blank(entry.text)]
+    said = "text is blank or punctuation only", "texts are blank or punctuation only"
+    yield from _doubt("blank", blank, counted(len(blank), *said))
 
 
-def _says_nothing(character: str) -> bool:
-    return unicodedata.category(character)[0] in "ZCP"
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing: it is empty, or white space and punctuation only."""
+    return all(unicodedata.category(character)[0] in "ZCP" for character in text)
 
 
 def _contradictions(entries: Sequence[_Entry]) -> Iterator[Doubt]:
@@ -154,15 +203,18 @@ def _contradictions(entries: Sequence[_Entry]) -> Iterator[Doubt]:
     groups = _grouped(entries, lambda entry: " ".join(entry.text.casefold().split()))
     found = [group for group in groups if len({entry.example.answer for entry in group} - {None}) > 1]
     concerned = [entry for group in found for entry in group]
-    yield from _doubt("contradiction", concerned, f"{len(found)} texts have more than one answer")
+    said = "text has more than one answer", "texts have more than one answer"
+    yield from _doubt("contradiction", concerned, counted(len(found), *said))
 
 
 def _duplicates(entries: Sequence[_Entry]) -> Iterator[Doubt]:
     groups = [list(_by_part(group).values()) for group in _grouped(entries, lambda entry: entry.text)]
     within = [entry for group in groups for part in group for entry in part[1:]]
-    yield from _doubt("duplicate", within, "texts stand above already in the same part")
+    said = "text stands above already in the same part", "texts stand above already in the same part"
+    yield from _doubt("duplicate", within, counted(len(within), *said))
     across = [entry for group in groups for part in group[1:] for entry in part]
-    yield from _doubt("across-parts", across, "texts stand in an earlier part too")
+    said = "text stands in an earlier part too", "texts stand in an earlier part too"
+    yield from _doubt("across-parts", across, counted(len(across), *said))
 
 
 def _near_duplicates(entries: Sequence[_Entry]) -> Iterator[Doubt]:
@@ -179,8 +231,9 @@ def _near_duplicates(entries: Sequence[_Entry]) -> Iterator[Doubt]:
             within.append(entry)
         for key in keys:
             first.setdefault(key, entry)
-    yield from _doubt("near-duplicate", within, "texts are nearly equal to one above in the same part")
-    yield from _doubt("near-across-parts", across, "texts are nearly equal to one of an earlier part")
+    same, earlier = "nearly equal to one above in the same part", "nearly equal to one of an earlier part"
+    yield from _doubt("near-duplicate", within, counted(len(within), f"text is {same}", f"texts are {same}"))
+    yield from _doubt("near-across-parts", across, counted(len(across), f"text is {earlier}", f"texts are {earlier}"))
 
 
 def _keys(words: Sequence[str]) -> Iterator[int]:
@@ -208,14 +261,13 @@ def _foreign(entries: Sequence[_Entry], lang: str, identify: Callable[[str], str
     """Find texts in other languages; short ones are not asked."""
     asked = [entry for entry in entries if sum(c.isalpha() for c in entry.text) >= ENOUGH_LETTERS]
     found = [entry for entry in asked if identify(entry.text).partition("-")[0] != lang.partition("-")[0]]
-    yield from _doubt("language", found, f"of {len(asked)} long texts do not look like {lang!r}")
+    does = "does" if len(found) == 1 else "do"
+    yield from _doubt("language", found, f"{len(found)} of {len(asked)} long texts {does} not look like {lang!r}")
 
 
 def _doubt(kind: str, concerned: Sequence[_Entry], what: str) -> Iterator[Doubt]:
     if concerned:
-        places = tuple(entry.source for entry in concerned[:SHOWN])
-        counted = what if what[0].isdigit() else f"{len(concerned)} {what}"
-        yield Doubt(kind, len(concerned), places, counted)
+        yield Doubt(kind, len(concerned), tuple(entry.source for entry in concerned[:SHOWN]), what)
 
 
 def _grouped(entries: Sequence[_Entry], key: Callable[[_Entry], str]) -> list[list[_Entry]]:

@@ -2,15 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.card import TaskCard, parse_card
 from tasks.data import FILE_ENDINGS
+from tasks.dataset_report import SHOWN, is_blank, misspelt
 from tasks.equivalence import canonical, folded
 from tasks.errors import DataError
 from tasks.records import InputRecord, json_text, raise_faults, value_of
+from tasks.wording import counted, missing_columns
 
 __all__ = ["CardDraft", "draft_card", "sound_taskname"]
 
@@ -52,18 +54,21 @@ def draft_card(
         DataError: records cannot be read, or lack a column.
         CardError: no sound card can be made of them.
     """
-    texts, answers = _columns(records, text, label)
+    pairs = _pairs(records, text, label)
+    texts, answers = pairs.texts, pairs.answers
     forms = _label_forms(answers)
     if forms is not None and len(forms) < 2:
         raise DataError(
             f"all {len(answers)} records have the answer {answers[0]!r}, and a task needs two labels or more"
         )
-    guesses = [_said_of_labels(answers, forms)]
+    guesses = [_said_of_labels(answers, forms), *pairs.said(label)]
     if lang is None:
         lang, guess = _language(texts, identify)
         guesses.append(guess)
     taskname = sound_taskname(name)
     guesses += [f"the taskname {taskname!r} is made of {name!r}"] if taskname != name else []
+    description = f"the {in_words(label).lower()} of the {in_words(text).lower()} is"
+    guesses.append(f"the prompt starts from {description!r}: say in the language of the texts what the task is")
     guesses.append(f"{VIRTUAL_TOKENS} virtual tokens stand between text and answer; long texts are cut at {text!r}")
     card = parse_card(
         {
@@ -75,6 +80,7 @@ def draft_card(
             "truncate_field": text,
             "answer_field": label,
             "label_space": forms,
+            "description": description,
         },
         source="the drafted card",
     )
@@ -91,23 +97,48 @@ def sound_taskname(name: str) -> str:
     return _UNSOUND.sub("-", canonical(stem)).strip("-") or "task"
 
 
-def _columns(records: Iterable[InputRecord | DataError], text: str, label: str) -> tuple[list[str], list[str]]:
-    texts, answers, faults = [], [], []
+@dataclass(frozen=True)
+class _Pairs:
+    """Texts and answers of the records that have both, and the places of blank ones."""
+
+    texts: list[str]
+    answers: list[str]
+    blank_texts: list[str]
+    blank_answers: list[str]
+
+    def said(self, label: str) -> Iterator[str]:
+        """Say which cells are blank."""
+        if self.blank_texts:
+            yield f"{counted(len(self.blank_texts), 'text is blank', 'texts are blank')}: {_shown(self.blank_texts)}"
+        if self.blank_answers:
+            told = f"{counted(len(self.blank_answers), 'record has', 'records have')} a blank {label!r}"
+            yield f"{told}, which must be filled in before training: {_shown(self.blank_answers)}"
+
+
+def _shown(places: Sequence[str]) -> str:
+    return ", ".join(places[:SHOWN]) + (", ..." if len(places) > SHOWN else "")
+
+
+def _pairs(records: Iterable[InputRecord | DataError], text: str, label: str) -> _Pairs:
+    found, faults = _Pairs([], [], [], []), []
     for record in records:
         if isinstance(record, DataError):
             faults.append(str(record))
             continue
-        found = {column: value_of(record.data, column) for column in (text, label)}
-        absent = [column for column, value in found.items() if value is None or not _as_text(value).strip()]
+        values = [value_of(record.data, column) for column in (text, label)]
+        absent = [column for column, value in zip((text, label), values, strict=True) if value is None]
         if absent:
-            known = ", ".join(map(repr, record.data)) or "none"
-            shown = ", ".join(map(repr, absent))
-            faults.append(f"{record.source}: column(s) {shown} are missing or blank; it has {known}")
+            faults.append(f"{record.source}: {missing_columns(absent, record.data)}")
             continue
-        texts.append(_as_text(found[text]))
-        answers.append(_as_text(found[label]))
-    raise_faults(faults if texts or faults else ["there are no records to make a card of"])
-    return texts, answers
+        told, answer = map(_as_text, values)
+        found.blank_texts.extend([record.source] if is_blank(told) else [])
+        if answer.strip():
+            found.texts.append(told)
+            found.answers.append(answer)
+        else:
+            found.blank_answers.append(record.source)
+    raise_faults(faults if found.answers or faults else ["there are no records with an answer to make a card of"])
+    return found
 
 
 def _as_text(value: object) -> str:
@@ -154,6 +185,8 @@ def _said_of_labels(answers: Sequence[str], forms: dict[str, list[str]] | None) 
     rarest = min(forms, key=lambda label: (counts[folded(label)], label))
     notes = "; they are numbers: give their names as forms" if all(map(_NUMBER.fullmatch, forms)) else ""
     notes += "; some are written in several ways" if len({answer.strip() for answer in answers}) > different else ""
+    slips = misspelt({label: counts[folded(label)] for label in forms}).items()
+    notes += "".join(f"; {label!r} of 1 record is nearly {meant!r}: misspelt?" for label, meant in slips)
     return (
         f"the {different} different answers of {len(answers)} records are labels{notes}; the rarest is {rarest!r} with "
         f"{counts[folded(rarest)]}; the answer to {next(iter(forms))!r} is written {next(iter(forms.values()))[0]!r}"

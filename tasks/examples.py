@@ -13,6 +13,7 @@ from tasks.equivalence import canonical
 from tasks.errors import DataError
 from tasks.reading import read_records
 from tasks.records import InputRecord, json_text, raise_faults, value_of
+from tasks.wording import did_you_mean
 
 __all__ = ["Example", "data_sha256", "example_from", "gather_examples", "read_examples"]
 
@@ -63,39 +64,50 @@ def gather_examples(
     """
     examples: list[Example] = []
     faults: list[str] = []
-    copies: Counter[str] = Counter()
+    gathering = _Gathering(card, need_answer=need_answer)
     for name, records in sources:
-        outcomes = list(_outcomes(records, card, need_answer, copies)) or [DataError(f"{name} holds no records")]
+        outcomes = list(gathering.outcomes(records)) or [DataError(f"{name} holds no records")]
         examples += [outcome for outcome in outcomes if isinstance(outcome, Example)]
         faults += [str(outcome) for outcome in outcomes if isinstance(outcome, DataError)]
-    raise_faults([*faults, *_twice(examples)])
+    raise_faults([*faults, *gathering.absent_columns(), *_twice(examples)])
     return examples
 
 
-def _outcomes(
-    records: Iterable[InputRecord | DataError], card: TaskCard, need_answer: bool, copies: Counter[str]
-) -> Iterator[Example | DataError]:
-    try:
-        for record in records:
-            yield _outcome(record, card, need_answer, copies)
-    except DataError as exc:  # the source cannot be opened
-        yield exc
+class _Gathering:
+    """Checks records one after the other; see `gather_examples` for the arguments."""
 
+    def __init__(self, card: TaskCard, *, need_answer: bool) -> None:
+        self._card, self._need_answer = card, need_answer
+        self._copies: Counter[str] = Counter()
+        self._names: set[str] = set()
 
-def _outcome(
-    record: InputRecord | DataError, card: TaskCard, need_answer: bool, copies: Counter[str]
-) -> Example | DataError:
-    if isinstance(record, DataError):
-        return record
-    try:
-        example = example_from(record, card, need_answer=need_answer)
-    except DataError as exc:
-        return exc
-    if record.data.get("id") is not None:
-        return example
-    copies[example.id] += 1
-    count = copies[example.id]
-    return replace(example, id=f"{example.id}-{count}") if count > 1 else example
+    def outcomes(self, records: Iterable[InputRecord | DataError]) -> Iterator[Example | DataError]:
+        try:
+            for record in records:
+                yield self._outcome(record)
+        except DataError as exc:  # the source cannot be opened
+            yield exc
+
+    def _outcome(self, record: InputRecord | DataError) -> Example | DataError:
+        if isinstance(record, DataError):
+            return record
+        self._names.update(map(canonical, record.data))
+        try:
+            example = example_from(record, self._card, need_answer=self._need_answer)
+        except DataError as exc:
+            return exc
+        if record.data.get("id") is not None:
+            return example
+        self._copies[example.id] += 1
+        count = self._copies[example.id]
+        return replace(example, id=f"{example.id}-{count}") if count > 1 else example
+
+    def absent_columns(self) -> Iterator[str]:
+        """Say how to name the column of a field that no record has."""
+        wanted = [*self._card.fields, *([self._card.answer_field] if self._need_answer else [])]
+        absent = [name for name in wanted if canonical(name) not in self._names]
+        if absent and self._names:
+            yield f"no record has {', '.join(map(repr, absent))}: name its column with --columns {absent[0]}=COLUMN"
 
 
 def _twice(examples: Sequence[Example]) -> Iterator[str]:
@@ -143,8 +155,9 @@ def _text(data: Mapping[str, object], name: str, faults: list[str]) -> str:
     """Return the text of a field; a number or boolean counts as its JSON text."""
     value = value_of(data, name)
     if value is None:
-        near = ", ".join(map(repr, data)) or "none"
-        faults.append(f"field {name!r} is {'null' if name in data else 'missing'}; the record has {near}")
+        known = ", ".join(map(repr, data)) or "none"
+        meant = "" if name in data else did_you_mean(name, data)
+        faults.append(f"field {name!r} is {'null' if name in data else 'missing'}; the record has {known}{meant}")
     elif isinstance(value, str):
         return value
     elif isinstance(value, (bool, int, float)):
@@ -156,10 +169,13 @@ def _text(data: Mapping[str, object], name: str, faults: list[str]) -> str:
 
 def _answer(data: Mapping[str, object], card: TaskCard, faults: list[str]) -> str | None:
     if value_of(data, card.answer_field) is None:
-        faults.append(f"the answer field {card.answer_field!r} is missing")
+        meant = "" if card.answer_field in data else did_you_mean(card.answer_field, data)
+        faults.append(f"the answer field {card.answer_field!r} is missing{meant}")
         return None
     before = len(faults)
     text = _text(data, card.answer_field, faults)
+    if not text.strip() and len(faults) == before and card.answer_format is None:  # a format has words of its own
+        faults.append(f"the answer field {card.answer_field!r} is blank")
     if len(faults) > before:
         return text
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tasks.equivalence import canonical
 from tasks.errors import DataError
+from tasks.wording import told_once
 
 __all__ = [
     "InputRecord",
@@ -153,7 +154,10 @@ def unstorable(text: str) -> int | None:
 
 
 def raise_faults(faults: Sequence[str], kind: type[Exception] = DataError) -> None:
-    """Raise one error of a kind for all faults, if there are any; it tells the first `MAX_FAULTS`."""
-    if faults:
-        more = f"; and {len(faults) - MAX_FAULTS} more" if len(faults) > MAX_FAULTS else ""
-        raise kind("; ".join(faults[:MAX_FAULTS]) + more)
+    """Raise one error of a kind for all faults, if there are any; it tells the first `MAX_FAULTS`.
+
+    A fault that many lines have, such as a column of another name, is told once.
+    """
+    if told := told_once(faults):
+        more = f"; and {len(told) - MAX_FAULTS} more" if len(told) > MAX_FAULTS else ""
+        raise kind("; ".join(told[:MAX_FAULTS]) + more)

@@ -15,6 +15,7 @@ from tasks import (
     InputRecord,
     TaskCard,
     builtin_cards,
+    counted,
     gather_examples,
     parse_card,
     parse_spec,
@@ -138,7 +139,7 @@ def examples_of_each(
         if not records:
             raise DataError(f"{names}: no record is of {card.taskname}:{card.lang}; there are {told or 'none'}")
         examples = gather_examples([(names, records)], card)
-        note = f"{len(examples)} examples from {names}"
+        note = f"{counted(len(examples), 'example', 'examples')} from {names}"
         sets.append(ExampleSet(examples, f"{note}, without {left.total()} of other tasks ({told})" if told else note))
     return sets
 

@@ -248,6 +248,10 @@ def _prepare(starts: StartRows, backbone: Backbone, lm: LanguageModel, request: 
     return _Prepared(request, plan, data, start, identity)
 
 
+def _share(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
 def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -281,6 +285,7 @@ def _publish(
             unwritable=trained.unwritable,
             reach=trained.longest_reach,
             collapse=measured.metrics.get("collapse"),
+            accuracy=_share(measured.metrics.get("accuracy")),
         )
     )
     if request.config.calibrate and request.card.is_open:

@@ -64,7 +64,8 @@ def may_go_live(
         return False, f"version {before} cannot answer the dev examples, so the two cannot be compared: {exc}"
     card = parse_card(json.loads(row.card_json))
     new, old = right_answers(card, examples, predicted), right_answers(card, examples, theirs)
-    told = f"right on {sum(new):g} of {len(new)} dev examples, version {before} on {sum(old):g}"
+    as_many = ", as many, which is not worse" if sum(new) == sum(old) else ""
+    told = f"right on {sum(new):g} of {len(new)} dev examples, version {before} on {sum(old):g}{as_many}"
     return rule == "gated" and sum(new) >= sum(old), f"{told}; {_interval(examples, new, old)}"
 
 

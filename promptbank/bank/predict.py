@@ -49,10 +49,8 @@ def answers(
         yield from zip(chunk, found, strict=True)
 
 
-def text_of(bank: Bank, record: InputRecord | DataError, answer: Prediction) -> str:
+def text_of(bank: Bank, record: InputRecord, answer: Prediction) -> str:
     """Return the text that was answered, on one line: the field of the record that its card is about."""
-    if isinstance(record, DataError):
-        return ""
     ref = TaskRef(answer.taskname, answer.lang, answer.version)
     field = bank.server.kept(ref, answer.lang).renderer.card.text_field
     return " ".join(str(value_of(record.data, field) or "").split())

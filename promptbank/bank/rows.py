@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 LIVE = "live"
+SCORES = ("accuracy", "exact_match")
+"""What a list shows of a row's dev metrics."""
 
 
 def list_rows(bank: Bank, *, everything: bool = False) -> list[RowInfo]:
@@ -37,8 +39,10 @@ def list_rows(bank: Bank, *, everything: bool = False) -> list[RowInfo]:
     return [info for info in bank.store.rows.list() if everything or LIVE in info.aliases]
 
 
-def row_facts(info: RowInfo) -> dict[str, object]:
-    """Return what a list says of a row, as plain JSON values."""
+def row_facts(bank: Bank, info: RowInfo) -> dict[str, object]:
+    """Return what a list says of a row, as plain JSON values; its score is the newest on dev examples."""
+    dev = [json.loads(one.metrics_json) for one in bank.store.evaluations.of(info.row_id) if one.split == "dev"]
+    metric = next((name for name in SCORES if dev and name in dev[-1]), None)
     return {
         "taskname": info.scope.taskname,
         "lang": info.scope.lang,
@@ -50,6 +54,8 @@ def row_facts(info: RowInfo) -> dict[str, object]:
         "virtual_tokens": info.virtual_tokens,
         "sha256": info.sha256,
         "created_at": info.created_at.isoformat(timespec="seconds"),
+        "metric": metric,
+        "dev": dev[-1][metric] if metric else None,
     }
 
 
@@ -61,7 +67,7 @@ def describe_row(bank: Bank, spec: str) -> dict[str, object]:
     """
     row, store = _found(bank, spec), bank.store
     info = next(i for i in store.rows.versions(row.scope) if i.version == row.version)
-    return row_facts(info) | {
+    return row_facts(bank, info) | {
         "fingerprint": row.scope.fingerprint,
         "tokenizer_sha256": row.tokenizer_sha256,
         "template_sha256": row.template_sha256,

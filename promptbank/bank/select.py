@@ -48,7 +48,9 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
         others = ", ".join(sorted({info.backbone_name for info in everything}))
         raise BackboneMismatchError(
             f"task {ref.taskname!r} is frozen for backbone {others}, not for {backbone.name} "
-            f"({backbone.fingerprint[:12]}); use --backbone, or train it on this one"
+            f"({backbone.fingerprint[:12]})",
+            cli="use --backbone, or train it on this one",
+            http="ask a service with that backbone; /v1/tasks lists what this one answers",
         )
     return _version(store, ref, _in_language(ref, lang or _default(store, ref, mine), mine))
 
@@ -63,7 +65,7 @@ def _default(store: Store, ref: TaskRef, infos: list[RowInfo]) -> str | None:
 
 
 def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:
-    """Return the row a reference means where no backbone is loaded.
+    """Return the row a reference means where no backbone is loaded; its language is chosen as in `select_row`.
 
     Args:
         store: the bank's store.
@@ -72,7 +74,7 @@ def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:
 
     Raises:
         UnknownTaskError: nothing is frozen under the name, language or version.
-        AmbiguousLanguageError: several languages are frozen and none is named.
+        AmbiguousLanguageError: none is named, and the default has no live version while several others have.
         BackboneMismatchError: it is frozen for several backbones, and ``backbone`` is not one of them.
     """
     return _version(store, ref, _unloaded(store, ref, backbone))
@@ -91,7 +93,7 @@ def _unloaded(store: Store, ref: TaskRef, backbone: str) -> list[RowInfo]:
     infos = _known(store, ref)
     if len({info.scope.fingerprint for info in infos}) > 1:
         infos = _of_backbone(ref, infos, backbone)
-    return _in_language(ref, None, infos)
+    return _in_language(ref, _default(store, ref, infos), infos)
 
 
 def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowInfo]:
@@ -106,15 +108,15 @@ def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowI
         return found
     known = sorted({f"{i.backbone_name} ({i.scope.fingerprint[:12]})" for i in infos})
     raise BackboneMismatchError(
-        f"task {ref.taskname!r} is frozen for several backbones: {', '.join(known)}; say which one by --backbone, with "
-        f"its name or the beginning of its fingerprint (now: {backbone or 'none'})"
+        f"task {ref.taskname!r} is frozen for several backbones: {', '.join(known)} (now: {backbone or 'none'})",
+        cli="say which one by --backbone, with its name or the beginning of its fingerprint",
     )
 
 
 def _known(store: Store, ref: TaskRef) -> list[RowInfo]:
     infos = rows_of(store, ref.taskname)
     if not infos:
-        raise UnknownTaskError(_unknown(store, ref.taskname))
+        raise _unknown(store, ref.taskname)
     return infos
 
 
@@ -146,8 +148,9 @@ def _language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> str:
         raise UnknownTaskError(f"task {ref.taskname!r} has no live version; name one as {ref.taskname}@VERSION")
     if len(known) > 1:
         raise AmbiguousLanguageError(
-            f"task {ref.taskname!r} is frozen in {', '.join(known)}; name the language, "
-            f'as {ref.taskname}:{known[0]}, or as "lang" in the record'
+            f"task {ref.taskname!r} is frozen in {', '.join(known)}; name the language, as {ref.taskname}:{known[0]}",
+            cli="or with --lang",
+            http='or as "lang" of the record',
         )
     return known[0]
 
@@ -161,13 +164,13 @@ def _version(store: Store, ref: TaskRef, infos: list[RowInfo]) -> Row:
     return store.rows.get(scope, ref.version)
 
 
-def _unknown(store: Store, taskname: str) -> str:
+def _unknown(store: Store, taskname: str) -> UnknownTaskError:
     known = sorted({f"{i.scope.taskname} ({i.scope.lang})" for i in frozen_tasks(store)})
     names = sorted({canonical(i.scope.taskname) for i in frozen_tasks(store)})
     near = difflib.get_close_matches(canonical(taskname), names, n=3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
-    listed = ", ".join(known) or "none yet (see `promptbank train --help`)"
-    return f"unknown task {taskname!r}; {hint}frozen: {listed}"
+    told = f"unknown task {taskname!r}; {hint}frozen: {', '.join(known) or 'none yet'}"
+    return UnknownTaskError(told, cli="" if known else "see `promptbank train --help`")
 
 
 def scope_of(taskname: str, lang: str, backbone: "Backbone") -> Scope:

@@ -63,7 +63,8 @@ class Bank:
         """The frozen backbone, in float32."""
         from promptbank.model.backbone import open_backbone
 
-        return open_backbone(self.settings, self.display.say)
+        with self.display.busy(f"loading {self.settings.backbone}"):
+            return open_backbone(self.settings, self.display.say)
 
     @cached_property
     def lm(self) -> LanguageModel:

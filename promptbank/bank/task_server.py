@@ -158,7 +158,11 @@ def _request(question: RecordRequest, rows: _Rows) -> PredictionRequest:
     named = _named_task(record)
     ref = parse_spec(question.task) if question.task is not None else named
     if ref is None:
-        raise InputError(f'{record.source}: the record names no task; give it a "taskname", or name one in the request')
+        raise InputError(
+            f'{record.source}: the record names no task; give it a "taskname"',
+            cli="or name one with --task",
+            http="or ask /v1/tasks/TASKNAME/predict",
+        )
     if named is not None and named.version not in (None, ref.version):
         raise InputError(f"{record.source}: the record asks for {named}, but the request for {ref}; name one version")
     own = record.data.get("lang")

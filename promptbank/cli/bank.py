@@ -1,7 +1,8 @@
 """``promptbank bank``: what is in the bank."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,18 +13,8 @@ from promptbank.cli.output import print_done, print_facts, print_json, print_tab
 app = typer.Typer(help="The frozen rows.", no_args_is_help=True)
 
 Spec = Annotated[str, typer.Argument(help="taskname[:lang][@version]")]
-COLUMNS = (
-    "taskname",
-    "lang",
-    "version",
-    "aliases",
-    "backbone",
-    "kind",
-    "bytes",
-    "virtual_tokens",
-    "sha256",
-    "created_at",
-)
+COLUMNS = ("task", "aliases", "dev", "kind", "bytes", "backbone", "frozen")
+"""What fits a terminal of 80 columns; `bank show` and --json have the rest."""
 
 
 @app.command("list", cls=Command)
@@ -32,14 +23,22 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="All versions, not only the live ones.")] = False,
     json: Json = False,
 ) -> None:
-    """List frozen tasks.
+    """List frozen tasks with their scores on dev examples (accuracy, or exact answers of open tasks).
 
     Example: promptbank bank list
     """
     from promptbank.bank.rows import list_rows, row_facts
 
     with Bank(ctx.settings) as bank:
-        print_table(map(row_facts, list_rows(bank, everything=everything)), COLUMNS, as_json=json)
+        facts = [row_facts(bank, info) for info in list_rows(bank, everything=everything)]
+    print_table(facts if json else map(_listed, facts), COLUMNS, as_json=json)
+
+
+def _listed(facts: Mapping[str, Any]) -> dict[str, object]:
+    """Return the cells of a row in a list."""
+    task = f"{facts['taskname']}:{facts['lang']}@{facts['version']}"
+    dev = None if facts["dev"] is None else f"{facts['dev']:.3f}"
+    return {**facts, "task": task, "dev": dev, "frozen": facts["created_at"][:10]}
 
 
 @app.command("show", cls=Command)
@@ -68,6 +67,7 @@ def verify(
     """
     from promptbank.bank import rows
     from promptbank.cli.progress import opened
+    from tasks import counted
 
     with opened(ctx.settings) as bank:
         found = rows.verify(bank, logits=logits)
@@ -76,7 +76,8 @@ def verify(
     for fault in found.faults:
         say(f"fault: {fault}")
     skipped = f", {found.skipped} skipped" if found.skipped else ""
-    say(f"{found.rows} rows checked, {len(found.faults)} faults{skipped}")
+    checked = counted(found.rows, "row checked", "rows checked")
+    say(f"{checked}, {counted(len(found.faults), 'fault', 'faults')}{skipped}")
     if found.faults:
         raise typer.Exit(CHECK_SAID_NO)
 

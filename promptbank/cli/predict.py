@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+SHOWN = 10
+"""Blank texts whose places are told."""
+
 
 @app.command("predict", cls=Command)
 def predict(
@@ -39,16 +42,26 @@ def predict(
 
     Example: promptbank predict --task sentiment-task --data new.jsonl --json
     """
-    from promptbank.bank.predict import answers
+    from promptbank.bank.predict import answers, text_of
     from promptbank.cli.progress import opened
+    from tasks import counted, is_blank
 
     name = "stdin" if data == "-" else data
     records = _records(data, columns)
     with opened(ctx.settings) as bank:
         found = answers(bank, records, task=task, lang=lang)
-        answered = [_print(bank, record, answer, as_json=json) for record, answer in found]
+        answered, blank = [], []
+        for record, answer in found:
+            answered.append(_print(bank, record, answer, as_json=json))
+            if isinstance(record, Exception) or isinstance(answer, Exception):
+                continue
+            if is_blank(text_of(bank, record, answer)):
+                blank.append(record.source)
     if not answered:
         raise InputError(f"{name} holds no records; give at least one")
+    if blank:
+        said = counted(len(blank), "text is blank", "texts are blank")
+        say(f"{said} and answered all the same: {', '.join(blank[:SHOWN])}{', ...' if blank[SHOWN:] else ''}")
     if failed := answered.count(False):
         say(f"error: {failed} of {len(answered)} records could not be answered; their errors stand in their places")
         raise typer.Exit(1)
@@ -80,5 +93,6 @@ def _print(bank: Bank, record: InputRecord | DataError, answer: Prediction | Exc
     cells = [answer.label or ""] if answer.text is None else [answer.text.strip().replace("\n", " | ")]
     if answer.label is not None and answer.probabilities is not None:
         cells.append(f"{answer.probabilities[answer.label]:.3f}")
-    typer.echo("\t".join([*cells, text_of(bank, record, answer)]))
+    text = "" if isinstance(record, Exception) else text_of(bank, record, answer)
+    typer.echo("\t".join([*cells, text]))
     return True

@@ -74,6 +74,15 @@ class TerminalDisplay(Display):
         self._begun: dict[str, tuple[int, float]] = {}
         """By run: the epoch of the first step that was seen, and when."""
 
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Draw a bar that moves, with the seconds so far."""
+        bar = self._progress.add_task(what, total=None)
+        try:
+            yield
+        finally:
+            self._progress.remove_task(bar)
+
     def count(self, done: int, total: int, what: str) -> None:
         """Draw a bar, or print a line every half minute."""
         if self._is_drawn:

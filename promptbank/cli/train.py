@@ -9,7 +9,7 @@ import typer
 from promptbank.cli.command import Card, Columns, Data, Json, Lang, TrainingCommand, TrainingContext
 from promptbank.cli.evaluate import SHARES
 from promptbank.cli.output import print_done, say
-from tasks import FORMAT_SCORES
+from tasks import FORMAT_SCORES, counted
 
 if TYPE_CHECKING:
     from promptbank.bank.learn import LearntTask
@@ -73,8 +73,10 @@ def train(
 
 def _print(learnt: LearntTask, *, as_json: bool) -> None:
     row, scope = learnt.row, learnt.row.scope
+    shown = {epoch.restart for epoch in learnt.trained.epochs}  # with the epoch that it followed
     for note in learnt.notes:
-        say(note)
+        if note not in shown:
+            say(note)
     for warning in learnt.warnings:
         say(f"warning: {warning}")
     if learnt.comparison:
@@ -82,7 +84,8 @@ def _print(learnt: LearntTask, *, as_json: bool) -> None:
     name, n = f"{scope.taskname}:{scope.lang}@{row.version}", int(str(learnt.metrics["n"]))
     scores = ", ".join(_score(key, float(str(learnt.metrics[key])), n) for key in SHOWN if key in learnt.metrics)
     state = "is live" if learnt.is_live else "is frozen, but not live"
-    told = f"{name} {state}: {len(row.data)} bytes, dev ({n} examples, float32, stored row): {scores}"
+    dev = counted(n, "example", "examples")
+    told = f"{name} {state}: {len(row.data)} bytes, dev ({dev}, float32, stored row): {scores}"
     if not learnt.is_live:
         told += f"; `promptbank bank promote {name}` makes it live"
     about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}

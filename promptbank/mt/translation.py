@@ -116,7 +116,7 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
         sources = read_sources(bank, request.data, request.src, request.task, request.card, request.columns)
         refuse_names(sources, out, request.files)
         _refuse_to_overwrite(bank, request)
-        engine, memory = load_engine(request.engine, request.for_engine(bank)), BankMemory(store)
+        engine, memory = _loaded(bank, request), BankMemory(store)
         setup = _setup(bank, request, sources, engine, policy, names)
         cards = known_cards(store)
         humans = read_references(request.references, sources, target_cards(sources, setup.inventory, cards))
@@ -147,11 +147,16 @@ def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str
     _check_pair(request)
     if strange := [number for number, text in enumerate(texts, start=1) if not is_storable(text)]:
         raise InputError(f"line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
-    engine = load_engine(request.engine, request.for_engine(bank))
+    engine = _loaded(bank, request)
     pair = (request.src, request.tgt)
     return translate_plain(
         engine, BankMemory(bank.make()), pair, texts, on_step=TranslationStatus(bank.display.count).on_step
     )
+
+
+def _loaded(bank: Bank, request: TranslationRequest) -> Engine:
+    with bank.display.busy("loading the engine"):
+        return load_engine(request.engine, request.for_engine(bank))
 
 
 def load_engine(name: str, request: EngineRequest) -> Engine:
@@ -171,7 +176,7 @@ def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str]
     known = load_inventory(path) if path.is_file() else shipped_inventory(request.src, request.tgt)
     every = [card for card in known_cards(bank.make()) if card.lang == request.src]
     cards = [chosen_card(bank.store, name, request.src, None) for name in tasks] or every
-    engine = load_engine(request.engine, request.for_engine(bank))
+    engine = _loaded(bank, request)
     made = proposed(cards, known, engine, BankMemory(bank.store))
     write_text(path, dump_inventory(made))
     return path, sum(d.status == "auto" for section in made.decisions.values() for d in section.values())

@@ -19,7 +19,6 @@ from promptbank.bank.select import LIVE, frozen_tasks, rows_of, select_row
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import UnknownTaskError
-from promptbank.problems import problem_of
 from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.auth import ApiKeyCheck
 from promptbank.service.body import Records, read_body, read_records
@@ -222,7 +221,7 @@ def _task_or_problem(server: TaskServer, info: RowInfo) -> TaskModel | ProblemMo
     try:
         return _task(server, info)
     except (StoreError, TaskError) as exc:
-        return ProblemModel.model_validate(problem_of(exc).as_dict())
+        return ProblemModel.model_validate(problem_behind(exc).as_dict())
 
 
 def _task(server: TaskServer, info: RowInfo) -> TaskModel:

@@ -46,7 +46,8 @@ class ApiKeyCheck:
         key = key_behind(given.strip(), keys) if scheme.lower() == "bearer" else None
         if key is None:
             raise NoApiKeyError(
-                "a valid API key is needed, as `Authorization: Bearer KEY`; see `promptbank keys create`"
+                "a valid API key is needed, as `Authorization: Bearer KEY`",
+                http="ask whoever runs this service for one",
             )
         if "infer" not in key.scopes:
             raise ApiKeyScopeError(f"this needs a key with the scope infer; this key has {', '.join(key.scopes)}")

@@ -29,7 +29,7 @@ def add_problem_answers(app: FastAPI) -> None:
 def problem_behind(error: Exception) -> Problem:
     """Return the problem of any error; one that is not expected is a bug, whose message is not told."""
     if isinstance(error, EXPECTED):
-        return problem_of(error)
+        return problem_of(error, over_http=True)
     detail = f"{type(error).__name__}; this is a bug of promptbank, the server's log has the stack trace"
     return Problem("bug", "Something unexpected went wrong", 500, detail)
 
@@ -38,7 +38,7 @@ def problem_answer(error: Exception) -> JSONResponse:
     """Return the answer that tells an error."""
     problem = problem_behind(error)
     if problem.status >= 500:
-        logger.error("%s: %s", problem.type, problem.detail)
+        logger.error("%s: %s", problem.type, error)
     answer = _answer(problem, getattr(error, "param", None))
     if problem.status in {429, 503}:
         answer.headers["retry-after"] = str(error.retry_after if isinstance(error, OverloadError) else 1)

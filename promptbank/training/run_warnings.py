@@ -1,9 +1,10 @@
 """What a person should know before trusting what a training left."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from promptbank.model.backbone import Backbone
-from tasks import Example, TaskCard
+from tasks import Example, TaskCard, counted
 from tasks.statistics import share_error
 
 __all__ = ["run_warnings"]
@@ -23,6 +24,7 @@ def run_warnings(
     unwritable: int = 0,
     reach: int = 0,
     collapse: object = None,
+    accuracy: float | None = None,
 ) -> Iterator[str]:
     """Yield one sentence for each thing that a person should know.
 
@@ -35,17 +37,20 @@ def run_warnings(
         unwritable: training and dev examples with an answer that the card's format does not allow.
         reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
         collapse: what the dev score says when nearly all predictions are one label.
+        accuracy: on the dev examples; None for open answers, or where it is told elsewhere.
     """
     if truncated:
-        yield f"{truncated} rows had their text cut to fit the window of {backbone.window} positions"
+        had = counted(truncated, "example had its text", "examples had their text")
+        yield f"{had} cut to fit the window of {backbone.window} positions"
     if unwritable:
+        have = counted(unwritable, "example has", "examples have")
         yield (
-            f"{unwritable} rows have an answer that the card's format does not allow, such as a value that is not in "
-            "the text; they were learnt over all words, and held to the format nothing can answer them"
+            f"{have} an answer that the card's format does not allow, such as a value that is not in the text; it was "
+            "learnt over all tokens, and held to the format nothing can answer it"
         )
     if backbone.sliding_window is not None and reach > backbone.sliding_window:
         yield (
-            f"in some rows the virtual tokens stand {reach} positions before the answer's end, and the local layers "
+            f"in some examples virtual tokens stand {reach} positions before the answer's end, and the local layers "
             f"of {backbone.name} see {backbone.sliding_window}; put the markers after the long field"
         )
     if collapse:
@@ -60,9 +65,16 @@ def run_warnings(
         )
     elif unseen := sorted(learnt - labels):
         shown = ", ".join(unseen[:SHOWN]) + (", ..." if len(unseen) > SHOWN else "")
-        yield f"the dev score says nothing of {len(unseen)} labels without a dev example: {shown}"
+        said = counted(len(unseen), "label", "labels")
+        yield f"the dev score says nothing of {said} without a dev example: {shown}"
+    ((frequent, count),) = Counter(example.answer for example in dev).most_common(1)
+    if accuracy is not None and len(labels) > 1 and accuracy <= count / len(dev):
+        yield (
+            f"on dev the prompt is no better than always answering {frequent!r} ({accuracy:.3f}, and "
+            f"{count / len(dev):.3f} are that): it may have learnt nothing; give more examples, or more --epochs"
+        )
     if share_error(0.5, len(dev)) > LARGE_ERROR:
         yield (
-            f"a dev score of {len(dev)} examples says little: differences below "
+            f"a dev score of {counted(len(dev), 'example', 'examples')} says little: differences below "
             f"{2 * share_error(0.5, len(dev)):.2f} may be luck; give more examples, or --dev-data"
         )

@@ -52,7 +52,7 @@ def test_renamed_columns_are_fields_and_the_rest_stays() -> None:
     rows = records({"utterance": "hi", "intent": "greet", "label": 3, "id": "7"}, {"utterance": "bye", "id": "8"})
     first, second = rename_columns(iter(rows), {"text": "utterance", "label": "intent"})
     assert first.data == {"text": "hi", "label": "greet", "id": "7"}
-    assert "f:2: column(s) 'intent' are missing; it has 'utterance', 'id'" in str(second)
+    assert "f:2: column 'intent' is missing; the record has 'utterance', 'id'" in str(second)
     (both,) = rename_columns(iter(records({"a": "x", "b": "y"})), {"a": "b", "b": "a"})
     assert both.data == {"a": "y", "b": "x"}
 
@@ -136,9 +136,9 @@ def test_what_is_doubtful_about_a_draft_is_said() -> None:
         ([], "there are no records"),
         (
             [{"query": "a"}, {"intent": "b"}],
-            "f:1: column(s) 'intent' are missing or blank; it has 'query'; f:2: col",
+            "f:1: column 'intent' is missing; the record has 'query'; f:2: col",
         ),
-        ([{"query": "a", "intent": " "}], "f:1: column(s) 'intent' are missing or blank"),
+        ([{"query": "a", "intent": " "}], "there are no records with an answer"),
     ],
 )
 def test_no_card_is_drafted_of_rows_without_text_or_label(rows: list[dict[str, object]], says: str) -> None:

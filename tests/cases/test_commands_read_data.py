@@ -108,7 +108,7 @@ def test_columns_under_other_names_are_read_by_every_command(learnt: Promptbank)
     told = learnt("predict", "--data", data, "--columns", "sentence=Message text", "--task", "sentiment-task")
     assert len(told.stdout.splitlines()) == 16
     shown = learnt("evaluate", "--task", "sentiment-task", "--data", data, "--columns", "sentence=text")
-    assert "own.csv:2: column(s) 'text' are missing; it has 'Message text', 'Tone', 'id'" in shown.stderr
+    assert "and 13 more: column 'text' is missing; the record has 'Message text', 'Tone', 'id'" in shown.stderr
     wrong = learnt("train", "--task", "sentiment-task", "--data", data, "--columns", "sentence")
     assert (wrong.exit_code, "text=utterance,label=intent" in " ".join(wrong.stderr.split())) == (2, True)
 

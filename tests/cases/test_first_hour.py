@@ -6,12 +6,22 @@ Kinds as they are reported: "accuracy 1.0 from the first epoch" (one label in th
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress, TextColumn
 
+from promptbank.cli.progress import TerminalDisplay
+from promptbank.model.prompt_table import PromptTable
+from promptbank.training.dev import DevScore, DevSet
+from promptbank.training.run_warnings import run_warnings
 from tests.conftest import Promptbank
+from tests.tiny import tiny_backbone
+from tests.worlds import card_of, examples_of
 
 SMALL = ("--epochs", "1", "--dev-fraction", "0.3")
 TRAIN = ("train", "--task", "sentiment-task", "--data")
@@ -64,7 +74,8 @@ def test_a_card_is_drafted_checked_and_trained_without_writing_json(promptbank: 
     printed = promptbank("tasks", "init", "--data", data, "--text", "Message", "--label", "Department", "--lang", "sv")
     assert json.loads(printed.stdout) == card | {"lang": "sv"}
     wrong = promptbank("tasks", "init", "--data", data, "--text", "message", "--label", "Department")
-    assert "column(s) 'message' are missing or blank; it has 'Message', 'Department'" in wrong.stderr
+    said = "column 'message' is missing; the record has 'Message', 'Department'; did you mean 'Message'?"
+    assert wrong.stderr.count(said) == 1
 
 
 def test_a_set_in_parts_is_converted_into_a_file_for_each(promptbank: Promptbank) -> None:
@@ -112,7 +123,7 @@ def test_what_is_doubtful_of_a_set_is_said_before_it_is_learnt(promptbank: Promp
     data = write("doubtful.jsonl", doubtful)
     done = promptbank(*TRAIN, data, *SMALL, "--json")
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.index("texts have more than one answer") < done.stderr.index("epoch 1")
+    assert done.stderr.index("text has more than one answer") < done.stderr.index("epoch 1")
     report = lines(done.stdout)[0]["data"]
     doubts = {doubt["kind"]: (doubt["count"], doubt["places"]) for doubt in report["doubts"]}
     assert set(report["parts"]) == {"train", "dev"}
@@ -182,3 +193,79 @@ def test_live_moves_always_or_never_when_that_is_asked_for(learnt: Promptbank, r
     assert (other["version"], other["live"]) == (1, True)
     wrong = learnt(*TRAIN, "data.jsonl", "--live", "maybe")
     assert "live is 'maybe'; possible: gated, always, never" in wrong.stderr
+
+
+def test_a_training_that_begins_again_says_so_once_and_counts_its_epochs_on(
+    promptbank: Promptbank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = DevSet.score
+
+    def collapsed(self: DevSet, table: PromptTable) -> DevScore:
+        return replace(score(self, table), collapse="100% of the predictions are 'positive'")
+
+    monkeypatch.setattr(DevSet, "score", collapsed)
+    done = promptbank(*TRAIN, "data.jsonl", "--epochs", "2", "--dev-fraction", "0.3", "--restarts", "1")
+    assert done.exit_code == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stderr.splitlines() if line.startswith("epoch")] == [
+        "epoch 1 of 2",
+        "epoch 2 of 2",
+        "epoch 3 of 4",
+        "epoch 4 of 4",
+    ]
+    assert done.stderr.count("begun again with seed 1") == 1
+
+
+def test_a_first_prompt_that_is_no_better_than_the_most_frequent_label_is_live_with_a_warning(
+    promptbank: Promptbank,
+) -> None:
+    done = promptbank(*TRAIN, "data.jsonl", "--epochs", "1", "--lr", "1e-9", "--dev-data", "data.jsonl", "--json")
+    assert "of a group that train has too" in done.stderr
+    dev = write("dev.jsonl", [{**row, "sentence": f"{row['sentence']}!"} for row in rows()])
+    done = promptbank(*TRAIN, "data.jsonl", "--epochs", "1", "--lr", "1e-9", "--dev-data", dev, "--json")
+    told = lines(done.stdout)[0]
+    assert (told["live"], told["dev"]["majority_share"]) == (True, 0.5)
+    warned = "warning: on dev the prompt is no better than always answering" in done.stderr
+    assert warned is (told["dev"]["accuracy"] <= 0.5)
+
+
+@pytest.mark.parametrize(("accuracy", "warned"), [(0.5, True), (0.25, True), (0.75, False), (None, False)])
+def test_no_better_than_the_most_frequent_label_is_by_the_labels_of_dev(accuracy: float | None, warned: bool) -> None:
+    dev = examples_of(8)
+    found = run_warnings(tiny_backbone("llama"), card_of(), dev, dev, truncated=0, accuracy=accuracy)
+    assert any("no better than always answering 'positive' (" in text for text in found) is warned
+
+
+def test_a_tie_goes_live_and_is_called_one(learnt: Promptbank) -> None:
+    done = learnt(*TRAIN, "data.jsonl", "--seed", "0", *SMALL, "--json", "--patience", "3")
+    told = lines(done.stdout)[0]
+    assert told["live"] is True
+    right = round(told["dev"]["accuracy"] * told["dev"]["n"])
+    assert (
+        f"right on {right} of {told['dev']['n']} dev examples, version 1 on {right}, as many, which is" in done.stderr
+    )
+
+
+def test_a_taskname_alone_means_its_default_language_for_every_command(learnt: Promptbank) -> None:
+    card = json.loads(learnt("tasks", "show", "sentiment-task").stdout) | {"lang": "sv"}
+    Path("sv.json").write_text(json.dumps(card))
+    learnt("train", "--card", "sv.json", "--data", "data.jsonl", *SMALL)
+    for lang in ("en", "sv"):
+        assert learnt("bank", "default", "sentiment-task", lang).exit_code == 0
+        assert lines(learnt("bank", "show", "sentiment-task", "--json").stdout)[0]["lang"] == lang
+        exported = learnt("bank", "export", "sentiment-task", "--out", f"{lang}.safetensors")
+        assert exported.stderr.startswith(f"sentiment-task:{lang}@1 written")
+        assert (
+            f"version 1 of sentiment-task:{lang} is live already"
+            in learnt("bank", "promote", "sentiment-task@1").stderr
+        )
+        assert f"of sentiment-task:{lang}" in learnt("bank", "rollback", "sentiment-task").stderr
+
+
+def test_a_terminal_shows_that_a_model_is_being_loaded() -> None:
+    screen = io.StringIO()
+    bars = Progress(TextColumn("{task.description}"), console=Console(file=screen, force_terminal=True, width=80))
+    display = TerminalDisplay(bars, is_drawn=True)
+    with bars, display.busy("loading the engine"):
+        bars.refresh()
+    assert "loading the engine" in screen.getvalue()
+    assert not bars.tasks

@@ -53,7 +53,7 @@ def test_labels_are_counted_and_unused_ones_named() -> None:
     assert report.parts == {"train": 2, "test": 1}
     assert report.labels == {"spam": 2, "ham": 1, "news": 0}
     assert report.unused == ("news",)
-    assert next(report.lines()) == "1 of the card's 3 labels have no example: 'news'"
+    assert next(report.lines()) == "1 of the card's 3 labels has no example: 'news'"
     assert report_on({"train": examples(("a", "b"))}, parse_card(CARD.plain() | {"label_space": None})).labels == {}
 
 
@@ -69,7 +69,7 @@ def test_labels_are_counted_and_unused_ones_named() -> None:
 )
 def test_one_text_with_two_answers_is_a_contradiction(first: str, second: str) -> None:
     found = doubts(examples((first, "spam"), ("other", "ham"), (second, "ham")))
-    assert str(found["contradiction"]) == "1 texts have more than one answer: train.jsonl:1, train.jsonl:3"
+    assert str(found["contradiction"]) == "1 text has more than one answer: train.jsonl:1, train.jsonl:3"
     assert "contradiction" not in doubts(examples((first, "ham"), (second, "ham")))
 
 
@@ -94,7 +94,7 @@ def test_equal_texts_in_a_part_and_across_parts_are_told_apart() -> None:
         examples(("d", "spam"), ("e", "ham"), name="test"),
     )
     assert (found["duplicate"].count, found["duplicate"].places) == (2, ("train.jsonl:3", "train.jsonl:4"))
-    assert str(found["across-parts"]) == "1 texts stand in an earlier part too: test.jsonl:1"
+    assert str(found["across-parts"]) == "1 text stands in an earlier part too: test.jsonl:1"
 
 
 LONG = "could you please tell me where my parcel is"
@@ -161,7 +161,7 @@ def test_texts_in_another_language_are_counted_where_they_are_long_enough() -> N
     )
     report = report_on({"train": told}, CARD, identify=lambda text: "sv-SE" if "ä" in text else "en")
     (doubt,) = [doubt for doubt in report.doubts if doubt.kind == "language"]
-    assert str(doubt) == "1 of 2 long texts do not look like 'en': train.jsonl:2"
+    assert str(doubt) == "1 of 2 long texts does not look like 'en': train.jsonl:2"
 
 
 def test_many_places_are_counted_and_some_named_and_all_is_plain_json() -> None:

@@ -144,10 +144,17 @@ def test_the_language_is_the_records_then_the_requests_then_the_only_one(fresh_s
     assert ask(server, record)[0].lang == "en"
     learn(fresh_store, tmp_path, backbone, lang="sv")
     assert ask(server, record)[0].lang == "en"  # as before it was learnt in Swedish
+    assert find_scope(fresh_store, parse_spec("mood")).lang == "en"  # the same where no backbone is loaded
+    fresh_store.defaults.choose("mood", "sv", reason="test")
+    assert find_scope(fresh_store, parse_spec("mood")).lang == ask(server, record)[0].lang == "sv"
+    assert find_scope(fresh_store, parse_spec("mood@1")).lang == "sv"
+    fresh_store.defaults.choose("mood", "en", reason="test")
     fresh_store.aliases.retire(Scope("mood", "en", backbone.fingerprint))
     assert ask(server, record)[0].lang == "sv"
     learn(fresh_store, tmp_path, backbone, lang="gl")
     assert isinstance(ask(server, record)[0], AmbiguousLanguageError)
+    with pytest.raises(AmbiguousLanguageError):
+        find_scope(fresh_store, parse_spec("mood"))
     fresh_store.aliases.move(Scope("mood", "en", backbone.fingerprint), 1, reason="back")
     assert ask(server, record, lang="sv")[0].lang == "sv"
     assert ask(server, record | {"lang": "en"}, lang="sv")[0].lang == "en"

@@ -274,7 +274,7 @@ def test_lists_tell_kind_and_bytes(tmp_path: Path) -> None:
         learn(store, tmp_path)
         learn(store, tmp_path, taskname="tone", config=CONFIG.model_copy(update={"kind": "rows"}))
     with Bank(Settings(home=tmp_path, db=url)) as bank:
-        told = [(facts["kind"], facts["bytes"]) for facts in map(row_facts, list_rows(bank))]
+        told = [(facts["kind"], facts["bytes"]) for facts in (row_facts(bank, info) for info in list_rows(bank))]
         assert told == [("deep.v1", BYTES), ("rows.v1", 4 * 4 * 32)]
         described = describe_row(bank, "mood")
     assert (described["kind"], described["bytes"]) == ("deep.v1", BYTES)

@@ -49,8 +49,12 @@ def test_with_json_stdout_holds_nothing_but_objects(learnt: Promptbank) -> None:
 
 def test_people_get_tables_and_short_lines(learnt: Promptbank) -> None:
     listed = learnt("bank", "list").stdout.splitlines()
-    assert listed[0].split()[:4] == ["taskname", "lang", "version", "aliases"]
-    assert listed[1].split()[:4] == ["sentiment-task", "en", "1", "live"]
+    assert listed[0].split() == ["task", "aliases", "dev", "kind", "bytes", "backbone", "frozen"]
+    task, alias, dev, kind = listed[1].split()[:4]
+    assert (task, alias, kind) == ("sentiment-task:en@1", "live", "rows.v1")
+    shown = json.loads(learnt("bank", "show", "sentiment-task", "--json").stdout)
+    assert dev == f"{shown['evaluations'][0]['metrics']['accuracy']:.3f}" == f"{shown['dev']:.3f}"
+    assert max(map(len, listed)) <= 80
     label, probability, text = learnt("predict", "--data", "-", stdin=RECORD).stdout.strip().split("\t")
     assert text == "profit rose"
     assert label in ("positive", "negative")

@@ -171,7 +171,7 @@ def test_a_method_tells_its_warnings_by_task(tmp_path: Path, monkeypatch: pytest
     for entry in found.methods:
         (task,) = entry["seeds"][0]["tasks"]
         assert task["task"] == "mood:en"
-        assert any("rows had their text cut to fit the window of 24 positions" in w for w in task["warnings"])
+        assert any("examples had their text cut to fit the window of 24 positions" in w for w in task["warnings"])
 
 
 def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> None:

@@ -142,11 +142,20 @@ def test_at_inference_the_answer_is_not_even_looked_at() -> None:
 
 def test_faults_of_a_file_are_gathered_and_limited(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
-    path.write_text("\n".join(json.dumps(GOOD | {"label": "?"}) for _ in range(25)) + "\n{")
+    path.write_text("\n".join(json.dumps(GOOD | {"label": f"?{n}"}) for n in range(25)) + "\n{")
     with pytest.raises(DataError) as caught:
         read_examples([path], CARD)
     assert "bad.jsonl:1:" in str(caught.value)
     assert str(caught.value).endswith("and 6 more")
+
+
+def test_a_fault_that_many_lines_have_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n".join(json.dumps(GOOD | {"label": "?"}) for _ in range(25)))
+    with pytest.raises(DataError) as caught:
+        read_examples([path], CARD)
+    assert str(caught.value).count("unknown label") == 1
+    assert str(caught.value).startswith(f"{path}:1, {path}:2, {path}:3 and 22 more: unknown label '?'")
 
 
 def test_answers_that_are_not_of_the_cards_format_are_all_told_when_they_are_read(tmp_path: Path) -> None:

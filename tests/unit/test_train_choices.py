@@ -121,7 +121,7 @@ def test_an_answer_that_the_format_does_not_allow_is_learnt_over_all_words_and_t
     (said,) = run_warnings(
         tiny_backbone("llama"), renderer.card, mixed, EXAMPLES[3:], truncated=0, unwritable=trained.unwritable
     )
-    assert said.startswith("1 rows have an answer that the card's format does not allow")
+    assert said.startswith("1 example has an answer that the card's format does not allow")
 
 
 def test_training_learns_to_choose_and_dev_is_scored_alike(tmp_path: Path) -> None:
