@@ -26,7 +26,7 @@ from promptbank.model.prompt_table import PromptTable
 from store import ROWS_V1, Row, Scope, Store
 from tasks import DataError, parse_json
 
-__all__ = ["export_row", "import_row"]
+__all__ = ["export_row", "import_row", "make_live"]
 
 FORMAT = "promptbank.row.v1"
 PROBES = "probe_logits"
@@ -106,8 +106,17 @@ def import_row(
     store.rows.check(row)
     checked_row(row, (sizes or {}).get(row.scope.fingerprint), source=str(path))
     row = store.rows.import_row(row)
-    before = store.aliases.get(row.scope, LIVE)
-    same = {info.version for info in store.rows.versions(row.scope) if info.sha256 == row.sha256}
-    if before != row.version and (live == "always" or (live == "gated" and before in {None, *same})):
-        store.aliases.move(row.scope, row.version, LIVE, reason=f"imported from {path.name}")
+    make_live(store, row, live, f"imported from {path.name}")
     return row
+
+
+def make_live(store: Store, row: Row, rule: str, reason: str) -> None:
+    """Move ``live`` to an imported row where the rule of `import_row` lets it."""
+    before = store.aliases.get(row.scope, LIVE)
+    same = {
+        info.version
+        for info in store.rows.versions(row.scope)
+        if (info.sha256, info.template_sha256) == (row.sha256, row.template_sha256)
+    }
+    if before != row.version and (rule == "always" or (rule == "gated" and before in {None, *same})):
+        store.aliases.move(row.scope, row.version, LIVE, reason=reason)

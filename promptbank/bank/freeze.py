@@ -18,13 +18,14 @@ from promptbank.engine.evaluate import TaskScores, evaluate
 from promptbank.engine.predictor import Predictor, ServedTask
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
+from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer
 from promptbank.training.config import TrainConfig
 from promptbank.training.prompt_run import TrainedPrompt
 from store import NewEvaluation, NewRow, Row, RowInfo, Store
 from tasks import Example
 
-__all__ = ["ScoredRow", "freeze_and_measure", "new_row", "record_evaluation"]
+__all__ = ["ScoredRow", "freeze_and_measure", "new_row", "record_evaluation", "unprobed_row"]
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 
@@ -92,7 +93,6 @@ def new_row(
     storage: Mapping[str, object],
 ) -> NewRow:
     """Assemble a row, without its probes; ``storage`` says why its numbers are stored as they are, see `halved`."""
-    card = renderer.card
     table = trained.table
     training = {
         "run": run_id,
@@ -101,6 +101,31 @@ def new_row(
         "best_epoch": trained.best_epoch,
         "epochs": [report.as_dict() for report in trained.epochs],
     } | ({"storage": dict(storage)} if storage else {})
+    return unprobed_row(backbone, renderer, table, training, seed=config.seed, data=data, parent=start.parent)
+
+
+def unprobed_row(
+    backbone: Backbone,
+    renderer: Renderer,
+    table: PromptTable,
+    training: Mapping[str, object],
+    *,
+    seed: int = 0,
+    data: str = "unknown",
+    parent: int | None = None,
+) -> NewRow:
+    """Assemble a row without its probes.
+
+    Args:
+        backbone: that it is for.
+        renderer: of its card, with its policy.
+        table: the prompt.
+        training: how it was made, as plain JSON values.
+        seed: of its training.
+        data: hash of its training data.
+        parent: the version that it was started from, if any.
+    """
+    card = renderer.card
     return NewRow(
         scope=scope_of(card.taskname, card.lang, backbone),
         kind=table.kind,
@@ -115,9 +140,9 @@ def new_row(
         template_sha256=card.template_sha256,
         policy_json=json.dumps(renderer.policy.as_dict()),
         training_json=json.dumps(training, sort_keys=True),
-        seed=config.seed,
+        seed=seed,
         data_sha256=data,
-        parent_version=start.parent,
+        parent_version=parent,
         packages_json=json.dumps({"promptbank": __version__} | {n: importlib.metadata.version(n) for n in PACKAGES}),
         probes_json="",
         probe_logits=b"",

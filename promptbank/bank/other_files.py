@@ -9,13 +9,15 @@ from promptbank.errors import InputError
 __all__ = ["foreign_tensors", "refuse_other_files"]
 
 TRAIN = "train the task here from its card and its examples (`promptbank train --card CARD --data FILE`)"
-PICKLE = f"a PyTorch checkpoint, in a format that can run code when it is read, so it is not; {TRAIN}"
+NEMO = "import it with `--format nemo`"
+PICKLE = f"a PyTorch checkpoint; a prompt table of NeMo in it is imported with `--format nemo`; otherwise {TRAIN}"
+OLD_PICKLE = f"a PyTorch checkpoint in the format of before 2020, which can run code when it is read; {TRAIN}"
 FORMATS = (
     (0, b"PK\x03\x04", PICKLE),
-    (0, b"\x80\x02", PICKLE),
-    (0, b"\x80\x04", PICKLE),
-    (257, b"ustar", f"a tar archive, as NeMo's .nemo files are; its prompts are not read yet: {TRAIN}"),
-    (0, b"\x1f\x8b", f"a gzip file, as some .nemo files are; its prompts are not read yet: {TRAIN}"),
+    (0, b"\x80\x02", OLD_PICKLE),
+    (0, b"\x80\x04", OLD_PICKLE),
+    (257, b"ustar", f"a tar archive, as NeMo's .nemo files are: {NEMO}"),
+    (0, b"\x1f\x8b", f"a gzip file, as some .nemo files are: {NEMO}"),
     (0, b"GGUF", "a GGUF model, which can be a backbone: name it with --backbone"),
     (0, b"SQLite format 3\x00", "a SQLite database; if it is a bank, export the row from it: `bank export TASK --db`"),
 )
@@ -50,7 +52,7 @@ def refuse_other_files(path: Path) -> None:
 def foreign_tensors(path: Path, names: list[str]) -> str:
     """Say what a safetensors file is that no `bank export` wrote, by the names of its tensors."""
     if any("prompt_embeddings" in name or "prompt_encoder" in name for name in names):
-        return f"{path} holds prompt embeddings of peft, which are not read yet: {TRAIN}"
+        return f"{path} holds prompt embeddings of peft; import its folder, with `--format peft`"
     if any("lora_" in name for name in names):
         return f"{path} holds a LoRA adapter, which is no prompt: {TRAIN}"
     listed = ", ".join(names[:3]) or "none"
@@ -59,9 +61,10 @@ def foreign_tensors(path: Path, names: list[str]) -> str:
 
 def _folder(path: Path) -> str:
     if (path / "adapter_config.json").is_file():
-        return f"a peft folder ({_peft_type(path / 'adapter_config.json')}), which is not read yet; {TRAIN}"
+        kind = _peft_type(path / "adapter_config.json")
+        return f"a peft folder ({kind}); its prompt is imported with `--format peft`"
     if (path / "model_config.yaml").is_file():
-        return f"an unpacked .nemo archive, of which the prompts are not read yet; {TRAIN}"
+        return f"an unpacked .nemo archive: {NEMO}"
     if (path / "config.json").is_file():
         return "the folder of a model, which can be a backbone: name it with --backbone"
     return "a folder; `bank import` takes a file that `bank export` wrote"

@@ -1,4 +1,4 @@
-"""List, describe, check and roll back the rows of a bank; take them in and out as files.
+"""List, describe, check and roll back the rows of a bank.
 
 Listing imports no torch.
 """
@@ -6,7 +6,6 @@ Listing imports no torch.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptbank.bank.session import Bank
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "default_language",
     "describe_row",
-    "export_task",
-    "import_task",
     "list_rows",
     "promote",
     "rollback",
@@ -149,21 +146,6 @@ def _moved(bank: Bank, ref: TaskRef, version: int, why: str) -> tuple[Scope, int
     return scope, before, version
 
 
-def import_task(bank: Bank, path: Path, live: str = "gated") -> tuple[Row, bool]:
-    """Add a row from a file that `export_task` wrote; see `promptbank.bank.exchange.import_row`.
-
-    Returns:
-        The row, and whether it is live.
-    """
-    from promptbank.bank.exchange import import_row
-    from promptbank.bank.live import live_rule
-    from promptbank.model.backbone import local_sizes
-
-    store, sizes = bank.make(), local_sizes(bank.settings.backbone, bank.settings.home)
-    row = import_row(store, path, live=live_rule(live), sizes=sizes)
-    return row, store.aliases.get(row.scope, LIVE) == row.version
-
-
 def default_language(bank: Bank, taskname: str, lang: str | None = None) -> list[DefaultLanguage]:
     """Return the choices of a task's default language, oldest first, after making one if a language is given."""
     from promptbank.bank.select import rows_of
@@ -173,23 +155,6 @@ def default_language(bank: Bank, taskname: str, lang: str | None = None) -> list
     if lang is not None:
         defaults.choose(taskname, lang, reason="promptbank bank default")
     return defaults.history(taskname)
-
-
-def export_task(bank: Bank, spec: str, out: Path | None = None) -> tuple[Row, Path]:
-    """Write a row to a safetensors file, named after it unless told.
-
-    Raises:
-        PromptBankError: see `find_row`.
-        ConfigError: the file cannot be written.
-    """
-    from promptbank.bank.exchange import export_row
-    from promptbank.files import writing
-
-    row = _found(bank, spec)
-    path = out or Path(f"{row.scope.taskname}.{row.scope.lang}.v{row.version}.safetensors")
-    with writing(path):
-        export_row(row, path)
-    return row, path
 
 
 def _found(bank: Bank, spec: str) -> Row:

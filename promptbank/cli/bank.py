@@ -136,42 +136,60 @@ def default(
 @app.command("export", cls=Command)
 def export(
     ctx: CommandContext,
-    spec: Spec,
-    out: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    specs: Annotated[list[str], typer.Argument(help="taskname[:lang][@version]; several for vocabulary.")],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="safetensors: a file for any bank; peft: an adapter folder; vocabulary: a copy of the backbone in "
+            "which the virtual tokens are tokens.",
+        ),
+    ] = "safetensors",
+    out: Annotated[Path | None, typer.Option(help="File or folder to write; named after the task if absent.")] = None,
     json: Json = False,
 ) -> None:
-    """Write one row as one safetensors file of some kilobytes.
+    """Write a row as one safetensors file of some kilobytes, or for another program.
 
     Example: promptbank bank export sentiment-task --out sentiment-task.safetensors
     """
-    from promptbank.bank.rows import export_task
+    from promptbank.bank.formats.registry import export_tasks
+    from promptbank.cli.progress import opened
 
-    with Bank(ctx.settings) as bank:
-        row, path = export_task(bank, spec, out)
-    size = path.stat().st_size
-    facts = {"path": str(path), "bytes": size, "version": row.version, "sha256": row.sha256}
-    told = f"{row.scope.taskname}:{row.scope.lang}@{row.version} written to {path}, {size} bytes"
-    print_done(told, facts, as_json=json)
+    with opened(ctx.settings) as bank:
+        rows, path = export_tasks(bank, specs, form, out)
+    size = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
+    for row in rows:
+        facts = {"path": str(path), "bytes": size, "version": row.version, "sha256": row.sha256}
+        told = f"{row.scope.taskname}:{row.scope.lang}@{row.version} written to {path}, {size} bytes"
+        print_done(told, facts, as_json=json)
 
 
 @app.command("import", cls=Command)
 def import_(
     ctx: CommandContext,
-    path: Annotated[Path, typer.Argument(help="File that `bank export` wrote.")],
+    path: Annotated[Path, typer.Argument(help="File that `bank export` wrote, adapter folder of peft, or .nemo file.")],
+    form: Annotated[str, typer.Option("--format", help="auto (by the content), safetensors, peft or nemo.")] = "auto",
+    card: Annotated[
+        str | None, typer.Option(help="Card file, or a built-in variant, for a prompt that comes without its card.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option(help="Language of a task that another program has learnt.")] = None,
     live: Annotated[str, typer.Option(help="gated: live only where no version is live yet; always; never.")] = "gated",
     json: Json = False,
 ) -> None:
-    """Add an exported row under the next version; one that is there already is not added again.
+    """Add exported rows under the next version; one that is there already is not added again.
 
-    It goes live where no other version is; otherwise `bank promote` makes it live, or --live always.
+    It goes live where no other version is; otherwise `bank promote` makes it live, or --live always. Prompts of other
+    programs are taken for the backbone at hand, which must be the one that they were learnt for.
 
     Example: promptbank bank import sentiment-task.safetensors
     """
-    from promptbank.bank.rows import import_task
+    from promptbank.bank.formats.registry import import_tasks
+    from promptbank.cli.progress import opened
 
-    with Bank(ctx.settings) as bank:
-        row, is_live = import_task(bank, path, live)
-    name = f"{row.scope.taskname}:{row.scope.lang}@{row.version}"
-    facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version, "live": is_live}
-    state = "and live" if is_live else f"but not live; `promptbank bank promote {name}` makes it live"
-    print_done(f"{name} is in the bank {state}", facts, as_json=json)
+    with opened(ctx.settings) as bank:
+        found = import_tasks(bank, path, live, form, card, lang)
+    for row, is_live in found:
+        name = f"{row.scope.taskname}:{row.scope.lang}@{row.version}"
+        facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version, "live": is_live}
+        state = "and live" if is_live else f"but not live; `promptbank bank promote {name}` makes it live"
+        print_done(f"{name} is in the bank {state}", facts, as_json=json)

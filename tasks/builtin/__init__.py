@@ -16,8 +16,12 @@ __all__ = ["DEFAULT_LANG", "builtin_card", "builtin_cards", "pick_card", "read_c
 DEFAULT_LANG = "en"
 
 
-def read_cards(path: Path | str) -> list[TaskCard]:
+def read_cards(source: Path | str | bytes, *, name: str | None = None) -> list[TaskCard]:
     """Read cards: one JSON object each, or NeMo's YAML configuration with task templates; see `tasks.reading`.
+
+    Args:
+        source: a path, or the bytes themselves.
+        name: how errors call it; the path if absent.
 
     Raises:
         CardError: every fault of every card, with its line; so is a task that stands twice in one language.
@@ -25,7 +29,8 @@ def read_cards(path: Path | str) -> list[TaskCard]:
     """
     cards: dict[tuple[str, str], TaskCard] = {}
     faults: list[Fault] = []
-    for record in read_records(path):
+    called = name or (str(source) if not isinstance(source, bytes) else "the file")
+    for record in read_records(source, name=name):
         if isinstance(record, DataError):
             raise record
         try:
@@ -33,15 +38,15 @@ def read_cards(path: Path | str) -> list[TaskCard]:
         except CardError as exc:
             faults += [Fault(f"line {record.line}, {f.where}", f.position, f.message) for f in exc.faults]
             continue
-        name = (canonical(card.taskname), card.lang)
-        if name in cards:
+        key = (canonical(card.taskname), card.lang)
+        if key in cards:
             says = f"{card.taskname}:{card.lang} stands above already; a file has one card for a task and language"
             faults.append(Fault(f"line {record.line}, taskname", None, says))
-        cards[name] = card
+        cards[key] = card
     if faults:
-        raise CardError(str(path), faults)
+        raise CardError(called, faults)
     if not cards:
-        raise DataError(f"{path} holds no card")
+        raise DataError(f"{called} holds no card")
     return list(cards.values())
 
 

@@ -301,13 +301,13 @@ def folder_with(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("name", "make", "says"),
     [
-        ("adapter", peft_folder, r"is a peft folder \(P_TUNING\).*promptbank train"),
+        ("adapter", peft_folder, r"is a peft folder \(P_TUNING\).*--format peft"),
         ("unpacked", folder_with("model_config.yaml"), "unpacked .nemo"),
         ("model", folder_with("config.json"), "folder of a model.*--backbone"),
         ("runs", folder_with("notes.txt"), "is a folder"),
         ("task.nemo", nemo_file, "tar archive, as NeMo's .nemo files are"),
-        ("decoder.pt", torch_file, "PyTorch checkpoint, in a format that can run code"),
-        ("adapter_model.bin", old_torch_file, "PyTorch checkpoint"),
+        ("decoder.pt", torch_file, "PyTorch checkpoint.*--format nemo.*promptbank train"),
+        ("adapter_model.bin", old_torch_file, "PyTorch checkpoint.*can run code"),
         ("model.gguf", lambda path: path.write_bytes(b"GGUF\x03\0\0\0"), "GGUF model"),
         ("other.db", lambda path: path.write_bytes(b"SQLite format 3\0" * 40), "SQLite database"),
         ("task.tgz", lambda path: path.write_bytes(b"\x1f\x8b\x08\0"), "gzip file"),
