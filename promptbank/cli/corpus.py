@@ -70,6 +70,43 @@ def build(
     say(f"corpus: {folder}")
 
 
+@app.command("fetch", cls=Command)
+def fetch(
+    ctx: CommandContext,
+    langpair: LangPair = "en-sv",
+    catalogs: Annotated[
+        bool, typer.Option("--catalogs", help="Translations of programs, from Debian's packages.")
+    ] = False,
+    packages: Annotated[
+        str | None, typer.Option(help="Names with commas between; a built-in list of about 40 if absent.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Download without asking.")] = False,
+    json: Json = False,
+) -> None:
+    """Fetch translations into <home>/mt/<langpair>/catalogs, for `corpus build --data`; says the size and asks first.
+
+    Packages are downloaded by apt-get, one at a time; only catalogs of the language are taken out. Versions and
+    licences are in packages.json there. The same command goes on where it was stopped.
+
+    Example: promptbank mt corpus fetch --catalogs --langpair en-is --packages iso-codes,gnome-mines
+    """
+    from promptbank.mt import corpora
+
+    if not catalogs:
+        raise typer.BadParameter("say what to fetch: --catalogs")
+
+    def agree(what: str, size: int) -> None:
+        say(what)
+        if size and not yes:
+            typer.confirm("Download? (--yes answers this)", abort=True, err=True)
+
+    names = packages.split(",") if packages else None
+    fetched, folder = corpora.fetch_catalogs(ctx.settings.home, langpair, names, agree, say)
+    rows = ({**vars(package), "licences": ", ".join(package.licences)} for package in fetched)
+    print_table(rows, ("package", "version", "catalogs", "licences", "copyright"), as_json=json)
+    say(f"catalogs: {folder}")
+
+
 @app.command("filter", cls=Command)
 def filter_(
     _ctx: CommandContext,

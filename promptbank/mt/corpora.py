@@ -1,7 +1,7 @@
 """Corpora of sentence pairs: build one below the home, count what the rules drop, read its manifest."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -10,17 +10,19 @@ from typing import Any
 from promptbank.config import make_home
 from promptbank.errors import ConfigError
 from promptbank.files import sha256_of, write_text, write_together
+from promptbank.mt import debian
 from promptbank.mt.languages import Languages
 from promptbank.mt.pair_files import files_of, read_pairs
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve
 from translate.corpus.folder import corpus_files, pairs_text, read_manifest
 from translate.corpus.formats import likenesses
+from translate.corpus.formats.gettext import catalog_language
 from translate.corpus.pairs import Pair
 from translate.corpus.settings import CorpusSettings
 from translate.pipeline.alignment import EflomalAligner
 
-__all__ = ["CorpusRequest", "build", "corpus_folder", "count_kept"]
+__all__ = ["CorpusRequest", "build", "corpus_folder", "count_kept", "fetch_catalogs"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,36 @@ def build(home: Path, request: CorpusRequest, name: str | None = None) -> tuple[
     folder.mkdir(parents=True, exist_ok=True)
     write_together({folder / file: text for file, text in corpus_files(corpus, wanted, inputs).items()})
     return read_manifest(folder), folder
+
+
+def fetch_catalogs(
+    home: Path,
+    langpair: str,
+    packages: Sequence[str] | None,
+    agree: Callable[[str, int], object],
+    progress: Callable[[str], None],
+) -> tuple[list[debian.FetchedPackage], Path]:
+    """Fetch translations from Debian's packages into ``<home>/mt/<langpair>/catalogs``; go on where a fetch stopped.
+
+    Args:
+        home: of the user.
+        langpair: English and another language.
+        packages: names; a built-in list if None.
+        agree: is told what would be downloaded, and its bytes; raises to stop it.
+        progress: is told a line for each package.
+
+    Returns:
+        What became of each package, and the folder.
+    """
+    lang = catalog_language(*Languages.parse(langpair))
+    found, unknown = debian.find_packages(packages or debian.PACKAGES, lang)
+    folder, store = home / "mt" / langpair / "catalogs", home / "mt" / "debian"
+    here = sum((store / package.file).is_file() for package in found)
+    size = sum(package.size for package in found if not (store / package.file).is_file())
+    absent = f"; not in this Debian: {', '.join(unknown)}" if unknown else ""
+    agree(f"{len(found)} package(s), {here} of them here; {size / 1e6:.1f} MB to download into {store}{absent}", size)
+    make_home(home)
+    return debian.fetch(found, folder, store, lang, progress), folder
 
 
 def count_kept(request: CorpusRequest, out: Path | None = None, dropped: Path | None = None) -> list[dict[str, object]]:

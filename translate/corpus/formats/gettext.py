@@ -22,7 +22,7 @@ from translate.corpus.formats.accelerators import without_accelerators
 from translate.corpus.pairs import CorpusError, Pair
 from translate.langcodes import base_code
 
-__all__ = ["GettextFormat"]
+__all__ = ["GettextFormat", "catalog_language", "is_code"]
 
 _SUFFIXES = (".po", ".mo", ".gmo")
 _DAMAGED = (OSError, ValueError, LookupError, struct.error, TypeError, AttributeError)
@@ -48,10 +48,10 @@ class GettextFormat:
         """Return the catalogs of the language that is not English."""
         if not path.is_dir():
             return [path]
-        lang = _language(path, src, tgt)
+        lang = catalog_language(src, tgt)
         everything = sorted(_catalogs(path))
         return [file for file in everything if _names(file.relative_to(path), lang)] or [
-            file for file in everything if _is_code(_header(file).get("Language", ""), lang)
+            file for file in everything if is_code(_header(file).get("Language", ""), lang)
         ]
 
     def source(self, _path: Path, _src: str, _tgt: str) -> str:
@@ -60,7 +60,7 @@ class GettextFormat:
 
     def pairs(self, path: Path, src: str, tgt: str) -> Iterator[Pair | str]:
         """Read all entries of all catalogs."""
-        lang = _language(path, src, tgt)
+        lang = catalog_language(src, tgt)
         files = self.files(path, src, tgt)
         if not files:
             raise CorpusError(f"{path} has no catalog of {lang!r}; its files are {_shown(path)}")
@@ -68,11 +68,17 @@ class GettextFormat:
             yield pair if lang == tgt else Pair(pair.tgt, pair.src, "", fault=pair.fault)
 
 
-def _language(path: Path, src: str, tgt: str) -> str:
-    """Return the language that is not English."""
+def catalog_language(src: str, tgt: str) -> str:
+    """Return the language of a pair that is not English.
+
+    Raises:
+        CorpusError: both are or none is.
+    """
     english = [base_code(lang) == _ENGLISH for lang in (src, tgt)]
     if english.count(True) != 1:
-        raise CorpusError(f"{path}: catalogs translate English; {src}-{tgt} is read from tables, Moses files or TMX")
+        raise CorpusError(
+            f"catalogs translate English, which must be one of {src} and {tgt}; tables, Moses files and TMX need not"
+        )
     return tgt if english[0] else src
 
 
@@ -86,13 +92,13 @@ def _shown(folder: Path) -> str:
 
 def _names(path: Path, lang: str) -> bool:
     """Say whether a folder of a path is named after a language, or the file's name ends in it."""
-    return _is_code(re.split(r"[.-]", path.stem)[-1], lang) or any(_is_code(part, lang) for part in path.parts[:-1])
+    return is_code(re.split(r"[.-]", path.stem)[-1], lang) or any(is_code(part, lang) for part in path.parts[:-1])
 
 
-def _is_code(name: str, lang: str) -> bool:
+def is_code(name: str, lang: str) -> bool:
     """Say whether a name is a language in gettext's spelling, such as "pt_BR"; any region where none is asked for.
 
-    >>> _is_code("pt_BR", "pt"), _is_code("pt_BR", "pt-PT"), _is_code("sr@latin", "sr")
+    >>> is_code("pt_BR", "pt"), is_code("pt_BR", "pt-PT"), is_code("sr@latin", "sr")
     (True, False, False)
     """
     code = re.sub(r"\.utf-?8$", "", name, flags=re.IGNORECASE).replace("_", "-").casefold()
