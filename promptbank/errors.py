@@ -19,6 +19,7 @@ statuses and exit codes::
     ├── ApiKeyScopeError           the API key of a request has not the scope that is needed
     ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
     ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
+    ├── ProbeMismatchError         a row of the bank does not answer as when it was frozen
     ├── UnknownTaskError           nothing is frozen under this name (carries near names)
     ├── AmbiguousLanguageError     several languages are frozen and the request names none
     └── BackboneError              a backbone cannot be found, fetched or used
@@ -120,6 +121,10 @@ class TrainingError(PromptBankError):
 
 class BackboneMismatchError(PromptBankError):
     """A stored row was made for another backbone or tokenizer."""
+
+
+class ProbeMismatchError(PromptBankError):
+    """A stored row does not answer its probes as when it was frozen."""
 
 
 class UnknownTaskError(PromptBankError):

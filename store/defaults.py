@@ -45,6 +45,12 @@ class DefaultRepository(Repository):
         history = self.history(taskname)
         return history[-1].lang if history else None
 
+    def all(self) -> dict[str, str]:
+        """Return the languages that were chosen, by taskname."""
+        wanted = select(default_language.c.taskname, default_language.c.lang).order_by(default_language.c.default_id)
+        with self._database.read() as connection:
+            return {row.taskname: row.lang for row in connection.execute(wanted)}
+
     def history(self, taskname: str) -> list[DefaultLanguage]:
         """Return every choice, oldest first."""
         if not storable(taskname):

@@ -16,10 +16,12 @@ from promptbank.model.inject import pack
 from promptbank.model.render import Renderer
 from store import Row
 
-__all__ = ["Probes", "check_probes", "probe_logits", "stored_logits", "take_probes"]
+__all__ = ["Probes", "check_probes", "probe_fault", "probe_logits", "stored_logits", "take_probes"]
 
 PROBE_INPUTS = 3
 PROBE_IDS = 64
+SERVED_TOLERANCE = 1e-3
+"""Largest difference of probe logits, as a share of the largest one, with which a row is served."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,27 @@ def stored_logits(row: Row) -> torch.Tensor:
     if not row.probe_logits:
         return torch.zeros(row.probe_shape)
     return torch.frombuffer(bytearray(row.probe_logits), dtype=torch.float32).view(row.probe_shape)
+
+
+def probe_fault(lm: LanguageModel, task: ServedTask, row: Row) -> str | None:
+    """Compute a row's probes again with the threads of now, and compare numbers: processors and versions round apart.
+
+    Returns:
+        None when they agree or the row has none, else what differs.
+    """
+    if not row.probes_json:
+        return None
+    description, then = json.loads(row.probes_json), stored_logits(row)
+    now = probe_logits(lm, task, description["inputs"], description["token_ids"])
+    if torch.allclose(now, then, rtol=SERVED_TOLERANCE, atol=SERVED_TOLERANCE * _largest(then)):
+        return None
+    return (
+        f"it does not answer as when it was frozen: probe logits differ by up to {float((now - then).abs().max()):.3g}"
+    )
+
+
+def _largest(logits: torch.Tensor) -> float:
+    return float(logits.abs().max()) if logits.numel() else 0.0
 
 
 def check_probes(lm: LanguageModel, task: ServedTask, row: Row) -> str | None:

@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptbank.bank.listing import LIVE, RowListing
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, UnknownTaskError
 from store import Row, RowInfo, Scope, Store
 from tasks import TaskRef
@@ -12,27 +13,46 @@ from tasks.equivalence import canonical
 if TYPE_CHECKING:
     from promptbank.model.backbone import Backbone
 
-__all__ = ["LIVE", "find_row", "find_scope", "frozen_tasks", "rows_of", "scope_of", "select_row"]
+__all__ = [
+    "LIVE",
+    "find_row",
+    "find_scope",
+    "frozen_tasks",
+    "rows_of",
+    "scope_of",
+    "select_info",
+    "select_infos",
+    "select_row",
+]
 
-LIVE = "live"
 LEAST_FINGERPRINT = 8
 """Characters by which a fingerprint can be named."""
 
 
 def frozen_tasks(store: Store, fingerprint: str | None = None) -> list[RowInfo]:
     """Return the live rows, of one backbone or of all, in order of taskname and language."""
-    infos = [info for info in store.rows.list(fingerprint=fingerprint) if LIVE in info.aliases]
-    return sorted(infos, key=lambda info: (info.scope.taskname, info.scope.lang, info.scope.fingerprint))
+    return RowListing(store.rows.list(fingerprint=fingerprint)).live()
+
+
+def rows_of(store: Store, taskname: str) -> list[RowInfo]:
+    """Return the rows of a task; see `RowListing.of_task`."""
+    return RowListing.of(store, taskname).of_task(taskname)
 
 
 def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None) -> Row:
-    """Return the row that a request means, for the backbone at hand.
+    """Return the row that a request means, for the backbone at hand; see `select_info`."""
+    info = select_info(RowListing.of(store, ref.taskname), ref, backbone, lang=lang)
+    return store.rows.get(info.scope, info.version)
+
+
+def select_info(listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None) -> RowInfo:
+    """Return what a request means of the rows that there are, for the backbone at hand.
 
     The language is the reference's own, else ``lang``, else the default that was chosen for the task, else the one in
     which it was frozen first: a language that is added changes no answer. Without a version the live one is meant.
 
     Args:
-        store: the bank's store.
+        listing: the rows, at least all of this task.
         ref: ``taskname[:lang][@version]``.
         backbone: the one at hand.
         lang: of the record, or the default of the request.
@@ -42,25 +62,43 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
         AmbiguousLanguageError: none is named, and the default has no live version while several others have.
         BackboneMismatchError: it is frozen, but for another backbone.
     """
-    everything = _known(store, ref)
+    mine = _of_this_backbone(listing, ref, backbone)
+    return _version(ref, _in_language(ref, lang or _default(listing, ref, mine), mine))
+
+
+def select_infos(listing: RowListing, ref: TaskRef, backbone: "Backbone") -> list[RowInfo]:
+    """Return all rows of a task, or those of the language and the version that are named, in this order.
+
+    Raises:
+        UnknownTaskError: nothing is frozen under the name, language or version.
+        BackboneMismatchError: it is frozen, but for another backbone.
+    """
+    mine = _of_this_backbone(listing, ref, backbone)
+    spoken = [info for info in mine if ref.lang in (None, info.scope.lang)] or _in_language(ref, None, mine)
+    found = [info for info in spoken if ref.version in (None, info.version)]
+    return sorted(found or [_version(ref, spoken)], key=lambda info: (info.scope.lang, info.version))
+
+
+def _of_this_backbone(listing: RowListing, ref: TaskRef, backbone: "Backbone") -> list[RowInfo]:
+    everything = _known(listing, ref)
     mine = [info for info in everything if info.scope.fingerprint == backbone.fingerprint]
-    if not mine:
-        others = ", ".join(sorted({info.backbone_name for info in everything}))
-        raise BackboneMismatchError(
-            f"task {ref.taskname!r} is frozen for backbone {others}, not for {backbone.name} "
-            f"({backbone.fingerprint[:12]})",
-            cli="use --backbone, or train it on this one",
-            http="ask a service with that backbone; /v1/tasks lists what this one answers",
-        )
-    return _version(store, ref, _in_language(ref, lang or _default(store, ref, mine), mine))
+    if mine:
+        return mine
+    others = ", ".join(sorted({info.backbone_name for info in everything}))
+    raise BackboneMismatchError(
+        f"task {ref.taskname!r} is frozen for backbone {others}, not for {backbone.name} ({backbone.fingerprint[:12]})",
+        cli="use --backbone, or train it on this one",
+        http="ask a service with that backbone; /v1/tasks lists what this one answers",
+    )
 
 
-def _default(store: Store, ref: TaskRef, infos: list[RowInfo]) -> str | None:
+def _default(listing: RowListing, ref: TaskRef, infos: list[RowInfo]) -> str | None:
     """Return the language that is meant where none is named; None where the only one is, or it has no live version."""
     servable = {i.scope.lang for i in infos if ref.version is not None or LIVE in i.aliases}
     if ref.lang is not None or len(servable) < 2:
         return None
-    default = store.defaults.get(infos[0].scope.taskname) or min(infos, key=lambda info: info.row_id).scope.lang
+    first = min(infos, key=lambda info: info.row_id).scope.lang
+    default = listing.defaults.get(infos[0].scope.taskname, first)
     return default if default in servable else None
 
 
@@ -77,7 +115,8 @@ def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:
         AmbiguousLanguageError: none is named, and the default has no live version while several others have.
         BackboneMismatchError: it is frozen for several backbones, and ``backbone`` is not one of them.
     """
-    return _version(store, ref, _unloaded(store, ref, backbone))
+    info = _version(ref, _unloaded(store, ref, backbone))
+    return store.rows.get(info.scope, info.version)
 
 
 def find_scope(store: Store, ref: TaskRef, backbone: str = "") -> Scope:
@@ -90,10 +129,11 @@ def find_scope(store: Store, ref: TaskRef, backbone: str = "") -> Scope:
 
 
 def _unloaded(store: Store, ref: TaskRef, backbone: str) -> list[RowInfo]:
-    infos = _known(store, ref)
+    listing = RowListing.of(store, ref.taskname)
+    infos = _known(listing, ref)
     if len({info.scope.fingerprint for info in infos}) > 1:
         infos = _of_backbone(ref, infos, backbone)
-    return _in_language(ref, _default(store, ref, infos), infos)
+    return _in_language(ref, _default(listing, ref, infos), infos)
 
 
 def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowInfo]:
@@ -113,20 +153,11 @@ def _of_backbone(ref: TaskRef, infos: list[RowInfo], backbone: str) -> list[RowI
     )
 
 
-def _known(store: Store, ref: TaskRef) -> list[RowInfo]:
-    infos = rows_of(store, ref.taskname)
+def _known(listing: RowListing, ref: TaskRef) -> list[RowInfo]:
+    infos = listing.of_task(ref.taskname)
     if not infos:
-        raise _unknown(store, ref.taskname)
+        raise _unknown(listing, ref.taskname)
     return infos
-
-
-def rows_of(store: Store, taskname: str) -> list[RowInfo]:
-    """Return the rows of a task; without any, those of a name with the same letters in another form of Unicode."""
-    found = store.rows.list(taskname=taskname)
-    if found or taskname.isascii():
-        return found
-    wanted = canonical(taskname)
-    return [info for info in store.rows.list() if canonical(info.scope.taskname) == wanted]
 
 
 def _in_language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> list[RowInfo]:
@@ -155,18 +186,19 @@ def _language(ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> str:
     return known[0]
 
 
-def _version(store: Store, ref: TaskRef, infos: list[RowInfo]) -> Row:
-    scope = infos[0].scope
-    versions = sorted(info.version for info in infos)
-    if ref.version is not None and ref.version not in versions:
-        listed = ", ".join(map(str, versions))
-        raise UnknownTaskError(f"task {scope.taskname}:{scope.lang} has no version {ref.version}; versions: {listed}")
-    return store.rows.get(scope, ref.version)
+def _version(ref: TaskRef, infos: list[RowInfo]) -> RowInfo:
+    """Return the version that is meant of those of one scope, of which one is live if none is named."""
+    found = [info for info in infos if (LIVE in info.aliases if ref.version is None else info.version == ref.version)]
+    if found:
+        return found[0]
+    scope, listed = infos[0].scope, ", ".join(map(str, sorted(info.version for info in infos)))
+    raise UnknownTaskError(f"task {scope.taskname}:{scope.lang} has no version {ref.version}; versions: {listed}")
 
 
-def _unknown(store: Store, taskname: str) -> UnknownTaskError:
-    known = sorted({f"{i.scope.taskname} ({i.scope.lang})" for i in frozen_tasks(store)})
-    names = sorted({canonical(i.scope.taskname) for i in frozen_tasks(store)})
+def _unknown(listing: RowListing, taskname: str) -> UnknownTaskError:
+    live = listing.live()
+    known = sorted({f"{i.scope.taskname} ({i.scope.lang})" for i in live})
+    names = sorted({canonical(i.scope.taskname) for i in live})
     near = difflib.get_close_matches(canonical(taskname), names, n=3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     told = f"unknown task {taskname!r}; {hint}frozen: {', '.join(known) or 'none yet'}"

@@ -4,19 +4,25 @@ Rows are read once and kept; the store's revision number, one small query a requ
 moved, so new rows are served without a restart and every replica sees them.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from promptbank.bank.select import select_row
+from promptbank.bank.listing import RowListing
+from promptbank.bank.select import select_info, select_infos, select_row
 from promptbank.bank.served import served_task
+from promptbank.engine.leading import LeadingCache
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
-from store import ApiKey, Store, StoreError, StoreUnavailableError
-from tasks import DataError, InputRecord, TaskError, TaskRef, example_from, parse_spec
+from store import ApiKey, RowInfo, Store, StoreError, StoreUnavailableError
+from tasks import DataError, InputRecord, TaskCard, TaskError, TaskRef, example_from, parse_card, parse_spec
 
 __all__ = ["RecordRequest", "TaskServer"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +47,14 @@ class TaskServer:
         store: the bank's store.
         backbone: float32.
         batch_tokens: padded tokens of one batch.
+
+    Attributes:
+        compute: runs work of the model; a service gives it to its model thread.
     """
 
     def __init__(self, store: Store, backbone: Backbone, *, batch_tokens: int = 4096) -> None:
         self.store, self.backbone = store, backbone
+        self.compute: Callable[[Callable[[], str | None]], str | None] = lambda work: work()
         self.predictor = Predictor(LanguageModel(backbone.model), batch_tokens=batch_tokens)
         self.revision = -1
         self._tasks: dict[tuple[TaskRef, str | None], ServedTask] = {}
@@ -71,10 +81,49 @@ class TaskServer:
         rows = _Rows(self)
         return [_request_or_error(question, rows) for question in questions]
 
+    def listing(self, taskname: str | None = None) -> RowListing:
+        """Return what rows there are: at least those of one task, or all.
+
+        Raises:
+            StoreError: the bank cannot be reached.
+        """
+        return RowListing.of(self.store, taskname)
+
+    def info(self, ref: TaskRef, lang: str | None = None) -> RowInfo:
+        """Return which row a reference means now; see `select_info`."""
+        return self.found(lambda listing: select_info(listing, ref, self.backbone, lang=lang), (ref, lang))
+
+    def infos(self, ref: TaskRef) -> list[RowInfo]:
+        """Return all rows that a reference means; see `select_infos`."""
+        return self.found(lambda listing: select_infos(listing, ref, self.backbone), (ref, None))
+
+    def found(self, pick: Callable[[RowListing], T], key: tuple[TaskRef, str | None]) -> T:
+        """Return what is picked from the listing of a task."""
+        return pick(self.listing(key[0].taskname))
+
+    def card(self, info: RowInfo) -> TaskCard:
+        """Return the card of a row.
+
+        Raises:
+            StoreError: the bank cannot be reached, or the row is damaged.
+            TaskError: the card is faulty.
+        """
+        return parse_card(json.loads(self.store.rows.get(info.scope, info.version).card_json))
+
     @property
     def resident(self) -> int:
         """Rows in memory, ready to answer."""
         return len(self._tasks)
+
+    @property
+    def leading(self) -> LeadingCache | None:
+        """What is kept of the beginnings of prompts; None where nothing is."""
+        return self.predictor.leading
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """What is wrong with each row that was refused, by its reference; here each request is told."""
+        return {}
 
     @property
     def stale_seconds(self) -> float:

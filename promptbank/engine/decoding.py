@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from promptbank.engine.search import BeamHypothesis, BeamSearch, Constraint, DecodedSequence, Search
-from promptbank.model.forward import Context, LanguageModel, join_contexts
+from promptbank.model.forward import Context, LanguageModel, join_contexts, read_after
 from promptbank.model.inject import pack
 from promptbank.model.prompt_table import PromptTable
 
@@ -97,20 +97,31 @@ class DecodingBatch:
         self._hidden = torch.empty(0)  # (hypotheses, H), the state after which each one's next token stands
 
     @torch.no_grad()
-    def admit(self, searches: Sequence[Search], tables: Sequence[PromptTable] | None = None) -> None:
+    def admit(
+        self,
+        searches: Sequence[Search],
+        tables: Sequence[PromptTable] | None = None,
+        held: Sequence[Tensor] | None = None,
+    ) -> None:
         """Read the prompts of searches, which then take part in the steps.
 
         Args:
             searches: of one beam with those that are there.
             tables: the prompt table of each search; None where none has virtual tokens.
+            held: keys and values of the beginning of each search's prompt, if they are at hand; may be of no token.
         """
         begun = [n for n, search in enumerate(searches) if search.living]
         if not begun:
             return
         ids = [(*searches[n].prompt, *one) for n in begun for one in searches[n].feed(searches[n].waiting)]
-        context = self._lm.context(len(ids))
-        packed = pack(ids, [tables[n] for n in begun] if tables else None)
-        hidden = self._lm.hidden(packed, context)[:, -1]  # (B, H)
+        own = [tables[n] for n in begun] if tables else None
+        if held is None:
+            context = self._lm.context(len(ids))
+            hidden = self._lm.hidden(pack(ids, own), context)[:, -1]  # (B, H)
+        else:
+            kept = [held[n] for n in begun]
+            rest = [one[kv.shape[-2] :] for one, kv in zip(ids, kept, strict=True)]
+            hidden, context = read_after(self._lm, kept, rest, own)
         if self._context is None or not self.going:
             self._context, self._hidden = context, hidden
         else:

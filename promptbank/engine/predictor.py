@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from promptbank.engine.decoding import AllTokens, BeamSearch, DecodedSequence, DecodingBatch, Search
 from promptbank.engine.grammar import GRAMMARS, TokenConstraint, constraint_of
+from promptbank.engine.leading import LEAST_TOKENS, LeadingCache, in_common
 from promptbank.engine.scoring import ScoringRequest, label_scores, score_forms
 from promptbank.errors import PromptBankError
 from promptbank.model.forward import LanguageModel, prefill
@@ -141,7 +143,12 @@ class Predictor:
         lm: the backbone.
         batch_tokens: most padded tokens of one batch; one longer prompt still runs alone.
         constrained: whether open answers of a card with an answer format must follow it.
+
+    Attributes:
+        leading: keeps what prompts begin with; None, as it is at first, for nothing.
     """
+
+    leading: LeadingCache | None = None
 
     def __init__(self, lm: LanguageModel, *, batch_tokens: int = 4096, constrained: bool = True) -> None:
         self.lm = lm
@@ -193,31 +200,59 @@ class Predictor:
 
     def labels(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
         """Answer requests of closed tasks together; what several prompts begin with is read once."""
-        counted = Counter(one.beginning for one in batch)
-        shared = [ids for ids, count in counted.items() if count > 1 and len(ids) >= SHARED_TOKENS]
-        held = dict(zip(shared, prefill(self.lm, shared), strict=True)) if shared else {}
-        parts: dict[int | None, list[int]] = {}
-        for n, one in enumerate(batch):  # after held tokens, what is read together must be equally long
-            rest = one.tokens - len(one.beginning) if one.beginning in held else None
-            parts.setdefault(rest, []).append(n)
+        led = self._led(batch)
+        texts = self._texts(batch, led)
+        led = {n: kv for n, kv in led.items() if n not in texts}
+        others = dict.fromkeys(n for n in range(len(batch)) if n not in texts and n not in led)
         found: dict[int, Prediction] = {}
-        for rest, places in parts.items():
-            part = [batch[n] for n in places]
-            kept = None if rest is None else [held[one.beginning] for one in part]
-            read = [one.prompt.ids if rest is None else one.prompt.ids[-rest:] for one in part]
-            requests = [
-                ScoringRequest.of(ids, one.task.table, one.task.renderer) for ids, one in zip(read, part, strict=True)
-            ]
-            scored = zip(part, score_forms(self.lm, requests, kept), strict=True)
-            answers = [_closed(one, label_scores(one.task.renderer.forms, scores)) for one, scores in scored]
-            found.update(zip(places, answers, strict=True))
+        for part in (texts, led, others):  # what is left to be read is of like length in each part
+            held = None if part is others else [kv for kv in part.values() if kv is not None]
+            found.update(zip(part, self._closed([batch[n] for n in part], held) if part else (), strict=True))
         return [found[n] for n in range(len(batch))]
+
+    def _texts(self, batch: Sequence[PreparedRequest], led: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Read once what several prompts begin with before their virtual tokens, the text that many tasks ask about.
+
+        Returns:
+            Its keys and values, by places in the batch, where it is longer than what is kept of the task.
+        """
+        longer = {n: one for n, one in enumerate(batch) if n not in led or led[n].shape[-2] < len(one.beginning)}
+        counted = Counter(one.beginning for one in longer.values())
+        shared = [ids for ids, count in counted.items() if count > 1 and len(ids) >= SHARED_TOKENS]
+        read = dict(zip(shared, prefill(self.lm, shared), strict=True)) if shared else {}
+        return {n: read[one.beginning] for n, one in longer.items() if one.beginning in read}
+
+    def _led(self, batch: Sequence[PreparedRequest]) -> dict[int, Tensor]:
+        """Return kept keys and values of what prompts begin with, by their places in the batch."""
+        found: dict[int, Tensor] = {}
+        for n, one in enumerate(batch if self.leading else ()):
+            leading = one.task.renderer.leading
+            count = in_common(leading, one.prompt.ids)
+            if self.leading and count >= LEAST_TOKENS:
+                kept = self.leading.of(self.lm, one.task.sha256, leading, one.task.table)
+                found[n] = kept[..., :count, :]
+        return found
+
+    def led(self, batch: Sequence[PreparedRequest]) -> list[Tensor] | None:
+        """Return kept keys and values of what each prompt begins with, of no token for some; None if none has any."""
+        found = self._led(batch)
+        none = next(iter(found.values()))[..., :0, :] if found else None
+        return None if none is None else [found.get(n, none) for n in range(len(batch))]
+
+    def _closed(self, batch: Sequence[PreparedRequest], held: Sequence[Tensor] | None) -> list[Prediction]:
+        lengths = [kv.shape[-2] for kv in held] if held else [0] * len(batch)
+        requests = [
+            ScoringRequest.of(one.prompt.ids[start:], one.task.table, one.task.renderer)
+            for one, start in zip(batch, lengths, strict=True)
+        ]
+        scored = zip(batch, score_forms(self.lm, requests, held), strict=True)
+        return [_closed(one, label_scores(one.task.renderer.forms, scores)) for one, scores in scored]
 
     def texts(self, batch: Sequence[PreparedRequest]) -> list[Prediction]:
         """Answer requests of open tasks in one batch."""
         searches = [one.search(n) for n, one in enumerate(batch)]
         decoding = DecodingBatch(self.lm, AllTokens(self.lm))
-        decoding.admit(searches, [one.task.table for one in batch])
+        decoding.admit(searches, [one.task.table for one in batch], self.led(batch))
         while decoding.going:
             decoding.step()
         return [one.written(search.best()) for one, search in zip(batch, searches, strict=True)]

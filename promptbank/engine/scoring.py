@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from promptbank.model.forward import Context, LanguageModel, cache_of
+from promptbank.model.forward import Context, LanguageModel, read_after
 from promptbank.model.inject import pack
 from promptbank.model.label_tree import LabelTree, tree_of
 from promptbank.model.prompt_table import PromptTable
@@ -111,15 +111,18 @@ def score_forms(
 
     Args:
         lm: the backbone.
-        requests: B prompts, of any tasks, scorings and lengths. With ``held`` all must be equally long after the
-            constant part.
-        held: keys and values of each prompt's constant part, if they are at hand; ``ids`` then holds the rest only.
+        requests: B prompts, of any tasks, scorings and lengths.
+        held: keys and values of each prompt's beginning, if they are at hand; ``ids`` then holds the rest only.
 
     Returns:
         B float32 tensors, one score for each form in order.
     """
-    context = cache_of(held) if held is not None else lm.context(len(requests))
-    last = lm.hidden(pack([r.ids for r in requests], [r.table for r in requests]), context)[:, -1]  # (B, H)
+    ids, tables = [r.ids for r in requests], [r.table for r in requests]
+    if held is None:
+        context = lm.context(len(requests))
+        last = lm.hidden(pack(ids, tables), context)[:, -1]  # (B, H)
+    else:
+        last, context = read_after(lm, held, ids, tables)
     names = [r.scoring for r in requests]
     found: dict[int, Tensor] = {}
     for name in dict.fromkeys(names):

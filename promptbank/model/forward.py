@@ -22,8 +22,18 @@ from transformers import DynamicCache, PreTrainedModel
 from promptbank.errors import PromptBankError
 from promptbank.model.inject import PackedBatch, embed, pack, positions
 from promptbank.model.layers import layers_of, vectors_added
+from promptbank.model.prompt_table import PromptTable
 
-__all__ = ["Context", "LanguageModel", "cache_of", "cast_weights", "join_contexts", "prefill", "vocabulary_layers"]
+__all__ = [
+    "Context",
+    "LanguageModel",
+    "cache_of",
+    "cast_weights",
+    "join_contexts",
+    "prefill",
+    "read_after",
+    "vocabulary_layers",
+]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -217,6 +227,16 @@ class Context:
         pairs = [torch.stack([keys[sequence], values[sequence]]) for keys, values in self._layers()]
         return torch.stack(pairs)[..., -held:, :].contiguous()
 
+    def compacted(self) -> Context:
+        """Return the same sequences with all pads on the left."""
+        real = self.mask.argsort(dim=1, stable=True)[:, -int(self.lengths.max()) :]  # (B, S), pads first
+
+        def moved(held: Tensor) -> Tensor:
+            return held.gather(2, real[:, None, :, None].expand(-1, held.shape[1], -1, held.shape[3]))
+
+        layers = [(moved(keys), moved(values)) for keys, values in self._layers()]
+        return Context(DynamicCache(layers), self.mask.gather(1, real), self.lengths)
+
     def _layers(self) -> list[tuple[Tensor, Tensor]]:
         return [(layer[0], layer[1]) for layer in self.cache]
 
@@ -245,8 +265,36 @@ def join_contexts(contexts: Sequence[Context]) -> Context:
 
 
 @torch.no_grad()
-def prefill(lm: LanguageModel, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Run sequences of discrete ids once and return each one's keys and values, (L, 2, heads, T, D)."""
+def prefill(
+    lm: LanguageModel, sequences: Sequence[Sequence[int]], tables: Sequence[PromptTable] | None = None
+) -> list[Tensor]:
+    """Run sequences once and return each one's keys and values, (L, 2, heads, T, D)."""
     context = lm.context(len(sequences))
-    lm.hidden(pack(sequences), context)
+    lm.hidden(pack(sequences, tables), context)
     return [context.keys_values(b) for b in range(len(sequences))]
+
+
+@torch.no_grad()
+def read_after(
+    lm: LanguageModel,
+    held: Sequence[Tensor],
+    sequences: Sequence[Sequence[int]],
+    tables: Sequence[PromptTable] | None = None,
+) -> tuple[Tensor, Context]:
+    """Read what follows held keys and values of unlike lengths.
+
+    Args:
+        lm: the backbone.
+        held: of each sequence's beginning, as `Context.keys_values` gives them; may be of no token.
+        sequences: what follows, at least one id each.
+        tables: of the virtual ids in them.
+
+    Returns:
+        The state after each sequence, (B, H), and a context without pads in between.
+    """
+    context = cache_of(held)
+    hidden = lm.hidden(pack(sequences, tables, pad="right"), context)  # (B, S, H)
+    lengths = torch.tensor([len(ids) for ids in sequences], device=hidden.device)
+    if int(lengths.min()) == int(lengths.max()):
+        return hidden[:, -1], context
+    return hidden[torch.arange(len(lengths)), lengths - 1], context.compacted()

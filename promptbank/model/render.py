@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from promptbank.errors import InputError, TooLongError
@@ -230,6 +231,12 @@ class Renderer:
         return "" if self._answer_prefix.startswith(text) else text
 
     @cached_property
+    def leading(self) -> tuple[int, ...]:
+        """What prompts begin with, up to the first field; its last tokens may merge with the field's text."""
+        before = list(takewhile(lambda part: not isinstance(part, Field), self._parts))
+        return tuple(self._encoded(before, {}))
+
+    @cached_property
     def _reserved(self) -> int:
         """Tokens kept for the answer: the longest form of a closed card, the policy's number for an open one."""
         return max((len(form.ids) for form in self.forms), default=self.policy.answer_tokens)
@@ -238,9 +245,12 @@ class Renderer:
         return (*encode_plain(self.tokenizer, self._answer_prefix + form), self.policy.eos_id)
 
     def _ids(self, fields: Mapping[str, str]) -> list[int]:
+        return self._encoded(self._parts, fields)
+
+    def _encoded(self, parts: Sequence[Text | Field | VirtualBlock], fields: Mapping[str, str]) -> list[int]:
         ids: list[int] = [] if self.policy.bos_id is None else [self.policy.bos_id]
         run: list[str] = []
-        for part in self._parts:
+        for part in parts:
             if isinstance(part, VirtualBlock):
                 ids += encode_plain(self.tokenizer, "".join(run))
                 run = []

@@ -6,6 +6,7 @@ The event loop never waits for the bank, the tokenizer or the model, so health c
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
@@ -19,6 +20,7 @@ from promptbank.service.queue import QueuedRequest, RequestQueue
 __all__ = ["CLIENT_GONE", "Answer", "Answering"]
 
 Answer = Prediction | Exception
+T = TypeVar("T")
 
 CLIENT_GONE = 499
 """Status of a request whose client has left, as nginx logs it; nobody reads the answer."""
@@ -81,6 +83,11 @@ class Answering:
             for one in queued:
                 one.abandon()
         return [_outcome(one) if isinstance(one, QueuedRequest) else one for one in admitted]
+
+    def compute(self, work: Callable[[], T]) -> T:
+        """Have work of the model done on its thread, and wait for it; see `RequestQueue.compute`."""
+        self._model.start()
+        return self.queue.compute(work)
 
     def stop(self, seconds: float | None = None) -> bool:
         """Take nothing new and wait until what was admitted is answered; return whether it is."""

@@ -4,7 +4,6 @@ Stateless but for the server's rows, so any number of these processes stand behi
 Records of all requests wait in one queue before one model thread: torch already uses all threads it is given.
 """
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,31 +14,23 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from promptbank import __version__
-from promptbank.bank.select import LIVE, frozen_tasks, rows_of, select_row
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
-from promptbank.errors import UnknownTaskError
 from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.auth import ApiKeyCheck
 from promptbank.service.body import Records, read_body, read_records
 from promptbank.service.docs_page import add_docs_page
 from promptbank.service.limits import RequestLimits
 from promptbank.service.metrics import ServiceMetrics
-from promptbank.service.models import (
-    PredictionModel,
-    ProblemBodyModel,
-    ProblemModel,
-    ReadyModel,
-    TaskModel,
-    VersionModel,
-)
+from promptbank.service.models import PredictionModel, ProblemModel, ReadyModel
 from promptbank.service.openai import add_openai
 from promptbank.service.problem_answers import add_problem_answers, problem_answer, problem_behind
 from promptbank.service.queue import RequestQueue
 from promptbank.service.request_ids import REQUEST_ID, RequestIds
 from promptbank.service.score import add_score
-from store import RowInfo, StoreError
-from tasks import DataError, InputRecord, TaskError, TaskRef, parse_card, parse_spec
+from promptbank.service.statuses import ASKING, problems
+from promptbank.service.task_list import add_task_list
+from tasks import DataError, InputRecord
 
 __all__ = ["RequestLimits", "create_app"]
 
@@ -57,21 +48,6 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": ProblemBodyModel, "description": "the bank has keys, and none of them was sent"},
-    403: {"model": ProblemBodyModel, "description": "the key does not allow this"},
-    404: {"model": ProblemBodyModel, "description": "unknown task"},
-    408: {"model": ProblemBodyModel, "description": "the body did not arrive in time"},
-    409: {"model": ProblemBodyModel, "description": "the row belongs to another backbone"},
-    413: {"model": ProblemBodyModel, "description": "over a limit"},
-    415: {"model": ProblemBodyModel, "description": "a content type or an encoding that is not read"},
-    422: {"model": ProblemBodyModel, "description": "the record cannot be used"},
-    429: {"model": ProblemBodyModel, "description": "as many records wait as may; `Retry-After` says how long to wait"},
-    503: {
-        "model": ProblemBodyModel,
-        "description": "the service stops, the record waited long, or the bank is away",
-    },
-}
 
 
 def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_origins: Sequence[str] = ()) -> FastAPI:
@@ -83,6 +59,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     queue = RequestQueue(limits.queue)
     metrics = ServiceMetrics(queue, server)
     answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens)
+    server.compute = answering.compute
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -102,7 +79,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     _add_predictions(app, server, answering, limits)
     add_openai(app, server, answering, limits)
     add_score(app, server, answering, limits)
-    _add_tasks(app, server)
+    add_task_list(app, server)
     _add_health(app, server)
     _add_metrics(app, metrics)
     add_docs_page(app)
@@ -146,7 +123,7 @@ def _add_predictions(app: FastAPI, server: TaskServer, answering: Answering, lim
 
     models = PredictionModel | list[PredictionModel | ProblemModel]
     about: dict[str, Any] = {
-        "responses": _PROBLEMS,
+        "responses": problems(*ASKING),
         "openapi_extra": _BODY,
         "response_model": models,
         "tags": ["predict"],
@@ -171,86 +148,6 @@ def _add_predictions(app: FastAPI, server: TaskServer, answering: Answering, lim
         return await answer(request, taskname, lang)
 
 
-def _add_tasks(app: FastAPI, server: TaskServer) -> None:
-    @app.get("/v1/tasks", summary="Tasks that can be asked", tags=["tasks"])
-    def tasks() -> list[TaskModel | ProblemModel]:
-        """Return all live tasks of the backbone that is loaded; one that cannot be served is a problem in its place."""
-        return [_task_or_problem(server, info) for info in frozen_tasks(server.store, server.backbone.fingerprint)]
-
-    @app.get(
-        "/v1/tasks/{taskname}",
-        summary="One task, in each of its languages",
-        responses={404: _PROBLEMS[404]},
-        tags=["tasks"],
-    )
-    def task(taskname: str) -> list[TaskModel]:
-        """Return the live rows of one taskname; `taskname[:lang][@version]` asks for less, or for another version."""
-        return [_task(server, info) for info in _servable(server, parse_spec(taskname))]
-
-    @app.get(
-        "/v1/tasks/{taskname}/versions", summary="Versions of one task", responses={404: _PROBLEMS[404]}, tags=["tasks"]
-    )
-    def versions(taskname: str) -> list[VersionModel]:
-        """Return every version with its aliases, oldest first."""
-        return [_version(info) for info in _of(server, parse_spec(taskname))]
-
-
-def _of(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
-    known = rows_of(server.store, ref.taskname)
-    infos = [
-        i for i in known if i.scope.fingerprint == server.backbone.fingerprint and ref.lang in (None, i.scope.lang)
-    ]
-    if not infos:
-        select_row(server.store, ref, server.backbone)  # raises what is wrong, with near names
-        raise UnknownTaskError(f"nothing is frozen as {ref}")
-    found = [info for info in infos if ref.version in (None, info.version)]
-    if not found:
-        versions = ", ".join(map(str, sorted({info.version for info in infos})))
-        raise UnknownTaskError(f"task {ref.taskname!r} has no version {ref.version}; versions: {versions}")
-    return sorted(found, key=lambda info: (info.scope.lang, info.version))
-
-
-def _servable(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
-    found = [info for info in _of(server, ref) if ref.version is not None or LIVE in info.aliases]
-    if not found:
-        raise UnknownTaskError(f"task {ref.taskname!r} has no live version; name one as {ref.taskname}@VERSION")
-    return found
-
-
-def _task_or_problem(server: TaskServer, info: RowInfo) -> TaskModel | ProblemModel:
-    try:
-        return _task(server, info)
-    except (StoreError, TaskError) as exc:
-        return ProblemModel.model_validate(problem_behind(exc).as_dict())
-
-
-def _task(server: TaskServer, info: RowInfo) -> TaskModel:
-    card = parse_card(json.loads(server.store.rows.get(info.scope, info.version).card_json))
-    labels = list(card.label_space) if card.label_space is not None else None
-    return TaskModel(
-        taskname=info.scope.taskname,
-        lang=info.scope.lang,
-        version=info.version,
-        sha256=info.sha256,
-        labels=labels,
-        fields=list(card.fields),
-        prompt_template=card.prompt_template,
-        total_virtual_tokens=card.total_virtual_tokens,
-        created_at=info.created_at,
-    )
-
-
-def _version(info: RowInfo) -> VersionModel:
-    return VersionModel(
-        taskname=info.scope.taskname,
-        lang=info.scope.lang,
-        version=info.version,
-        sha256=info.sha256,
-        aliases=list(info.aliases),
-        created_at=info.created_at,
-    )
-
-
 def _add_health(app: FastAPI, server: TaskServer) -> None:
     @app.head("/livez", include_in_schema=False)
     @app.get("/livez", summary="Is the process alive?", tags=["health"])
@@ -259,9 +156,7 @@ def _add_health(app: FastAPI, server: TaskServer) -> None:
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get(
-        "/readyz", summary="Can requests be answered?", responses={503: {"model": ProblemBodyModel}}, tags=["health"]
-    )
+    @app.get("/readyz", summary="Can requests be answered?", responses=problems(503), tags=["health"])
     async def readyz() -> ReadyModel:
         """Tell the bank's revision; while it cannot be reached the status is `stale`, and known tasks are answered."""
         stale = server.stale_seconds
@@ -271,6 +166,7 @@ def _add_health(app: FastAPI, server: TaskServer) -> None:
             fingerprint=server.backbone.fingerprint,
             revision=server.known_revision(),
             stale_seconds=round(stale, 1),
+            refused=server.refused,
         )
 
 

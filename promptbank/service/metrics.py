@@ -1,9 +1,11 @@
 """What the service tells Prometheus: answers, waiting, batches, refusals, and how fresh the bank's rows are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction
@@ -42,6 +44,7 @@ class ServiceMetrics:
             ("queue_records", "Records that wait.", lambda: queue.records),
             ("queue_tokens", "Prompt tokens that wait.", lambda: queue.tokens),
             ("rows_resident", "Rows in memory, ready to answer.", lambda: server.resident),
+            ("rows_refused", "Rows that failed their check and do not answer.", lambda: len(server.refused)),
             ("bank_revision", "Revision of the bank when it last answered.", lambda: server.revision),
             (
                 "bank_stale_seconds",
@@ -50,6 +53,7 @@ class ServiceMetrics:
             ),
         ):
             Gauge(f"promptbank_{name}", text, registry=mine).set_function(function)
+        mine.register(_LeadingCounts(server))
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"promptbank_{name}", text, buckets=buckets, registry=self._registry)
@@ -93,6 +97,20 @@ class ServiceMetrics:
             return "other"
         self._tasks.add(task)
         return task
+
+
+class _LeadingCounts(Collector):
+    """Counts how many prompts found the keys and values of what they begin with."""
+
+    def __init__(self, server: TaskServer) -> None:
+        self._server = server
+
+    def collect(self) -> Iterator[Metric]:
+        found = self._server.leading
+        counts = {"hits": found.hits, "misses": found.misses} if found else {"hits": 0, "misses": 0}
+        for name, count in counts.items():
+            told = f"Prompts: {name} of kept keys and values of what they begin with."
+            yield CounterMetricFamily(f"promptbank_text_kv_{name}", told, count)
 
 
 def _type(failure: Exception) -> str:

@@ -51,7 +51,10 @@ class ModelThread:
 
     def _run(self) -> None:
         while (work := self._queue.take(len(self._writing))) is not None:
+            self._queue.run_jobs()
             scored, written = work
+            if not (scored or written or self._writing):
+                continue
             began = time.monotonic()
             self._score(scored)
             middle = time.monotonic()
@@ -84,7 +87,8 @@ class ModelThread:
         """Read prompts whose answers are to be written, one by one if they fail together."""
         try:
             searches = [one.prepared.search() for one in requests]
-            self._decoding.admit(searches, [one.prepared.task.table for one in requests])
+            held = self._predictor.led([one.prepared for one in requests])
+            self._decoding.admit(searches, [one.prepared.task.table for one in requests], held)
         except Exception as exc:
             if len(requests) == 1:
                 _fail(requests[0], exc)

@@ -95,6 +95,7 @@ class ReadyModel(BaseModel):
     fingerprint: str
     revision: int = Field(description="of the bank; rises with every change that serving must see")
     stale_seconds: float = Field(0.0, description="since the bank last answered; 0 while it does")
+    refused: dict[str, str] = Field(description="rows that never answer here, each with what is wrong with it")
 
 
 class ServedModel(BaseModel):

@@ -1,6 +1,5 @@
 """OpenAI's API over tasks: a model is a task, its completion is the label or the text that the task answers."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,21 +8,21 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from promptbank.bank.select import frozen_tasks, select_row
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
-from promptbank.errors import BodyFieldError, BodyTooLargeError
+from promptbank.errors import BodyFieldError, BodyTooLargeError, PromptBankError
 from promptbank.service.answering import CLIENT_GONE, Answer, Answering
 from promptbank.service.body import read_body
 from promptbank.service.event_stream import EventStream
 from promptbank.service.limits import RequestLimits
-from promptbank.service.models import CompletionModel, ProblemBodyModel, ServedModel, ServedModels
+from promptbank.service.models import CompletionModel, ServedModel, ServedModels
 from promptbank.service.openai_answers import ChatAnswer, CompletionAnswer
 from promptbank.service.openai_bodies import ChatRequest, CompletionRequest, body_schema, read_request
 from promptbank.service.openai_formats import label_format
 from promptbank.service.problem_answers import problem_answer
 from promptbank.service.queue import QueuedRequest
-from store import Row, StoreError
+from promptbank.service.statuses import ASKING, LISTING, problems
+from store import RowInfo, StoreError
 from tasks import (
     DataError,
     TaskCard,
@@ -31,32 +30,15 @@ from tasks import (
     TaskRef,
     check_record,
     example_from,
-    parse_card,
     parse_json,
     parse_spec,
 )
 
 __all__ = ["add_openai", "fields_of_text"]
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": ProblemBodyModel, "description": "the bank has keys, and none of them was sent"},
-    403: {"model": ProblemBodyModel, "description": "the key does not allow this"},
-    404: {"model": ProblemBodyModel, "description": "no such task"},
-    409: {"model": ProblemBodyModel, "description": "the task's row belongs to another backbone"},
-    422: {"model": ProblemBodyModel, "description": "a field cannot be honoured"},
-    500: {"model": ProblemBodyModel, "description": "the row is damaged"},
-    503: {"model": ProblemBodyModel, "description": "the service stops, the text waited too long, or the bank is away"},
-}
 _ABOUT: dict[str, Any] = {
     "response_model": CompletionModel,
-    "responses": _PROBLEMS
-    | {
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        408: {"model": ProblemBodyModel, "description": "the body did not arrive in time"},
-        413: {"model": ProblemBodyModel, "description": "over a limit"},
-        415: {"model": ProblemBodyModel, "description": "an encoding that is not read"},
-        429: {"model": ProblemBodyModel, "description": "as many texts wait as may"},
-    },
+    "responses": problems(*ASKING) | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
     "tags": ["openai"],
 }
 
@@ -161,28 +143,29 @@ def _whole(answer: CompletionAnswer, queued: Sequence[QueuedRequest], answers: S
 
 
 def _add_models(app: FastAPI, server: TaskServer) -> None:
-    @app.get("/v1/models", summary="Tasks as models", tags=["openai"])
+    @app.get("/v1/models", summary="Tasks as models", responses=problems(401, 403, 500, 503), tags=["openai"])
     def models() -> ServedModels:
         """Return all live tasks of the backbone that is loaded; one that cannot be served is left out."""
         found = []
-        for info in frozen_tasks(server.store, server.backbone.fingerprint):
-            with suppress(StoreError, TaskError):
-                found.append(_model(server, server.store.rows.get(info.scope, info.version)))
+        for info in server.listing().live(server.backbone.fingerprint):
+            with suppress(PromptBankError, StoreError, TaskError):
+                found.append(_model(server, info))
         return ServedModels(data=found)
 
-    @app.get("/v1/models/{model}", summary="One task as a model", responses=_PROBLEMS, tags=["openai"])
+    @app.get("/v1/models/{model}", summary="One task as a model", responses=problems(*LISTING), tags=["openai"])
     def model(model: str) -> ServedModel:
         """Return a task by `taskname[:lang][@version]`."""
         ref = parse_spec(model)
-        return _model(server, select_row(server.store, ref, server.backbone), ref.version)
+        return _model(server, server.info(ref), ref.version)
 
 
-def _model(server: TaskServer, row: Row, version: int | None = None) -> ServedModel:
-    card = parse_card(json.loads(row.card_json))
+def _model(server: TaskServer, info: RowInfo, version: int | None = None) -> ServedModel:
+    """Return the model that a row is, whose card must be sound."""
+    card = server.card(info)
     return ServedModel(
         id=str(TaskRef(card.taskname, card.lang, version)),
-        created=int(row.created_at.timestamp()),
+        created=int(info.created_at.timestamp()),
         parent=server.backbone.name,
-        root=str(TaskRef(card.taskname, card.lang, row.version)),
+        root=str(TaskRef(card.taskname, card.lang, info.version)),
         max_model_len=server.backbone.window,
     )

@@ -1,29 +1,40 @@
 """The rows of a service: kept in memory, followed by polling, and answered from while the database is away.
 
 A request never waits for the database for a task that is known. One that is not known is read at once, so a task that
-another process froze is answered on its first request; what is not there is not looked up again for a second.
+another process froze is answered on its first request; what is not there is not looked up again for a second. When
+``live`` moves, the old row answers until the new one is ready; one that fails its check never answers.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
+from promptbank.bank.listing import RowListing
 from promptbank.bank.task_server import TaskServer
+from promptbank.engine.leading import LeadingCache
 from promptbank.engine.predictor import ServedTask
-from promptbank.errors import PromptBankError
+from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, PromptBankError, UnknownTaskError
 from promptbank.model.backbone import Backbone
-from store import ApiKey, Store, StoreError, StoreUnavailableError
-from tasks import TaskError, TaskRef
+from promptbank.service.ready_rows import ReadyRows
+from store import ApiKey, RowInfo, Scope, Store, StoreError, StoreUnavailableError
+from tasks import TaskCard, TaskError, TaskRef
 
 __all__ = ["PollingTaskServer"]
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[TaskRef, str | None]
+T = TypeVar("T")
 ABSENT_SECONDS = 1.0
 """For which a task that is not there is not looked up again."""
 MOST_ABSENT = 1000
+LEADING_BYTES = 256 * 2**20
+"""Of keys and values of what prompts begin with; 36 kB a token for gemma-3-270m in float32."""
+NOT_LISTED = (UnknownTaskError, AmbiguousLanguageError, BackboneMismatchError)
+"""What a listing that is not the newest may be wrong about."""
 
 
 class PollingTaskServer(TaskServer):
@@ -48,12 +59,16 @@ class PollingTaskServer(TaskServer):
     ) -> None:
         super().__init__(store, backbone, batch_tokens=batch_tokens)
         self._poll_seconds, self._read_seconds = poll_seconds, read_seconds
-        self._read_at: dict[Key, int] = {}  # the revision at which each kept row was read
-        self._absent: dict[Key, tuple[float, Exception]] = {}
-        self._reader = ThreadPoolExecutor(1, "bank")
-        self._reading: Future[ServedTask] | None = None
+        self.predictor.leading = LeadingCache(LEADING_BYTES)
+        self._rows = ReadyRows(store, backbone, self.predictor.lm)
+        self._bank = self._listing = RowListing()  # as the bank has it; with `live` as it is honoured here
+        self._honoured: dict[Scope, int] = {}
+        self._absent: dict[tuple[TaskRef, str | None], float] = {}
         self._api_keys: list[ApiKey] = []
-        self._stopped = threading.Event()
+        self._reader, self._preparer = ThreadPoolExecutor(1, "bank"), ThreadPoolExecutor(1, "rows")
+        self._late: Future[Any] | None = None
+        self._preparing: Future[None] | None = None
+        self._stopped, self._asking = threading.Event(), threading.Lock()
         self._polled_at = time.monotonic()
         self._poller = threading.Thread(target=self._follow, name="poll", daemon=True)
 
@@ -63,15 +78,24 @@ class PollingTaskServer(TaskServer):
         Raises:
             StoreError: the bank cannot be reached.
         """
-        self.store.reconnect_if_replaced()
-        self.revision, self._api_keys = self.store.revision(), self.store.keys.list()
-        self._polled_at = time.monotonic()
+        self._ask()
         self._poller.start()
 
     def stop(self) -> None:
         """Ask no more."""
         self._stopped.set()
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._reader, self._preparer):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def resident(self) -> int:
+        """Rows in memory, ready to answer."""
+        return len(self._rows)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """What is wrong with each row that was refused, by its reference."""
+        return self._rows.refused
 
     @property
     def stale_seconds(self) -> float:
@@ -83,73 +107,136 @@ class PollingTaskServer(TaskServer):
         """Return the revision at the last poll, without asking the bank."""
         return self.revision
 
-    def poll(self) -> None:
-        """Ask the bank whether anything has changed; rows are then read again when they are next asked for."""
-        try:
-            replaced = self.store.reconnect_if_replaced()
-            revision = self.store.revision()
-            if replaced or revision != self.revision:
-                self._api_keys = self.store.keys.list()
-        except StoreError as exc:
-            if not self.stale_seconds:
-                logger.warning("the bank cannot be reached (%s); known tasks are answered from memory", exc)
-            return
-        if replaced:
-            self._read_at.clear()
-        if replaced or revision != self.revision:
-            self._absent.clear()
-        self.revision = revision
-        self._polled_at = time.monotonic()
-
     def api_keys(self) -> list[ApiKey]:
         """Return the API keys at the last poll, without asking the bank."""
         return self._api_keys
 
+    def poll(self) -> None:
+        """Ask the bank whether anything has changed, and make the rows ready that `live` has moved to."""
+        self._follow_bank()
+        self._prepare()
+
     def refresh(self) -> None:
         """Do nothing: `poll` follows the bank."""
 
-    def kept(self, ref: TaskRef, lang: str | None) -> ServedTask:
-        """Return a row from memory if nothing has changed since it was read; else read it, at most so long.
+    def listing(self, _taskname: str | None = None) -> RowListing:
+        """Return what rows there are, without asking the bank."""
+        return self._listing
+
+    def card(self, info: RowInfo) -> TaskCard:
+        """Return the card of a row, from memory if it was read before.
 
         Raises:
-            PromptBankError: unknown, ambiguous, or of another backbone.
+            StoreError: the bank cannot be reached, or the row is damaged.
+            TaskError: the card is faulty.
+        """
+        return self._rows.card(info) or self._read(lambda: self._rows.read_card(info))
+
+    def kept(self, ref: TaskRef, lang: str | None) -> ServedTask:
+        """Return a row from memory, or make it ready, for which the request waits a while at most.
+
+        Raises:
+            PromptBankError: unknown, ambiguous, of another backbone, or refused.
             StoreUnavailableError: it is not known and the bank does not answer.
         """
-        key = self.key(ref, lang)
-        revision, known = self.revision, self._tasks.get(key)
-        if known is not None and self._read_at.get(key) == revision:
-            return known
-        at, absent = self._absent.get(key, (0.0, None))
-        if absent is not None and time.monotonic() - at < ABSENT_SECONDS:
-            raise absent
+        info = self.info(ref, lang)
+        task = self._rows.get(info) or self._read(lambda: self._rows.prepare(info, self.compute))
+        if ref.version is None:
+            self._honoured[info.scope] = info.version
+        return task
+
+    def found(self, pick: Callable[[RowListing], T], key: tuple[TaskRef, str | None]) -> T:
+        """Look something up in the listing, and once more in the bank's if it is not there."""
         try:
-            found = self._read(ref, lang)
-        except StoreUnavailableError:
-            if known is None:
+            return pick(self._listing)
+        except NOT_LISTED:
+            if time.monotonic() - self._absent.get(key, -ABSENT_SECONDS) < ABSENT_SECONDS:
                 raise
-            return known
-        except (PromptBankError, TaskError, StoreError) as exc:
-            self._forget(key, exc)
+        self._read(self._ask)
+        try:
+            return pick(self._listing)
+        except NOT_LISTED:
+            if len(self._absent) >= MOST_ABSENT:
+                self._absent.clear()
+            self._absent[key] = time.monotonic()
             raise
-        self._tasks[key], self._read_at[key] = found, revision
-        return found
 
-    def _forget(self, key: Key, why: Exception) -> None:
-        self._tasks.pop(key, None)
-        if len(self._absent) >= MOST_ABSENT:
-            self._absent.clear()
-        self._absent[key] = (time.monotonic(), why)
+    def _ask(self) -> None:
+        """Read the listing again if the bank has changed."""
+        with self._asking:
+            replaced = self.store.reconnect_if_replaced()
+            revision = self.store.revision()
+            if replaced:
+                self._rows.clear()
+                self._honoured.clear()
+            if replaced or revision != self.revision:
+                bank, self._api_keys = RowListing.of(self.store), self.store.keys.list()
+                self._bank, self.revision = bank, revision
+                self._absent.clear()
+                self._honour()
+            self._polled_at = time.monotonic()
 
-    def _read(self, ref: TaskRef, lang: str | None) -> ServedTask:
-        """Read a row on the bank's own thread, which may hang without holding up anyone else."""
-        if self._reading is None or self._reading.done():
-            self._reading = self._reader.submit(self.selected, ref, lang)
+    def _honour(self) -> None:
+        """Let ``live`` stay where it was honoured, for the scopes in which the new row is not ready."""
+        awaited = {info.scope for info in self._awaited()}
+        for info in self._bank.live(self.backbone.fingerprint):
+            if info.scope in self._honoured and info.scope not in awaited:
+                self._honoured[info.scope] = info.version
+        self._listing = self._bank.with_live({scope: self._honoured[scope] for scope in awaited})
+
+    def _awaited(self) -> list[RowInfo]:
+        """Return the live rows that are not honoured yet, of tasks of which another version is."""
+        live = self._bank.live(self.backbone.fingerprint)
+        known = [info for info in live if info.version != self._honoured.get(info.scope, info.version)]
+        return [info for info in known if self._rows.get(info) is None]
+
+    def _prepare(self) -> None:
+        """Make the awaited rows ready, and read the cards of all live rows, which lists tell of."""
+        try:
+            for info in self._awaited():
+                with _refusal_told():
+                    self._rows.prepare(info, self.compute)
+                self._honour()
+            for info in self._listing.live(self.backbone.fingerprint):
+                with _refusal_told():
+                    if self._rows.card(info) is None and not self._stopped.is_set():
+                        self._rows.read_card(info)
+        except StoreUnavailableError as exc:
+            logger.warning("rows are made ready later: %s", exc)
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """Do something on the bank's own thread, which may hang without holding up anyone else."""
+        if self._late is None or self._late.done():
+            reading = self._reader.submit(work)
             try:
-                return self._reading.result(self._read_seconds)
+                return reading.result(self._read_seconds)
             except TimeoutError:
-                pass
-        raise StoreUnavailableError("the bank does not answer; tasks that were asked for before are still answered")
+                self._late = reading
+        raise StoreUnavailableError("the bank does not answer or the model is busy; known tasks are answered")
+
+    def _follow_bank(self) -> None:
+        try:
+            self._ask()
+        except StoreError as exc:
+            if not self.stale_seconds:
+                logger.warning("the bank cannot be reached (%s); known tasks are answered from memory", exc)
 
     def _follow(self) -> None:
-        while not self._stopped.wait(self._poll_seconds):
-            self.poll()
+        while True:
+            if self._preparing is None or self._preparing.done():
+                with suppress(RuntimeError):  # stopped meanwhile
+                    self._preparing = self._preparer.submit(self._prepare)
+            if self._stopped.wait(self._poll_seconds):
+                return
+            self._follow_bank()
+
+
+@contextmanager
+def _refusal_told() -> Iterator[None]:
+    """Go on after a row that is not sound: `ReadyRows` has told."""
+    try:
+        yield
+    except StoreUnavailableError:
+        raise
+    except (PromptBankError, TaskError, StoreError):
+        pass

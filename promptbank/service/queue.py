@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from promptbank.engine.predictor import Prediction, PreparedRequest
 from promptbank.errors import DrainingError, ExpiredError, FullQueueError
 
 __all__ = ["QueueLimits", "QueuedRequest", "RequestQueue"]
 
+T = TypeVar("T")
 PADDING = 64
 """Padded tokens that a request may always add to a batch, whatever its length; beside them it may double its own."""
 
@@ -144,6 +146,7 @@ class RequestQueue:
         self._closed, self._open = _Lane(), _Lane()
         self._changed = threading.Condition()
         self._draining = False
+        self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._pace = 0.0  # tokens a second, smoothed
 
     @property
@@ -160,8 +163,7 @@ class RequestQueue:
         """
         tokens = sum(request.prepared.tokens for request in requests)
         with self._changed:
-            if self._draining:
-                raise DrainingError("this server is stopping and takes no new requests; ask another one, or ask again")
+            self._refuse_if_draining()
             over = self.records + len(requests) > self.limits.records or self.tokens + tokens > self.limits.tokens
             if over and self.records:
                 raise FullQueueError(
@@ -175,6 +177,32 @@ class RequestQueue:
                 (self._open if request.prepared.is_open else self._closed).add(request)
             self._changed.notify()
 
+    def compute(self, work: Callable[[], T]) -> T:
+        """Have work of the model done on its thread, before the next batch; wait for it and return what it gives.
+
+        Raises:
+            DrainingError: the service is stopping.
+        """
+        done: Future[T] = Future()
+        with self._changed:
+            self._refuse_if_draining()
+            self._jobs.append((work, done))
+            self._changed.notify()
+        return done.result()
+
+    def _refuse_if_draining(self) -> None:
+        if self._draining:
+            raise DrainingError("this server is stopping and takes no new requests; ask another one, or ask again")
+
+    def run_jobs(self) -> None:
+        """Do, on the model's thread, the work that `compute` waits for."""
+        while self._jobs:
+            work, done = self._jobs.popleft()
+            try:
+                done.set_result(work())
+            except Exception as exc:
+                done.set_exception(exc)
+
     def take(self, writing: int) -> tuple[list[QueuedRequest], list[QueuedRequest]] | None:
         """Take the next batch; wait for one if there is nothing to do.
 
@@ -182,11 +210,13 @@ class RequestQueue:
             writing: open answers that are being written; with some, this does not wait.
 
         Returns:
-            Requests to be scored together and requests to be written, both empty only if answers are being written;
-            None when the queue is closed and empty.
+            Requests to be scored together and requests to be written, both empty only if answers are being written or
+            jobs wait; None when the queue is closed and empty.
         """
         with self._changed:
             while True:
+                if self._jobs:
+                    return [], []
                 scored, gone = self._closed.take(self.limits.records, self.limits.batch_tokens)
                 room = self.limits.answers - writing
                 written, left = self._open.take(room, self.limits.batch_tokens) if room > 0 else ([], [])

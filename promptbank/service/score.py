@@ -6,18 +6,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptbank.bank.select import frozen_tasks
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.body import read_body
 from promptbank.service.limits import RequestLimits
-from promptbank.service.models import PredictionModel, ProblemBodyModel, ProblemModel
+from promptbank.service.models import PredictionModel, ProblemModel
 from promptbank.service.openai import fields_of_text
 from promptbank.service.openai_bodies import body_schema, read_request
 from promptbank.service.problem_answers import problem_behind
-from store import StoreError
+from promptbank.service.statuses import ASKING, problems
+from store import RowInfo, StoreError
 from tasks import TaskError, parse_spec
 
 __all__ = ["add_score"]
@@ -43,7 +43,7 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: Re
         summary="Ask many tasks about one text",
         openapi_extra={"requestBody": body_schema(ScoreRequest)},
         response_model=list[PredictionModel | ProblemModel],
-        responses={status: {"model": ProblemBodyModel} for status in (408, 413, 415, 422, 429, 503)},
+        responses=problems(*(status for status in ASKING if status not in {404, 409})),
         tags=["predict"],
     )
     async def score(request: Request) -> Response:
@@ -72,9 +72,20 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: Re
 
 
 def _live_tasks(server: TaskServer, lang: str | None) -> list[str]:
-    infos = frozen_tasks(server.store, server.backbone.fingerprint)
-    found = [f"{info.scope.taskname}:{info.scope.lang}" for info in infos if lang in (None, info.scope.lang)]
-    return [name for name in found if not server.task(parse_spec(name)).renderer.card.is_open]
+    infos = server.listing().live(server.backbone.fingerprint)
+    return [
+        f"{info.scope.taskname}:{info.scope.lang}"
+        for info in infos
+        if lang in (None, info.scope.lang) and not _is_open(server, info)
+    ]
+
+
+def _is_open(server: TaskServer, info: RowInfo) -> bool:
+    """Say whether a task has no labels; of a row that cannot be read its answer tells what is wrong."""
+    try:
+        return server.card(info).is_open
+    except (PromptBankError, StoreError, TaskError):
+        return False
 
 
 def _request(server: TaskServer, name: str, asked: ScoreRequest) -> PredictionRequest | Exception:

@@ -97,5 +97,5 @@ def queued(taskname: str) -> QueuedRequest:
 
 
 def metrics_of() -> ServiceMetrics:
-    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0)
+    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0, refused={}, leading=None)
     return ServiceMetrics(RequestQueue(QueueLimits()), server)

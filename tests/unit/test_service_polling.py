@@ -7,16 +7,19 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
-from promptbank.engine.predictor import ServedTask
-from promptbank.errors import UnknownTaskError
+from promptbank.bank.task_server import TaskServer
+from promptbank.errors import BackboneMismatchError, ProbeMismatchError, UnknownTaskError
+from promptbank.service.app import create_app
 from promptbank.service.polling import PollingTaskServer
 from promptbank.training.config import TrainConfig
-from store import Store, StoreUnavailableError, open_store
+from store import Row, Scope, Store, StoreUnavailableError, TamperedRowError, open_store
 from tasks import parse_spec
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -48,7 +51,7 @@ def bank(frozen: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(bank: Path) -> Iterator[PollingTaskServer]:
     with open_store(str(bank)) as store:
-        made = PollingTaskServer(store, tiny_backbone("llama"), poll_seconds=3600, read_seconds=0.2)
+        made = PollingTaskServer(store, tiny_backbone("llama"), poll_seconds=3600, read_seconds=60)
         made.start()
         yield made
         made.stop()
@@ -83,7 +86,8 @@ def test_known_tasks_are_answered_while_the_database_is_away(
     known = server.task(MOOD)
     with monkeypatch.context() as patch:
         patch.setattr(server.store, "revision", away)
-        patch.setattr(server, "selected", away)
+        patch.setattr(server.store.rows, "get", away)
+        patch.setattr(server.store.rows, "list", away)
         server.poll()
         assert server.task(MOOD) is known
         server.revision += 1  # even if it had changed just before
@@ -100,27 +104,27 @@ def test_a_database_that_hangs_holds_up_no_known_task_and_one_unknown_one_for_a_
     server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known, released, asked = server.task(MOOD), threading.Event(), list[str]()
-    whole = server.selected
+    server._read_seconds = 0.2
 
-    def hangs(ref: object, lang: str | None) -> ServedTask:
-        asked.append(str(ref))
+    def hangs() -> int:
+        asked.append("revision")
         assert released.wait(60)
-        return whole(TONE, lang)
+        return server.revision
 
-    monkeypatch.setattr(server, "selected", hangs)
+    monkeypatch.setattr(server.store, "revision", hangs)
     for _ in range(5):
         with pytest.raises(StoreUnavailableError, match="does not answer"):
             server.task(TONE)
         assert server.task(MOOD) is known
-    assert asked == ["tone"]
+    assert asked == ["revision"]
     released.set()
 
 
 def test_a_task_that_is_not_there_is_not_looked_up_for_every_request(
     server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, asked = server.selected, list[object]()
-    monkeypatch.setattr(server, "selected", lambda ref, lang: asked.append(ref) or whole(ref, lang))
+    whole, asked = server.store.revision, list[object]()
+    monkeypatch.setattr(server.store, "revision", lambda: asked.append(1) or whole())
     for _ in range(20):
         with pytest.raises(UnknownTaskError):
             server.task(TONE)
@@ -161,4 +165,146 @@ def test_it_polls_by_itself_and_says_for_how_long_the_bank_has_been_away(
             time.sleep(0.01)
         assert server.task(MOOD).version == 1
         assert server.stale_seconds == 0
+        server.stop()
+
+
+LISTS = {"/v1/tasks": 1, "/v1/tasks/mood": 1, "/v1/tasks/mood/versions": 2, "/v1/models/mood": None}
+
+
+def test_lists_are_told_from_memory_while_the_database_hangs(
+    server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every read of the database would fail the test; `poll` has read the cards of live rows."""
+    server.poll()
+    client = TestClient(create_app(server))
+    monkeypatch.setattr(type(server.store._database), "read", lambda _self: pytest.fail("the database was asked"))
+    for path, count in LISTS.items():
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert count is None or len(answer.json()) == count
+    assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["mood:en"]
+
+
+def test_one_text_for_all_tasks_asks_no_database_either(
+    server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.poll()
+    server.task(MOOD)
+    with TestClient(create_app(server)) as client:
+        monkeypatch.setattr(type(server.store._database), "read", lambda _self: pytest.fail("the database was asked"))
+        assert [one["taskname"] for one in client.post("/v1/score", json={"text": "profit rose"}).json()] == ["mood"]
+
+
+def test_a_list_asks_the_database_for_a_name_that_it_does_not_know(
+    server: PollingTaskServer, bank: Path, tmp_path: Path
+) -> None:
+    client = TestClient(create_app(server))
+    assert client.get("/v1/models/tone").status_code == 404
+    with open_store(str(bank)) as other:
+        learn(other, tmp_path, "tone")
+    server._absent.clear()  # a second later
+    assert client.get("/v1/models/tone").json()["root"] == "tone:en@1"
+
+
+def test_what_prompts_begin_with_is_kept_and_counted(bank: Path, tmp_path: Path) -> None:
+    template = "In one word, the tone of the company is<|VIRTUAL_PROMPT_0|> {sentence} so {label}"
+    with open_store(str(bank)) as store:
+        config = TrainConfig(epochs=1, batch_size=4, lr=0.02, dtype="float32")
+        examples, card = examples_of(8, taskname="tone"), card_of(template, taskname="tone")
+        learn_task(store, tiny_backbone("llama"), card, examples[:5], examples[5:], config, home=tmp_path)
+        server = PollingTaskServer(store, tiny_backbone("llama"), poll_seconds=3600, read_seconds=60)
+        server.start()
+        record = {"taskname": "tone", "sentence": "profit rose"}
+        with TestClient(create_app(server)) as client:
+            found = [client.post("/v1/predict", json=record).json() for _ in "abc"]
+            metrics = client.get("/metrics").text
+        assert found[0] == found[2]
+        assert found[0]["probabilities"] == pytest.approx(
+            TestClient(create_app(TaskServer(store, tiny_backbone("llama"))))
+            .post("/v1/predict", json={"taskname": "tone", "sentence": "profit rose"})
+            .json()["probabilities"],
+            abs=1e-4,
+        )
+        assert "promptbank_text_kv_hits_total 2.0" in metrics
+        assert "promptbank_text_kv_misses_total 1.0" in metrics
+        server.stop()
+
+
+class Damaged:
+    """Rows of which one version comes otherwise than it was frozen."""
+
+    def __init__(self, server: PollingTaskServer, patch: pytest.MonkeyPatch) -> None:
+        self.asked: list[int] = []
+        self.how: dict[int, str] = {}
+        whole = server.store.rows.get
+
+        def get(scope: Scope, version: int) -> Row:
+            self.asked.append(version)
+            row = whole(scope, version)
+            if self.how.get(version) == "tampered":
+                raise TamperedRowError("changed")
+            if self.how.get(version) == "other answers":
+                return replace(row, probe_logits=bytes(len(row.probe_logits)))
+            return row
+
+        patch.setattr(server.store.rows, "get", get)
+
+
+@pytest.mark.parametrize("how", ["tampered", "other answers"])
+def test_live_stays_where_it_was_when_the_new_row_fails_its_check(
+    server: PollingTaskServer, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    damaged = Damaged(server, monkeypatch)
+    client = TestClient(create_app(server))
+    record = {"taskname": "mood", "sentence": "profit rose"}
+    before = client.post("/v1/predict", json=record).json()
+    with open_store(str(bank)) as other:
+        learn(other, tmp_path, seed=2)
+    damaged.how = {3: how}
+    for _ in range(3):
+        server.poll()
+    assert client.post("/v1/predict", json=record).json() == before
+    assert damaged.asked.count(3) == 1
+    assert list(client.get("/readyz").json()["refused"]) == ["mood:en@3"]
+    assert "promptbank_rows_refused 1.0" in client.get("/metrics").text
+    assert client.post("/v1/tasks/mood@3/predict", json={"sentence": "x"}).status_code == 500
+    damaged.how = {}
+    monkeypatch.setattr("promptbank.service.ready_rows.REFUSED_SECONDS", 0)
+    server.poll()
+    assert client.post("/v1/predict", json=record).json()["version"] == 3
+    assert client.get("/readyz").json()["refused"] == {}
+
+
+def test_a_row_that_fails_its_check_is_not_served_by_a_new_process_either(
+    server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Damaged(server, monkeypatch).how = {2: "other answers"}
+    with pytest.raises(ProbeMismatchError, match=r"mood:en@2: it does not answer as when it was frozen"):
+        server.task(MOOD)
+    assert server.task(parse_spec("mood@1")).version == 1
+
+
+def test_a_row_is_read_and_checked_once_however_many_ask_for_it(
+    server: PollingTaskServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged, go = Damaged(server, monkeypatch), threading.Event()
+    compute = server.compute
+    server.compute = lambda work: compute(work) if go.wait(60) else "never"
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(server.task(MOOD).version)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    assert found == [2] * 8
+    assert damaged.asked.count(2) <= 2  # for its answers, and for the list
+
+
+def test_the_row_of_another_backbone_is_told_from_memory(bank: Path) -> None:
+    with open_store(str(bank)) as store:
+        server = PollingTaskServer(store, tiny_backbone("llama", seed=1), poll_seconds=3600)
+        server.start()
+        with pytest.raises(BackboneMismatchError):
+            server.task(MOOD)
         server.stop()
