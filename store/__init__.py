@@ -5,6 +5,7 @@ ever changed. Begin with `open_store`. No tensor and no SQLAlchemy object passes
 """
 
 from store.bank import Store, open_store
+from store.copying import back_up, move_bank
 from store.errors import (
     DiskFullError,
     InsertOnlyError,
@@ -76,7 +77,9 @@ __all__ = [
     "UnknownRowError",
     "UnknownRunError",
     "UnknownVersionError",
+    "back_up",
     "migrate",
+    "move_bank",
     "open_store",
     "schema_state",
 ]

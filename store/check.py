@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from store import triggers
 from store.aliases import move_of, undo_stack
+from store.backends import Backend
 from store.database import Database
 from store.errors import NotFoundError, TamperedRowError
 from store.migrate import state_of
@@ -26,16 +27,21 @@ def store_faults(database: Database) -> list[str]:
     All is read in one transaction, so that writers at work cause no false alarm. Rows are read one at a time.
     """
     with database.read() as connection:
-        outdated = list(_schema_faults(connection))
-        if outdated:  # other tables cannot be asked the questions below
-            return outdated
-        return [
-            *triggers.faults(connection),
-            *database.backend.faults(connection),
-            *_row_faults(connection),
-            *_version_gaps(connection),
-            *_alias_faults(connection),
-        ]
+        return database_faults(connection, database.backend)
+
+
+def database_faults(connection: Connection, backend: Backend) -> list[str]:
+    """Return the same as this transaction sees it."""
+    outdated = list(_schema_faults(connection))
+    if outdated:  # other tables cannot be asked the questions below
+        return outdated
+    return [
+        *triggers.faults(connection),
+        *backend.faults(connection),
+        *_row_faults(connection),
+        *_version_gaps(connection),
+        *_alias_faults(connection),
+    ]
 
 
 def _schema_faults(connection: Connection) -> Iterator[str]:

@@ -193,3 +193,44 @@ def import_(
         facts = {"taskname": row.scope.taskname, "lang": row.scope.lang, "version": row.version, "live": is_live}
         state = "and live" if is_live else f"but not live; `promptbank bank promote {name}` makes it live"
         print_done(f"{name} is in the bank {state}", facts, as_json=json)
+
+
+@app.command("backup", cls=Command)
+def backup(
+    ctx: CommandContext,
+    to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there.")],
+    json: Json = False,
+) -> None:
+    """Copy the bank into a SQLite file while it is in use, and check the copy. It is a bank: --db FILE opens it.
+
+    Example: promptbank bank backup --to bank.backup.db
+    """
+    import store
+
+    counts = store.back_up(ctx.settings.db, to)
+    print_done(f"the bank is copied to {to} and checked: {_told(counts)}", {"path": str(to)} | counts, as_json=json)
+
+
+@app.command("move", cls=Command)
+def move(
+    ctx: CommandContext,
+    to: Annotated[str, typer.Option("--to", help="Database URL or SQLite file, empty.")],
+    json: Json = False,
+) -> None:
+    """Copy everything into an empty database, from SQLite to PostgreSQL or back, and check each row there.
+
+    All or nothing. The bank stays as it is: stop what writes to it first, and set PROMPTBANK_DB to the new one after.
+
+    Example: promptbank bank move --to postgresql://promptbank@localhost/promptbank
+    """
+    import store
+    from store.address import masked
+
+    counts = store.move_bank(ctx.settings.db, to)
+    place = masked(to)
+    told = f"the bank is in {place}, each row checked: {_told(counts)}; set PROMPTBANK_DB to it"
+    print_done(told, {"to": place} | counts, as_json=json)
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} in {table}" for table, count in counts.items() if count and table != "revision")
