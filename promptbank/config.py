@@ -1,7 +1,9 @@
 """Settings: where the home and the bank are, which backbone, how many threads.
 
-Precedence: flag, then environment (``PROMPTBANK_*``), then ``config.toml`` in the home, then default; every value knows
-where it came from. Nothing is read at import; `load_settings` is called by the CLI and the service.
+Precedence: flag, then environment (``PROMPTBANK_*``), then the settings file, then default; every value knows where it
+came from. The file is the one that ``PROMPTBANK_CONFIG`` names, else ``promptbank.toml`` in the home, or
+``config.toml`` there, as it was called first. Nothing is read at import; `load_settings` is called by the CLI and the
+service.
 """
 
 import os
@@ -15,7 +17,7 @@ from promptbank.errors import ConfigError
 
 __all__ = ["Origin", "Settings", "backbones_folder", "default_db", "default_file", "load_settings", "make_home"]
 
-CONFIG_FILE = "config.toml"
+CONFIG_FILES = ("promptbank.toml", "config.toml")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Settings:
         max_body: most bytes of one HTTP request.
         max_tokens: most tokens of the prompt of one record of an HTTP request.
         body_seconds: in which the body of an HTTP request must have arrived.
+        host: address that the service listens on; this machine alone unless told.
+        port: of the service; 0 takes a free one.
+        workers: processes of the service, each with a backbone of its own.
     """
 
     home: Path
@@ -43,6 +48,9 @@ class Settings:
     max_body: int = 1_048_576
     max_tokens: int = 4096
     body_seconds: int = 30
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ _NUMBERS = {
     "max_body": (1024, 2**31),
     "max_tokens": (16, 1_000_000),
     "body_seconds": (1, 3600),
+    "port": (0, 65_535),
+    "workers": (1, 64),
 }
 
 
@@ -83,7 +93,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     variables = {name: f"PROMPTBANK_{name.upper()}" for name in NAMES}
     told = {name: (environment[key], key) for name, key in variables.items() if environment.get(key)}
     defaults = {f.name: (f.default, "default") for f in fields(Settings)} | {"db": (default_db(home), "default")}
-    found: dict[str, tuple[object, str]] = {**defaults, **_read(home / CONFIG_FILE), **told, **given}
+    found: dict[str, tuple[object, str]] = {**defaults, **_read(_file(home, environment)), **told, **given}
     values: dict[str, Any] = {"home": home}
     faults: list[str] = []
     for name in NAMES:
@@ -154,11 +164,24 @@ def _home(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[
         raise ConfigError(f"the home {given} (from {origin}) names a user's folder that is not known here") from exc
 
 
-def _read(path: Path) -> dict[str, tuple[object, str]]:
-    """Read ``config.toml``, if it is there."""
+def _file(home: Path, environment: Mapping[str, str]) -> Path | None:
+    """Return the settings file, or None where there is none."""
+    if named := environment.get("PROMPTBANK_CONFIG"):
+        path = Path(os.path.expanduser(named)).absolute()
+        if not path.exists():
+            raise ConfigError(f"{path} (from PROMPTBANK_CONFIG) is not there; make it, or unset the variable")
+        return path
+    found = [home / name for name in CONFIG_FILES if (home / name).is_file()]
+    if len(found) > 1:
+        raise ConfigError(f"{home} has {' and '.join(CONFIG_FILES)}; keep the settings in {CONFIG_FILES[0]} alone")
+    return found[0] if found else None
+
+
+def _read(path: Path | None) -> dict[str, tuple[object, str]]:
+    """Read the settings file, if there is one."""
+    if path is None:
+        return {}
     try:
-        if not path.is_file():
-            return {}
         read = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} is no valid TOML: {exc}") from exc

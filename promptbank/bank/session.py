@@ -104,7 +104,7 @@ def open_bank(
 ) -> Bank:
     """Open a bank; the first use case that writes makes it where there is none.
 
-    What is not given is taken from ``PROMPTBANK_*``, then from ``config.toml`` in the home, then from the defaults.
+    What is not given is taken from ``PROMPTBANK_*``, then from ``promptbank.toml`` in the home, then from the defaults.
 
     Args:
         home: folder of the bank.

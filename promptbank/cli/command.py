@@ -86,7 +86,7 @@ class CommandContext(typer.Context):
     """The context of a running command.
 
     Attributes:
-        settings: what options, environment and ``config.toml`` give.
+        settings: what options, environment and settings file give.
         origins: where each setting came from.
     """
 

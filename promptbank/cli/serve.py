@@ -1,26 +1,46 @@
 """``promptbank serve``: answer records over HTTP."""
 
 import logging
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from promptbank.cli.command import Command, CommandContext
+from promptbank.service.workers import stop_with_parent
 
 app = typer.Typer()
+
+OF_THE_PARENT = {"workers", "port", "fd"}
+"""Options of `serve` that its processes do not get: their socket is bound."""
 
 
 @app.command("serve", cls=Command)
 def serve(
     ctx: CommandContext,
-    host: Annotated[str, typer.Option(help="Address to listen on; only this machine unless told.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; only this machine unless told. [env: PROMPTBANK_HOST]")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port, 8000 if none is told; 0 takes a free one. [env: PROMPTBANK_PORT]", min=0, max=65535),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes on this port, 1 unless told. Each holds the backbone in memory (1.1 GB of weights for the "
+            "default one) and takes its share of the processor's threads. [env: PROMPTBANK_WORKERS]",
+            min=1,
+            max=64,
+        ),
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let other machines ask though the bank has no API keys.")
     ] = False,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Web page that may ask from a browser, as https://host; repeatable.")
     ] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="Bound socket of the parent.")] = None,
 ) -> None:
     """Serve all frozen tasks over HTTP; new rows are served without a restart.
 
@@ -30,5 +50,25 @@ def serve(
     from promptbank.service import server
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    with opened(ctx.settings) as bank:
-        server.serve(bank, host, port, cors_origin or (), insecure=insecure)
+    given = {"host": host, "port": port, "workers": workers}
+    settings = replace(ctx.settings, **{name: value for name, value in given.items() if value is not None})
+    place = settings.host, settings.port, cors_origin or ()
+    with opened(settings) as bank:
+        if settings.workers > 1:
+            server.serve_in_processes(bank, *place, _options(ctx), insecure=insecure)
+            return
+        if fd is not None:
+            stop_with_parent()
+        server.serve(bank, *place, insecure=insecure, fd=fd)
+
+
+def _options(ctx: CommandContext) -> list[str]:
+    """Return the options of this command as a process of the service takes them."""
+    options: list[str] = []
+    for parameter in ctx.command.params:
+        value = ctx.params.get(str(parameter.name))
+        if parameter.name in OF_THE_PARENT or value is None or value is False:
+            continue
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            options += [parameter.opts[0]] if one is True else [parameter.opts[0], str(one)]
+    return options

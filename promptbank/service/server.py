@@ -1,6 +1,7 @@
 """Serve an open bank over HTTP until stopped."""
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Sequence
@@ -14,18 +15,29 @@ from promptbank.errors import ConfigError
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
+from promptbank.service.workers import WorkerProcesses, worker_environment
 
-__all__ = ["StoppingServer", "serve"]
+__all__ = ["StoppingServer", "serve", "serve_in_processes"]
 
 
-def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = (), *, insecure: bool = False) -> None:
+def serve(
+    bank: Bank,
+    host: str,
+    port: int,
+    cors_origins: Sequence[str] = (),
+    *,
+    insecure: bool = False,
+    fd: int | None = None,
+) -> None:
     """Serve until stopped; port 0 takes a free one. Without API keys only this machine may ask, unless ``insecure``.
+
+    ``fd`` is a socket that is bound already, from the process that started this one.
 
     Raises:
         ConfigError: nothing can listen there, other machines could ask and need no key, or an origin is none.
     """
     _check_origins(cors_origins)
-    with _listening(host, port) as listener:
+    with _listening(host, port) if fd is None else socket.socket(fileno=fd) as listener:
         access = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure)
         settings = bank.settings
         limits = RequestLimits(
@@ -39,6 +51,19 @@ def serve(bank: Bank, host: str, port: int, cors_origins: Sequence[str] = (), *,
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
         StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
         server.stop()
+
+
+def serve_in_processes(
+    bank: Bank, host: str, port: int, cors_origins: Sequence[str], options: Sequence[str], *, insecure: bool
+) -> None:
+    """Serve with as many processes as the settings say, each started with these options; see `serve`."""
+    _check_origins(cors_origins)
+    with _listening(host, port) as listener:
+        access, count = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure), bank.settings.workers
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        bank.display.say(f"serving with {count} processes on {address} (docs at /docs), {access}")
+        bank.close()
+        WorkerProcesses(options, listener, worker_environment(bank.settings, os.environ), count).run()
 
 
 class StoppingServer(uvicorn.Server):

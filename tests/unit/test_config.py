@@ -13,7 +13,7 @@ from promptbank.errors import ConfigError
 
 def written(home: Path, text: str) -> dict[str, object]:
     home.mkdir(exist_ok=True)
-    (home / "config.toml").write_text(text, encoding="utf-8")
+    (home / "promptbank.toml").write_text(text, encoding="utf-8")
     return {"home": home}
 
 
@@ -33,6 +33,39 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
     assert seen == [1, 2, 3, 0]
 
 
+OTHER_VALUES = {"db": "sqlite:///x{n}.db", "backbone": "b{n}", "host": "10.0.0.{n}", "port": "80{n}"}
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.__dataclass_fields__ if name != "home"])
+def test_each_setting_is_taken_from_every_place_in_the_order_of_precedence(name: str, tmp_path: Path) -> None:
+    """By hand: value n comes from place n, and taking the first place away shows the next one."""
+    values = [
+        OTHER_VALUES.get(name, "{n}024" if "max_" in name or "batch" in name else "2{n}").format(n=n + 6)
+        for n in range(3)
+    ]
+    is_text = name in {"db", "backbone", "host"}
+    flags = written(tmp_path / "home", f"{name} = {values[2]!r}\n" if is_text else f"{name} = {values[2]}\n")
+    variable = {f"PROMPTBANK_{name.upper()}": values[1]}
+    places = [(flags | {name: values[0]}, variable), (flags, variable), (flags, {})]
+    for value, (given_flags, environment) in zip(values, places, strict=True):
+        assert str(getattr(load_settings(given_flags, environment)[0], name)) == value
+
+
+def test_the_settings_file_is_the_one_that_is_named_or_lies_in_the_home(tmp_path: Path) -> None:
+    flags = written(tmp_path / "home", "threads = 3\n")
+    (tmp_path / "etc.toml").write_text("threads = 4\n")
+    named = {"PROMPTBANK_CONFIG": str(tmp_path / "etc.toml")}
+    settings, origins = load_settings(flags, named)
+    assert (settings.threads, origins[3].origin) == (4, str(tmp_path / "etc.toml"))
+    with pytest.raises(ConfigError, match=r"no\.toml \(from PROMPTBANK_CONFIG\) is not there"):
+        load_settings(flags, {"PROMPTBANK_CONFIG": str(tmp_path / "no.toml")})
+    (tmp_path / "home" / "config.toml").write_text("threads = 5\n")  # as it was called first
+    with pytest.raises(ConfigError, match=r"has promptbank\.toml and config\.toml; keep the settings"):
+        load_settings(flags, {})
+    (tmp_path / "home" / "promptbank.toml").unlink()
+    assert load_settings(flags, {})[0].threads == 5
+
+
 def test_every_setting_has_its_origin_in_order(tmp_path: Path) -> None:
     flags = written(tmp_path / "home", "max_body = 2048\n") | {"backbone": "tiny", "threads": None}
     found = origins_of(flags, {"PROMPTBANK_BATCH_TOKENS": "64", "PROMPTBANK_MAX_RECORDS": ""})
@@ -43,9 +76,12 @@ def test_every_setting_has_its_origin_in_order(tmp_path: Path) -> None:
         "threads": "default",
         "batch_tokens": "PROMPTBANK_BATCH_TOKENS",
         "max_records": "default",
-        "max_body": str(tmp_path / "home" / "config.toml"),
+        "max_body": str(tmp_path / "home" / "promptbank.toml"),
         "max_tokens": "default",
         "body_seconds": "default",
+        "host": "default",
+        "port": "default",
+        "workers": "default",
     }
     assert list(found) == list(Settings.__dataclass_fields__)
 
@@ -80,7 +116,7 @@ def test_all_wrong_values_are_told_at_once_with_where_they_stand(tmp_path: Path)
         "db is '' (from flag)",
         "backbone is ['tiny']",
         "threads is 'many' (from PROMPTBANK_THREADS); it must be a whole number from 0 to 1024",
-        f"batch_tokens is 63 (from {tmp_path / 'home' / 'config.toml'}); it must be a whole number from 64",
+        f"batch_tokens is 63 (from {tmp_path / 'home' / 'promptbank.toml'}); it must be a whole number from 64",
         "max_records is True",
         "max_body is 4096.5",
     ):
@@ -96,6 +132,8 @@ def test_all_wrong_values_are_told_at_once_with_where_they_stand(tmp_path: Path)
         ("max_body", 1024, 2_147_483_648),
         ("max_tokens", 16, 1_000_000),
         ("body_seconds", 1, 3600),
+        ("port", 0, 65_535),
+        ("workers", 1, 64),
     ],
 )
 def test_the_ends_of_a_range_are_in_it_and_their_neighbours_are_not(name: str, low: int, high: int) -> None:
@@ -108,8 +146,8 @@ def test_the_ends_of_a_range_are_in_it_and_their_neighbours_are_not(name: str, l
 
 @pytest.mark.parametrize("content", [b"threads = \n", b"[threads\n", b"\xff\xfe = 1\n"])
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "config.toml").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"config\.toml is no valid TOML"):
+    (tmp_path / "promptbank.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"promptbank\.toml is no valid TOML"):
         load_settings({"home": tmp_path}, {})
 
 
@@ -119,7 +157,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
 
     flags = written(tmp_path, "threads = 1\n")
     monkeypatch.setattr(Path, "read_text", denied)
-    with pytest.raises(ConfigError, match=r"config\.toml cannot be read \(Permission denied\)"):
+    with pytest.raises(ConfigError, match=r"promptbank\.toml cannot be read \(Permission denied\)"):
         load_settings(flags, {})
 
 
