@@ -208,7 +208,7 @@ def backup(
     import store
 
     counts = store.back_up(ctx.settings.db, to)
-    print_done(f"the bank is copied to {to} and checked: {_told(counts)}", {"path": str(to)} | counts, as_json=json)
+    print_done(f"the bank is copied to {to} and checked: {_told(counts)}", {"path": str(to), **counts}, as_json=json)
 
 
 @app.command("move", cls=Command)
@@ -229,7 +229,7 @@ def move(
     counts = store.move_bank(ctx.settings.db, to)
     place = masked(to)
     told = f"the bank is in {place}, each row checked: {_told(counts)}; set PROMPTBANK_DB to it"
-    print_done(told, {"to": place} | counts, as_json=json)
+    print_done(told, {"to": place, **counts}, as_json=json)
 
 
 def _told(counts: Mapping[str, int]) -> str:

@@ -50,8 +50,13 @@ def serve(
     from promptbank.service import server
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    given = {"host": host, "port": port, "workers": workers}
-    settings = replace(ctx.settings, **{name: value for name, value in given.items() if value is not None})
+    chosen = ctx.settings
+    settings = replace(
+        chosen,
+        host=host if host is not None else chosen.host,
+        port=port if port is not None else chosen.port,
+        workers=workers if workers is not None else chosen.workers,
+    )
     place = settings.host, settings.port, cors_origin or ()
     with opened(settings) as bank:
         if settings.workers > 1:
