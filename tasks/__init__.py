@@ -27,7 +27,7 @@ from tasks.errors import (
     UnknownLabelError,
 )
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
-from tasks.metrics import classification_report, collapse_of, exact_match
+from tasks.metrics import calibration_error, classification_report, collapse_of, exact_match, reliability
 from tasks.reading import open_records, read_records
 from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl, value_of
 from tasks.slot_metrics import intent_slot_report
@@ -87,6 +87,7 @@ __all__ = [
     "VirtualBlock",
     "builtin_card",
     "builtin_cards",
+    "calibration_error",
     "canonical",
     "check_answer",
     "check_labels",
@@ -126,6 +127,7 @@ __all__ = [
     "read_parts",
     "read_records",
     "records_by_task",
+    "reliability",
     "rename_columns",
     "render_intent_slots",
     "report_on",

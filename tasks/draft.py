@@ -59,7 +59,8 @@ def draft_card(
     forms = _label_forms(answers)
     if forms is not None and len(forms) < 2:
         raise DataError(
-            f"all {len(answers)} records have the answer {answers[0]!r}, and a task needs two labels or more"
+            f"{'all ' if len(answers) > 1 else ''}{counted(len(answers), 'record has', 'records have')} the answer "
+            f"{answers[0]!r}, and a task needs two labels or more"
         )
     guesses = [_said_of_labels(answers, forms), *pairs.said(label)]
     if lang is None:

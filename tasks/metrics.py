@@ -1,11 +1,21 @@
 """Scores of predicted labels against gold ones. Labels are compared by id."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tasks.equivalence import canonical
 
-__all__ = ["ClassificationReport", "LabelScore", "classification_report", "collapse_of", "exact_match"]
+__all__ = [
+    "ClassificationReport",
+    "LabelScore",
+    "ReliabilityBin",
+    "calibration_error",
+    "classification_report",
+    "collapse_of",
+    "exact_match",
+    "reliability",
+]
 
 COLLAPSE_SHARE = 0.95
 
@@ -120,3 +130,54 @@ def exact_match(gold: Sequence[str], predicted: Sequence[str]) -> float:
     if not gold:
         raise ValueError("no rows to compare; give at least one")
     return sum(canonical(g).split() == canonical(p).split() for g, p in zip(gold, predicted, strict=True)) / len(gold)
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers whose probabilities lie in one part of 0 to 1.
+
+    Attributes:
+        low: the part's lower end; it reaches to the next one's.
+        n: answers in it.
+        probability: their mean probability.
+        right: the share of them that is right.
+    """
+
+    low: float
+    n: int
+    probability: float
+    right: float
+
+
+def reliability(probabilities: Sequence[float], right: Sequence[float], bins: int = 10) -> list[ReliabilityBin]:
+    """Group answers by their probability, in parts of equal width; parts without answers are left out.
+
+    If probabilities can be taken at their word, the share of right answers of each part is its mean probability
+    (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+
+    Args:
+        probabilities: of the answers, 0 to 1.
+        right: 1 for each right answer and 0 for each wrong one.
+        bins: number of parts.
+
+    >>> [(b.low, b.n, round(b.probability, 3), b.right) for b in reliability([0.95, 0.91, 0.62], [1, 0, 1])]
+    [(0.6, 1, 0.62, 1.0), (0.9, 2, 0.93, 0.5)]
+    """
+    places = [min(int(p * bins), bins - 1) for p in probabilities]
+    found = []
+    for place in sorted(set(places)):
+        mine = [(p, r) for p, r, at in zip(probabilities, right, places, strict=True) if at == place]
+        means = (math.fsum(column) / len(mine) for column in zip(*mine, strict=True))
+        found.append(ReliabilityBin(place / bins, len(mine), *means))
+    return found
+
+
+def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+    """Return the mean distance between probability and share of right answers, each answer counting the same.
+
+    This is the expected calibration error of Naeini et al. (2015).
+
+    >>> round(calibration_error(reliability([0.95, 0.91, 0.62], [1, 0, 1])), 4)
+    0.4133
+    """
+    return math.fsum(b.n * abs(b.probability - b.right) for b in bins) / sum(b.n for b in bins)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,32 +113,23 @@ def translate(
     """
     from promptbank.cli.progress import opened
     from promptbank.mt import translation as use_case
+    from promptbank.mt.engines.provider import CHARACTERS
 
     request = use_case.TranslationRequest(
-        src, tgt, engine, beam, data=data or (), columns=columns, out=out, task=task, card=card
-    )
-    if characters is not None:
-        request = replace(request, characters=characters)
+        src, tgt, engine, beam, characters or CHARACTERS, data or (), columns, out, task, card,
+        fallback=fallback, compare=compare or (), back=back, labels=labels, names=names, policy=policy,
+        only=_statuses(only), align=align, references=references or (), report=report, all_rows=all_rows,
+    )  # fmt: skip
     if lines is not None:
         _translate_lines(ctx, request, lines)
         return
-    request = replace(
-        request,
-        fallback=fallback,
-        compare=compare or (),
-        back=back,
-        labels=labels,
-        names=names,
-        policy=policy,
-        only=[status.strip() for status in only.split(",") if status.strip()],
-        align=align,
-        references=references or (),
-        report=report,
-        all_rows=all_rows,
-    )
     with opened(ctx.settings) as bank:
         done, paths = use_case.translate(bank, request)
     _print(done, paths, request.folder, as_json=json)
+
+
+def _statuses(only: str) -> list[str]:
+    return [status.strip() for status in only.split(",") if status.strip()]
 
 
 def _refuse_row_options(ctx: CommandContext) -> None:

@@ -43,11 +43,13 @@ class TaskScores:
             was cut) and rows_with_fewer_shots.
         data_sha256: of the examples, gold answers included.
         predicted: label ids, or texts, in the examples' order.
+        probabilities: of the labels that were predicted; empty for open answers, or where they are not known.
     """
 
     metrics: dict[str, Any]
     data_sha256: str
     predicted: tuple[str, ...]
+    probabilities: tuple[float, ...] = ()
 
 
 def evaluate(
@@ -96,8 +98,10 @@ def answer_examples(
 def score_answers(card: TaskCard, examples: Sequence[Example], answers: Sequence[Prediction]) -> TaskScores:
     """Compare answers with the gold ones of the same examples."""
     scored = score_texts(card, examples, texts_of(answers))
+    probabilities = tuple(max(answer.probabilities.values()) for answer in answers if answer.probabilities)
     truncated = sum(answer.truncated > 0 for answer in answers)
-    return replace(scored, metrics=scored.metrics | {"truncated": truncated}) if truncated else scored
+    metrics = scored.metrics | ({"truncated": truncated} if truncated else {})
+    return replace(scored, metrics=metrics, probabilities=probabilities)
 
 
 def texts_of(answers: Sequence[Prediction]) -> list[str]:

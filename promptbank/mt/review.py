@@ -6,7 +6,8 @@ from pathlib import Path
 from promptbank.errors import InputError
 from translate.errors import ReviewError
 from translate.pipeline.translated import Override
-from translate.review.items import ReviewItem, annotate, is_written, validated
+from translate.review.decisions import is_written, validated
+from translate.review.items import ReviewItem, annotate
 from translate.review.lines import parse_items
 from translate.review.table import read_answers
 

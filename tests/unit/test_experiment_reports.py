@@ -1,6 +1,7 @@
 """Reports of experiments: numbers of the result file, warnings at the top, and pages that can be opened."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from promptbank.lab.reports.compare import compare_report
 from promptbank.lab.reports.continual import continual_report
 from promptbank.lab.reports.crossval import crossval_report, local_parts
 from promptbank.lab.reports.curve import curve_report
+from promptbank.lab.reports.learning import epoch_figures
 from promptbank.lab.reports.mistakes import label_tables, mistake_table
 from promptbank.lab.reports.shared import shown_about, timing_table
 from promptbank.lab.reports.sweep import sweep_report
 from promptbank.report.cells import cell_text
 from promptbank.report.parts import Table
 from promptbank.report.write import write_report
-from tasks import builtin_card
+from promptbank.training.progress import DevScore, EpochReport
+from tasks import builtin_card, calibration_error, reliability
 from tasks.statistics import MeanSd, student_interval
 from tests.worlds import card_of, examples_of
 
@@ -74,7 +77,7 @@ def test_labels_have_scores_and_what_they_were_taken_for_and_mistakes_stay_in_th
         ["negative", 4, 0.8, 1.0, pytest.approx(8 / 9)],
     ]
     assert table(report, "P-tuned, confusion matrix").rows == [["positive", 3, 1], ["negative", 0, 4]]
-    (mistakes,) = local_parts(crossval(), EXAMPLES)
+    mistakes = local_parts(crossval(), EXAMPLES)[-1]
     wrong = EXAMPLES[4]
     assert mistakes.rows == [[wrong.source, wrong.fields["sentence"], "positive", "negative"]]
     assert all(part.title != mistakes.title for part in report.parts)
@@ -82,6 +85,39 @@ def test_labels_have_scores_and_what_they_were_taken_for_and_mistakes_stay_in_th
     assert [cell_text(cell, table(report, "By method").decimals) for cell in table(report, "By method").rows[1]][
         1
     ] == "0.50 ± 0.00"
+
+
+def test_the_local_report_shows_how_folds_learnt_and_how_often_answers_are_right_by_their_probability() -> None:
+    result = crossval()
+    first, second = result["results"]["ptuned"]
+    first["epochs"] = [EpochReport(n, 1.0, DevScore(a, 0.5), True).as_dict() for n, a in ((1, 0.5), (2, 0.75))]
+    second["epochs"] = [EpochReport(1, 1.0, DevScore(0.25, 0.5), True).as_dict()]
+    first["probabilities"] = dict(zip(first["predicted"], (0.95, 0.99, 0.55, 1.0), strict=True))
+    second["probabilities"] = dict(zip(second["predicted"], (0.97, 0.51, 0.59, 0.55), strict=True))
+    epochs, bins, figure, _mistakes = local_parts(result, EXAMPLES)
+    assert epochs.alt.startswith("Dev accuracy after epoch 1: 0.375, after 2: 0.750")
+    # e4, of probability 0.97, is wrong: of 0.95, 0.99, 1.0 and 0.97 three are right, and all of the other four
+    assert bins.rows == [
+        ["from 0.5", 4, pytest.approx(0.55), 1.0],
+        ["from 0.9", 4, pytest.approx(0.9775), 0.75],
+    ]
+    error = (4 * 0.45 + 4 * 0.2275) / 8
+    assert f"Expected calibration error {error:.3f}" in bins.note
+    assert figure.alt == f"Expected calibration error {error:.3f} over 8 answers."
+    first["epochs"] = [EpochReport(1, 1.0, DevScore(None, 0.5), True).as_dict()]
+    assert "Dev loss after epoch 1: 0.500" in epoch_figures([first])[0].alt
+
+
+def test_the_calibration_error_agrees_with_counting_each_answer() -> None:
+    rng = random.Random(4)
+    told = [(rng.random(), float(rng.random() < 0.6)) for _ in range(300)] + [(1.0, 1.0), (0.0, 0.0)]
+    bins = reliability(*zip(*told, strict=True), bins=7)
+    assert sum(b.n for b in bins) == len(told)
+    total = 0.0
+    for low in range(7):
+        mine = [(p, r) for p, r in told if low <= p * 7 < low + 1 or (low == 6 and p == 1)]
+        total += abs(sum(p for p, _ in mine) - sum(r for _, r in mine))
+    assert calibration_error(bins) == pytest.approx(total / len(told))
 
 
 def test_many_labels_have_the_pairs_that_are_confused_most_often() -> None:

@@ -13,15 +13,8 @@ from translate.engines import CopyEngine, RecordedEngine
 from translate.pipeline.memory import DictMemory
 from translate.pipeline.pipeline import translate_records
 from translate.pipeline.translated import Override
-from translate.review.items import (
-    Answer,
-    ReviewItem,
-    annotate,
-    flagged,
-    parse_annotated,
-    review_items,
-    validated,
-)
+from translate.review.decisions import Answer, validated
+from translate.review.items import ReviewItem, annotate, flagged, parse_annotated, review_items
 from translate.review.lines import dump_overrides, parse_overrides
 from translate.review.table import COLUMNS, read_answers, write_items
 

@@ -5,7 +5,8 @@ import io
 import re
 
 from translate.errors import ReviewError
-from translate.review.items import Answer, ReviewItem
+from translate.review.decisions import Answer
+from translate.review.items import ReviewItem
 
 __all__ = ["COLUMNS", "read_answers", "write_items"]
 

@@ -143,4 +143,5 @@ def _scored(store: Store, setup: ExperimentSetup, trial: Trial, learnt: JsonObje
         **learnt,
         "warnings": [*learnt["warnings"], *warnings_of(result.metrics)],
         "predicted": {e.id: p for e, p in zip(split.test, result.predicted, strict=True)},
+        "probabilities": {e.id: p for e, p in zip(split.test, result.probabilities, strict=False)},
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from promptbank.engine.evaluate import right_answers
 from promptbank.lab.experiments.folder import JsonObject
+from promptbank.lab.reports.learning import epoch_figures, reliability_parts
 from promptbank.lab.reports.mistakes import label_tables, mistake_table
 from promptbank.lab.reports.shared import experiment_report
 from promptbank.report.parts import Cell, Figure, Part, Report, Table
@@ -56,11 +57,10 @@ def crossval_report(result: JsonObject, examples: Sequence[Example]) -> Report:
 
 
 def local_parts(result: JsonObject, examples: Sequence[Example]) -> list[Part]:
-    """Return what a report shows in the experiment's own folder only, since it holds texts of the data."""
-    card = parse_card(result["about"]["cards"][0], source="the result file")
-    if card.is_open:
-        return []
-    return [mistake_table(card, _predicted(result["results"]["ptuned"]), {e.id: e for e in examples})]
+    """Return what the report in the experiment's own folder shows beside: how folds learnt, and texts of the data."""
+    card, folds = parse_card(result["about"]["cards"][0], source="the result file"), result["results"]["ptuned"]
+    parts = [*epoch_figures(folds), *reliability_parts(folds, examples)]
+    return parts if card.is_open else [*parts, mistake_table(card, _predicted(folds), {e.id: e for e in examples})]
 
 
 def _decimals(examples: int) -> int:
