@@ -6,6 +6,7 @@ ever changed. Begin with `open_store`. No tensor and no SQLAlchemy object passes
 
 from store.bank import Store, open_store
 from store.copying import back_up, move_bank
+from store.defaults import FALLBACK
 from store.errors import (
     DiskFullError,
     InsertOnlyError,
@@ -44,6 +45,7 @@ from store.records import (
 from store.segments import StoredEngine, StoredSegment
 
 __all__ = [
+    "FALLBACK",
     "ROWS_V1",
     "AliasMove",
     "ApiKey",

@@ -176,9 +176,15 @@ class AliasMove:
 
 @dataclass(frozen=True, kw_only=True)
 class DefaultLanguage:
-    """A choice of the language in which a task is meant where a request names none."""
+    """A choice of a language in which a task answers.
+
+    Attributes:
+        role: "default": where a request names no language; "fallback": where it names one without a row.
+        lang: the language, or "-" where a choice was taken back.
+    """
 
     taskname: str
+    role: str
     lang: str
     reason: str
     chosen_at: datetime

@@ -159,8 +159,9 @@ default_language = Table(
     *_integers("default_id"),
     *_texts("taskname", "lang", "reason"),
     *_times("chosen_at"),
+    *_texts("role"),  # default or fallback, see `store.defaults`
     PrimaryKeyConstraint("default_id", name="pk_default_language"),
-    Index("ix_default_language_task", "taskname", "default_id"),
+    Index("ix_default_language_task", "taskname", "role", "default_id"),
 )
 
 api_key = Table(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from store import RowInfo, Scope, Store
+from store import FALLBACK, RowInfo, Scope, Store
 from tasks.equivalence import canonical
 
 __all__ = ["LIVE", "RowListing"]
@@ -19,16 +19,18 @@ class RowListing:
     Attributes:
         infos: rows of all backbones, or of one task.
         defaults: the language in which a task is meant where none is named, by taskname, where one was chosen.
+        fallbacks: the language that answers where one without a live row is named, likewise.
     """
 
     infos: Sequence[RowInfo] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store, taskname: str | None = None) -> "RowListing":
         """Read the rows of a task; all rows if there are none under this very name, or no name is given."""
         found = store.rows.list(taskname=taskname) if taskname is not None else []
-        return cls(found or store.rows.list(), store.defaults.all())
+        return cls(found or store.rows.list(), store.defaults.all(), store.defaults.all(FALLBACK))
 
     @cached_property
     def _by_name(self) -> dict[str, list[RowInfo]]:
@@ -62,4 +64,4 @@ class RowListing:
             mine = others | {LIVE} if versions[info.scope] == info.version else others
             return replace(info, aliases=tuple(sorted(mine)))
 
-        return RowListing([moved(info) for info in self.infos], self.defaults)
+        return replace(self, infos=[moved(info) for info in self.infos])

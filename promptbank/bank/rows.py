@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tasks import TaskRef
 
 __all__ = [
-    "default_language",
     "describe_row",
+    "language_choices",
     "list_rows",
     "promote",
     "rollback",
@@ -146,15 +146,17 @@ def _moved(bank: Bank, ref: TaskRef, version: int, why: str) -> tuple[Scope, int
     return scope, before, version
 
 
-def default_language(bank: Bank, taskname: str, lang: str | None = None) -> list[DefaultLanguage]:
-    """Return the choices of a task's default language, oldest first, after making one if a language is given."""
+def language_choices(
+    bank: Bank, taskname: str, role: str, lang: str | None = None, *, take_back: bool = False
+) -> list[DefaultLanguage]:
+    """Return the choices of a task's default or fallback language, oldest first, after making one if one is given."""
     from promptbank.bank.select import rows_of
 
     defaults, known = bank.store.defaults, rows_of(bank.store, taskname)
     taskname = known[0].scope.taskname if known else taskname  # as it is stored
-    if lang is not None:
-        defaults.choose(taskname, lang, reason="promptbank bank default")
-    return defaults.history(taskname)
+    if lang is not None or take_back:
+        defaults.choose(taskname, lang, reason=f"promptbank bank {role}", role=role)
+    return defaults.history(taskname, role)
 
 
 def _found(bank: Bank, spec: str) -> Row:

@@ -1,6 +1,7 @@
 """Which stored row a request means: taskname, language, version, for the backbone at hand. Imports no torch."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,9 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
     return store.rows.get(info.scope, info.version)
 
 
-def select_info(listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None) -> RowInfo:
+def select_info(
+    listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None, may_fall_back: bool = False
+) -> RowInfo:
     """Return what a request means of the rows that there are, for the backbone at hand.
 
     The language is the reference's own, else ``lang``, else the default that was chosen for the task, else the one in
@@ -56,6 +59,8 @@ def select_info(listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang
         ref: ``taskname[:lang][@version]``.
         backbone: the one at hand.
         lang: of the record, or the default of the request.
+        may_fall_back: whether the task's fallback language answers, if it has one, where nothing is live in the
+            language that is named, and no version is named.
 
     Raises:
         UnknownTaskError: nothing is frozen under the name, language or version.
@@ -63,7 +68,18 @@ def select_info(listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang
         BackboneMismatchError: it is frozen, but for another backbone.
     """
     mine = _of_this_backbone(listing, ref, backbone)
+    if may_fall_back and ref.version is None:
+        ref = _fallen_back(listing, ref, lang, mine)
     return _version(ref, _in_language(ref, lang or _default(listing, ref, mine), mine))
+
+
+def _fallen_back(listing: RowListing, ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> TaskRef:
+    """Return the reference in the task's fallback language where nothing is live in the language that is named."""
+    servable = {info.scope.lang for info in infos if LIVE in info.aliases}
+    if (ref.lang or lang) in {None, *servable}:
+        return ref
+    fallback = listing.fallbacks.get(infos[0].scope.taskname)
+    return replace(ref, lang=fallback) if fallback in servable else ref
 
 
 def select_infos(listing: RowListing, ref: TaskRef, backbone: "Backbone") -> list[RowInfo]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from promptbank.bank.listing import RowListing
-from promptbank.bank.select import select_info, select_infos, select_row
+from promptbank.bank.select import select_info, select_infos
 from promptbank.bank.served import served_task
 from promptbank.engine.leading import LeadingCache
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
@@ -20,7 +20,7 @@ from promptbank.model.forward import LanguageModel
 from store import ApiKey, RowInfo, Store, StoreError, StoreUnavailableError
 from tasks import DataError, InputRecord, TaskCard, TaskError, TaskRef, example_from, parse_card, parse_spec
 
-__all__ = ["RecordRequest", "TaskServer"]
+__all__ = ["RecordRequest", "TaskServer", "asked_lang"]
 
 T = TypeVar("T")
 
@@ -91,7 +91,9 @@ class TaskServer:
 
     def info(self, ref: TaskRef, lang: str | None = None) -> RowInfo:
         """Return which row a reference means now; see `select_info`."""
-        return self.found(lambda listing: select_info(listing, ref, self.backbone, lang=lang), (ref, lang))
+        return self.found(
+            lambda listing: select_info(listing, ref, self.backbone, lang=lang, may_fall_back=True), (ref, lang)
+        )
 
     def infos(self, ref: TaskRef) -> list[RowInfo]:
         """Return all rows that a reference means; see `select_infos`."""
@@ -163,8 +165,8 @@ class TaskServer:
 
     def selected(self, ref: TaskRef, lang: str | None) -> ServedTask:
         """Read the row that a reference means now."""
-        row = select_row(self.store, ref, self.backbone, lang=lang)
-        return served_task(row, row.version, self.backbone)
+        info = self.info(ref, lang)
+        return served_task(self.store.rows.get(info.scope, info.version), info.version, self.backbone)
 
 
 class _Rows:
@@ -217,10 +219,21 @@ def _request(question: RecordRequest, rows: _Rows) -> PredictionRequest:
     own = record.data.get("lang")
     if own is not None and not isinstance(own, str):
         raise InputError(f'{record.source}: "lang" must be a string such as "sv", not {own!r}')
-    task = rows.task(ref, own or (named.lang if named else None) or question.lang)
+    lang = own or (named.lang if named else None)
+    task = rows.task(ref, lang or question.lang)
+    asked = asked_lang(task, ref, lang or question.lang)
     if named is not None:  # the card's taskname stands alone, and its language is compared below
-        record = replace(record, data={**record.data, "taskname": named.taskname, "lang": own or named.lang})
-    return PredictionRequest(task, example_from(record, task.renderer.card, need_answer=False).fields)
+        record = replace(record, data={**record.data, "taskname": named.taskname, "lang": lang})
+    if asked is not None and asked == lang:
+        record = replace(record, data={**record.data, "lang": None})
+    fields = example_from(record, task.renderer.card, need_answer=False).fields
+    return PredictionRequest(task, fields, asked_lang=asked)
+
+
+def asked_lang(task: ServedTask, ref: TaskRef, lang: str | None) -> str | None:
+    """Return the language that was named where the task's fallback language answers; None where it is the same."""
+    asked = ref.lang or lang
+    return asked if asked != task.lang else None
 
 
 def _named_task(record: InputRecord) -> TaskRef | None:

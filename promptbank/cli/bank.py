@@ -12,6 +12,9 @@ from promptbank.cli.output import print_done, print_facts, print_json, print_tab
 
 app = typer.Typer(help="The frozen rows.", no_args_is_help=True)
 
+TaskName = Annotated[str, typer.Argument(help="taskname")]
+Chosen = Annotated[str | None, typer.Argument(help="Language, such as sv; the choices so far if absent.")]
+Off = Annotated[bool, typer.Option("--off", help="Take the choice back.")]
 Spec = Annotated[str, typer.Argument(help="taskname[:lang][@version]")]
 COLUMNS = ("task", "aliases", "dev", "kind", "bytes", "backbone", "frozen")
 """What fits a terminal of 80 columns; `bank show` and --json have the rest."""
@@ -116,21 +119,34 @@ def promote(
 
 
 @app.command("default", cls=Command)
-def default(
-    ctx: CommandContext,
-    task: Annotated[str, typer.Argument(help="taskname")],
-    lang: Annotated[str | None, typer.Argument(help="Language, such as sv; the choices so far if absent.")] = None,
-    json: Json = False,
-) -> None:
+def default(ctx: CommandContext, task: TaskName, lang: Chosen = None, off: Off = False, json: Json = False) -> None:
     """Choose the language in which a task is meant where a request names none; the one frozen first until then.
 
     Example: promptbank bank default sentiment-task sv
     """
-    from promptbank.bank.rows import default_language
+    _choose(ctx, task, "default", lang, take_back=off, as_json=json)
 
+
+@app.command("fallback", cls=Command)
+def fallback(ctx: CommandContext, task: TaskName, lang: Chosen = None, off: Off = False, json: Json = False) -> None:
+    """Let a language answer where a request names one in which the task has no live row; none does until then.
+
+    Such an answer says so: lang is the row's, asked_lang the one that was asked for.
+
+    Example: promptbank bank fallback sentiment-task en
+    """
+    _choose(ctx, task, "fallback", lang, take_back=off, as_json=json)
+
+
+def _choose(ctx: CommandContext, task: str, role: str, lang: str | None, *, take_back: bool, as_json: bool) -> None:
+    """Choose a language or take the choice back, and print all choices."""
+    from promptbank.bank.rows import language_choices
+
+    if lang is not None and take_back:
+        raise typer.BadParameter("give a language, or --off to take the choice back")
     with Bank(ctx.settings) as bank:
-        found = default_language(bank, task, lang)
-    print_table(map(vars, found), ("taskname", "lang", "reason", "chosen_at"), as_json=json)
+        found = language_choices(bank, task, role, lang, take_back=take_back)
+    print_table(map(vars, found), ("taskname", "role", "lang", "reason", "chosen_at"), as_json=as_json)
 
 
 @app.command("export", cls=Command)

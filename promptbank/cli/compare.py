@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from promptbank.cli.command import Card, Columns, Command, CommandContext, Data, Epochs, Json, Lang, Loss, Out, Task
-from promptbank.cli.experiments import write
+from promptbank.cli.experiments import FoldRule, write
 from promptbank.cli.output import print_table, rounded, say
 
 app = typer.Typer()
@@ -33,6 +33,7 @@ def baseline(
     columns: Columns = None,
     card: Card = None,
     folds: Annotated[int, typer.Option(help="Grouped folds, each the test part once.")] = 10,
+    fold_rule: FoldRule = "even.v1",
     shots: Annotated[
         list[int] | None, typer.Option(help="Examples in the prompt; repeatable. Default: 0, 1, 4.")
     ] = None,
@@ -51,7 +52,8 @@ def baseline(
     """Score a task without training a prompt: majority, TF-IDF, and the frozen backbone with shots in its prompt.
 
     Every example is predicted once, in the fold that holds it. A killed run goes on when the same command is given
-    again. Without --data the card's shipped training sample is used.
+    again. Without --data the card's shipped training sample is used. The folds are those of crossval with the same
+    --fold-rule; baselines of earlier versions were made with hash.v1.
 
     Example: promptbank baseline --task sentiment-task --folds 5 --shots 0 --shots 4 --seeds 1
     """
@@ -59,7 +61,7 @@ def baseline(
     from promptbank.lab import run
     from promptbank.lab.experiments.baseline import BaselineSettings
 
-    settings = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction)
+    settings = BaselineSettings(folds, tuple(shots or (0, 1, 4)), seeds, instruction, dev_fraction, fold_rule)
     shown = calibrate or ["none", "diag"]
     with opened(ctx.settings) as bank:
         done = run.baseline(bank, run.TaskExamples(task, data, lang, card, columns=columns), settings, calibrate=shown)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+FoldRule = Annotated[
+    str, typer.Option(help="even.v1, as even in labels as groups allow, or hash.v1, by the group alone.")
+]
 Folds = Annotated[int, typer.Option(min=2, help="Number of folds, by groups.")]
 
 
@@ -42,9 +45,7 @@ def crossval(
     columns: Columns = None,
     card: Card = None,
     folds: Folds = 10,
-    fold_rule: Annotated[
-        str, typer.Option(help="even.v1, as even in labels as groups allow, or hash.v1, by the group alone.")
-    ] = "even.v1",
+    fold_rule: FoldRule = "even.v1",
     other: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,8 +62,8 @@ def crossval(
     """Learn and score a task on K folds, beside majority and TF-IDF on the same folds.
 
     Examples of one group are in one fold. With --fold-rule hash.v1 a translation that lacks some examples has the folds
-    of its source, and they are those of baseline, compare and continual. All folds train in shared batches, into a bank
-    of the experiment's own. With --other and --provenance the same test set is also
+    of its source, and they are those of compare and continual; baseline takes the same option. All folds train in
+    shared batches, into a bank of the experiment's own. With --other and --provenance the same test set is also
     answered by prompts that learnt from other records. A killed command goes on when it is given again.
 
     Example: promptbank crossval --task sentiment-task --data fiqa.jsonl --folds 10

@@ -44,12 +44,14 @@ class PredictionRequest:
     Attributes:
         labels: those of the task that may be answered, by id; None for all.
         answer_tokens: most tokens of an open answer, the end token included; None for as many as the row's policy says.
+        asked_lang: the language that was asked for, where the task's fallback language answers.
     """
 
     task: ServedTask
     fields: Mapping[str, str]
     labels: frozenset[str] | None = None
     answer_tokens: int | None = None
+    asked_lang: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Prediction:
             token; None for closed tasks.
         truncated: characters cut from the record to fit the window.
         ids: tokens of an open answer, the end token last unless a limit cut it; not shown.
+        asked_lang: the language that was asked for, where the task's fallback language answered; ``lang`` is the row's.
     """
 
     taskname: str
@@ -78,11 +81,13 @@ class Prediction:
     probability: float | None = None
     truncated: int = 0
     ids: tuple[int, ...] = ()
+    asked_lang: str | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Return what applies: label fields or text, and ``truncated`` only when something was cut."""
+        """Return what applies: label fields or text, ``truncated`` only when something was cut, and so on."""
         unused = {"text", "probability"} if self.text is None else {"label", "probabilities", "margin"}
         unused |= {"ids"} if self.truncated else {"ids", "truncated"}
+        unused |= set() if self.asked_lang else {"asked_lang"}
         return {name: value for name, value in asdict(self).items() if name not in unused}
 
 
@@ -95,6 +100,7 @@ class PreparedRequest:
     constraint: TokenConstraint | None
     labels: frozenset[str] | None = None
     answer_tokens: int | None = None
+    asked_lang: str | None = None
 
     @property
     def row(self) -> tuple[str, str, int, str]:
@@ -128,8 +134,14 @@ class PreparedRequest:
         if self.constraint is not None:
             text = GRAMMARS[card.answer_format or ""].closed(card, text)
         probability = math.exp(found.score * len(found.ids))
-        truncated = self.prompt.truncated
-        return Prediction(*self.row, text=text, probability=probability, truncated=truncated, ids=found.ids)
+        return Prediction(
+            *self.row,
+            text=text,
+            probability=probability,
+            truncated=self.prompt.truncated,
+            ids=found.ids,
+            asked_lang=self.asked_lang,
+        )
 
     def begun(self, ids: Sequence[int]) -> str:
         """Return what further tokens leave as it is of an open answer; under a constraint they may change all of it."""
@@ -185,7 +197,9 @@ class Predictor:
         held = self.constrained and renderer.card.is_open
         kept = renderer.kept(request.fields, prompt)
         constraint = constraint_of(renderer, kept) if held else None
-        return PreparedRequest(request.task, prompt, constraint, request.labels, request.answer_tokens)
+        return PreparedRequest(
+            request.task, prompt, constraint, request.labels, request.answer_tokens, request.asked_lang
+        )
 
     def _batches(self, prepared: Mapping[int, PreparedRequest]) -> list[list[int]]:
         """Group requests of one kind of answer and of like length under the token budget."""
@@ -270,4 +284,5 @@ def _closed(one: PreparedRequest, scores: Mapping[str, float]) -> Prediction:
         probabilities=probabilities,
         margin=ranked[0] - ranked[1] if len(ranked) > 1 else None,
         truncated=one.prompt.truncated,
+        asked_lang=one.asked_lang,
     )

@@ -35,6 +35,7 @@ class PredictionModel(BaseModel):
     text: str | None = Field(None, description="generated answer of an open task")
     probability: float | None = Field(None, description="of the generated answer; of its format's, where it has one")
     truncated: int | None = Field(None, description="characters cut from the record to fit; absent when none")
+    asked_lang: str | None = Field(None, description="asked for, where the task's fallback language answered")
 
 
 class ProblemModel(BaseModel):

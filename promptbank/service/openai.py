@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from promptbank.bank.task_server import TaskServer
+from promptbank.bank.task_server import TaskServer, asked_lang
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyFieldError, BodyTooLargeError, PromptBankError
 from promptbank.service.answering import CLIENT_GONE, Answer, Answering
@@ -107,14 +107,17 @@ def _completion(server: TaskServer, asked: CompletionRequest | ChatRequest, most
     texts, form = asked.texts, label_format(asked)
     if len(texts) > most:
         raise BodyTooLargeError(f"{len(texts)} prompts in one request; {most} are allowed, send them in parts")
-    task = server.task(parse_spec(asked.model))
+    ref = parse_spec(asked.model)
+    task = server.task(ref)
     card = task.renderer.card
     form.check(card)
     if asked.top is not None and card.is_open:
         raise BodyFieldError("logprobs", f"{card.taskname}:{card.lang} writes open answers, without probabilities")
     shape = ChatAnswer if isinstance(asked, ChatRequest) else CompletionAnswer
     requests = [
-        PredictionRequest(task, fields_of_text(name, text, card), form.labels, asked.most_tokens)
+        PredictionRequest(
+            task, fields_of_text(name, text, card), form.labels, asked.most_tokens, asked_lang(task, ref, None)
+        )
         for name, text in texts
     ]
     return _Completion(asked, requests, shape(task, form, asked.top, asked.unread))

@@ -110,7 +110,8 @@ class CompletionAnswer:
             "probability": prediction.probability,
             "messages_not_read": self.unread,
         }
-        return {"promptbank": said | ({"truncated": prediction.truncated} if prediction.truncated else {})}
+        said |= {"truncated": prediction.truncated} if prediction.truncated else {}
+        return {"promptbank": said | ({"asked_lang": prediction.asked_lang} if prediction.asked_lang else {})}
 
     def _head(self, kind: str) -> Json:
         model = f"{self.task.taskname}:{self.task.lang}@{self.task.version}"

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptbank.bank.task_server import TaskServer
+from promptbank.bank.task_server import TaskServer, asked_lang
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.answering import CLIENT_GONE, Answering
@@ -90,7 +90,9 @@ def _is_open(server: TaskServer, info: RowInfo) -> bool:
 
 def _request(server: TaskServer, name: str, asked: ScoreRequest) -> PredictionRequest | Exception:
     try:
-        task = server.task(parse_spec(name), asked.lang)
-        return PredictionRequest(task, fields_of_text("text", asked.text, task.renderer.card))
+        ref = parse_spec(name)
+        task = server.task(ref, asked.lang)
+        fields = fields_of_text("text", asked.text, task.renderer.card)
+        return PredictionRequest(task, fields, asked_lang=asked_lang(task, ref, asked.lang))
     except (PromptBankError, TaskError, StoreError) as exc:
         return exc

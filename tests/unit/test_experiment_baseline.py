@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import statistics
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from promptbank.lab.methods.classic import TfidfLogistic
 from promptbank.lab.methods.icl import InContext, draw_shots
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
+from promptbank.training.config import TrainConfig
 from tasks import Example, SplitError, TaskCard, crossval_split
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -269,3 +271,17 @@ def test_the_command_prints_a_line_a_method_and_names_the_result_file(monkeypatc
     table = asked("--shots", "1", "--seeds", "1")
     assert "macro f1" in table.stdout
     assert "none" in table.stdout
+
+
+def test_even_folds_are_those_of_a_cross_validation_and_the_rule_of_before_keeps_its_identity() -> None:
+    before, even = BaselineSettings(folds=3), BaselineSettings(folds=3, fold_rule="even.v1")
+    assert set(before.decisive()) == {"folds", "instruction", "dev_fraction"}  # as folders of earlier versions have it
+    assert even.decisive() == before.decisive() | {"fold_rule": "even.v1"}
+    card, examples = card_of(), examples_of(24)
+    rules = TrainConfig().split_rules(card, folds="even.v1")  # what `promptbank crossval` divides by
+    for fold in range(3):
+        theirs = crossval_split(examples, 3, fold, 0.1, rules=rules)
+        assert crossval_split(examples, 3, fold, 0.1, rules=even.rules(card)) == theirs
+        assert Counter(e.answer for e in theirs.test) == {"positive": 4, "negative": 4}
+    with pytest.raises(ConfigError, match="fold rule 'odd' is none of hash"):
+        BaselineSettings(fold_rule="odd")

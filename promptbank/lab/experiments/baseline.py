@@ -18,7 +18,18 @@ from promptbank.lab.experiments.setup import Lab
 from promptbank.lab.methods.calibration import CALIBRATIONS, LEAST_EXAMPLES, calibrated, check_calibration
 from promptbank.lab.methods.classic import CLASSICAL, TfidfLogistic, classical_part_name, label_ids, tfidf_settings
 from promptbank.lab.methods.icl import SEPARATOR, InContext, draw_shots
-from tasks import Example, Split, TaskCard, classification_report, crossval_split, data_sha256
+from tasks import (
+    BY_HASH,
+    FOLD_RULES,
+    Example,
+    Split,
+    SplitRules,
+    TaskCard,
+    classification_report,
+    crossval_split,
+    data_sha256,
+    label_of,
+)
 from tasks.statistics import mean_sd
 
 __all__ = ["BaselineSettings", "run_baseline"]
@@ -37,6 +48,7 @@ class BaselineSettings:
         seeds: draws of shots for each fold and number, seeds 0 to ``seeds - 1``. Zero-shot has nothing to draw: one.
         instruction: begin prompts with the card's description and label words.
         dev_fraction: share of the other folds' groups kept from training, as for a prompt.
+        fold_rule: how groups are put into folds, a key of `tasks.splits.FOLD_RULES`.
 
     Raises:
         ConfigError: a value is out of range.
@@ -47,8 +59,21 @@ class BaselineSettings:
     seeds: int = 5
     instruction: bool = True
     dev_fraction: float = 0.1
+    fold_rule: str = BY_HASH.folds
+
+    def rules(self, card: TaskCard) -> SplitRules:
+        """Return how groups are divided: by the hash alone, or as in a cross-validation with its default settings."""
+        by_hash = self.fold_rule == BY_HASH.folds
+        return BY_HASH if by_hash else SplitRules(self.fold_rule, "stratified.v1", label_of(card))
+
+    def decisive(self) -> JsonObject:
+        """Return what decides the result; the rule is left out where it is the one that there was before others."""
+        plain = {key: value for key, value in asdict(self).items() if key not in {"shots", "seeds"}}
+        return plain if self.fold_rule != BY_HASH.folds else {k: v for k, v in plain.items() if k != "fold_rule"}
 
     def __post_init__(self) -> None:
+        if self.fold_rule not in FOLD_RULES:
+            raise ConfigError(f"fold rule {self.fold_rule!r} is none of {', '.join(FOLD_RULES)}")
         if self.folds < 2:
             raise ConfigError(f"folds is {self.folds}; at least 2 are needed, one to test on and one to learn from")
         if self.seeds < 1:
@@ -93,7 +118,8 @@ def run_baseline(
     label_ids(card)
     if len({e.id for e in examples}) < len(examples):
         raise InputError("an id stands twice among the examples; predictions are kept by id, so give each its own")
-    splits = [crossval_split(examples, settings.folds, k, settings.dev_fraction) for k in range(settings.folds)]
+    rules, fraction = settings.rules(card), settings.dev_fraction
+    splits = [crossval_split(examples, settings.folds, k, fraction, rules=rules) for k in range(settings.folds)]
     _check(splits, settings, calibrate)
     notes = {"shots": list(settings.shots), "seeds": settings.seeds}
     identity = {
@@ -104,7 +130,7 @@ def run_baseline(
         "tfidf": tfidf_settings(),
         "separator": SEPARATOR,
         "content_free": list(CONTENT_FREE),
-        "settings": {key: value for key, value in asdict(settings).items() if key not in notes},
+        "settings": settings.decisive(),
     }
     with lab.open("baseline", [card], identity, notes) as folder:
         return folder.finish(_Run(lab, card, splits, settings).results(folder, on_rows))
