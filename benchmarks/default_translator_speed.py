@@ -40,7 +40,7 @@ class Generate:
 
     def __init__(self, translator: Translator, decoding: BeamSearch) -> None:
         self._model: Any = translator.lm.model
-        self._wording = PairFormat(translator.backbone.tokenizer, translator.languages)
+        self._pair_format = PairFormat(translator.backbone.tokenizer, translator.languages)
         self._decoding = decoding
 
     def info(self) -> EngineInfo:
@@ -49,15 +49,15 @@ class Generate:
 
     def translate(self, segments: Sequence[Segment]) -> list[Hypothesis]:
         """Translate in the very batches of ours, padded on the left."""
-        prompts = [self._wording.prompt(segment.text) for segment in segments]
+        prompts = [self._pair_format.prompt(segment.text) for segment in segments]
         beam, found = self._decoding.beam, {}
         for batch in length_batches([len(prompt) * beam for prompt in prompts], self._decoding.batch_tokens):
             found |= dict(zip(batch, self._generated([prompts[n] for n in batch]), strict=True))
-        return [Hypothesis(self._wording.text(found[n])) for n in range(len(prompts))]
+        return [Hypothesis(self._pair_format.text(found[n])) for n in range(len(prompts))]
 
     @torch.no_grad()
     def _generated(self, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-        width, end = max(map(len, prompts)), self._wording.eos_id
+        width, end = max(map(len, prompts)), self._pair_format.eos_id
         ids = torch.tensor([[end] * (width - len(prompt)) + list(prompt) for prompt in prompts])
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
         made = self._model.generate(

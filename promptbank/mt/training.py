@@ -132,14 +132,14 @@ def _plan(
     backbone: Backbone, corpus: Path, update: Update, request: TranslatorRequest, wanted: MtSettings, out: Path
 ) -> MtPlan:
     manifest = read_manifest(corpus)
-    wording = PairFormat(backbone.tokenizer, Languages.parse(manifest["langpair"]))
+    pair_format = PairFormat(backbone.tokenizer, Languages.parse(manifest["langpair"]))
     window = min(backbone.window, wanted.tokens)
     train, dev = _parts(corpus)
     return MtPlan(
         update=update,
-        wording=wording,
-        train=render_pairs(wording, train, window=window),
-        dev=render_pairs(wording, dev, window=window) if dev else [],
+        pair_format=pair_format,
+        train=render_pairs(pair_format, train, window=window),
+        dev=render_pairs(pair_format, dev, window=window) if dev else [],
         corpus_sha256=manifest["sha256"]["train"],
         sets=read_sets(request.sets, manifest["langpair"], None),
         settings=wanted,
@@ -231,6 +231,6 @@ def _opened(bank: Bank, engine: str, out: Path | None, suffix: str) -> tuple[Pat
 
 def _tokens(backbone: Backbone, corpus: Path) -> set[int]:
     """Return the tokens that a corpus's training pairs allow."""
-    wording = PairFormat(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
-    pairs = render_pairs(wording, _parts(corpus)[0], window=backbone.window)
+    pair_format = PairFormat(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
+    pairs = render_pairs(pair_format, _parts(corpus)[0], window=backbone.window)
     return writable_tokens(backbone.tokenizer, [pair.ids for pair in pairs])

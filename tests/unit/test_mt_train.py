@@ -55,10 +55,10 @@ class Heard(NoProgress):
 
 
 def plan_of(backbone: Backbone, out: Path, update: Update, settings: MtSettings = SETTINGS, **keys: object) -> MtPlan:
-    wording = PairFormat(backbone.tokenizer, EN_SV)
-    rows = render_pairs(wording, PAIRS, window=200)
+    pair_format = PairFormat(backbone.tokenizer, EN_SV)
+    rows = render_pairs(pair_format, PAIRS, window=200)
     sets = [EvalTexts("toy", *map(tuple, zip(*PAIRS, strict=True)))]
-    plan = MtPlan(update, wording, rows[2:], rows[:2], "c" * 64, sets, settings, out)
+    plan = MtPlan(update, pair_format, rows[2:], rows[:2], "c" * 64, sets, settings, out)
     return replace(plan, **keys)  # type: ignore[arg-type]
 
 
@@ -204,7 +204,7 @@ def test_pairs_that_were_learnt_by_heart_are_translated(tmp_path: Path, update: 
     backbone = tiny_backbone("llama")
     settings = replace(SETTINGS, steps=600, tokens=400, lr=1e-2, warmup=5, every=600, eval_rows=10, weight_decay=0)
     plan = plan_of(backbone, tmp_path, update, settings)
-    plan = replace(plan, train=render_pairs(plan.wording, PAIRS, window=200))
+    plan = replace(plan, train=render_pairs(plan.pair_format, PAIRS, window=200))
     heard = Heard()
     folder = train_translator(backbone, plan, heard)
     assert folder is not None
@@ -218,7 +218,7 @@ def test_two_batches_of_a_step_have_the_gradient_of_one(tmp_path: Path) -> None:
     """Every answer token weighs the same, however the rows of a step are batched."""
     backbone = tiny_backbone("llama")
     few = plan_of(backbone, tmp_path, FullUpdate())
-    rows = [few.wording.pair("the year is", "is"), few.wording.pair("bad", "a heavy blow for the outlook")]
+    rows = [few.pair_format.pair("the year is", "is"), few.pair_format.pair("bad", "a heavy blow for the outlook")]
     width = max(len(row.ids) for row in rows)
     results = []
     for name, tokens, accumulate in (("one", 2 * width, 1), ("two", width, 2)):

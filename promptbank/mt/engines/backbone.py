@@ -35,9 +35,9 @@ class BackboneTranslator:
         self, translator: Translator, search: BeamSearch | None = None, *, tokens: TokenSet | None = None
     ) -> None:
         self._translator, self._search, self._tokens = translator, search or BeamSearch(), tokens
-        self._wording = PairFormat(translator.backbone.tokenizer, translator.languages)
+        self._pair_format = PairFormat(translator.backbone.tokenizer, translator.languages)
         if tokens is None and translator.tokens is not None:
-            self._tokens = AllowedTokens(translator.lm, [*translator.tokens, self._wording.eos_id])
+            self._tokens = AllowedTokens(translator.lm, [*translator.tokens, self._pair_format.eos_id])
 
     def info(self) -> EngineInfo:
         """Describe the engine; its id changes with everything that changes its output."""
@@ -55,7 +55,7 @@ class BackboneTranslator:
                 raise EngineError(f"this engine translates {languages}, not {segment.src}-{segment.tgt}")
         return translate_texts(
             self._translator.lm,
-            self._wording,
+            self._pair_format,
             [segment.text for segment in segments],
             self._search,
             window=self._translator.backbone.window,
@@ -81,7 +81,7 @@ class BackboneTranslator:
             decides,
         ]
         said += [] if translator.tokens is None else [list(translator.tokens)]
-        digest = hashlib.sha256(json.dumps([*said, self._wording.template], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([*said, self._pair_format.template], sort_keys=True).encode()).hexdigest()
         return f"backbone-{translator.languages}:{digest}"
 
 
@@ -99,7 +99,7 @@ def open_engine(
 
 def translate_texts(
     lm: LanguageModel,
-    wording: PairFormat,
+    pair_format: PairFormat,
     texts: Sequence[str],
     search: BeamSearch,
     *,
@@ -111,7 +111,7 @@ def translate_texts(
 
     Args:
         lm: a tuned backbone.
-        wording: makes prompts of texts.
+        pair_format: makes prompts of texts.
         texts: in the source language.
         search: beam and limits.
         window: positions of the backbone.
@@ -121,7 +121,7 @@ def translate_texts(
     Raises:
         EngineError: a text is too long for the backbone.
     """
-    prompts = [wording.prompt(text) for text in texts]
+    prompts = [pair_format.prompt(text) for text in texts]
     for text, prompt in zip(texts, prompts, strict=True):
         if len(prompt) + search.limit(len(prompt)) > window:
             raise EngineError(
@@ -130,11 +130,11 @@ def translate_texts(
             )
     found: dict[int, DecodedSequence] = {}
     for batch in length_batches([len(p) * search.beam for p in prompts], search.batch_tokens):
-        decoded = decode(lm, [prompts[i] for i in batch], wording.eos_id, search, tokens=tokens)
+        decoded = decode(lm, [prompts[i] for i in batch], pair_format.eos_id, search, tokens=tokens)
         found |= dict(zip(batch, decoded, strict=True))
         if on_texts:
             on_texts(len(found))
-    return [Hypothesis(wording.text(found[i].ids), found[i].score) for i in range(len(texts))]
+    return [Hypothesis(pair_format.text(found[i].ids), found[i].score) for i in range(len(texts))]
 
 
 def length_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:

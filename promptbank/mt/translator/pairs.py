@@ -86,13 +86,13 @@ class PairFormat:
         return " ".join(str(self._tokenizer.decode(kept, skip_special_tokens=True)).split())
 
 
-def render_pairs(wording: PairFormat, pairs: Iterable[tuple[str, str]], *, window: int) -> list[PairExample]:
+def render_pairs(pair_format: PairFormat, pairs: Iterable[tuple[str, str]], *, window: int) -> list[PairExample]:
     """Return pairs as tokens, their marks as square brackets, without those longer than the window.
 
     Raises:
         TrainingError: none is left.
     """
-    rendered = [wording.pair(bracketed(src), bracketed(tgt)) for src, tgt in pairs]
+    rendered = [pair_format.pair(bracketed(src), bracketed(tgt)) for src, tgt in pairs]
     kept = [pair for pair in rendered if len(pair.ids) <= window]
     if not kept:
         raise TrainingError(f"none of {len(rendered)} pairs fit {window} tokens; raise --tokens, or look at the corpus")

@@ -49,7 +49,7 @@ class MtPlan:
 
     Attributes:
         update: what of the backbone learns.
-        wording: languages and prompt.
+        pair_format: languages and prompt.
         train: pairs that are learnt.
         dev: pairs of the dev loss; may be empty.
         corpus_sha256: of the training pairs.
@@ -60,7 +60,7 @@ class MtPlan:
     """
 
     update: Update
-    wording: PairFormat
+    pair_format: PairFormat
     train: Sequence[PairExample]
     dev: Sequence[PairExample]
     corpus_sha256: str
@@ -99,7 +99,7 @@ def identity_of(backbone: Backbone, plan: MtPlan) -> str:
     start = None if plan.start is None else _digest(plan.start)
     said = [
         backbone.fingerprint, plan.corpus_sha256, plan.update.as_dict(), plan.settings.deciding(),
-        str(plan.wording.languages), len(plan.train), start,
+        str(plan.pair_format.languages), len(plan.train), start,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

@@ -41,5 +41,5 @@ def snapshot_translator(backbone: Backbone, plan: MtPlan, folder: Path) -> Path:
     load_learnt(model, mean_of([*checkpoints.kept(late), below(found.tensors, "weight.")]))
     facts = training_facts(plan, identity, position) | {"snapshot_of_steps": [*late, position.step]}
     tokens = writable_tokens(backbone.tokenizer, [pair.ids for pair in plan.train])
-    languages = plan.wording.languages
+    languages = plan.pair_format.languages
     return save_translator(folder, model, backbone, plan.update, languages=languages, facts=facts, tokens=tokens)

@@ -71,7 +71,7 @@ def train_translator(
         run.model,
         backbone,
         plan.update,
-        languages=plan.wording.languages,
+        languages=plan.pair_format.languages,
         facts=training_facts(plan, identity, run.position) | run.end(),
         tokens=run.tokens,
     )
@@ -209,9 +209,9 @@ class _TranslatorRun(StepRun[PairExample]):
         return {s.name: self._chrf2(lm, tokens, s) for s in sets}
 
     def _chrf2(self, lm: LanguageModel, tokens: AllowedTokens, texts: EvalTexts) -> float:
-        window, wording = self._backbone.window, self._plan.wording
+        window, pair_format = self._backbone.window, self._plan.pair_format
         found = translate_texts(
-            lm, wording, texts.texts, BeamSearch(), window=window, tokens=tokens, on_texts=self._may_go_on
+            lm, pair_format, texts.texts, BeamSearch(), window=window, tokens=tokens, on_texts=self._may_go_on
         )
         return score_texts([hypothesis.text for hypothesis in found], texts.references).chrf2
 
