@@ -24,6 +24,7 @@ REST = {
     "tests/": "unit, property, contract and end-to-end tests",
     "benchmarks/": "speed and quality, measured",
     "configs/": "settings with comments, and a stream of tasks",
+    "deploy/": "a systemd unit, an image, PostgreSQL beside it, rules for Prometheus",
     "docs/": "overview, decisions, results, lab log",
     "scripts/": "the demo, and this tree",
     ".ci/": "what CI runs",
