@@ -18,7 +18,9 @@ FOLDERS = {
     "inventories/": "decisions about labels that ship, a file a language",
     "variants/": "other templates of the same tasknames",
     "swagger/": "files of the page `/docs`, packed, with their licences",
-    "templates/": "the Markdown and HTML pages that reports are rendered with",
+    "templates/": "templates of pages and reports",
+    "static/": "style, scripts and icon of the console",
+    "vendor/": "htmx and uPlot, with licences and a manifest of their hashes",
 }
 REST = {
     "tests/": "unit, property, contract and end-to-end tests",

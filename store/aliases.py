@@ -49,8 +49,13 @@ class AliasRepository(Repository):
         with self._database.read() as connection:
             return _pointed(connection, scope, alias)
 
-    def rollback(self, scope: Scope, alias: str = "live") -> tuple[int, int]:
+    def rollback(self, scope: Scope, alias: str = "live", *, reason: str = "") -> tuple[int, int]:
         """Point an alias back at the version it was moved to before the present one.
+
+        Args:
+            scope: task, language and backbone.
+            alias: one that points somewhere.
+            reason: kept in the history, beside where it came from.
 
         Returns:
             The version it left and the version it points at now.
@@ -58,7 +63,9 @@ class AliasRepository(Repository):
         Raises:
             UnknownAliasError: the alias points nowhere.
             NoEarlierVersionError: there is nothing to go back to.
+            InvalidRecordError: the reason is a text that cannot be stored.
         """
+        refuse(f"the rollback of alias {alias!r}", [*text_faults({"the reason": reason})])
         with self._database.write(lock_key(scope)) as connection:
             current = aliased_version(connection, scope, alias)
             earlier = _undone(_history(connection, scope, alias))
@@ -67,7 +74,8 @@ class AliasRepository(Repository):
                     f"alias {alias!r} of {scope} has no version before {current} to go back to",
                     cli="see `promptbank bank list` for the versions that are there",
                 )
-            _point(connection, scope, alias, to=earlier, kind=ROLLED_BACK, reason=f"rollback from version {current}")
+            told = f"rollback from version {current}" + (f": {reason}" if reason else "")
+            _point(connection, scope, alias, to=earlier, kind=ROLLED_BACK, reason=told)
             return current, earlier
 
     def retire(self, scope: Scope, alias: str = "live", *, reason: str = "retired") -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "mean_sd",
     "paired_bootstrap",
     "share_error",
+    "share_interval",
     "student_interval",
 ]
 
@@ -99,6 +100,17 @@ def share_error(share: float, n: int) -> float:
     """
     plus_four = (share * n + 2) / (n + 4)
     return math.sqrt(plus_four * (1 - plus_four) / (n + 4))
+
+
+def share_interval(share: float, n: int) -> Interval:
+    """Return the 95 % interval of a share of n (Agresti and Coull 1998), within 0 to 1.
+
+    >>> found = share_interval(0.5, 96)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.402, 0.598)
+    """
+    middle, half = (share * n + 2) / (n + 4), 1.96 * share_error(share, n)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), 0.95)
 
 
 def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:

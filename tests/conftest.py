@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from tests.tiny import save_tiny
 from tests.worlds import SENTENCES
 
-pytest_plugins = ["tests.stores"]
+pytest_plugins = ["tests.stores", "tests.consoles"]
 # no test depends on the speed of the machine
 settings.register_profile("promptbank", deadline=None)
 settings.load_profile("promptbank")

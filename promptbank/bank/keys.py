@@ -13,7 +13,7 @@ from store import ApiKey
 
 __all__ = ["SCOPES", "create_key", "key_behind", "key_facts", "list_keys", "revoke_key"]
 
-SCOPES = ("infer", "train", "admin")
+SCOPES = ("infer", "train", "review", "admin")
 """What a key may be for; none of them includes another."""
 
 MARK = "pb_"

@@ -23,6 +23,7 @@ def build_app() -> typer.Typer:
         bank,
         compare,
         config,
+        console,
         db,
         evaluate,
         experiments,
@@ -44,7 +45,7 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for verb in (train, evaluate, predict, serve, translate, experiments, compare):
+    for verb in (train, evaluate, predict, serve, console, translate, experiments, compare):
         app.add_typer(verb.app)
     for noun in (tasks, bank, backbone, mt, db, keys, config):
         app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

@@ -17,7 +17,9 @@ Name = Annotated[str, typer.Argument(help="Name of the key, for people.")]
 def create(
     ctx: CommandContext,
     name: Name,
-    scope: Annotated[list[str] | None, typer.Option(help="infer, train or admin; repeatable. Default: infer.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="infer, train, review or admin; repeatable. Default: infer.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a key and print it on stdout, once; only its hash is stored. From then on the service asks for keys.

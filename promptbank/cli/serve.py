@@ -2,12 +2,16 @@
 
 import logging
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptbank.cli.command import Command, CommandContext
+from promptbank.cli.console import Review, add_pages
 from promptbank.service.workers import stop_with_parent
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 app = typer.Typer()
 
@@ -40,6 +44,8 @@ def serve(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Web page that may ask from a browser, as https://host; repeatable.")
     ] = None,
+    console: Annotated[bool, typer.Option("--console", help="Show the bank's pages at /console too.")] = False,
+    review: Review = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="Bound socket of the parent.")] = None,
 ) -> None:
     """Serve all frozen tasks over HTTP; new rows are served without a restart.
@@ -58,13 +64,20 @@ def serve(
         workers=workers if workers is not None else chosen.workers,
     )
     place = settings.host, settings.port, cors_origin or ()
+    if console and settings.workers > 1:
+        raise typer.BadParameter("--console goes with one process: sessions begin in it; leave --workers out")
     with opened(settings) as bank:
         if settings.workers > 1:
             server.serve_in_processes(bank, *place, _options(ctx), insecure=insecure)
             return
         if fd is not None:
             stop_with_parent()
-        server.serve(bank, *place, insecure=insecure, fd=fd)
+        
+        def extend(service: "FastAPI", _address: str) -> None:
+            if console:
+                add_pages(service, bank, review)
+
+        server.serve(bank, *place, insecure=insecure, fd=fd, extend=extend)
 
 
 def _options(ctx: CommandContext) -> list[str]:

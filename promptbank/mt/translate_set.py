@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 PROVENANCE = "provenance.jsonl"
-_OWN = re.compile(r"(?:provenance|review|cards)\.jsonl|review\.csv|status\.json|report.*")
+_OWN = re.compile(r"(?:provenance|review|cards|review\.log)\.jsonl|review\.csv|(?:status|request)\.json|report.*")
 _LABELS = re.compile(r"labels\..*\.toml")
 WRITTEN: tuple[Status, ...] = STATUSES[:-1]
 

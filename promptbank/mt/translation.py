@@ -1,13 +1,14 @@
 """Translate labelled sets or plain text with the engines, memory and decisions of a bank."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from promptbank.bank.cards import chosen_card, known_cards
 from promptbank.bank.session import Bank
 from promptbank.errors import InputError
-from promptbank.files import write_text
+from promptbank.files import read_json, write_text
 from promptbank.mt.align import chosen_aligner
 from promptbank.mt.cards import undecided_words
 from promptbank.mt.engines.provider import CHARACTERS, RECORDED, EngineRequest
@@ -38,7 +39,19 @@ from translate.pipeline.memory import is_storable, translate_plain
 from translate.pipeline.pipeline import Setup
 from translate.records.protect import read_names
 
-__all__ = ["TranslationRequest", "load_engine", "propose_labels", "translate", "translate_texts"]
+__all__ = [
+    "REQUEST",
+    "TranslationRequest",
+    "load_engine",
+    "propose_labels",
+    "read_request",
+    "translate",
+    "translate_texts",
+]
+
+REQUEST = "request.json"
+"""How a folder was made, so that it can be made again with decisions of people."""
+PATHS = ("labels", "names", "policy", "report")
 
 
 @dataclass(frozen=True)
@@ -132,9 +145,25 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
         if shared := request.report:
             public = translation_report_files(done, references=humans, with_samples=False)
             files |= {shared / name: content for name, content in public.items()}
+        files[out / REQUEST] = _dumped(request)
         _say_left_out(bank, done, request.only)
         paths = write_translated(done, out, files, all_rows=request.all_rows)
     return done, paths
+
+
+def read_request(folder: Path) -> TranslationRequest:
+    """Return the request that a translated folder was made by; its files are named from the root.
+
+    Raises:
+        InputError: the folder does not say it.
+    """
+    try:
+        plain = read_json(folder / REQUEST)
+        paths = {name: Path(plain[name]) for name in PATHS if plain[name]}
+        references = tuple(map(Path, plain["references"]))
+        return TranslationRequest(**{**plain, **paths, "references": references})
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise InputError(f"{folder / REQUEST} does not say how the folder was made: {exc}") from exc
 
 
 def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str]) -> list[str]:
@@ -180,6 +209,21 @@ def propose_labels(bank: Bank, request: TranslationRequest, tasks: Sequence[str]
     made = proposed(cards, known, engine, BankMemory(bank.store))
     write_text(path, dump_inventory(made))
     return path, sum(d.status == "auto" for section in made.decisions.values() for d in section.values())
+
+
+def _dumped(request: TranslationRequest) -> str:
+    plain = asdict(request) | {"out": request.folder}
+    plain["data"] = [str(Path(name).resolve()) if Path(name).exists() else name for name in request.data]
+    plain |= {name: _from_root(plain[name]) for name in ("engine", "fallback", "back")}
+    plain["compare"] = [_from_root(name) for name in request.compare]
+    return json.dumps(plain, default=lambda path: str(Path(path).resolve()), indent=1) + "\n"
+
+
+def _from_root(engine: str | None) -> str | None:
+    """Return the name of an engine, with its file named from the root."""
+    if engine is None or not engine.startswith(RECORDED):
+        return engine
+    return f"{RECORDED}{Path(engine.removeprefix(RECORDED)).resolve()}"
 
 
 def _check_pair(request: TranslationRequest) -> None:

@@ -53,7 +53,7 @@ _BODY: dict[str, Any] = {
 def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_origins: Sequence[str] = ()) -> FastAPI:
     """Build the application around a server that is ready to answer; browsers of other origins are let in by name.
 
-    Its state has the queue; when the application stops, what was admitted is answered first.
+    Its state has queue, server, answering and limits; when the application stops, what was admitted is answered first.
     """
     limits = limits or RequestLimits()
     queue = RequestQueue(limits.queue)
@@ -74,7 +74,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
         docs_url=None,
         redoc_url=None,
     )
-    app.state.queue = queue
+    app.state.queue, app.state.server, app.state.answering, app.state.limits = queue, server, answering, limits
     add_problem_answers(app)
     _add_predictions(app, server, answering, limits)
     add_openai(app, server, answering, limits)

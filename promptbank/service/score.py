@@ -20,7 +20,7 @@ from promptbank.service.statuses import ASKING, problems
 from store import RowInfo, StoreError
 from tasks import TaskError, parse_spec
 
-__all__ = ["add_score"]
+__all__ = ["ScoreRequest", "add_score", "live_tasks", "score_request"]
 
 
 class ScoreRequest(BaseModel):
@@ -56,12 +56,12 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: Re
 
         def read() -> Sequence[PredictionRequest | Exception]:
             asked = read_request(body, ScoreRequest)
-            names = _live_tasks(server, asked.lang) if asked.tasks is None else asked.tasks
+            names = live_tasks(server, asked.lang) if asked.tasks is None else asked.tasks
             if len(names) > limits.records:
                 raise BodyTooLargeError(
                     f"{len(names)} tasks in one request; {limits.records} are allowed, ask in parts"
                 )
-            return [_request(server, name, asked) for name in names]
+            return [score_request(server, name, asked) for name in names]
 
         answers = await answering.answers(request, await answering.admit(read))
         if answers is None:
@@ -71,7 +71,8 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: Re
         )
 
 
-def _live_tasks(server: TaskServer, lang: str | None) -> list[str]:
+def live_tasks(server: TaskServer, lang: str | None) -> list[str]:
+    """Return the live tasks with labels, of one language or of all, as ``taskname:lang``."""
     infos = server.listing().live(server.backbone.fingerprint)
     return [
         f"{info.scope.taskname}:{info.scope.lang}"
@@ -88,7 +89,8 @@ def _is_open(server: TaskServer, info: RowInfo) -> bool:
         return False
 
 
-def _request(server: TaskServer, name: str, asked: ScoreRequest) -> PredictionRequest | Exception:
+def score_request(server: TaskServer, name: str, asked: ScoreRequest) -> PredictionRequest | Exception:
+    """Return what one task is asked, or why it cannot be."""
     try:
         ref = parse_spec(name)
         task = server.task(ref, asked.lang)

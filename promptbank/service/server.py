@@ -4,10 +4,11 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from promptbank.bank.select import frozen_tasks
 from promptbank.bank.session import Bank
@@ -17,7 +18,7 @@ from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
 from promptbank.service.workers import WorkerProcesses, worker_environment
 
-__all__ = ["StoppingServer", "serve", "serve_in_processes"]
+__all__ = ["StoppingServer", "is_loopback", "serve", "serve_in_processes"]
 
 
 def serve(
@@ -28,10 +29,18 @@ def serve(
     *,
     insecure: bool = False,
     fd: int | None = None,
+    extend: Callable[[FastAPI, str], None] = lambda _app, _address: None,
 ) -> None:
     """Serve until stopped; port 0 takes a free one. Without API keys only this machine may ask, unless ``insecure``.
 
-    ``fd`` is a socket that is bound already, from the process that started this one.
+    Args:
+        bank: what is served.
+        host: to listen on.
+        port: to listen on.
+        cors_origins: of pages that may ask from a browser.
+        insecure: lets other machines ask though there are no keys.
+        fd: a socket that is bound already, from the process that started this one.
+        extend: called with the application and its address before it starts, to add paths.
 
     Raises:
         ConfigError: nothing can listen there, other machines could ask and need no key, or an origin is none.
@@ -46,8 +55,9 @@ def serve(
         server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
         server.start()
         app = create_app(server, limits, cors_origins=cors_origins)
+        address = f"http://{_in_address(host)}:{listener.getsockname()[1]}"
+        extend(app, address)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
-        address = f"http://{host}:{listener.getsockname()[1]}"
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
         StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
         server.stop()
@@ -84,7 +94,7 @@ def _access(host: str, *, has_keys: bool, insecure: bool) -> str:
     """Say who may ask; refuse to serve other machines without keys."""
     if has_keys:
         return "with API keys"
-    if _is_loopback(host):
+    if is_loopback(host):
         return "without API keys, for this machine only"
     if not insecure:
         raise ConfigError(
@@ -94,11 +104,16 @@ def _access(host: str, *, has_keys: bool, insecure: bool) -> str:
     return "INSECURE: without API keys, for everyone who reaches it"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as no other can name it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_origins(origins: Sequence[str]) -> None:

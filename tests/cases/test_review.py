@@ -15,7 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from promptbank import files
+from promptbank.bank.session import Bank
 from promptbank.cli import build_app
+from promptbank.config import load_settings
 from translate.review.items import flagged
 from translate.review.lines import parse_items
 from translate.review.table import read_answers, write_items
@@ -71,6 +73,29 @@ def decide(**decisions: tuple[str, str]) -> tuple[int, str, str]:
 def texts() -> dict[str, str]:
     rows = map(json.loads, Path("sv/rows.jsonl").read_text().splitlines())
     return {row["id"]: row["sentence"] for row in rows}
+
+
+def test_a_page_decides_and_writes_the_set_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.consoles import Browser
+
+    translated()
+    (hash_,) = (row["source_hash"] for row in shown())
+    with Bank(load_settings({"home": tmp_path / "home"}, {})[0]) as bank:
+        browser = Browser(bank, review=[tmp_path])
+        browser.open("/review/record", set="sv")
+        edit = {"set": "sv", "hash": hash_, "revision": "0", "do": "edit", "text": "den kom på fredag"}
+        browser.send("/review/record", edit)
+        assert browser.answer.status_code == 200
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")  # the service may run in another folder
+        browser.send("/review/apply", set="sv", write="1")
+        assert "The set is written again: 4 rows, 4 written, 1 ok" in browser.text
+        monkeypatch.chdir(tmp_path)
+        assert texts()["2"] == "den kom på fredag"
+        assert shown() == []
+        browser.open("/review/record", set="sv", which="all", state="decided")
+        assert "kept in the bank: ok" in browser.text or "decided: edit" in browser.text
+    assert translated() == translated()
 
 
 def test_all_rows_are_shown_the_worst_first_then_by_score() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Mapping
 
 from translate.errors import ReviewError
 from translate.review.decisions import Answer
@@ -38,8 +39,10 @@ Spreadsheets of some countries split at ";" whatever is quoted, and Japanese one
 _ESCAPED = re.compile(rf"(?:{_FORMULA.pattern})'")
 
 
-def write_items(items: list[ReviewItem]) -> str:
-    """Return the CSV text; ``decision``, ``edited_text`` and ``note`` are empty, for a person to fill.
+def write_items(items: list[ReviewItem], answers: Mapping[str, Answer] | None = None) -> str:
+    """Return the CSV text; ``decision``, ``edited_text`` and ``note`` are for a person to fill.
+
+    They are empty but for the answers, by source hash, that are given.
 
     What a spreadsheet would run as a formula gets an apostrophe before it, which is taken off when it is read.
     """
@@ -52,7 +55,8 @@ def write_items(items: list[ReviewItem]) -> str:
         score = "" if item.score is None else f"{item.score:.2f}"
         shown = (item.severity, "\n".join(item.flags), item.source, item.translation)
         about = (item.decided, item.label, agreed, score, "\n".join(item.others), item.row_id, item.source_hash)
-        cells = (*shown, "", "", "", *about)
+        given = (answers or {}).get(item.source_hash, Answer(item.source_hash, ""))
+        cells = (*shown, given.decision, given.text, given.note, *about)
         safe = [cell if cell == score else _safe(cell) for cell in cells]
         (quoted if any("\r" in cell for cell in safe) else writer).writerow(safe)
     return out.getvalue()

@@ -1,0 +1,36 @@
+// Keys of the review page: each presses what carries it as data-key. In a text only Ctrl+Enter and Escape do something.
+"use strict";
+(() => {
+  const isText = (place) => place.matches("input, textarea, select, [contenteditable]");
+
+  function inText(event) {
+    if (event.key === "Escape") event.target.blur();
+    else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "text") document.getElementById("edit").click();
+    else return;
+    event.preventDefault();
+  }
+
+  function press(place) {
+    if (isText(place)) {
+      place.focus();
+      place.select?.();
+      return;
+    }
+    place.click();
+    const editor = place.closest("#editor");
+    if (place.tagName === "SUMMARY" && editor) setTimeout(() => editor.open && document.getElementById("text").focus());
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
+    if (isText(event.target)) {
+      inText(event);
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const place = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (!place || document.querySelector(".htmx-request")) return; // a decision under way is not decided again
+    event.preventDefault();
+    press(place);
+  });
+})();
