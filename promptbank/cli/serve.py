@@ -72,7 +72,7 @@ def serve(
             return
         if fd is not None:
             stop_with_parent()
-        
+
         def extend(service: "FastAPI", _address: str) -> None:
             if console:
                 add_pages(service, bank, review)

@@ -19,7 +19,8 @@ from filelock import FileLock
 from promptbank.errors import InputError
 from promptbank.mt.review import ITEMS
 from translate.pipeline.translated import Override
-from translate.review.items import Answer, ReviewItem, validated
+from translate.review.decisions import Answer, validated
+from translate.review.items import ReviewItem
 from translate.review.lines import parse_items
 
 __all__ = ["LOG", "ItemState", "ReviewLog", "ReviewState"]
@@ -32,7 +33,7 @@ class ItemState:
     """Where an item stands.
 
     Attributes:
-        decision: a key of `translate.review.items.Choice`; empty while it is open.
+        decision: a key of `translate.review.decisions.Choice`; empty while it is open.
         text: of an edit.
         note: kept with the decision.
         shown: the translation that was decided about.
@@ -109,7 +110,7 @@ class ReviewLog:
 
         Raises:
             InputError: somebody changed one of them meanwhile.
-            ReviewError: a decision could not be written, see `translate.review.items.validated`.
+            ReviewError: a decision could not be written, see `translate.review.decisions.validated`.
         """
         with self._writing() as state:
             late = [key for key in changes if state.revisions.get(key, 0) != seen.get(key, 0)]

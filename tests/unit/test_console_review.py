@@ -16,7 +16,8 @@ from promptbank.mt.review_log import LOG, ItemState, ReviewLog
 from tests.consoles import Browser
 from translate import Span
 from translate.errors import ReviewError
-from translate.review.items import ReviewItem, annotate, validated
+from translate.review.decisions import validated
+from translate.review.items import ReviewItem, annotate
 from translate.review.lines import dump_items
 from translate.review.table import read_answers, write_items
 
