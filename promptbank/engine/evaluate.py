@@ -15,6 +15,7 @@ from tasks import (
     check_answer,
     classification_report,
     collapse_of,
+    counted,
     data_sha256,
     exact_match,
 )
@@ -133,11 +134,13 @@ def score_texts(card: TaskCard, examples: Sequence[Example], predicted: Sequence
 def warnings_of(metrics: Mapping[str, Any]) -> Iterator[str]:
     """Say what a person should know before trusting the metrics of an `TaskScores` on test rows."""
     if metrics.get("truncated"):
-        yield f"{metrics['truncated']} test rows had their text cut to fit the window"
+        had = counted(metrics["truncated"], "test example had its text", "test examples had their text")
+        yield f"{had} cut to fit the window"
     if metrics.get("rows_with_fewer_shots"):
-        yield f"{metrics['rows_with_fewer_shots']} test rows had fewer shots before them, since not all fit the window"
+        had = counted(metrics["rows_with_fewer_shots"], "test example", "test examples")
+        yield f"{had} had fewer shots before the text, since not all fit the window"
     if metrics.get("collapse"):
-        yield f"on test rows: {metrics['collapse']}"
+        yield f"on test examples: {metrics['collapse']}"
 
 
 def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:

@@ -189,10 +189,10 @@ def test_what_happened_to_test_rows_is_told_by_every_method(tmp_path: Path) -> N
     report = compare_report(json.loads(found.path.read_text()), {})
     for entry in found.methods:
         (task,) = entry["seeds"][0]["tasks"]
-        said = ["1 test rows had their text cut to fit the window"]
+        said = ["1 test example had its text cut to fit the window"]
         if entry["method"] == "icl.v1":  # no shot fits before a row that is cut
-            said += ["1 test rows had fewer shots before them, since not all fit the window"]
-        said += [f"on test rows: {task['test']['collapse']}"] if task["test"]["collapse"] else []
+            said += ["1 test example had fewer shots before the text, since not all fit the window"]
+        said += [f"on test examples: {task['test']['collapse']}"] if task["test"]["collapse"] else []
         assert task["warnings"][-len(said) :] == said
         assert task["test"]["truncated"] == 1
         shown = [line for line in report.falls_short if entry["method"] in line]

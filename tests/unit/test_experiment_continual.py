@@ -206,11 +206,11 @@ def test_what_happened_to_test_rows_is_told_of_the_bank_and_of_the_contrast(tmp_
     report = continual_report(done)
     for key, title in (("bank", "prompt bank"), ("full", "fine-tuning, full.v1")):
         told = {trial["trial"]: trial["warnings"] for trial in done["results"][key]["trials"]}
-        assert "1 test rows had their text cut to fit the window" in told["mood:en"]
-        assert f"{title}, mood:en: 1 test rows had their text cut to fit the window" in report.falls_short
+        assert "1 test example had its text cut to fit the window" in told["mood:en"]
+        assert f"{title}, mood:en: 1 test example had its text cut to fit the window" in report.falls_short
     collapse = done["results"]["bank"]["metrics"]["mood:en"]["metrics"]["collapse"]
-    lines = [f"prompt bank, mood:en: on test rows: {collapse}"] if collapse else []
-    assert [line for line in report.falls_short if line.startswith("prompt bank, mood:en: on test rows")] == lines
+    lines = [f"prompt bank, mood:en: on test examples: {collapse}"] if collapse else []
+    assert [line for line in report.falls_short if line.startswith("prompt bank, mood:en: on test examples")] == lines
 
 
 def test_test_rows_that_do_not_fit_are_told_before_the_first_task_is_learnt(tmp_path: Path) -> None:

@@ -156,7 +156,8 @@ def test_a_method_counts_test_rows_that_were_cut_or_had_fewer_shots_and_how_many
     found = method.evaluate(CARD, rows).metrics
     assert found["rows_with_fewer_shots"] == sum(length > lengths[3] for length in lengths) > 0
     assert "truncated" not in found
-    assert next(warnings_of(found)).startswith(f"{found['rows_with_fewer_shots']} test rows had fewer shots")
+    few = found["rows_with_fewer_shots"]
+    assert next(warnings_of(found)).startswith(f"{few} test example{'s' if few > 1 else ''} had fewer shots")
     cut = replace(rows[0], fields={"sentence": "up and " * 600})
     assert method.evaluate(CARD, [cut, *rows]).metrics["truncated"] == 1
 
