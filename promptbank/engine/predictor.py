@@ -119,8 +119,11 @@ class PreparedRequest:
 
     @cached_property
     def beginning(self) -> tuple[int, ...]:
-        """What stands before the first virtual token, the same for all tasks that ask about one text in one frame."""
-        return self.prompt.ids[: self.prompt.constant]
+        """What stands before the first virtual token, the same for all tasks that ask about one text in one frame.
+
+        Without virtual tokens that is all but the last token, which is left to be read for the answer.
+        """
+        return self.prompt.ids[: min(self.prompt.constant, self.tokens - 1)]
 
     def search(self, place: int = 0) -> Search:
         """Return a new search for an open answer."""

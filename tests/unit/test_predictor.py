@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from promptbank.engine.predictor import SHARED_TOKENS, Prediction, PredictionRequest, Predictor, ServedTask
+from promptbank.lab.methods.icl import plain_card
+from promptbank.lab.methods.tuning import PlainRenderer
 from promptbank.model.forward import Context, LanguageModel
 from promptbank.model.inject import PackedBatch
 from promptbank.model.prompt_table import PromptTable
+from promptbank.model.render import TokenPolicy
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import AFTER, BEFORE, card_of, renderer_of
 
@@ -67,3 +70,16 @@ def test_short_beginnings_are_read_with_each_prompt(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("promptbank.engine.predictor.prefill", lambda *_: pytest.fail("read apart"))
     together = predictor.predict(requests)
     torch.testing.assert_close(probabilities(list(together)), probabilities(list(alone)), atol=1e-4, rtol=0)
+
+
+def test_one_text_asked_twice_without_virtual_tokens_is_answered_as_when_it_is_asked_once() -> None:
+    backbone = tiny_backbone("llama", window=512)
+    plain = plain_card(card_of())
+    policy = TokenPolicy.of(backbone.tokenizer, answer_tokens=12)
+    renderer = PlainRenderer(plain, backbone.tokenizer, policy, backbone.window)
+    task = ServedTask("mood", "en", 0, "", renderer, PromptTable.empty(backbone.hidden_size))
+    request, predictor = PredictionRequest(task, {"sentence": TEXT}), Predictor(LanguageModel(backbone.model))
+    assert len(predictor.prepare(request).beginning) == predictor.prepare(request).tokens - 1 >= SHARED_TOKENS
+    alone = predictor.predict([request])
+    twice = predictor.predict([request, request])
+    torch.testing.assert_close(probabilities([*twice]), probabilities([*alone, *alone]), atol=1e-4, rtol=0)
