@@ -28,7 +28,7 @@ REST = {
     "configs/": "settings with comments, and a stream of tasks",
     "deploy/": "a systemd unit, an image, PostgreSQL beside it, rules for Prometheus",
     "docs/": "overview, decisions, results, lab log",
-    "scripts/": "the demo, and this tree",
+    "scripts/": "the demo, pictures of the console, and this tree",
     ".ci/": "what CI runs",
     "Makefile": "all targets; `make` lists them",
     "CHANGELOG.md": "what changed",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -12,6 +13,8 @@ from store.records import Run
 from store.schema import run, run_metric
 from store.sealing import LARGEST, json_faults, refuse, storable, text_faults
 
+Runs: TypeAlias = list[Run]  # inside the class, `list` is the method
+Metrics: TypeAlias = list[tuple[int, str, float]]
 RUNNING = "running"
 SAME_RUN = ("kind", "config_json", "data_sha256")
 
@@ -87,7 +90,13 @@ class RunRepository(Repository):
         with self._database.read() as connection:
             return _require(connection, run_id)
 
-    def metrics(self, run_id: str) -> list[tuple[int, str, float]]:
+    def list(self) -> Runs:
+        """Return every run, oldest first."""
+        with self._database.read() as connection:
+            found = connection.execute(select(run).order_by(run.c.started_at, run.c.run_id)).mappings()
+            return [Run(**one) for one in found]
+
+    def metrics(self, run_id: str) -> Metrics:
         """Return (step, name, value) in order of step and name.
 
         Raises:
