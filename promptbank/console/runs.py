@@ -148,9 +148,9 @@ def _found(store: Store, ids: Sequence[str]) -> list[RunSummary]:
 
 
 def _summary(run: Run, rows: Mapping[int, RowInfo]) -> RunSummary:
-    result = json.loads(run.result_json or "{}")
-    row = rows.get(result.get("row_id")) if isinstance(result, dict) else None
-    return RunSummary(run, json.loads(run.config_json), result if isinstance(result, dict) else {}, row)
+    said = json.loads(run.result_json or "{}")
+    result: dict[str, Any] = said if isinstance(said, dict) else {}
+    return RunSummary(run, json.loads(run.config_json), result, rows.get(result.get("row_id", 0)))
 
 
 def _points(store: Store, run: Run) -> list[dict[str, float | None]]:
