@@ -88,6 +88,50 @@ def score(
     print_table(lines, columns, as_json=json)
 
 
+@app.command("compare-engines", cls=Command)
+def compare_engines(
+    ctx: CommandContext,
+    data: Annotated[
+        Path, typer.Option("--set", help="Sentences: pairs in any format of a corpus, or .txt with one a line.")
+    ],
+    src: Src = "en",
+    tgt: Tgt = "sv",
+    engine: Annotated[
+        list[str] | None, typer.Option(help="As for translate; repeatable, two or more. Default: all that run here.")
+    ] = None,
+    beam: Beam = None,
+    rows: Annotated[int, typer.Option(min=1, help="Sentences that are drawn.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for a report and sentences.jsonl.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare engines on random sentences by how alike their translations are; rank the sentences to look at.
+
+    No references are needed. Where there are some, the report says how well agreement finds the worst translations.
+
+    Example: promptbank mt compare-engines --engine apertium --engine copy --tgt gl --set flores-dev.en-gl.tsv
+    """
+    from promptbank.cli.progress import opened
+    from promptbank.mt.engine_agreement import compare_engines as compare
+    from promptbank.mt.translation import TranslationRequest
+
+    request = TranslationRequest(src, tgt, beam=beam)
+    with opened(ctx.settings) as bank:
+        found = compare(bank, request, engine or (), data, count=rows, seed=seed, out=out)
+    lines = (
+        {
+            "engine": one.engine,
+            "agreement": round(one.alike, 2),
+            "flagged": one.flagged.count,
+            "sentences": one.flagged.of,
+            "chrf": one.chrf and round(one.chrf, 2),
+            "correlation": one.correlation and round(one.correlation, 2),
+        }
+        for one in found.engines
+    )
+    print_table(lines, as_json=json)
+
+
 @app.command("status", cls=Command)
 def status(
     ctx: CommandContext,

@@ -95,7 +95,8 @@ class TranslationRequest:
     def files(self) -> list[Path]:
         """The files that a run reads beside its records."""
         engines = (self.engine, self.fallback, self.back or "", *self.compare)
-        recorded = [Path(name.removeprefix(RECORDED)) for name in engines if name.startswith(RECORDED)]
+        named = [name.removeprefix(RECORDED) for name in engines if name.startswith(RECORDED)]
+        recorded = [Path(part) for name in named for part in {name, *name.split(",")}]
         card = Path(self.card) if self.card else None
         return [*self.references, *recorded, *(path for path in (self.labels, self.names, self.policy, card) if path)]
 

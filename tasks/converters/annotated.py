@@ -137,6 +137,7 @@ def _scenario_record(taskname: str, line: Line, label: str) -> dict[str, str]:
 CONVERTERS: dict[str, Callable[[Sequence[Path]], Conversion]] = {
     "assistant": _assistant,
     "massive-en": partial(_massive, lang="en"),
+    "massive-is": partial(_massive, lang="is"),
     "massive-sv": partial(_massive, lang="sv"),
     "assistant-scenario": _scenarios,
     "assistant-clock": _clock_questions,

@@ -12,7 +12,7 @@ from translate.values import compare_texts, read_values, written_value
 num2words = pytest.importorskip("num2words").num2words
 
 
-@given(n=st.integers(2, 10**9), lang=st.sampled_from(["en", "sv"]))
+@given(n=st.integers(2, 10**9), lang=st.sampled_from(["en", "is", "sv"]))
 def test_a_number_in_words_is_read_back(n: int, lang: str) -> None:
     mentions = read_values(num2words(n, lang=lang).replace(",", ""), lang)
     assert [[int(r.value) for r in m.readings if r.kind == "number"] for m in mentions] == [[n]]
@@ -29,11 +29,12 @@ def test_an_ordinal_in_words_is_read_back(n: int, lang: str) -> None:
 def test_a_clock_time_is_the_same_in_digits_in_both_languages(hour: int, minute: int) -> None:
     half = "am" if hour < 12 else "pm"
     english = f"{(hour - 1) % 12 + 1}:{minute:02} {half}"
-    assert compare_texts(english, f"klockan {hour:02}.{minute:02}", src="en", tgt="sv").compatible
-    assert not compare_texts(english, f"klockan {hour:02}.{(minute + 1) % 60:02}", src="en", tgt="sv").compatible
+    for tgt, clock in (("sv", "klockan"), ("is", "klukkan")):
+        assert compare_texts(english, f"{clock} {hour:02}.{minute:02}", src="en", tgt=tgt).compatible
+        assert not compare_texts(english, f"{clock} {hour:02}.{(minute + 1) % 60:02}", src="en", tgt=tgt).compatible
 
 
-@given(text=st.text(max_size=60), lang=st.sampled_from(["en", "sv", "gl"]))
+@given(text=st.text(max_size=60), lang=st.sampled_from(["en", "is", "sv", "gl"]))
 def test_any_text_is_read_without_error_and_mentions_are_in_order(text: str, lang: str) -> None:
     mentions = read_values(text, lang)
     assert all(m.text == text[m.start : m.end] and m.readings for m in mentions)
@@ -48,19 +49,23 @@ def test_any_text_is_read_without_error_and_mentions_are_in_order(text: str, lan
 def test_a_text_agrees_with_itself(said: str) -> None:
     assert compare_texts(said, said, src="en", tgt="en").compatible
     assert compare_texts(said, said, src="sv", tgt="sv").compatible
+    assert compare_texts(said, said, src="is", tgt="is").compatible
 
 
 @given(
     value=st.decimals(0, 999_999, allow_nan=False, allow_infinity=False, places=2),
     form=st.sampled_from(["{}", "${}", "£{}", "{}%", "{} percent", "{} euros", "${}k", "${} million", "{}bn", "€{}tn"]),
     grouped=st.booleans(),
+    tgt=st.sampled_from(["is", "sv"]),
 )
-def test_a_value_is_written_so_that_swedish_reads_the_same(value: Decimal, form: str, grouped: bool) -> None:
+def test_a_value_is_written_so_that_the_target_reads_the_same(
+    value: Decimal, form: str, grouped: bool, tgt: str
+) -> None:
     digits = f"{value:,}" if grouped else f"{value}"
     (said,) = read_values(form.format(digits), "en")
-    written = written_value(said, "sv")
+    written = written_value(said, tgt)
     assert written is not None
-    (read,) = read_values(f"Nu {written} igen", "sv")
+    (read,) = read_values(f"Nu {written} igen", tgt)
     assert read.readings == said.readings
 
 

@@ -57,6 +57,26 @@ def test_a_set_is_translated_into_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "sv" / "report.html").is_file()
 
 
+def test_icelandic_has_its_labels_values_and_a_card(tmp_path: Path) -> None:
+    asked = {"wake me at [nine am] [tomorrow]": "vektu mig klukkan [níu f. h.] [á morgun]"}
+    known = {"Sales rose.": "Salan jókst.", "Sales fell.": "Salan minnkaði.", **asked}
+    lines = (json.dumps({"source": source, "target": target}) for source, target in known.items())
+    (tmp_path / "known.jsonl").write_text("\n".join(lines))
+    label = "\nIntent: alarm_set\nSlots: time(nine am), date(tomorrow)"
+    row = {"taskname": "intent_and_slot", "utterance": "wake me at nine am tomorrow", "label": label, "id": "1"}
+    (tmp_path / "asked.jsonl").write_text(json.dumps(row) + "\n")
+    code, _, err = translated("--tgt", "is", "--data", "asked.jsonl")
+    assert code == 0, err
+    rows = [json.loads(line) for line in (tmp_path / "sv" / "rows.jsonl").read_text().splitlines()]
+    assert [(r["sentence"], r["label"]) for r in rows] == [
+        ("Salan jókst. Viðhorf til Acme", "jákvætt"),
+        ("Salan minnkaði.", "neikvætt"),
+    ]
+    (read,) = [json.loads(line) for line in (tmp_path / "sv" / "asked.jsonl").read_text().splitlines()]
+    assert read["label"] == "\nIntent: alarm_set\nSlots: time(níu f. h.), date(á morgun)"
+    assert read["lang"] == "is"
+
+
 def test_a_report_to_be_shared_shows_no_text_of_the_rows(tmp_path: Path) -> None:
     code, _, err = translated("--report", "shared")
     assert code == 0, err

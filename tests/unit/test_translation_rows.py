@@ -12,6 +12,7 @@ from promptbank.errors import InputError
 from promptbank.mt.cards import target_card, undecided_words
 from promptbank.mt.task_records import source_examples, translated_example
 from tasks import DataError, InputRecord, TaskCard, builtin_card, builtin_cards, parse_card
+from tests.stores import ROOT
 from translate import ClassLabel, IntentLabel, Record, SlotLabel, Span
 from translate.inventory.file import shipped_inventory
 from translate.inventory.inventory import Decision, Inventory
@@ -176,6 +177,20 @@ def test_the_shipped_swedish_cards_are_what_the_shipped_inventory_writes() -> No
     english = [card for card in builtin_cards() if card.lang == "en"]
     assert [target_card(card, SWEDISH) for card in english] == [builtin_card(c.taskname, "sv") for c in english]
     assert [undecided_words(card, SWEDISH) for card in english] == [[]] * len(english)
+
+
+def test_the_icelandic_inventory_decides_every_word_of_the_cards_and_waits_for_a_native_speaker() -> None:
+    icelandic = shipped_inventory("en", "is")
+    english = [card for card in builtin_cards() if card.lang == "en"]
+    cards = {card.taskname: target_card(card, icelandic) for card in english}
+    assert [undecided_words(card, icelandic) for card in english] == [[]] * len(english)
+    assert cards["sentiment-task"].label_space["positive"][0] == "jákvætt"
+    assert cards["sentiment-task"].phrases == {"target": "{sentence} Viðhorf til {target}"}
+    assert cards["intent_and_slot"].intents == builtin_card("intent_and_slot", "en").intents
+    assert {card.lang for card in cards.values()} == {"is"}
+    assert {one.status for entries in icelandic.decisions.values() for one in entries.values()} == {"auto"}
+    head = (ROOT / "translate" / "inventories" / "labels.is.toml").read_text(encoding="utf-8").partition("src =")[0]
+    assert "no native speaker has read them" in head
 
 
 def test_words_of_a_template_are_translated_and_braces_and_markers_stay() -> None:

@@ -4,7 +4,7 @@ A language is a module with a ``GRAMMAR``, which its regions ("en-GB") share. Wi
 """
 
 from translate.langcodes import lookup
-from translate.values import en, sv
+from translate.values import en, is_, sv
 from translate.values.compare import ValueComparison, agree, compare
 from translate.values.dayparts import compare_parts, read_parts
 from translate.values.digits import digits_grammar
@@ -26,7 +26,7 @@ __all__ = [
     "written_value",
 ]
 
-GRAMMARS: dict[str, ValueGrammar] = {"en": en.GRAMMAR, "sv": sv.GRAMMAR}
+GRAMMARS: dict[str, ValueGrammar] = {"en": en.GRAMMAR, "is": is_.GRAMMAR, "sv": sv.GRAMMAR}
 
 
 def read_values(text: str, lang: str) -> tuple[Mention, ...]:

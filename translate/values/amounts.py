@@ -13,10 +13,10 @@ from translate.values.mention import Mention, Reading, clock_readings, number
 __all__ = ["Amounts", "NumberFormat"]
 
 SIGNS = {"$": "USD", "us$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
-CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "CHF")}
+CODES = {code.lower(): code for code in ("USD", "EUR", "GBP", "JPY", "SEK", "NOK", "DKK", "ISK", "CHF")}
 MILLIONS = {f"m{code}": (Decimal(10**6), code.upper()) for code in ("sek", "eur", "usd")}
 
-_MINUS = re.compile(r"[-\u2212\u2013](?=\S)|minus\s+", re.IGNORECASE)
+_MINUS = re.compile(r"[-\u2212\u2013](?=\S)|m[ií]nus\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

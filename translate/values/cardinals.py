@@ -32,6 +32,7 @@ class CardinalWords:
         weak: words that alone need not be a number.
         joined: whether words of one number are written together (tvåhundra).
         link: the word allowed before the last part ("and").
+        links_tens: whether it also stands between tens and units ("tuttugu og fimm"), of ordinals both in their form.
     """
 
     cardinals: Mapping[str, int]
@@ -39,6 +40,7 @@ class CardinalWords:
     weak: frozenset[str]
     joined: bool
     link: str
+    links_tens: bool = False
 
     @cached_property
     def _word(self) -> re.Pattern[str]:
@@ -59,10 +61,10 @@ class CardinalWords:
         for word, start, stop in self._words(text, at):
             larger = count.extended(self._values(word))
             linked = text[end:start].strip("-").strip() != ""
-            if larger is None or (linked and not count.takes_link):
+            if larger is None or (linked and not (count.takes_link or (self.links_tens and count.lacks_units))):
                 break
             count, end, words = larger, stop, words + 1
-            if count.done:
+            if count.done and not (self.links_tens and count.lacks_units):
                 break
         if not words:
             return None
@@ -103,11 +105,18 @@ class _Count:
         """Whether "and" may follow: only behind a hundred or a scale, "twenty and five" is a list."""
         return self.total >= 100 and not self.small
 
+    @property
+    def lacks_units(self) -> bool:
+        """Whether tens came last, so that units may follow."""
+        return self.room == 9
+
     def extended(self, values: list[tuple[int, bool]]) -> _Count | None:
         """Return the number with more words; None where they begin a new number."""
         count: _Count | None = self
         for value, ordinal in values:
-            count = count._with(value, ordinal) if count and not count.done else None
+            count = (
+                count._with(value, ordinal) if count and (not count.done or (count.lacks_units and ordinal)) else None
+            )
         return count
 
     def _with(self, value: int, ordinal: bool) -> _Count | None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptbank.mt.engines.provider import RECORDED, EngineOffer, EngineProvider, EngineRequest
-from translate import Engine, EngineError
-from translate.engines import CopyEngine, load_recorded
+from translate import Engine, EngineError, Hypothesis
+from translate.corpus.formats.moses import line_pairs
+from translate.engines import CopyEngine, RecordedEngine, load_recorded
+from translate.records.record import tidy_text
 
 __all__ = ["ApertiumProvider", "FixedProvider", "OnlineProvider"]
 
@@ -62,10 +64,22 @@ class FixedProvider(EngineProvider):
     """Engines without a model, only when named: recorded translations, and the copy that checks must tell apart."""
 
     def named(self, name: str, request: EngineRequest) -> EngineOffer | None:
-        """Take ``copy`` or ``recorded:FILE``."""
+        """Take ``copy``, ``recorded:FILE`` or ``recorded:TEXTS,TRANSLATIONS``."""
         if name == "copy":
             return EngineOffer(name, "copy", "copies", lambda: CopyEngine(*request.pair))
         if name.startswith(RECORDED):
-            path = Path(name.removeprefix(RECORDED))
-            return EngineOffer(name, "recorded", "recorded", lambda: load_recorded(path, *request.pair))
+            return EngineOffer(name, "recorded", "recorded", lambda: _recorded(name.removeprefix(RECORDED), request))
         return None
+
+
+def _recorded(given: str, request: EngineRequest) -> Engine:
+    """Read JSON lines of translations, or two text files: ``TEXTS,TRANSLATIONS``, a line each."""
+    texts, comma, translations = given.partition(",")
+    if not comma or Path(given).exists():
+        return load_recorded(Path(given), *request.pair)
+    try:
+        pairs = [(tidy_text(pair.src), tidy_text(pair.tgt)) for pair in line_pairs(Path(texts), Path(translations))]
+    except (OSError, UnicodeDecodeError) as exc:
+        raise EngineError(f"{texts} and {translations} cannot be read as texts and their translations: {exc}") from exc
+    known = {text: Hypothesis(translation) for text, translation in pairs}
+    return RecordedEngine(Path(translations).name, *request.pair, known)

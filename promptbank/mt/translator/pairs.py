@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["PairExample", "PairFormat", "render_pairs"]
 
 NAMES = {
-    "ca": "Catalan", "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto", "es": "Spanish",
-    "fi": "Finnish", "fr": "French", "gl": "Galician", "it": "Italian", "nb": "Norwegian", "nl": "Dutch",
-    "pl": "Polish", "pt": "Portuguese", "sv": "Swedish",
+    "ca": "Catalan", "cy": "Welsh", "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto",
+    "es": "Spanish", "eu": "Basque", "fi": "Finnish", "fr": "French", "gl": "Galician", "is": "Icelandic",
+    "it": "Italian", "nb": "Norwegian", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "sv": "Swedish",
 }  # fmt: skip
 """Language codes by name in the prompt; any other code stands for itself."""
 

@@ -12,7 +12,7 @@ from typing import IO, cast
 from translate.corpus.formats.base import FileFormat
 from translate.corpus.pairs import CorpusError, Pair
 
-__all__ = ["MosesFormat", "MosesZipFormat"]
+__all__ = ["MosesFormat", "MosesZipFormat", "line_pairs"]
 
 
 class MosesFormat(FileFormat):
@@ -35,9 +35,17 @@ class MosesFormat(FileFormat):
 
     def pairs(self, path: Path, src: str, tgt: str) -> Iterator[Pair | str]:
         """Read both files line by line."""
-        first, second = self.files(path, src, tgt)
-        with _lines(first) as one, _lines(second) as other:
-            yield from _pairs(str(path), one, other)
+        yield from line_pairs(*self.files(path, src, tgt))
+
+
+def line_pairs(first: Path, second: Path) -> Iterator[Pair]:
+    """Yield line n of two files as a pair; `OSError` and `UnicodeDecodeError` are for the caller.
+
+    Raises:
+        CorpusError: one of them has more lines.
+    """
+    with _lines(first) as one, _lines(second) as other:
+        yield from _pairs(f"{first} and {second}", one, other)
 
 
 class MosesZipFormat(FileFormat):
@@ -70,11 +78,6 @@ def _members(archive: zipfile.ZipFile, stem: str, src: str, tgt: str) -> Iterato
 
 
 def _pairs(where: str, one: IO[str], other: IO[str], source: str = "") -> Iterator[Pair]:
-    """Yield the pairs of two files.
-
-    Raises:
-        CorpusError: one of them has more lines.
-    """
     for number, (first, second) in enumerate(zip_longest(one, other), 1):
         if first is None or second is None:
             raise CorpusError(f"{where}: one of the two files has no line {number}; line n of both must be a pair")
