@@ -100,6 +100,12 @@ def test_genders_and_cases_of_a_number_are_one_value(forms: str) -> None:
     assert len({reading for form in forms.split() for reading in said(form)}) == 1
 
 
+def test_the_word_for_the_clock_is_no_part_of_a_time() -> None:
+    (mention,) = read_values("vekja mig klukkan níu að morgni", "is")
+    assert mention.text == "níu að morgni"
+    assert [m.text for m in read_values("fundur kl. 9.30 og kl.10", "is")] == ["9.30", "10"]
+
+
 def test_words_with_other_uses_need_no_partner() -> None:
     for text in ("það er eins og einn vinur", "annar maður kom fyrstur", "fyrsta skiptið"):
         assert all(mention.weak for mention in read_values(text, "is")), text
