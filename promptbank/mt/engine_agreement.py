@@ -31,14 +31,14 @@ from translate.scoring.agreement import (
     pair_agreements,
 )
 
-__all__ = ["ComparedEngines", "compare_engines"]
+__all__ = ["EngineComparison", "compare_engines"]
 
 MOST_SHOWN = 50
 """Sentences in the report; ``sentences.jsonl`` has all."""
 
 
 @dataclass(frozen=True)
-class ComparedEngines:
+class EngineComparison:
     """What was compared: figures by engine, and the sentences, those that the engines differ most on first."""
 
     engines: Sequence[EngineAgreement]
@@ -54,7 +54,7 @@ def compare_engines(
     count: int,
     seed: int,
     out: Path | None = None,
-) -> ComparedEngines:
+) -> EngineComparison:
     """Translate random sentences of a file with each engine and compare what they make of them.
 
     Args:
@@ -87,7 +87,7 @@ def compare_engines(
         texts[_shown(name, chosen)] = translate_plain(engine, memory, langpair, sources, on_step=status.on_step)
     references = [reference for _, reference in drawn if reference is not None]
     sentences = agreements(sources, references or None, texts, langpair)
-    compared = ComparedEngines(engine_agreements(sentences), sentences)
+    compared = EngineComparison(engine_agreements(sentences), sentences)
     if out:
         bank.display.say(f"report: {_write(out, compared, {'set': path.name, 'seed': str(seed)})}")
     return compared
@@ -124,7 +124,7 @@ def _drawn(sentences: Sequence[tuple[str, str | None]], count: int, seed: int) -
     return sorted({source: (source, reference) for source, reference in reversed(sentences)}.values(), key=rank)[:count]
 
 
-def _write(out: Path, compared: ComparedEngines, about: Mapping[str, str]) -> Path:
+def _write(out: Path, compared: EngineComparison, about: Mapping[str, str]) -> Path:
     """Write the report and all sentences; return the report's path."""
     out.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps({**vars(one), "mean": one.mean}, ensure_ascii=False) for one in compared.sentences)

@@ -135,6 +135,16 @@ def test_records_of_any_kind_are_pairs_by_their_fields(tmp_path: Path, name: str
     assert texts(tmp_path / name) == [("One, two", "Einn, tveir")]
 
 
+def test_parquet_of_the_hub_has_both_texts_in_one_column(tmp_path: Path) -> None:
+    from pyarrow import Table
+    from pyarrow import parquet
+
+    rows = {"id": ["0"], "translation": [{"en": "One", "is": "Einn"}]}
+    parquet.write_table(Table.from_pydict(rows), tmp_path / "train.parquet")
+    assert texts(tmp_path / "train.parquet") == [("One", "Einn")]
+    assert [p.source for p in read_pairs(tmp_path / "train.parquet", "en", "is", source="opus")] == ["opus"]
+
+
 def test_records_without_both_languages_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("en,sv\nOne,En\nTwo,Två\n")
     with pytest.raises(CorpusError, match=r"a\.csv:1: a pair needs two texts, in the fields 'en' and 'is'; .*csv:2"):
