@@ -136,8 +136,7 @@ def test_records_of_any_kind_are_pairs_by_their_fields(tmp_path: Path, name: str
 
 
 def test_parquet_of_the_hub_has_both_texts_in_one_column(tmp_path: Path) -> None:
-    from pyarrow import Table
-    from pyarrow import parquet
+    from pyarrow import Table, parquet
 
     rows = {"id": ["0"], "translation": [{"en": "One", "is": "Einn"}]}
     parquet.write_table(Table.from_pydict(rows), tmp_path / "train.parquet")
