@@ -124,6 +124,7 @@ PAGES = (
     "/review",
     "/review/record?set=sv",
     "/login",
+    "/runs",
     "/x",
 )
 

@@ -55,6 +55,16 @@ def test_rollbacks_walk_back_rather_than_to_and_fro(fresh_store: Store) -> None:
     assert fresh_store.aliases.get(SCOPE) == 1
 
 
+def test_a_rollback_keeps_the_reason_that_is_given(fresh_store: Store) -> None:
+    pointing(fresh_store, 1, 2, 3)
+    fresh_store.aliases.rollback(SCOPE, reason="worse on new texts")
+    fresh_store.aliases.rollback(SCOPE)
+    reasons = [move.reason for move in fresh_store.aliases.history(SCOPE)[-2:]]
+    assert reasons == ["rollback from version 3: worse on new texts", "rollback from version 2"]
+    with pytest.raises(InvalidRecordError):
+        fresh_store.aliases.rollback(SCOPE, reason="a\x00b")
+
+
 def test_a_move_after_a_rollback_is_rolled_back_to_where_it_came_from(fresh_store: Store) -> None:
     pointing(fresh_store, 1, 2)
     fresh_store.aliases.rollback(SCOPE)

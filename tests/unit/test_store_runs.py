@@ -21,6 +21,13 @@ def test_a_run_is_started_followed_and_finished(fresh_store: Store) -> None:
     assert fresh_store.revision() == 0
 
 
+def test_all_runs_are_listed_oldest_first(fresh_store: Store) -> None:
+    assert fresh_store.runs.list() == []
+    started = [fresh_store.runs.start(name, *START[1:]) for name in ("r2", "r1", "r3")]
+    fresh_store.runs.finish("r1", "failed", '{"reason": "x"}')
+    assert fresh_store.runs.list() == [started[0], fresh_store.runs.get("r1"), started[2]]
+
+
 def test_starting_an_unfinished_run_resumes_it_and_steps_may_be_recorded_again(fresh_store: Store) -> None:
     first = fresh_store.runs.start(*START)
     fresh_store.runs.record("r1", [(step, {"loss": 9.0}) for step in range(600)])
