@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI
@@ -26,6 +26,7 @@ from promptbank.bank.task_server import TaskServer
 from promptbank.console.access import COOKIE, SECONDS, Session, Sessions
 from promptbank.console.forms import PageForm, read_form
 from promptbank.console.shown import FILTERS
+from promptbank.engine.predictor import PredictionRequest
 from promptbank.errors import ApiKeyScopeError, NoApiKeyError
 from promptbank.problems import EXPECTED, Problem
 from promptbank.service.answering import Answering
@@ -36,6 +37,8 @@ from promptbank.service.problem_answers import problem_behind
 __all__ = ["ANYONE", "Console", "Page", "Visit"]
 
 logger = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 PATH = "/console"
 ANYONE = frozenset[str]()
@@ -141,6 +144,17 @@ class Console:
         given |= {"token": partial(_token_field, visit.session), "may": visit.session.may}
         text = self._templates.get_template(template).render({**given, **values})
         return self._kept(HTMLResponse(text, status, headers=HEADERS), visit.session, visit.request)
+
+    async def admission(self, work: Callable[[], Made]) -> Made:
+        """Have work done on the thread that finds rows and makes tokens of texts for requests; no other may."""
+        made: list[Made] = []
+
+        def read() -> list[PredictionRequest | Exception]:
+            made.append(work())
+            return []
+
+        await self.answering.admit(read)
+        return made[0]
 
     def begin(self, visit: Visit, key: str, address: str) -> Response:
         """Begin the session of an API key and go to an address of ours."""

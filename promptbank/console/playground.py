@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.console.app import PATH, Console, Page, Visit
 from promptbank.engine.predictor import Prediction, PredictionRequest, ServedTask
 from promptbank.errors import InputError, PromptBankError
+from promptbank.model.render import TOKENIZING
 from promptbank.service.answering import CLIENT_GONE, Answer
 from promptbank.service.problem_answers import problem_behind
 from promptbank.service.score import ScoreRequest, live_tasks, score_request
@@ -68,9 +68,10 @@ class PlaygroundForm:
         return found
 
 
-def form(console: Console, visit: Visit) -> Response:
+async def form(console: Console, visit: Visit) -> Response:
     """Show the form of a task, made of its card's fields."""
-    return console.show(visit, "play.html", _form(console, PlaygroundForm.of(visit)) | {"answers": None})
+    asked = PlaygroundForm.of(visit)
+    return await console.admission(lambda: console.show(visit, "play.html", _form(console, asked) | {"answers": None}))
 
 
 async def ask(console: Console, visit: Visit) -> Response:
@@ -85,7 +86,7 @@ async def ask(console: Console, visit: Visit) -> Response:
     times.append(time.perf_counter())
     if answers is None:
         return Response(status_code=CLIENT_GONE)
-    return await run_in_threadpool(_answered, console, visit, asked, answers, times)
+    return await console.admission(lambda: _answered(console, visit, asked, answers, times))
 
 
 def _answered(
@@ -125,7 +126,7 @@ def _form(console: Console, asked: PlaygroundForm) -> dict[str, object]:
     return about | {"choices": [*sorted(live), *sorted(choices)]}
 
 
-def _task(server: TaskServer, name: str) -> "ServedTask | Exception | None":
+def _task(server: TaskServer, name: str) -> ServedTask | Exception | None:
     try:
         return server.task(parse_spec(name)) if name else None
     except (PromptBankError, TaskError, StoreError) as exc:
@@ -142,7 +143,8 @@ def _tokens(server: TaskServer, asked: PlaygroundForm) -> dict[str, object] | No
         prompt = task.renderer.prompt(fields)
     except PromptBankError:
         return None
-    read = [f"v{-one}" if one < 0 else tokenizer.decode([one]) for one in prompt.ids]
+    with TOKENIZING:
+        read = [f"v{-one}" if one < 0 else tokenizer.decode([one]) for one in prompt.ids]
     cut = fields.get(card.truncate_field or "", "")[-prompt.truncated :] if prompt.truncated else ""
     return {"read": list(zip(prompt.ids, read, strict=True)), "cut": cut}
 

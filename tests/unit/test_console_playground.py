@@ -3,13 +3,16 @@
 import ast
 import json
 import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from promptbank.bank.keys import create_key
 from promptbank.bank.session import Bank
 from promptbank.model.render import Renderer
-from tests.consoles import Browser, learn
+from tests.consoles import Browser, learn, served
 from tests.worlds import SPLIT
 
 HOSTILE = "profit <b>rose</b> {label} <eos> \"'&amp; مرحبا"
@@ -113,6 +116,23 @@ def test_the_snippets_ask_the_same(browser: Browser, bank: Bank, template: str) 
     chat = browser.client.post("/v1/chat/completions", json={"model": model, "messages": messages})
     assert chat.json()["choices"][0]["message"]["content"] == label
     assert json.loads(answer.request.content) == fields
+
+
+def test_rows_are_looked_up_one_request_at_a_time(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking, most, task = [], [], browser.server.task
+
+    def slow(*arguments: object) -> object:
+        looking.append(1)
+        most.append(len(looking))
+        time.sleep(0.05)
+        looking.pop()
+        return task(*arguments)
+
+    monkeypatch.setattr(browser.server, "task", slow)
+    with served(browser.app) as address, ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(httpx.get, [f"{address}/console/play?task=mood:en"] * 4))
+    assert [one.status_code for one in found] == [200] * 4
+    assert (len(most), max(most)) == (4, 1)
 
 
 def test_snippets_name_the_key_where_there_is_one(bank: Bank) -> None:

@@ -187,6 +187,14 @@ def test_160_records_are_decided_in_little_time_and_undone_to_the_first_state(ba
     assert ReviewLog(folder).state().items == {}
 
 
+def test_a_form_with_nonsense_in_it_is_refused(browser: Browser, folder: Path) -> None:
+    for more in ({"revision": "x", "do": "burn"}, {"do": "take 99"}, {"hash": "0"}):
+        browser.open("/review/record", set="sv")
+        decide(browser, more.pop("do", "ok"), **more)
+        assert browser.answer.status_code == 422
+    assert not (folder / LOG).exists()
+
+
 def test_undo_shows_the_record_again(browser: Browser) -> None:
     browser.open("/review/record", set="sv")
     decide(browser, "ok")
