@@ -109,9 +109,7 @@ def decide(console: Console, visit: Visit) -> Response:
         raise InputError("the set has no such record any more; go back to the list")
     new, seen = _decision(item, opened.state.of(key), visit), form.text("revision")
     try:
-        opened.log.decide(
-            _person(visit), {key: new}, {key: int(form.text("revision") if form.text("revision").isdecimal() else 0)}
-        )
+        opened.log.decide(_person(visit), {key: new}, {key: int(seen) if seen.isdecimal() else 0})
     except (ReviewError, InputError) as exc:
         told = exc.faults if isinstance(exc, ReviewError) else (str(exc),)
         return _record(console, visit, wanted, _asked(console, visit), item, told, new.text, 422)
