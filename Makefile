@@ -10,7 +10,7 @@ WORKERS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contracts unit format golden tree bench clean
+.PHONY: help install demo test lint types contracts unit format golden tree ray bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,11 @@ golden: $(STAMP) ## make the golden files again (review the diff)
 
 tree: $(STAMP) ## write the README's tree again from the files' docstrings
 	$(BIN)/python scripts/tree.py
+
+ray: export OMP_NUM_THREADS ?= 1
+ray: $(STAMP) ## experiments, translation and the service on a local Ray cluster (750 MB, about five minutes)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[ray]"
+	$(BIN)/pytest -q tests/e2e/test_ray.py
 
 bench: $(STAMP) ## training speed against stock PEFT P-tuning (about 40 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -37,6 +37,7 @@ class Settings:
         host: address that the service listens on; this machine alone unless told.
         port: of the service; 0 takes a free one.
         workers: processes of the service, each with a backbone of its own.
+        engine: where experiments and the service run: local, or ray for a Ray cluster.
     """
 
     home: Path
@@ -51,6 +52,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    engine: str = "local"
 
 
 @dataclass(frozen=True)

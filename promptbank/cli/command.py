@@ -11,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -27,6 +28,7 @@ __all__ = [
     "Command",
     "CommandContext",
     "Data",
+    "Engine",
     "Json",
     "Lang",
     "Loss",
@@ -49,6 +51,9 @@ Epochs = Annotated[
     int | None, typer.Option(help="Most passes over the examples. Default: 10, more if there are few examples.")
 ]
 Task = Annotated[str, typer.Option("--task", help="taskname[:lang] of a card.")]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="local, or ray: on a Ray cluster. [env: PROMPTBANK_ENGINE]")
+]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language, such as sv; only needed where there are several.")]
 Card = Annotated[str | None, typer.Option(help="Card file, or a built-in variant such as article.")]
 
@@ -92,6 +97,10 @@ class CommandContext(typer.Context):
 
     settings: Settings
     origins: list[Origin]
+
+    def on(self, engine: str | None) -> Settings:
+        """Return the settings with the engine that was asked for."""
+        return replace(self.settings, engine=engine or self.settings.engine)
 
 
 class TrainingContext(CommandContext):

@@ -5,7 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from promptbank.cli.command import Card, Columns, Command, CommandContext, Data, Epochs, Json, Lang, Loss, Out, Task
+from promptbank.cli.command import (
+    Card,
+    Columns,
+    Command,
+    CommandContext,
+    Data,
+    Engine,
+    Epochs,
+    Json,
+    Lang,
+    Loss,
+    Out,
+    Task,
+)
 from promptbank.cli.experiments import FoldRule, write
 from promptbank.cli.output import print_table, rounded, say
 
@@ -111,6 +124,7 @@ def compare(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="One fold of so many, by groups, is the test part.")] = 5,
     dev_fraction: Annotated[float, typer.Option(help="Share of the other folds' groups kept for dev.")] = 0.1,
+    engine: Engine = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -138,7 +152,7 @@ def compare(
         run.TaskExamples(task, data, lang, card, test_data, columns),
         *([run.TaskExamples(then, then_data)] if then else []),
     ]
-    with opened(ctx.settings) as bank:
+    with opened(ctx.on(engine)) as bank:
         done = run.compare(bank, tasks, comparison, folds=folds, dev_fraction=dev_fraction)
     costs = done.path.with_name(MEASURED)
     lines = [_line(entry, read_json(costs)) for entry in done.result["results"]["methods"]]

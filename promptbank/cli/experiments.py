@@ -15,6 +15,7 @@ from promptbank.cli.command import (
     Command,
     CommandContext,
     Data,
+    Engine,
     Json,
     Lang,
     Out,
@@ -56,6 +57,7 @@ def crossval(
     provenance: Annotated[
         Path | None, typer.Option(help="Of the translated records: learn from those without a flag too.")
     ] = None,
+    engine: Engine = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -71,7 +73,7 @@ def crossval(
     from promptbank.cli.progress import opened
     from promptbank.lab import run
 
-    with opened(ctx.settings) as bank:
+    with opened(ctx.on(engine)) as bank:
         examples, settings = run.TaskExamples(task, data, lang, card, columns=columns), ctx.training_settings()
         done = run.crossval(
             bank, examples, settings, folds=folds, fold_rule=fold_rule, other=other or (), provenance=provenance
@@ -149,6 +151,7 @@ def sweep(
     keep_out: Annotated[
         int | None, typer.Option(min=0, max=9, help="Fold of ten that is not looked at, for an honest test.")
     ] = None,
+    engine: Engine = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -164,7 +167,7 @@ def sweep(
     from promptbank.lab.experiments.sweep import SweepPlan
 
     plan = SweepPlan(settings=settings, folds=folds, rungs=rungs)
-    with opened(ctx.settings) as bank:
+    with opened(ctx.on(engine)) as bank:
         examples = run.TaskExamples(task, data, lang, card, columns=columns)
         done = run.sweep(bank, examples, ctx.training_settings(), plan, kept_out=keep_out)
     _print(done, out, as_json=json)

@@ -1,13 +1,15 @@
 """``promptbank serve``: answer records over HTTP."""
 
 import logging
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptbank.cli.command import Command, CommandContext
+from promptbank.cli.command import Command, CommandContext, Engine
 from promptbank.cli.console import Review, add_pages
+from promptbank.cluster import is_ray
 from promptbank.service.workers import stop_with_parent
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-OF_THE_PARENT = {"workers", "port", "fd"}
+OF_THE_PARENT = {"workers", "port", "fd", "engine", "replicas"}
 """Options of `serve` that its processes do not get: their socket is bound."""
 
 
@@ -38,6 +40,10 @@ def serve(
             max=64,
         ),
     ] = None,
+    engine: Engine = None,
+    replicas: Annotated[
+        str, typer.Option(metavar="LEAST:MOST", help="With --engine ray: replicas, by the requests that wait.")
+    ] = "1:1",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let other machines ask though the bank has no API keys.")
     ] = False,
@@ -62,11 +68,15 @@ def serve(
         host=host if host is not None else chosen.host,
         port=port if port is not None else chosen.port,
         workers=workers if workers is not None else chosen.workers,
+        engine=engine or chosen.engine,
     )
     place = settings.host, settings.port, cors_origin or ()
-    if console and settings.workers > 1:
-        raise typer.BadParameter("--console goes with one process: sessions begin in it; leave --workers out")
+    if console and (settings.workers > 1 or is_ray(settings)):
+        raise typer.BadParameter("--console goes with one process: sessions begin in it; leave --workers and --engine out")
     with opened(settings) as bank:
+        if is_ray(settings):
+            server.serve_on_cluster(bank, *place, _replicas(replicas), insecure=insecure)
+            return
         if settings.workers > 1:
             server.serve_in_processes(bank, *place, _options(ctx), insecure=insecure)
             return
@@ -78,6 +88,14 @@ def serve(
                 add_pages(service, bank, review)
 
         server.serve(bank, *place, insecure=insecure, fd=fd, extend=extend)
+
+
+def _replicas(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9][0-9]{0,3})(?::([1-9][0-9]{0,3}))?", text)
+    least, most = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if most < least:
+        raise typer.BadParameter(f"--replicas is {text!r}; write LEAST:MOST, such as 1:4")
+    return least, most
 
 
 def _options(ctx: CommandContext) -> list[str]:

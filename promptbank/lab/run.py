@@ -7,6 +7,7 @@ from pathlib import Path
 from promptbank.bank.cards import ExampleSet, chosen_card, examples_of
 from promptbank.bank.dataset import look_at
 from promptbank.bank.session import Bank
+from promptbank.cluster import is_ray
 from promptbank.errors import ConfigError
 from promptbank.files import read_json
 from promptbank.lab.experiments.arms import Arms, OtherLanguage, read_flagged
@@ -106,7 +107,8 @@ def _setup(bank: Bank, task: TaskExamples, settings: Mapping[str, object]) -> Ex
 
 
 def _lab(bank: Bank) -> Lab:
-    return Lab(bank.settings.home, bank.backbone, bank.lm, bank.display)
+    cluster = bank if is_ray(bank.settings) else None
+    return Lab(bank.settings.home, bank.backbone, bank.lm, bank.display, cluster)
 
 
 def crossval(

@@ -3,8 +3,11 @@
 import ipaddress
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import FrameType
 
 import uvicorn
@@ -12,13 +15,14 @@ from fastapi import FastAPI
 
 from promptbank.bank.select import frozen_tasks
 from promptbank.bank.session import Bank
+from promptbank.cluster import serve_on_ray
 from promptbank.errors import ConfigError
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
 from promptbank.service.workers import WorkerProcesses, worker_environment
 
-__all__ = ["StoppingServer", "is_loopback", "serve", "serve_in_processes"]
+__all__ = ["StoppingServer", "is_loopback", "serve", "serve_in_processes", "serve_on_cluster"]
 
 
 def serve(
@@ -48,19 +52,44 @@ def serve(
     _check_origins(cors_origins)
     with _listening(host, port) if fd is None else socket.socket(fileno=fd) as listener:
         access = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure)
-        settings = bank.settings
-        limits = RequestLimits(
-            settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
-        )
-        server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
-        server.start()
-        app = create_app(server, limits, cors_origins=cors_origins)
+        app, server = _service(bank, cors_origins)
         address = f"http://{_in_address(host)}:{listener.getsockname()[1]}"
         extend(app, address)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
         StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
         server.stop()
+
+
+def _service(bank: Bank, cors_origins: Sequence[str]) -> tuple[FastAPI, PollingTaskServer]:
+    """Return the application of a bank, and the task server that follows it, started."""
+    settings = bank.settings
+    limits = RequestLimits(
+        settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
+    )
+    server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
+    server.start()
+    return create_app(server, limits, cors_origins=cors_origins), server
+
+
+def serve_on_cluster(
+    bank: Bank, host: str, port: int, cors_origins: Sequence[str], replicas: tuple[int, int], *, insecure: bool
+) -> None:
+    """Serve with Ray Serve until stopped, each replica with the application of `serve`; see there."""
+    _check_origins(cors_origins)
+    access = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure)
+    settings = replace(bank.settings, engine="local")
+
+    def build() -> FastAPI:
+        return _service(Bank(settings), cors_origins)[0]
+
+    stopped = threading.Event()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: stopped.set())
+    stop = serve_on_ray(build, settings, replicas)
+    bank.display.say(f"serving on Ray at http://{host}:{port} with {replicas[0]} to {replicas[1]} replicas, {access}")
+    stopped.wait()
+    stop()
 
 
 def serve_in_processes(

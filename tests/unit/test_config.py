@@ -1,12 +1,14 @@
 """Settings: who wins, where a value came from, and that a wrong one is told with all others."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptbank.cluster import is_ray, map_on_ray
 from promptbank.config import Settings, backbones_folder, load_settings, make_home
 from promptbank.errors import ConfigError
 
@@ -33,7 +35,7 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
     assert seen == [1, 2, 3, 0]
 
 
-OTHER_VALUES = {"db": "sqlite:///x{n}.db", "backbone": "b{n}", "host": "10.0.0.{n}", "port": "80{n}"}
+OTHER_VALUES = {"db": "sqlite:///x{n}.db", "backbone": "b{n}", "host": "10.0.0.{n}", "port": "80{n}", "engine": "e{n}"}
 
 
 @pytest.mark.parametrize("name", [name for name in Settings.__dataclass_fields__ if name != "home"])
@@ -43,7 +45,7 @@ def test_each_setting_is_taken_from_every_place_in_the_order_of_precedence(name:
         OTHER_VALUES.get(name, "{n}024" if "max_" in name or "batch" in name else "2{n}").format(n=n + 6)
         for n in range(3)
     ]
-    is_text = name in {"db", "backbone", "host"}
+    is_text = name in OTHER_VALUES and name != "port"
     flags = written(tmp_path / "home", f"{name} = {values[2]!r}\n" if is_text else f"{name} = {values[2]}\n")
     variable = {f"PROMPTBANK_{name.upper()}": values[1]}
     places = [(flags | {name: values[0]}, variable), (flags, variable), (flags, {})]
@@ -82,6 +84,7 @@ def test_every_setting_has_its_origin_in_order(tmp_path: Path) -> None:
         "host": "default",
         "port": "default",
         "workers": "default",
+        "engine": "default",
     }
     assert list(found) == list(Settings.__dataclass_fields__)
 
@@ -228,3 +231,14 @@ def test_a_home_keeps_its_own_backbones_and_another_shares_those_of_the_cache_or
     assert backbones_folder(home, {"PROMPTBANK_CACHE": ""}) == home / "backbones"
     (home / "backbones").mkdir(parents=True)
     assert (backbones_folder(home, {}), backbones_folder(home, named)) == (home / "backbones",) * 2
+
+
+def test_work_goes_to_ray_only_where_it_is_told_so_and_needs_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = load_settings({"home": os.sep}, {})
+    assert not is_ray(settings)
+    assert is_ray(load_settings({"home": os.sep}, {"PROMPTBANK_ENGINE": "ray"})[0])
+    with pytest.raises(ConfigError, match="engine is 'dask'; possible: local, ray"):
+        is_ray(load_settings({"home": os.sep}, {"PROMPTBANK_ENGINE": "dask"})[0])
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"needs Ray; run pip install 'promptbank\[ray\]'"):
+        next(map_on_ray(lambda _bank, item: item, settings, [1]))

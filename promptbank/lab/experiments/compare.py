@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from promptbank.bank.session import Bank
+from promptbank.cluster import map_on_ray
 from promptbank.engine.evaluate import TaskScores, warnings_of
 from promptbank.errors import ConfigError, PromptBankError, TrainingError
 from promptbank.files import read_json
@@ -123,6 +126,8 @@ def run_compare(
     cards, notes = [card for card, _ in tasks], {"seeds": comparison.seeds}
     with lab.open("compare", cards, identity, notes) as folder:
         run = _Run(folder, lab, comparison, tasks)
+        if lab.cluster is not None:
+            run.learn_on_ray(lab.cluster)
         entries = [run.entry(name, on_run) for name in comparison.methods]
         write_json(folder.path / MEASURED, run.measured())
         return folder.finish({"methods": entries})
@@ -149,6 +154,25 @@ class _Run:
     lab: Lab
     comparison: MethodComparison
     tasks: Sequence[Task]
+    failures: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def learn_on_ray(self, cluster: Bank) -> None:
+        """Have every run that is not made yet made elsewhere, with what it cost there."""
+        waiting = [
+            MethodRun(self.comparison, self.tasks, name, seed)
+            for name, seed in self.comparison.runs()
+            if not self.folder.has(self._part(name, seed))
+        ]
+        made = map_on_ray(learn_run, cluster.settings, waiting, cluster.backbone.fingerprint)
+        for number, (run, found) in enumerate(made, start=1):
+            part = self._part(run.name, run.seed)
+            if isinstance(found, str):
+                self.failures[run.name, run.seed] = found
+            else:
+                result, cost = found
+                self._write_cost(part, cost)
+                self.folder.part(part, partial(dict, result))
+            cluster.display.count(number, len(waiting), "runs made on Ray")
 
     def entry(self, name: str, on_run: Callable[[str, int], None]) -> JsonObject:
         """Return a method's entry: its runs up to the first that fails, and why it did.
@@ -187,6 +211,8 @@ class _Run:
 
     def _learn(self, name: str, seed: int) -> JsonObject:
         """Make a part; what it cost is written first, so a finished part always has it."""
+        if (name, seed) in self.failures:
+            raise TrainingError(self.failures[name, seed])
         METHODS[name].ready()
         meter = CostMeter()
         learner = METHODS[name].begin(self.lab.backbone, self.lab.lm, self.comparison.config(name, seed))
@@ -198,9 +224,7 @@ class _Run:
 
         stream = [(card, self._drawn(split, seed)) for card, split in self.tasks]
         matrix = learn_stream(learner, stream, progress=self.lab.progress, on_learnt=meter.note, on_stage=note)
-        path = self._cost_path(self._part(name, seed))
-        path.parent.mkdir(exist_ok=True)
-        write_json(path, meter.cost)
+        self._write_cost(self._part(name, seed), meter.cost)
         size = learner.size(stream[0][0])
         return {
             "seed": seed,
@@ -212,9 +236,40 @@ class _Run:
             "tasks": notes,
         }
 
+    def _write_cost(self, part: str, cost: Mapping[str, object]) -> None:
+        path = self._cost_path(part)
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, cost)
+
+    def learn(self, name: str, seed: int) -> tuple[JsonObject, JsonObject]:
+        """Return a run's part and what it cost."""
+        part = self.folder.part(self._part(name, seed), partial(self._learn, name, seed))
+        return part, read_json(self._cost_path(self._part(name, seed)))
+
     def _drawn(self, split: Split, seed: int) -> Split:
         rows = self.comparison.rows
         return split if rows is None else smaller_split(split, rows, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRun:
+    """One run of a comparison, to be made in another process."""
+
+    comparison: MethodComparison
+    tasks: Sequence[Task]
+    name: str
+    seed: int
+
+
+def learn_run(bank: Bank, run: MethodRun) -> tuple[JsonObject, JsonObject] | str:
+    """Return the part of a run and what it cost, or why it failed; its folder is thrown away."""
+    with TemporaryDirectory() as temporary:
+        folder = ExperimentFolder("compare", Path(temporary), {})
+        here = _Run(folder, Lab(folder.path, bank.backbone, bank.lm), run.comparison, run.tasks)
+        try:
+            return here.learn(run.name, run.seed)
+        except (PromptBankError, TaskError) as exc:
+            return str(exc)
 
 
 def learn_stream(

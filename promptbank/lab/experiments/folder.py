@@ -62,6 +62,10 @@ class ExperimentFolder:
         write_json(path, {"result": result, "timing": timing})
         return result
 
+    def has(self, name: str) -> bool:
+        """Whether a part is made."""
+        return (self.path / "cells" / f"{name}.json").is_file()
+
     def finished(self) -> JsonObject:
         """Return the results of the last call that came to its end; empty if none did."""
         path = self.path / "result.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from promptbank import __version__
+from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError, InputError
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject, open_experiment
 from promptbank.model.backbone import Backbone
@@ -19,10 +20,12 @@ from promptbank.training.precision import training_dtype
 from promptbank.training.progress import NoProgress, Progress
 from tasks import BY_HASH, DatasetReport, Example, Split, SplitRules, TaskCard, data_sha256
 
-__all__ = ["TOGETHER", "ExperimentSetup", "Lab", "Trial"]
+__all__ = ["ExperimentSetup", "Lab", "Trial"]
 
 TOGETHER = 16
 """Most trainings in shared batches; with 16 sequences each, 256 sequences a pass."""
+TOGETHER_ON_RAY = 4
+"""The same where groups are learnt on several machines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +47,19 @@ class Lab:
         backbone: float32.
         lm: its forward passes.
         progress: is told how trainings go.
+        cluster: the bank whose Ray cluster learns; None where this process does.
     """
 
     home: Path
     backbone: Backbone
     lm: LanguageModel
     progress: Progress = field(default_factory=NoProgress)
+    cluster: Bank | None = None
+
+    @property
+    def together(self) -> int:
+        """Most trainings of a group, which share batches."""
+        return TOGETHER_ON_RAY if self.cluster else TOGETHER
 
     def open(
         self, kind: str, cards: Sequence[TaskCard], identity: JsonObject, notes: JsonObject
@@ -100,7 +110,7 @@ class ExperimentSetup:
             "rows": len(self.examples),
             "config": self.config.decisive(),
             "trained_in": training_dtype(self.config.dtype),
-            "together": TOGETHER,
+            "together": self.lab.together,
         }
         return self.lab.open(kind, [self.card], own | identity, {**self.remarks, **(notes or {})})
 

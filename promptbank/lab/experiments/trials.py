@@ -7,17 +7,22 @@ the middle of a group.
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from promptbank.bank.freeze import record_evaluation
 from promptbank.bank.learn import LearntTask, TrainingRequest, learn_trials
 from promptbank.bank.select import scope_of
 from promptbank.bank.served import served_task
+from promptbank.bank.session import Bank
 from promptbank.bank.start import StartRows
+from promptbank.cluster import map_on_ray
 from promptbank.engine.evaluate import warnings_of
 from promptbank.engine.predictor import Predictor
 from promptbank.lab.experiments.folder import ExperimentFolder, JsonObject
-from promptbank.lab.experiments.setup import TOGETHER, ExperimentSetup, Trial
+from promptbank.lab.experiments.setup import ExperimentSetup, Lab, Trial
 from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.prompt_run import FailedRun
 from store import Row, Store, open_store
@@ -30,7 +35,7 @@ def run_trials(
     setup: ExperimentSetup,
     trials: Sequence[Trial],
     *,
-    together: int = TOGETHER,
+    together: int | None = None,
     starts: StartRows | None = None,
     lenient: bool = False,
 ) -> dict[str, JsonObject]:
@@ -40,7 +45,7 @@ def run_trials(
         folder: of the experiment.
         setup: its backbone.
         trials: with names that differ.
-        together: trials of one group.
+        together: trials of one group; as the lab says if absent.
         starts: the rows that may be started from; the experiment's own if absent.
         lenient: a trial whose loss is not finite fails alone; otherwise that is an error.
 
@@ -53,9 +58,12 @@ def run_trials(
         TrainingError: see `learn_trials`.
     """
     results: dict[str, JsonObject] = {}
+    size = together or setup.lab.together
+    groups = [trials[first : first + size] for first in range(0, len(trials), size)]
     with _own_bank(folder) as store:
-        for first in range(0, len(trials), together):
-            group = trials[first : first + together]
+        if setup.lab.cluster is not None and starts is None:
+            _learn_on_ray(folder, store, setup.lab.cluster, groups, lenient=lenient)
+        for group in groups:
             learn = partial(_learn, folder, store, setup, group, starts or StartRows(store), lenient=lenient)
             learnt = folder.part(f"training-{group[0].name}", learn)
             shutil.rmtree(folder.path / "runs", ignore_errors=True)  # not before: a killed call finds its finished runs
@@ -63,6 +71,54 @@ def run_trials(
                 score = partial(_scored, store, setup, trial, learnt[trial.name])
                 results[trial.name] = folder.part(trial.name, score)
     return results
+
+
+@dataclass(frozen=True, eq=False)
+class TrialGroup:
+    """Trials that are learnt together in another process."""
+
+    trials: Sequence[Trial]
+    lenient: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LearntGroup:
+    """What such a process sends back: the parts of the experiment, and the rows by trial."""
+
+    parts: Mapping[str, JsonObject]
+    rows: Mapping[str, Row]
+
+
+def _learn_on_ray(
+    folder: ExperimentFolder, store: Store, cluster: Bank, groups: Sequence[Sequence[Trial]], *, lenient: bool
+) -> None:
+    """Have the parts of trials made elsewhere, but for those that start from a row of the experiment's own bank."""
+    waiting = [
+        TrialGroup(group, lenient)
+        for group in groups
+        if not all(folder.has(trial.name) for trial in group) and not any(t.config.starts_from_row for t in group)
+    ]
+    made = map_on_ray(learn_group, cluster.settings, waiting, cluster.backbone.fingerprint)
+    for number, (_, learnt) in enumerate(made, start=1):
+        for name, row in learnt.rows.items():
+            kept = store.rows.import_row(row)
+            store.aliases.move(kept.scope, kept.version, name, reason="learnt on Ray")
+        for name, part in learnt.parts.items():
+            folder.part(name, partial(dict, part))
+        cluster.display.count(number, len(waiting), "groups learnt on Ray")
+
+
+def learn_group(bank: Bank, group: TrialGroup) -> LearntGroup:
+    """Learn and score a group of trials with a bank's backbone, in a folder that is thrown away."""
+    first = group.trials[0]
+    with TemporaryDirectory() as temporary:
+        folder = ExperimentFolder("trials", Path(temporary), {})
+        setup = ExperimentSetup(Lab(folder.path, bank.backbone, bank.lm), first.card, (), first.config)
+        parts = run_trials(folder, setup, group.trials, together=len(group.trials), lenient=group.lenient)
+        training = {f"training-{first.name}": folder.part(f"training-{first.name}", dict)}
+        with _own_bank(folder) as store:
+            rows = {t.name: _stored_row(store, setup, t) for t in group.trials if "failed" not in parts[t.name]}
+    return LearntGroup({**training, **parts}, rows)
 
 
 def _own_bank(folder: ExperimentFolder) -> Store:

@@ -13,6 +13,7 @@ from promptbank.mt.engines.models import (
     TaskProvider,
     TranslatorProvider,
 )
+from promptbank.mt.engines.on_ray import RayProvider
 from promptbank.mt.engines.provider import EngineOffer, EngineProvider, EngineRequest
 from translate import Engine, EngineError
 
@@ -28,6 +29,7 @@ PROVIDERS: tuple[EngineProvider, ...] = (
     TaskProvider(),
     FolderProvider(),
     FixedProvider(),
+    RayProvider(),
     HubProvider(),
 )
 """In the order of ``--engine auto``: what was trained here, what comes with promptbank, what the system has."""
