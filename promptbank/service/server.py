@@ -83,10 +83,9 @@ def serve_on_cluster(
     def build() -> FastAPI:
         return _service(Bank(settings), cors_origins)[0]
 
-    stopped = threading.Event()
-    for sig in (signal.SIGTERM, signal.SIGINT):
+    stop, stopped = serve_on_ray(build, settings, replicas), threading.Event()
+    for sig in (signal.SIGTERM, signal.SIGINT):  # after Ray, which sets handlers of its own
         signal.signal(sig, lambda *_: stopped.set())
-    stop = serve_on_ray(build, settings, replicas)
     bank.display.say(f"serving on Ray at http://{host}:{port} with {replicas[0]} to {replicas[1]} replicas, {access}")
     stopped.wait()
     stop()
