@@ -95,6 +95,7 @@ def _connected() -> Any:
     """Import Ray, which has no complete types, and join its cluster, or start one on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")  # 5 s were too few on a busy machine
     try:
         import ray
     except ModuleNotFoundError as exc:
