@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -124,7 +125,8 @@ def serve_on_ray(build: Callable[[], Any], settings: Settings, replicas: tuple[i
     from ray import serve
 
     least, most = replicas
-    serve.start(http_options={"host": settings.host, "port": settings.port})
+    with suppress(TimeoutError):  # Ray waits 60 s for what listens; on a busy machine it is there later
+        serve.start(http_options={"host": settings.host, "port": settings.port})
     deployment = serve.deployment(
         serve.ingress(build)(),
         name="promptbank",

@@ -85,6 +85,13 @@ def test_an_engine_on_ray_translates_in_order_and_tells_what_it_is(home: Path, t
         open_engine(choose_engine("ray:nonsense", request), request)
 
 
+def is_ready(address: str) -> bool:
+    try:
+        return bool(httpx.get(f"{address}/readyz", timeout=60).json()["status"] == "ready")
+    except (httpx.TransportError, ValueError, KeyError):
+        return False
+
+
 def test_the_service_on_ray_answers_as_predict_does(learnt: Promptbank, tmp_path: Path) -> None:
     expected = [json.loads(line) for line in learnt("predict", "--data", "data.jsonl", "--json").stdout.splitlines()]
     records = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
@@ -99,7 +106,9 @@ def test_the_service_on_ray_answers_as_predict_does(learnt: Promptbank, tmp_path
                 assert service.poll() is None, (tmp_path / "log").read_text()
                 time.sleep(0.5)
             address = f"http://127.0.0.1:{port}"
-            assert httpx.get(f"{address}/readyz", timeout=60).json()["status"] == "ready"
+            while not is_ready(address):
+                assert time.monotonic() < end
+                time.sleep(0.5)
             found = httpx.post(f"{address}/v1/predict", json=records, timeout=120).json()
             answers = found["predictions"] if isinstance(found, dict) else found
             assert [one["label"] for one in answers] == [one["label"] for one in expected]
