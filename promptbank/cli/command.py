@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 CHECK_SAID_NO = 3
+WHOLE = 1000
+"""Characters that no first sentence of a help text has."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
 Data = Annotated[
@@ -187,6 +189,10 @@ class Command(TyperCommand):
             app = typer.Typer(add_completion=False)
             app.command()(function)
             self.params = [*self.params, *typer.main.get_command(app).params]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, whole: Click wraps it in a list of commands, and would cut it first."""
+        return super().get_short_help_str(max(limit, WHOLE))
 
     def invoke(self, ctx: object) -> object:
         """Resolve the settings and run the command."""
