@@ -191,7 +191,7 @@ class Command(TyperCommand):
             self.params = [*self.params, *typer.main.get_command(app).params]
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """Return the first sentence of the help, whole: Click wraps it in a list of commands, and would cut it first."""
+        """Return the first sentence of the help, whole; Click wraps it in a list of commands."""
         return super().get_short_help_str(max(limit, WHOLE))
 
     def invoke(self, ctx: object) -> object:
