@@ -10,7 +10,7 @@ WORKERS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contracts unit format golden tree ray bench clean
+.PHONY: help install demo test lint types contracts unit format golden tree ray kills bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,10 @@ ray: export OMP_NUM_THREADS ?= 1
 ray: $(STAMP) ## experiments, translation and the service on a local Ray cluster (750 MB, about five minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[ray]"
 	$(BIN)/pytest -q tests/e2e/test_ray.py
+
+kills: $(STAMP) ## 50 stops of a service under load, 200 killed writers (about an hour)
+	KILLS=50 $(BIN)/pytest -q tests/e2e/test_kill_service.py
+	KILLS=200 $(BIN)/pytest -q --timeout 3600 tests/e2e/test_kill_freeze.py
 
 bench: $(STAMP) ## training speed against stock PEFT P-tuning (about 40 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"

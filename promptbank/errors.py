@@ -13,6 +13,7 @@ statuses and exit codes::
     │   └── BodyFieldError         a field of a request's body has a value that is not taken (carries its name)
     ├── OverloadError              the service cannot answer now; asking again later helps
     │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
+    │   ├── QuotaError             an API key has asked as much as it may in a minute
     │   ├── ExpiredError           a record waited longer for its turn than it may
     │   └── DrainingError          the service is stopping
     ├── NoApiKeyError              a request carries no valid API key
@@ -97,6 +98,10 @@ class OverloadError(PromptBankError):
 
 class FullQueueError(OverloadError):
     """As many records wait as may."""
+
+
+class QuotaError(OverloadError):
+    """An API key has asked as many records or tokens as it may in a minute."""
 
 
 class ExpiredError(OverloadError):

@@ -22,11 +22,19 @@ from promptbank.errors import (
     OverloadError,
     ProbeMismatchError,
     PromptBankError,
+    QuotaError,
     TooLongError,
     TrainingError,
     UnknownTaskError,
 )
-from store import NotFoundError, StoreError, StoreUnavailableError, TamperedRowError
+from store import (
+    InvalidRecordError,
+    NotFoundError,
+    RevisionConflictError,
+    StoreError,
+    StoreUnavailableError,
+    TamperedRowError,
+)
 from tasks import TaskError
 from translate.errors import TranslateError
 
@@ -68,6 +76,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (AmbiguousLanguageError, 422, "ambiguous-language", "The request must name a language"),
     (BodyTooLargeError, 413, "too-large", "The request is larger than the service takes"),
     (ExpiredBodyError, 408, "slow-body", "The request did not arrive in time"),
+    (QuotaError, 429, "quota", "The API key has asked as much as it may in a minute"),
     (FullQueueError, 429, "busy", "As many records wait as may"),
     (OverloadError, 503, "unavailable", "The service cannot answer now"),
     (BodyFormatError, 415, "unread-format", "The request has a content type or an encoding that is not read"),
@@ -77,6 +86,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TaskError, 422, "bad-record", "The record cannot be used"),
     (StoreUnavailableError, 503, "store-unavailable", "The bank cannot be reached"),
     (NotFoundError, 404, "not-found", "The bank holds no such thing"),
+    (RevisionConflictError, 409, "revision-conflict", "The bank has changed"),
+    (InvalidRecordError, 422, "not-storable", "What was sent cannot be stored"),
     (TamperedRowError, 500, "tampered-row", "A stored row is not what was frozen"),
     (StoreError, 500, "store", "The bank could not do this"),
     (TrainingError, 500, "training", "The training failed"),

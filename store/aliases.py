@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
-from store.database import Repository, bump
+from store.database import Repository, bump, expect_revision
 from store.errors import NoEarlierVersionError, UnknownAliasError
 from store.records import AliasMove, Scope, field_names
 from store.schema import SCOPE, alias, alias_history
@@ -22,27 +22,43 @@ MOVED, ROLLED_BACK, RETIRED = "move", "rollback", "retire"
 class AliasRepository(Repository):
     """Move, roll back, retire and read aliases. Every change is one transaction that is logged."""
 
-    def move(self, scope: Scope, version: int, alias: str = "live", *, reason: str) -> None:
-        """Point an alias at a version; pointing it where it points already changes and logs nothing.
+    def move(
+        self,
+        scope: Scope,
+        version: int,
+        alias: str = "live",
+        *,
+        reason: str,
+        if_revision: int | None = None,
+        share: float | None = None,
+    ) -> None:
+        """Point an alias at a version; pointing it where it points already changes and logs nothing but its share.
 
         Args:
             scope: task, language and backbone.
             version: an existing version of this scope.
             alias: made if it is new.
             reason: kept in the history.
+            if_revision: the bank's, if nothing may have changed since.
+            share: of the requests that name no version, over 0 and up to 1, that go to this one; None for none.
 
         Raises:
+            RevisionConflictError: something has.
             UnknownRowError: nothing is frozen in this scope.
             UnknownVersionError: this version is not there.
-            InvalidRecordError: the alias or the reason is a text that cannot be stored.
+            InvalidRecordError: the alias or the reason is a text that cannot be stored, or the share is none.
         """
         faults = [*text_faults({"the alias": alias}, required=True), *text_faults({"the reason": reason})]
+        if share is not None and not 0 < share <= 1:
+            faults.append(f"the share is {share}, not over 0 and up to 1")
         refuse(f"the move of alias {alias!r}", faults)
         with self._database.write(lock_key(scope)) as connection:
+            expect_revision(connection, if_revision)
             if find_row(connection, scope, version) is None:
                 raise unknown_version(connection, scope, version)
             if _pointed(connection, scope, alias) != version:
                 _point(connection, scope, alias, to=version, kind=MOVED, reason=reason)
+            _set_share(connection, scope, alias, share)
 
     def get(self, scope: Scope, alias: str = "live") -> int | None:
         """Return the version that an alias points at; None when it was never set or is retired."""
@@ -78,16 +94,21 @@ class AliasRepository(Repository):
             _point(connection, scope, alias, to=earlier, kind=ROLLED_BACK, reason=told)
             return current, earlier
 
-    def retire(self, scope: Scope, alias: str = "live", *, reason: str = "retired") -> None:
+    def retire(
+        self, scope: Scope, alias: str = "live", *, reason: str = "retired", if_revision: int | None = None
+    ) -> None:
         """Let an alias point nowhere; its history and all rows stay, and `move` brings it back.
 
         Raises:
+            RevisionConflictError: see `move`.
             UnknownAliasError: the alias points nowhere already.
         """
         refuse(f"the retirement of alias {alias!r}", [*text_faults({"the reason": reason})])
         with self._database.write(lock_key(scope)) as connection:
+            expect_revision(connection, if_revision)
             aliased_version(connection, scope, alias)
             _point(connection, scope, alias, to=None, kind=RETIRED, reason=reason)
+            _set_share(connection, scope, alias, None)
 
     def history(self, scope: Scope, alias: str = "live") -> list[AliasMove]:
         """Return every move of an alias, oldest first; empty when it was never set."""
@@ -161,6 +182,14 @@ def _point(connection: Connection, scope: Scope, name: str, *, to: int | None, k
     moved = {"kind": kind, "from_version": before, "to_version": to, "reason": reason, "moved_at": datetime.now(UTC)}
     connection.execute(insert(alias_history).values(**key, **moved))
     bump(connection)
+
+
+def _set_share(connection: Connection, scope: Scope, name: str, share: float | None) -> None:
+    """Give an alias that is there its share, in the caller's transaction."""
+    this = and_(in_scope(alias, scope), alias.c.name == name)
+    if connection.execute(select(alias.c.share).where(this)).scalar_one() != share:
+        connection.execute(update(alias).where(this).values(share=share))
+        bump(connection)
 
 
 def _history(connection: Connection, scope: Scope, name: str) -> list[AliasMove]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Insert, select, update
 from store.address import Address
 from store.backends import Backend
 from store.border import mapped
-from store.errors import StoreUnavailableError
+from store.errors import RevisionConflictError, StoreUnavailableError
 from store.schema import revision
 
 
@@ -84,6 +84,21 @@ def bump(connection: Connection) -> None:
 def current_revision(connection: Connection) -> int:
     """Return the revision."""
     return int(connection.execute(select(revision.c.value)).scalar_one())
+
+
+def expect_revision(connection: Connection, expected: int | None) -> None:
+    """Refuse to go on if the bank has changed since somebody looked; None takes it as it is.
+
+    Raises:
+        RevisionConflictError: it has another revision.
+    """
+    if expected is None:
+        return
+    found = int(connection.execute(select(revision.c.value).with_for_update()).scalar_one())
+    if found != expected:
+        raise RevisionConflictError(
+            f"the bank has revision {found}, not {expected}; look at it again before changing it"
+        )
 
 
 def insert_one(connection: Connection, statement: Insert) -> int:

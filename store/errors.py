@@ -11,6 +11,7 @@ StoreError                      base of all; catch this at the border
 |   |-- NoEarlierVersionError   a rollback with nothing to go back to
 |   `-- UnknownRunError         no training run with this id
 |-- RunConflictError            a run id is taken by a finished or different run
+|-- RevisionConflictError       the bank has changed since the caller looked
 |-- InsertOnlyError             an update or delete of something that is kept for ever
 |-- TamperedRowError            stored bytes no longer have the sha256 they were frozen with
 |-- SchemaError                 the database's tables are older, newer or not ours
@@ -83,6 +84,10 @@ class UnknownRunError(NotFoundError):
 
 class RunConflictError(StoreError):
     """The run id belongs to a run that is finished or was started with other settings."""
+
+
+class RevisionConflictError(StoreError):
+    """The bank has another revision than the caller expects."""
 
 
 class InsertOnlyError(StoreError):

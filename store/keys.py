@@ -1,7 +1,7 @@
 """API keys of the HTTP service, by their hashes; one is revoked and never removed, and its name is not given again."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from store.database import Repository, bump
 from store.errors import UnknownApiKeyError
 from store.records import ApiKey
 from store.schema import api_key
-from store.sealing import refuse, storable, text_faults
+from store.sealing import LARGEST, refuse, storable, text_faults
 
 ApiKeys: TypeAlias = list[ApiKey]  # inside the class, `list` is the method
 LOCK = "api keys"
@@ -20,21 +20,33 @@ LOCK = "api keys"
 class ApiKeyRepository(Repository):
     """Add, revoke and list API keys."""
 
-    def add(self, name: str, key_sha256: str, scopes: Collection[str]) -> None:
+    def add(
+        self,
+        name: str,
+        key_sha256: str,
+        scopes: Collection[str],
+        *,
+        records_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+    ) -> None:
         """Store a new key.
 
         Args:
             name: for people.
             key_sha256: lower-case hex of the sha256 of the key.
             scopes: what it may do, such as "infer"; words of lower-case letters.
+            records_per_minute: that it may ask; None for as many as it likes.
+            tokens_per_minute: of their prompts.
 
         Raises:
-            InvalidRecordError: the name or the key is taken, a scope is no word, or a text cannot be stored.
+            InvalidRecordError: the name or the key is taken, a scope is no word, a quota is no
+                number from 1 to 2^31 - 1, or a text cannot be stored.
         """
         with self._database.write(LOCK) as connection:
             known = _all(connection) if storable(name) else []
-            refuse(f"the API key {name!r}", _faults(name, key_sha256, scopes, known))
-            content = {"key_sha256": key_sha256, "scopes": " ".join(sorted(set(scopes)))}
+            quotas = {"records_per_minute": records_per_minute, "tokens_per_minute": tokens_per_minute}
+            refuse(f"the API key {name!r}", [*_faults(name, key_sha256, scopes, known), *_quota_faults(quotas)])
+            content = {"key_sha256": key_sha256, "scopes": " ".join(sorted(set(scopes))), **quotas}
             connection.execute(insert(api_key).values(name=name, created_at=datetime.now(UTC), **content))
             bump(connection)
 
@@ -63,6 +75,11 @@ class ApiKeyRepository(Repository):
 def _all(connection: Connection) -> ApiKeys:
     found = connection.execute(select(api_key).order_by(api_key.c.created_at, api_key.c.name)).mappings()
     return [ApiKey(**{**row, "scopes": tuple(row["scopes"].split())}) for row in found]
+
+
+def _quota_faults(quotas: Mapping[str, int | None]) -> list[str]:
+    wrong = {name: most for name, most in quotas.items() if most is not None and not 1 <= most <= LARGEST}
+    return [f"{name} is {most}, not from 1 to {LARGEST}" for name, most in wrong.items()]
 
 
 def _faults(name: str, key_sha256: str, scopes: Collection[str], known: ApiKeys) -> list[str]:

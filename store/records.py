@@ -112,6 +112,7 @@ class RowInfo:
 
     Attributes:
         size: how many bytes its tensors have.
+        share: of the requests that name no version, from 0 to 1, that its aliases other than the live one get.
         aliases: names of the aliases that point here now, sorted.
     """
 
@@ -127,6 +128,7 @@ class RowInfo:
     template_sha256: str
     size: int
     aliases: tuple[str, ...]
+    share: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +200,7 @@ class ApiKey:
         scopes: what it may do, sorted.
         key_sha256: lower-case hex of the sha256 of the key, which is stored nowhere.
         revoked_at: None while it is valid.
+        records_per_minute: None for as many as it likes, as for the tokens of their prompts.
     """
 
     name: str
@@ -205,6 +208,8 @@ class ApiKey:
     key_sha256: str = field(repr=False)
     created_at: datetime
     revoked_at: datetime | None
+    records_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

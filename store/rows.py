@@ -18,7 +18,7 @@ from store.schema import FILLED, SCOPE, SEALS, alias, prompt_row
 from store.scopes import find_row, in_scope, lock_key, scope_in, unknown_version
 from store.sealing import NEWEST_SEAL, PLAIN, refuse, row_faults, seal, storable
 
-INFO = field_names(RowInfo, "scope", "aliases", "size")
+INFO = field_names(RowInfo, "scope", "aliases", "size", "share")
 RowInfos: TypeAlias = list[RowInfo]  # inside the class, `list` is the method
 SAME_RECORD = ("sha256", "card_json", "training_json")
 
@@ -180,7 +180,7 @@ def _row(found: RowMapping) -> Row:
 
 
 def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> RowInfos:
-    names = _alias_names(connection)
+    names, shares = _alias_names(connection)
     size = func.length(prompt_row.c.data).label("size")
     wanted = select(*(prompt_row.c[name] for name in (*INFO, *SCOPE)), size).where(*conditions)
     ordered = wanted.order_by(*(prompt_row.c[name] for name in (*SCOPE, "version")))
@@ -190,14 +190,20 @@ def _infos(connection: Connection, conditions: Sequence[ColumnElement[bool]]) ->
             **{name: row[name] for name in (*INFO, "size")},
             scope=scope_in(row),
             aliases=names.get((scope_in(row), row["version"]), ()),
+            share=shares.get((scope_in(row), row["version"]), 0.0),
         )
         for row in found
     ]
 
 
-def _alias_names(connection: Connection) -> dict[tuple[Scope, int], tuple[str, ...]]:
+def _alias_names(
+    connection: Connection,
+) -> tuple[dict[tuple[Scope, int], tuple[str, ...]], dict[tuple[Scope, int], float]]:
+    """Return the aliases of each version, and the share of requests that they get together."""
     names: dict[tuple[Scope, int], tuple[str, ...]] = {}
+    shares: dict[tuple[Scope, int], float] = {}
     for row in connection.execute(select(alias).order_by(alias.c.name)).mappings():
         key = (scope_in(row), row["version"])
         names[key] = (*names.get(key, ()), row["name"])
-    return names
+        shares[key] = shares.get(key, 0.0) + (row["share"] or 0.0)
+    return names, shares

@@ -114,6 +114,7 @@ alias = Table(
     metadata,
     *_texts(*SCOPE, "name"),
     *_integers("version", nullable=True),  # NULL: retired
+    Column("share", Float(53)),  # of the requests that name no version; NULL: none
     PrimaryKeyConstraint(*SCOPE, "name", name="pk_alias"),
     ForeignKeyConstraint([*SCOPE, "version"], _ROW_KEY, name="fk_alias_row"),
 )
@@ -170,6 +171,7 @@ api_key = Table(
     *_texts("name", "scopes", "key_sha256"),  # scopes: sorted, with a space between two
     *_times("created_at"),
     *_times("revoked_at", nullable=True),
+    *_integers("records_per_minute", "tokens_per_minute", nullable=True),  # NULL: as many as it likes
     PrimaryKeyConstraint("name", name="pk_api_key"),
     UniqueConstraint("key_sha256", name="uq_api_key_sha256"),
 )

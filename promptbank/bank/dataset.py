@@ -1,11 +1,11 @@
 """Look at a set as a whole before anything is learnt from it or measured with it, and say what is doubtful."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from promptbank.bank.display import Display
-from promptbank.errors import PromptBankError
+from promptbank.errors import AmbiguousLanguageError, PromptBankError
 from tasks import DatasetReport, Example, TaskCard, report_on
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from promptbank.model.render import Renderer
 
-__all__ = ["identified_language", "look_at"]
+__all__ = ["identified_among", "identified_language", "look_at"]
 
 
 def look_at(
@@ -40,17 +40,32 @@ def look_at(
     return found
 
 
-def identified_language(text: str) -> str:
-    """Return the code of the language that a text looks like."""
-    return str(_identifier().classify(text)[0])
+def identified_language(text: str, among: frozenset[str] = frozenset()) -> str:
+    """Return the code of the language that a text looks like, of those that are named, or of all that are known."""
+    return str(_identifier(among).classify(text)[0])
 
 
-@cache
-def _identifier() -> "LanguageIdentifier":
-    """Return an identifier of all its languages; made once, for it takes 0.2 s to load."""
+def identified_among(text: str, langs: Collection[str]) -> str:
+    """Return which of some languages, such as sv and pt-BR, a text looks like.
+
+    Raises:
+        AmbiguousLanguageError: they cannot be told apart, or one of them is not known.
+    """
+    codes = {lang.partition("-")[0]: lang for lang in langs}
+    if len(codes) < len(langs) or not codes.keys() <= set(_identifier().nb_classes):
+        raise AmbiguousLanguageError(f"{', '.join(sorted(langs))} cannot be told apart by a text; name the language")
+    return codes[identified_language(text, frozenset(codes))]
+
+
+@lru_cache(64)
+def _identifier(among: frozenset[str] = frozenset()) -> "LanguageIdentifier":
+    """Return an identifier of some languages, or of all; kept, for one takes 0.2 s to load."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    if among:
+        identifier.set_languages(sorted(among))
+    return identifier
 
 
 def _is_cut(renderer: "Renderer") -> Callable[[Example], bool]:

@@ -26,7 +26,7 @@ from promptbank.model.prompt_table import PromptTable
 from store import ROWS_V1, Row, Scope, Store
 from tasks import DataError, parse_json
 
-__all__ = ["export_row", "import_row", "make_live"]
+__all__ = ["add_row", "export_row", "import_row", "make_live", "read_row"]
 
 FORMAT = "promptbank.row.v1"
 PROBES = "probe_logits"
@@ -102,11 +102,26 @@ def import_row(
         TaskError: its card is faulty.
         StoreError: its bytes do not give the hash it claims, or a part is not of the type that it must have.
     """
-    row = read_row(path)
+    return add_row(
+        store, read_row(path), source=str(path), live=live, reason=f"imported from {path.name}", sizes=sizes or {}
+    )
+
+
+def add_row(store: Store, row: Row, *, source: str, live: str, reason: str, sizes: Mapping[str, BackboneSizes]) -> Row:
+    """Add a row that was read; see `import_row`.
+
+    Args:
+        store: the bank's store.
+        row: of another bank.
+        source: what it is called in errors.
+        live: a key of `LIVE_RULES`.
+        reason: of the move of ``live``.
+        sizes: of the backbones that are at hand, by fingerprint.
+    """
     store.rows.check(row)
-    checked_row(row, (sizes or {}).get(row.scope.fingerprint), source=str(path))
+    checked_row(row, sizes.get(row.scope.fingerprint), source=source)
     row = store.rows.import_row(row)
-    make_live(store, row, live, f"imported from {path.name}")
+    make_live(store, row, live, reason)
     return row
 
 

@@ -20,8 +20,22 @@ MARK = "pb_"
 """What every key begins with, so that a leaked one is recognised."""
 
 
-def create_key(bank: Bank, name: str, scopes: Collection[str]) -> str:
+def create_key(
+    bank: Bank,
+    name: str,
+    scopes: Collection[str],
+    *,
+    records_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
+) -> str:
     """Make a key of 32 random bytes and store its hash; return the key, which cannot be had again.
+
+    Args:
+        bank: the bank.
+        name: for people.
+        scopes: of `SCOPES`.
+        records_per_minute: that it may ask of each process; None for as many as it likes.
+        tokens_per_minute: of their prompts.
 
     Raises:
         InputError: a scope is none of `SCOPES`.
@@ -30,7 +44,8 @@ def create_key(bank: Bank, name: str, scopes: Collection[str]) -> str:
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise InputError(f"unknown scope(s) {', '.join(unknown)}; scopes: {', '.join(SCOPES)}")
     key = MARK + secrets.token_urlsafe(32)
-    bank.make().keys.add(name, _hash(key), scopes)
+    quotas = {"records_per_minute": records_per_minute, "tokens_per_minute": tokens_per_minute}
+    bank.make().keys.add(name, _hash(key), scopes, **quotas)
     return key
 
 
@@ -52,7 +67,8 @@ def key_facts(key: ApiKey) -> dict[str, object]:
     """Return what a list says of a key, as plain JSON values."""
     revoked = key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else None
     created = key.created_at.isoformat(timespec="seconds")
-    return {"name": key.name, "scopes": list(key.scopes), "created_at": created, "revoked_at": revoked}
+    quotas = {"records_per_minute": key.records_per_minute, "tokens_per_minute": key.tokens_per_minute}
+    return {"name": key.name, "scopes": list(key.scopes), **quotas, "created_at": created, "revoked_at": revoked}
 
 
 def key_behind(text: str, keys: Iterable[ApiKey]) -> ApiKey | None:

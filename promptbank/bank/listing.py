@@ -1,6 +1,6 @@
 """What rows there are, as a value: read from the bank for one request, or kept in memory by a service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -52,12 +52,14 @@ class RowListing:
         found = [i for i in self.infos if LIVE in i.aliases and fingerprint in (None, i.scope.fingerprint)]
         return sorted(found, key=lambda info: (info.scope.taskname, info.scope.lang, info.scope.fingerprint))
 
-    def with_live(self, versions: Mapping[Scope, int]) -> "RowListing":
-        """Return the same listing with ``live`` at other versions of some scopes."""
-        if not versions:
+    def with_live(self, versions: Mapping[Scope, int], without_share: Collection[int] = ()) -> "RowListing":
+        """Return the same listing with ``live`` at other versions of some scopes, and no share for some row ids."""
+        if not versions and not without_share:
             return self
 
         def moved(info: RowInfo) -> RowInfo:
+            if info.row_id in without_share:
+                info = replace(info, share=0.0)
             if info.scope not in versions:
                 return info
             others = {name for name in info.aliases if name != LIVE}

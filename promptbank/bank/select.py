@@ -47,7 +47,13 @@ def select_row(store: Store, ref: TaskRef, backbone: "Backbone", *, lang: str | 
 
 
 def select_info(
-    listing: RowListing, ref: TaskRef, backbone: "Backbone", *, lang: str | None = None, may_fall_back: bool = False
+    listing: RowListing,
+    ref: TaskRef,
+    backbone: "Backbone",
+    *,
+    lang: str | None = None,
+    may_fall_back: bool = False,
+    draw: float = 1.0,
 ) -> RowInfo:
     """Return what a request means of the rows that there are, for the backbone at hand.
 
@@ -61,6 +67,7 @@ def select_info(
         lang: of the record, or the default of the request.
         may_fall_back: whether the task's fallback language answers, if it has one, where nothing is live in the
             language that is named, and no version is named.
+        draw: from 0 to 1; below the share that an alias gives a version, that one is meant instead of the live one.
 
     Raises:
         UnknownTaskError: nothing is frozen under the name, language or version.
@@ -70,7 +77,9 @@ def select_info(
     mine = _of_this_backbone(listing, ref, backbone)
     if may_fall_back and ref.version is None:
         ref = _fallen_back(listing, ref, lang, mine)
-    return _version(ref, _in_language(ref, lang or _default(listing, ref, mine), mine))
+    chosen = _in_language(ref, lang or _default(listing, ref, mine), mine)
+    shared = [info for info in chosen if info.share > draw and ref.version is None]
+    return shared[0] if shared else _version(ref, chosen)
 
 
 def _fallen_back(listing: RowListing, ref: TaskRef, lang: str | None, infos: list[RowInfo]) -> TaskRef:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from promptbank.bank.listing import RowListing
+from promptbank.bank.dataset import identified_among
+from promptbank.bank.listing import LIVE, RowListing
 from promptbank.bank.select import select_info, select_infos
 from promptbank.bank.served import served_task
 from promptbank.engine.leading import LeadingCache
@@ -18,11 +19,13 @@ from promptbank.errors import InputError, PromptBankError
 from promptbank.model.backbone import Backbone
 from promptbank.model.forward import LanguageModel
 from store import ApiKey, RowInfo, Store, StoreError, StoreUnavailableError
-from tasks import DataError, InputRecord, TaskCard, TaskError, TaskRef, example_from, parse_card, parse_spec
+from tasks import DataError, InputRecord, TaskCard, TaskError, TaskRef, example_from, parse_card, parse_spec, value_of
 
-__all__ = ["RecordRequest", "TaskServer", "asked_lang"]
+__all__ = ["AUTO", "RecordRequest", "TaskServer", "asked_lang"]
 
 T = TypeVar("T")
+AUTO = "auto"
+"""Instead of a language: the one of the task's languages that the text looks like."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,24 @@ class TaskServer:
         """Return all rows that a reference means; see `select_infos`."""
         return self.found(lambda listing: select_infos(listing, ref, self.backbone), (ref, None))
 
+    def spoken(self, ref: TaskRef, lang: str | None, text: Callable[[TaskCard], str]) -> str | None:
+        """Return a language; instead of "auto", which of the task's languages a text looks like.
+
+        Args:
+            ref: of the task; a language that it names decides.
+            lang: of the record or the request.
+            text: returns the text that is to be answered, by a card of the task.
+
+        Raises:
+            AmbiguousLanguageError: the languages cannot be told apart.
+            PromptBankError: see `infos`.
+        """
+        if lang != AUTO or ref.lang is not None:
+            return None if lang == AUTO else lang
+        infos = [info for info in self.infos(ref) if ref.version is not None or LIVE in info.aliases]
+        langs = sorted({info.scope.lang for info in infos})
+        return identified_among(text(self.card(infos[0])), langs) if len(langs) > 1 else None
+
     def found(self, pick: Callable[[RowListing], T], key: tuple[TaskRef, str | None]) -> T:
         """Return what is picked from the listing of a task."""
         return pick(self.listing(key[0].taskname))
@@ -116,6 +137,10 @@ class TaskServer:
     def resident(self) -> int:
         """Rows in memory, ready to answer."""
         return len(self._tasks)
+
+    def ready(self) -> list[ServedTask]:
+        """Return the rows in memory, ready to answer."""
+        return list(dict.fromkeys(self._tasks.values()))
 
     @property
     def leading(self) -> LeadingCache | None:
@@ -143,6 +168,12 @@ class TaskServer:
     def api_keys(self) -> list[ApiKey]:
         """Return all API keys of the bank, revoked ones too."""
         return self.store.keys.list()
+
+    def answered(self, task: ServedTask, error: BaseException | None) -> None:
+        """See what became of a request of a service; here nothing follows from it."""
+
+    def follow(self) -> None:
+        """See what was changed just now; each call asks the bank here."""
 
     def refresh(self) -> None:
         """Forget rows if the bank has another revision than when they were read."""
@@ -192,6 +223,9 @@ class _Rows:
             self._unreached = exc
             raise
 
+    def spoken(self, ref: TaskRef, lang: str | None, text: Callable[[TaskCard], str]) -> str | None:
+        return self._server.spoken(ref, lang, text)
+
 
 def _request_or_error(
     question: RecordRequest, rows: _Rows
@@ -219,12 +253,14 @@ def _request(question: RecordRequest, rows: _Rows) -> PredictionRequest:
     own = record.data.get("lang")
     if own is not None and not isinstance(own, str):
         raise InputError(f'{record.source}: "lang" must be a string such as "sv", not {own!r}')
-    lang = own or (named.lang if named else None)
-    task = rows.task(ref, lang or question.lang)
-    asked = asked_lang(task, ref, lang or question.lang)
-    if named is not None:  # the card's taskname stands alone, and its language is compared below
-        record = replace(record, data={**record.data, "taskname": named.taskname, "lang": lang})
-    if asked is not None and asked == lang:
+    told, data = (None if own == AUTO else own) or (named.lang if named else None), record.data
+    lang = rows.spoken(ref, told or own or question.lang, lambda card: str(value_of(data, card.text_field) or ""))
+    task = rows.task(ref, lang)
+    asked = asked_lang(task, ref, lang)
+    if named is not None or own == AUTO:  # the card's taskname stands alone, and its language is compared below
+        name = named.taskname if named is not None else None
+        record = replace(record, data={**data, "taskname": name, "lang": told})
+    if asked is not None and asked == told:
         record = replace(record, data={**record.data, "lang": None})
     fields = example_from(record, task.renderer.card, need_answer=False).fields
     return PredictionRequest(task, fields, asked_lang=asked)

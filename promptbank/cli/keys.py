@@ -10,6 +10,7 @@ from promptbank.cli.output import print_done, print_table
 
 app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
 
+Quota = Annotated[int | None, typer.Option(help="Most that a process takes of it. Default: any.", min=1)]
 Name = Annotated[str, typer.Argument(help="Name of the key, for people.")]
 
 
@@ -20,17 +21,20 @@ def create(
     scope: Annotated[
         list[str] | None, typer.Option(help="infer, train, review or admin; repeatable. Default: infer.")
     ] = None,
+    records_per_minute: Quota = None,
+    tokens_per_minute: Quota = None,
     json: Json = False,
 ) -> None:
     """Make a key and print it on stdout, once; only its hash is stored. From then on the service asks for keys.
 
-    Example: promptbank keys create webshop --scope infer
+    Example: promptbank keys create webshop --scope infer --records-per-minute 600
     """
     from promptbank.bank.keys import create_key
 
     scopes = scope or ["infer"]
     with Bank(ctx.settings) as bank:
-        key = create_key(bank, name, scopes)
+        quotas = {"records_per_minute": records_per_minute, "tokens_per_minute": tokens_per_minute}
+        key = create_key(bank, name, scopes, **quotas)
     if not json:
         typer.echo(key)
     told = f"key {name} made for {', '.join(scopes)}; keep it now, it cannot be shown again"
@@ -47,7 +51,8 @@ def list_(ctx: CommandContext, json: Json = False) -> None:
 
     with Bank(ctx.settings) as bank:
         found = list_keys(bank)
-    print_table(map(key_facts, found), ("name", "scopes", "created_at", "revoked_at"), as_json=json)
+    columns = ("name", "scopes", "records_per_minute", "tokens_per_minute", "created_at", "revoked_at")
+    print_table(map(key_facts, found), columns, as_json=json)
 
 
 @app.command("revoke", cls=Command)

@@ -1,6 +1,5 @@
 """``promptbank serve``: answer records over HTTP."""
 
-import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -52,6 +51,9 @@ def serve(
     ] = None,
     console: Annotated[bool, typer.Option("--console", help="Show the bank's pages at /console too.")] = False,
     review: Review = None,
+    log_format: Annotated[
+        str, typer.Option(help="text or json, a line an event; what is asked is never logged.")
+    ] = "text",
     fd: Annotated[int | None, typer.Option(hidden=True, help="Bound socket of the parent.")] = None,
 ) -> None:
     """Serve all frozen tasks over HTTP; new rows are served without a restart.
@@ -60,8 +62,9 @@ def serve(
     """
     from promptbank.cli.progress import opened
     from promptbank.service import server
+    from promptbank.service.logs import configure_logs
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    configure_logs(log_format)
     chosen = ctx.settings
     settings = replace(
         chosen,

@@ -6,16 +6,20 @@ The event loop never waits for the bank, the tokenizer or the model, so health c
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, PreparedRequest
+from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, PreparedRequest, ServedTask
 from promptbank.errors import BodyTooLargeError, PromptBankError
 from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.model_thread import ModelThread
 from promptbank.service.queue import QueuedRequest, RequestQueue
+from promptbank.service.quotas import KeyQuotas
+from store import ApiKey
 
 __all__ = ["CLIENT_GONE", "Answer", "Answering"]
 
@@ -35,32 +39,40 @@ class Answering:
         metrics: count what becomes of them.
         seconds: after which a record that still waits is given up.
         tokens: most of one record's prompt.
+
+    Attributes:
+        on_answer: is told the row and the error, if there is one, of each answer, on the model thread.
     """
+
+    on_answer: Callable[[ServedTask, BaseException | None], None] = staticmethod(lambda _task, _error: None)
 
     def __init__(
         self, predictor: Predictor, queue: RequestQueue, metrics: ServiceMetrics, seconds: float, tokens: int
     ) -> None:
         self._predictor, self.queue, self._metrics = predictor, queue, metrics
         self._seconds, self._tokens = seconds, tokens
+        self._quotas = KeyQuotas()
         self._model = ModelThread(predictor, queue, metrics)
         self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
 
     async def admit(
-        self, read: Callable[[], Sequence[PredictionRequest | Exception]]
+        self, read: Callable[[], Sequence[PredictionRequest | Exception]], key: ApiKey | None = None
     ) -> list[QueuedRequest | Exception]:
         """Queue the records of one request; one that cannot be queued has its error in its place.
 
         Args:
             read: parses the body and finds the tasks; called on the admission thread.
+            key: of whoever asks.
 
         Raises:
+            QuotaError: the key has used up its quota.
             OverloadError: none of the records was taken, since the queue is full or the service stops.
             PromptBankError: what ``read`` raises.
         """
         if self._admission is None:  # one thread: tokenizers are not safe on several
             self._admission = CapacityLimiter(1)
         try:
-            return await to_thread.run_sync(self._admit, read, limiter=self._admission)
+            return await to_thread.run_sync(self._admit, read, key, limiter=self._admission)
         except Exception as exc:
             self._metrics.refused(exc)
             raise
@@ -94,18 +106,29 @@ class Answering:
         self.queue.drain()
         return self._model.join(seconds)
 
-    def _admit(self, read: Callable[[], Sequence[PredictionRequest | Exception]]) -> list[QueuedRequest | Exception]:
+    def _admit(
+        self, read: Callable[[], Sequence[PredictionRequest | Exception]], key: ApiKey | None
+    ) -> list[QueuedRequest | Exception]:
         prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in read()]
         deadline = time.monotonic() + self._seconds
         admitted: list[QueuedRequest | Exception] = [
             QueuedRequest(one, deadline) if isinstance(one, PreparedRequest) else one for one in prepared
         ]
         if queued := [one for one in admitted if isinstance(one, QueuedRequest)]:
+            tokens = sum(one.prepared.tokens for one in queued)
+            self._quotas.check(key, len(queued), tokens)
             self.queue.put(queued)
+            self._quotas.use(key, len(queued), tokens)
             self._model.start()
         for one in admitted:
             self._metrics.count(one)
+            if isinstance(one, QueuedRequest):
+                one.answer.add_done_callback(partial(self._answered, one))
         return admitted
+
+    def _answered(self, one: QueuedRequest, answer: Future[Prediction]) -> None:
+        if not answer.cancelled():
+            self.on_answer(one.prepared.task, answer.exception())
 
     def _prepare(self, request: PredictionRequest) -> PreparedRequest | PromptBankError:
         try:

@@ -1,5 +1,9 @@
-"""API keys over HTTP: once the bank has a key, every path under /v1 needs one with the scope infer."""
+"""API keys over HTTP: once the bank has a key, every path under /v1 needs one of the scope that it is for.
 
+What changes the bank needs a key with the scope admin even where the bank has none and everyone may ask.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers
@@ -12,11 +16,16 @@ from store import ApiKey
 
 __all__ = ["ApiKeyCheck"]
 
+READING = ("GET", "HEAD", "OPTIONS")
+CHANGING = re.compile(r"/v1/tasks/[^/]+/(aliases/[^/]+|versions)/?")
+"""Paths of what changes the bank; a test holds each operation of the OpenAPI schema against them."""
+
 
 class ApiKeyCheck:
     """Middleware that lets a request under /v1 through if its ``Authorization: Bearer`` is a valid key.
 
-    Once there was a key, keys are needed until the process ends, whatever happens to the bank.
+    The key stands in ``request.state.api_key``. Once there was a key, keys are needed until the process ends, whatever
+    happens to the bank.
 
     Args:
         app: the application.
@@ -31,23 +40,31 @@ class ApiKeyCheck:
         """Handle one request."""
         if scope["type"] == "http" and scope["path"].startswith("/v1"):
             try:
-                self._check(Headers(scope=scope).get("authorization", ""))
+                needed = _scope_for(scope["method"], scope["path"])
+                key = self._checked(Headers(scope=scope).get("authorization", ""), needed)
             except (NoApiKeyError, ApiKeyScopeError) as exc:
                 await problem_answer(exc)(scope, receive, send)
                 return
+            scope.setdefault("state", {})["api_key"] = key
         await self._app(scope, receive, send)
 
-    def _check(self, authorization: str) -> None:
+    def _checked(self, authorization: str, needed: str) -> ApiKey | None:
+        """Return the key of a request; None where none is needed."""
         keys = self._keys()
         self._needed = self._needed or bool(keys)
-        if not self._needed:
-            return
+        if not self._needed and needed == "infer":
+            return None
         scheme, _, given = authorization.partition(" ")
         key = key_behind(given.strip(), keys) if scheme.lower() == "bearer" else None
         if key is None:
             raise NoApiKeyError(
-                "a valid API key is needed, as `Authorization: Bearer KEY`",
+                f"a valid API key with the scope {needed} is needed, as `Authorization: Bearer KEY`",
                 http="ask whoever runs this service for one",
             )
-        if "infer" not in key.scopes:
-            raise ApiKeyScopeError(f"this needs a key with the scope infer; this key has {', '.join(key.scopes)}")
+        if needed not in key.scopes:
+            raise ApiKeyScopeError(f"this needs a key with the scope {needed}; this key has {', '.join(key.scopes)}")
+        return key
+
+
+def _scope_for(method: str, path: str) -> str:
+    return "admin" if method not in READING and CHANGING.fullmatch(path) else "infer"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from promptbank.bank.task_server import TaskServer
@@ -14,6 +14,7 @@ from promptbank.service.queue import QueuedRequest, RequestQueue
 
 __all__ = ["ServiceMetrics"]
 
+ROW = ("task", "lang", "version", "sha256")
 MOST_TASKS = 200
 """Tasks with series of their own; those that are first asked for later share the label "other"."""
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -53,7 +54,7 @@ class ServiceMetrics:
             ),
         ):
             Gauge(f"promptbank_{name}", text, registry=mine).set_function(function)
-        mine.register(_LeadingCounts(server))
+        mine.register(_OfServer(server))
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"promptbank_{name}", text, buckets=buckets, registry=self._registry)
@@ -99,13 +100,18 @@ class ServiceMetrics:
         return task
 
 
-class _LeadingCounts(Collector):
-    """Counts how many prompts found the keys and values of what they begin with."""
+class _OfServer(Collector):
+    """What the server counts itself: which rows are ready, and prompts that found what they begin with."""
 
     def __init__(self, server: TaskServer) -> None:
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
+        """Return the metrics of this moment."""
+        rows = GaugeMetricFamily("promptbank_row_info", "Rows that are ready to answer.", labels=ROW)
+        for one in self._server.ready()[:MOST_TASKS]:
+            rows.add_metric([f"{one.taskname}:{one.lang}", one.lang, str(one.version), one.sha256[:12]], 1)
+        yield rows
         found = self._server.leading
         counts = {"hits": found.hits, "misses": found.misses} if found else {"hits": 0, "misses": 0}
         for name, count in counts.items():

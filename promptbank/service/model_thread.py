@@ -7,7 +7,8 @@ open answers, one step of all open answers, and so on. A request that fails is a
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from promptbank.engine.decoding import AllTokens, DecodingBatch, Search
 from promptbank.engine.predictor import Predictor
@@ -70,7 +71,8 @@ class ModelThread:
         if not batch:
             return
         try:
-            answers = self._predictor.labels([one.prepared for one in batch])
+            with _timed(batch):
+                answers = self._predictor.labels([one.prepared for one in batch])
         except Exception as exc:
             if len(batch) == 1:
                 _fail(batch[0], exc)
@@ -81,14 +83,15 @@ class ModelThread:
             self._score(batch[middle:])
             return
         for one, answer in zip(batch, answers, strict=True):
-            one.answer.set_result(answer)
+            one.settle(answer)
 
     def _begin(self, requests: Sequence[QueuedRequest]) -> None:
         """Read prompts whose answers are to be written, one by one if they fail together."""
         try:
             searches = [one.prepared.search() for one in requests]
-            held = self._predictor.led([one.prepared for one in requests])
-            self._decoding.admit(searches, [one.prepared.task.table for one in requests], held)
+            with _timed(requests):
+                held = self._predictor.led([one.prepared for one in requests])
+                self._decoding.admit(searches, [one.prepared.task.table for one in requests], held)
         except Exception as exc:
             if len(requests) == 1:
                 _fail(requests[0], exc)
@@ -106,14 +109,15 @@ class ModelThread:
         for search in left:
             del self._writing[search]
         try:
-            if self._decoding.going:
-                self._decoding.step()
+            with _timed(self._writing.values()):
+                if self._decoding.going:
+                    self._decoding.step()
         except Exception as exc:
             self._recover(exc)
             return
         for search in [search for search in self._writing if not search.living]:
             one = self._writing.pop(search)
-            one.answer.set_result(one.prepared.written(search.best()))
+            one.settle(one.prepared.written(search.best()))
         for search, one in self._writing.items():
             _tell(one, search.living[0].ids)
 
@@ -127,11 +131,21 @@ class ModelThread:
 
     def _alone(self, one: QueuedRequest) -> None:
         try:
-            (answer,) = self._predictor.texts([one.prepared])
+            with _timed([one]):
+                (answer,) = self._predictor.texts([one.prepared])
         except Exception as exc:
             _fail(one, exc)
         else:
-            one.answer.set_result(answer)
+            one.settle(answer)
+
+
+@contextmanager
+def _timed(requests: Iterable[QueuedRequest]) -> Iterator[None]:
+    """Add the seconds that something takes to each of some requests."""
+    began = time.monotonic()
+    yield
+    for one in requests:
+        one.forward += time.monotonic() - began
 
 
 def _tell(one: QueuedRequest, ids: tuple[int, ...]) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 __all__ = [
+    "AliasModel",
     "CompletionModel",
     "ErrorModel",
     "PredictionModel",
@@ -16,6 +17,7 @@ __all__ = [
     "ServedModels",
     "TaskModel",
     "VersionModel",
+    "VersionsModel",
 ]
 
 
@@ -36,6 +38,7 @@ class PredictionModel(BaseModel):
     probability: float | None = Field(None, description="of the generated answer; of its format's, where it has one")
     truncated: int | None = Field(None, description="characters cut from the record to fit; absent when none")
     asked_lang: str | None = Field(None, description="asked for, where the task's fallback language answered")
+    abstained: bool | None = Field(None, description="whether the answer is below the threshold; absent without one")
 
 
 class ProblemModel(BaseModel):
@@ -88,6 +91,17 @@ class VersionModel(BaseModel):
     created_at: datetime
 
 
+class AliasModel(BaseModel):
+    """Where an alias points after a change."""
+
+    taskname: str
+    lang: str
+    alias: str
+    version: int | None = Field(description="null where it points nowhere")
+    revision: int = Field(description="of the bank, after the change")
+    refused: str | None = Field(description="why this process does not honour it; null where it does")
+
+
 class ReadyModel(BaseModel):
     """Whether requests can be answered."""
 
@@ -97,6 +111,14 @@ class ReadyModel(BaseModel):
     revision: int = Field(description="of the bank; rises with every change that serving must see")
     stale_seconds: float = Field(0.0, description="since the bank last answered; 0 while it does")
     refused: dict[str, str] = Field(description="rows that never answer here, each with what is wrong with it")
+
+
+class VersionsModel(BaseModel):
+    """What is running."""
+
+    promptbank: str
+    backbone: str
+    fingerprint: str
 
 
 class ServedModel(BaseModel):

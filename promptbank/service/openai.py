@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from promptbank.bank.task_server import TaskServer, asked_lang
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import BodyFieldError, BodyTooLargeError, PromptBankError
+from promptbank.service.answer_headers import row_headers, timing_header
 from promptbank.service.answering import CLIENT_GONE, Answer, Answering
 from promptbank.service.body import read_body
 from promptbank.service.event_stream import EventStream
@@ -62,14 +63,16 @@ def add_openai(app: FastAPI, server: TaskServer, answering: Answering, limits: R
             found.append(_completion(server, read_request(body, kind), limits.records))
             return found[0].requests
 
-        admitted = await answering.admit(read)
+        admitted = await answering.admit(read, request.state.api_key)
         queued = [one for one in admitted if isinstance(one, QueuedRequest)]
         if failed := [one for one in admitted if isinstance(one, Exception)]:
             for one in queued:
                 one.abandon()
             return problem_answer(failed[0])
         if found[0].asked.stream:
-            return EventStream(queued, found[0].answer, with_usage=found[0].asked.with_usage)
+            stream = EventStream(queued, found[0].answer, with_usage=found[0].asked.with_usage)
+            stream.headers.update(row_headers(queued))
+            return stream
         answers = await answering.answers(request, queued)
         return Response(status_code=CLIENT_GONE) if answers is None else _whole(found[0].answer, queued, answers)
 
@@ -107,8 +110,9 @@ def _completion(server: TaskServer, asked: CompletionRequest | ChatRequest, most
     texts, form = asked.texts, label_format(asked)
     if len(texts) > most:
         raise BodyTooLargeError(f"{len(texts)} prompts in one request; {most} are allowed, send them in parts")
-    ref = parse_spec(asked.model)
-    task = server.task(ref)
+    ref, whole = parse_spec(asked.model), "\n".join(text for _, text in texts)
+    lang = server.spoken(ref, asked.lang, lambda _: whole)
+    task = server.task(ref, lang)
     card = task.renderer.card
     form.check(card)
     if asked.top is not None and card.is_open:
@@ -116,7 +120,7 @@ def _completion(server: TaskServer, asked: CompletionRequest | ChatRequest, most
     shape = ChatAnswer if isinstance(asked, ChatRequest) else CompletionAnswer
     requests = [
         PredictionRequest(
-            task, fields_of_text(name, text, card), form.labels, asked.most_tokens, asked_lang(task, ref, None)
+            task, fields_of_text(name, text, card), form.labels, asked.most_tokens, asked_lang(task, ref, lang)
         )
         for name, text in texts
     ]
@@ -142,7 +146,8 @@ def fields_of_text(name: str, text: str, card: TaskCard) -> Mapping[str, str]:
 def _whole(answer: CompletionAnswer, queued: Sequence[QueuedRequest], answers: Sequence[Answer]) -> Response:
     if failed := [one for one in answers if isinstance(one, Exception)]:
         return problem_answer(failed[0])
-    return JSONResponse(answer.body(queued, [one for one in answers if isinstance(one, Prediction)]))
+    body = answer.body(queued, [one for one in answers if isinstance(one, Prediction)])
+    return JSONResponse(body, headers=row_headers(queued) | timing_header(queued))
 
 
 def _add_models(app: FastAPI, server: TaskServer) -> None:

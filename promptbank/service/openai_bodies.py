@@ -63,6 +63,7 @@ class _Request(_Part):
     """The fields that both kinds of requests have."""
 
     model: str = Field(description="`taskname[:lang][@version]`")
+    lang: str | None = Field(None, description="where `model` names none; `auto` is what the texts look like")
     max_tokens: PositiveInt | None = Field(None, description="of an open answer")
     stream: bool | None = None
     stream_options: _StreamOptions | None = None

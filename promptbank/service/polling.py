@@ -5,6 +5,7 @@ another process froze is answered on its first request; what is not there is not
 ``live`` moves, the old row answers until the new one is ready; one that fails its check never answers.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -13,17 +14,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from promptbank.bank.listing import RowListing
+from promptbank.bank.listing import LIVE, RowListing
+from promptbank.bank.select import select_info
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.leading import LeadingCache
 from promptbank.engine.predictor import ServedTask
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, PromptBankError, UnknownTaskError
 from promptbank.model.backbone import Backbone
+from promptbank.service.canary import CanaryWatch, is_failure
 from promptbank.service.ready_rows import ReadyRows
+from promptbank.service.request_ids import current_request_id
 from store import ApiKey, RowInfo, Scope, Store, StoreError, StoreUnavailableError
 from tasks import TaskCard, TaskError, TaskRef
 
-__all__ = ["PollingTaskServer"]
+__all__ = ["CANARY", "PollingTaskServer", "share_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ T = TypeVar("T")
 ABSENT_SECONDS = 1.0
 """For which a task that is not there is not looked up again."""
 MOST_ABSENT = 1000
+CANARY = "canary"
+"""The alias that can have a share of the requests."""
 LEADING_BYTES = 256 * 2**20
 """Of keys and values of what prompts begin with; 36 kB a token for gemma-3-270m in float32."""
 NOT_LISTED = (UnknownTaskError, AmbiguousLanguageError, BackboneMismatchError)
@@ -64,6 +70,8 @@ class PollingTaskServer(TaskServer):
         self._bank = self._listing = RowListing()  # as the bank has it; with `live` as it is honoured here
         self._honoured: dict[Scope, int] = {}
         self._absent: dict[tuple[TaskRef, str | None], float] = {}
+        self._canaries: dict[Scope, RowInfo] = {}  # rows that get a share of the requests
+        self._watch, self._returned = CanaryWatch(), dict[int, tuple[RowInfo, str]]()
         self._api_keys: list[ApiKey] = []
         self._reader, self._preparer = ThreadPoolExecutor(1, "bank"), ThreadPoolExecutor(1, "rows")
         self._late: Future[Any] | None = None
@@ -92,10 +100,15 @@ class PollingTaskServer(TaskServer):
         """Rows in memory, ready to answer."""
         return len(self._rows)
 
+    def ready(self) -> list[ServedTask]:
+        """Return the rows in memory, ready to answer."""
+        return self._rows.all()
+
     @property
     def refused(self) -> dict[str, str]:
-        """What is wrong with each row that was refused, by its reference."""
-        return self._rows.refused
+        """What is wrong with each row that was refused or gets no more requests, by its reference."""
+        returned = {f"{i.scope.taskname}:{i.scope.lang}@{i.version}": why for i, why in list(self._returned.values())}
+        return self._rows.refused | returned
 
     @property
     def stale_seconds(self) -> float:
@@ -115,6 +128,10 @@ class PollingTaskServer(TaskServer):
         """Ask the bank whether anything has changed, and make the rows ready that `live` has moved to."""
         self._follow_bank()
         self._prepare()
+
+    def follow(self) -> None:
+        """See what was changed just now; it does not wait for the next poll."""
+        self.poll()
 
     def refresh(self) -> None:
         """Do nothing: `poll` follows the bank."""
@@ -139,9 +156,12 @@ class PollingTaskServer(TaskServer):
             PromptBankError: unknown, ambiguous, of another backbone, or refused.
             StoreUnavailableError: it is not known and the bank does not answer.
         """
-        info = self.info(ref, lang)
+        draw = share_of(current_request_id())
+        info = self.found(
+            lambda all_: select_info(all_, ref, self.backbone, lang=lang, may_fall_back=True, draw=draw), (ref, lang)
+        )
         task = self._rows.get(info) or self._read(lambda: self._rows.prepare(info, self.compute))
-        if ref.version is None:
+        if ref.version is None and LIVE in info.aliases:
             self._honoured[info.scope] = info.version
         return task
 
@@ -169,9 +189,12 @@ class PollingTaskServer(TaskServer):
             if replaced:
                 self._rows.clear()
                 self._honoured.clear()
+                self._returned.clear()
             if replaced or revision != self.revision:
                 bank, self._api_keys = RowListing.of(self.store), self.store.keys.list()
                 self._bank, self.revision = bank, revision
+                mine = self.backbone.fingerprint
+                self._canaries = {i.scope: i for i in bank.infos if i.share and i.scope.fingerprint == mine}
                 self._absent.clear()
                 self._honour()
             self._polled_at = time.monotonic()
@@ -182,7 +205,8 @@ class PollingTaskServer(TaskServer):
         for info in self._bank.live(self.backbone.fingerprint):
             if info.scope in self._honoured and info.scope not in awaited:
                 self._honoured[info.scope] = info.version
-        self._listing = self._bank.with_live({scope: self._honoured[scope] for scope in awaited})
+        without = {i.row_id for i in self._canaries.values() if self._rows.get(i) is None or i.row_id in self._returned}
+        self._listing = self._bank.with_live({scope: self._honoured[scope] for scope in awaited}, without)
 
     def _awaited(self) -> list[RowInfo]:
         """Return the live rows that are not honoured yet, of tasks of which another version is."""
@@ -190,10 +214,30 @@ class PollingTaskServer(TaskServer):
         known = [info for info in live if info.version != self._honoured.get(info.scope, info.version)]
         return [info for info in known if self._rows.get(info) is None]
 
+    def answered(self, task: ServedTask, error: BaseException | None) -> None:
+        """Count an answer of a task with a canary, and give its share back when it falls behind."""
+        scope = Scope(task.taskname, task.lang, self.backbone.fingerprint)
+        canary = self._canaries.get(scope)
+        if canary is None or canary.row_id in self._returned:
+            return
+        self._watch.note(scope, task.version, failed=is_failure(error))
+        if why := self._watch.behind(scope, canary.version, self._honoured.get(scope)):
+            self._returned[canary.row_id] = (canary, why)
+            with suppress(RuntimeError):  # stopped meanwhile
+                self._preparer.submit(self._return, canary, why)
+
+    def _return(self, canary: RowInfo, why: str) -> None:
+        logger.error("%s@%d gets no more requests: %s", canary.scope, canary.version, why)
+        self._honour()
+        try:
+            self.store.aliases.retire(canary.scope, CANARY, reason=f"returned by itself: {why}")
+        except StoreError as exc:
+            logger.warning("the alias %s of %s stays in the bank: %s", CANARY, canary.scope, exc)
+
     def _prepare(self) -> None:
         """Make the awaited rows ready, and read the cards of all live rows, which lists tell of."""
         try:
-            for info in self._awaited():
+            for info in (*self._awaited(), *(i for i in self._canaries.values() if self._rows.get(i) is None)):
                 with _refusal_told():
                     self._rows.prepare(info, self.compute)
                 self._honour()
@@ -229,6 +273,11 @@ class PollingTaskServer(TaskServer):
             if self._stopped.wait(self._poll_seconds):
                 return
             self._follow_bank()
+
+
+def share_of(request_id: str) -> float:
+    """Return a number from 0 to 1 that stands for a request, the same in every process; 1 for none."""
+    return int(hashlib.sha256(request_id.encode()).hexdigest()[:13], 16) / 16**13 if request_id else 1.0
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """Errors as HTTP answers: one body that is a problem (RFC 9457) and what clients of OpenAI read."""
 
 import logging
+import reprlib
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from promptbank.errors import OverloadError
+from promptbank.errors import BodyFieldError, OverloadError
 from promptbank.problems import EXPECTED, Problem, problem_of
 from promptbank.service.request_ids import REQUEST_ID
 
@@ -22,6 +24,7 @@ def add_problem_answers(app: FastAPI) -> None:
     """Answer every error of an application with a problem, those of the framework too."""
     for kind in EXPECTED:
         app.add_exception_handler(kind, _expected)
+    app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HTTPException, _of_framework)
     app.add_exception_handler(Exception, _bug)
 
@@ -65,6 +68,14 @@ def _answer(problem: Problem, param: str | None = None) -> JSONResponse:
 
 def _expected(_request: Request, error: Exception) -> JSONResponse:
     return problem_answer(error)
+
+
+def _of_parameters(_request: Request, error: Exception) -> JSONResponse:
+    """Tell a parameter of the path or the query that is not taken."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"][1:]))
+    return problem_answer(BodyFieldError(name, f"{first['msg']} (it is {reprlib.repr(first.get('input'))})"))
 
 
 def _of_framework(request: Request, error: Exception) -> JSONResponse:

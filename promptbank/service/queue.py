@@ -48,7 +48,9 @@ class QueuedRequest:
         deadline: on the monotonic clock, in seconds; work that begins later is not done.
         answer: gets the prediction or an error; whoever waits may cancel it as long as it waits.
         abandoned: nobody waits any more; an open answer is then written no further.
-        waited: seconds in the queue, once it has been taken.
+        waited: seconds in the queue, once it has been taken at ``begun_at``.
+        answered_at: when the answer came; 0 before.
+        forward: seconds that the model worked on batches with it.
         progress: is told all tokens of an open answer so far, after each step, on the model thread.
     """
 
@@ -58,6 +60,9 @@ class QueuedRequest:
     abandoned: bool = False
     queued_at: float = field(default_factory=time.monotonic)
     waited: float = 0.0
+    begun_at: float = 0.0
+    answered_at: float = 0.0
+    forward: float = 0.0
     progress: Callable[[tuple[int, ...]], None] | None = None
 
     @property
@@ -70,11 +75,16 @@ class QueuedRequest:
         self.abandoned = not self.answer.done()
         self.answer.cancel()
 
+    def settle(self, answer: Prediction) -> None:
+        """Give the answer."""
+        self.answered_at = time.monotonic()
+        self.answer.set_result(answer)
+
     def begin(self, now: float) -> bool:
         """Say whether it is still to be answered; from now on its answer cannot be cancelled."""
         if self.abandoned or not self.answer.set_running_or_notify_cancel():
             return False
-        self.waited = now - self.queued_at
+        self.waited, self.begun_at = now - self.queued_at, now
         if now <= self.deadline:
             return True
         self.answer.set_exception(

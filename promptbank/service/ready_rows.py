@@ -60,6 +60,10 @@ class ReadyRows:
             for kept in (self._tasks, self._cards, self._refused):
                 kept.clear()
 
+    def all(self) -> list[ServedTask]:
+        """Return all rows that are ready."""
+        return list(self._tasks.values())
+
     def get(self, info: RowInfo) -> ServedTask | None:
         """Return a row if it is ready."""
         return self._tasks.get(_key(info))

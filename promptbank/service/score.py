@@ -6,16 +6,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptbank.bank.task_server import TaskServer, asked_lang
-from promptbank.engine.predictor import Prediction, PredictionRequest
+from promptbank.bank.task_server import AUTO, TaskServer, asked_lang
+from promptbank.engine.predictor import PredictionRequest
 from promptbank.errors import BodyTooLargeError, PromptBankError
+from promptbank.service.answer_headers import row_headers, timing_header
+from promptbank.service.answer_options import RETURN_TEXT, THRESHOLD_TEXT, AnswerOptions, Wanted
 from promptbank.service.answering import CLIENT_GONE, Answering
 from promptbank.service.body import read_body
 from promptbank.service.limits import RequestLimits
 from promptbank.service.models import PredictionModel, ProblemModel
 from promptbank.service.openai import fields_of_text
 from promptbank.service.openai_bodies import body_schema, read_request
-from promptbank.service.problem_answers import problem_behind
+from promptbank.service.predict import plain_answer
 from promptbank.service.statuses import ASKING, problems
 from store import RowInfo, StoreError
 from tasks import TaskError, parse_spec
@@ -32,7 +34,12 @@ class ScoreRequest(BaseModel):
     tasks: list[str] | None = Field(
         None, min_length=1, description="`taskname[:lang][@version]` each; all live tasks with labels if absent"
     )
-    lang: str | None = Field(None, description="of tasks that name none; without `tasks`, all in this language")
+    lang: str | None = Field(
+        None,
+        description="of tasks that name none; without `tasks`, all in this language; `auto`: what the text looks like",
+    )
+    wanted: Wanted | None = Field(default=None, validation_alias="return", description=RETURN_TEXT)
+    threshold: float | None = Field(default=None, ge=0, le=1, strict=False, description=THRESHOLD_TEXT)
 
 
 def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: RequestLimits) -> None:
@@ -53,32 +60,33 @@ def add_score(app: FastAPI, server: TaskServer, answering: Answering, limits: Re
         than one.
         """
         body = await read_body(request, limits.body, limits.body_seconds)
+        options = AnswerOptions()
 
         def read() -> Sequence[PredictionRequest | Exception]:
+            nonlocal options
             asked = read_request(body, ScoreRequest)
+            options = AnswerOptions(asked.wanted, asked.threshold)
             names = live_tasks(server, asked.lang) if asked.tasks is None else asked.tasks
             if len(names) > limits.records:
                 raise BodyTooLargeError(
                     f"{len(names)} tasks in one request; {limits.records} are allowed, ask in parts"
                 )
-            return [score_request(server, name, asked) for name in names]
+            return [options.checked(score_request(server, name, asked)) for name in names]
 
-        answers = await answering.answers(request, await answering.admit(read))
+        admitted = await answering.admit(read, request.state.api_key)
+        answers = await answering.answers(request, admitted)
         if answers is None:
             return Response(status_code=CLIENT_GONE)
-        return JSONResponse(
-            [one.as_dict() if isinstance(one, Prediction) else problem_behind(one).as_dict() for one in answers]
-        )
+        plain = [plain_answer(one, admitted[n], options) for n, one in enumerate(answers)]
+        return JSONResponse(plain, headers=row_headers(admitted) | timing_header(admitted))
 
 
 def live_tasks(server: TaskServer, lang: str | None) -> list[str]:
-    """Return the live tasks with labels, of one language or of all, as ``taskname:lang``."""
-    infos = server.listing().live(server.backbone.fingerprint)
-    return [
-        f"{info.scope.taskname}:{info.scope.lang}"
-        for info in infos
-        if lang in (None, info.scope.lang) and not _is_open(server, info)
-    ]
+    """Return the live tasks with labels, of one language or of all, as they are named in a request."""
+    infos = [info for info in server.listing().live(server.backbone.fingerprint) if not _is_open(server, info)]
+    if lang == AUTO:
+        return list(dict.fromkeys(info.scope.taskname for info in infos))
+    return [f"{info.scope.taskname}:{info.scope.lang}" for info in infos if lang in (None, info.scope.lang)]
 
 
 def _is_open(server: TaskServer, info: RowInfo) -> bool:
@@ -93,8 +101,9 @@ def score_request(server: TaskServer, name: str, asked: ScoreRequest) -> Predict
     """Return what one task is asked, or why it cannot be."""
     try:
         ref = parse_spec(name)
-        task = server.task(ref, asked.lang)
+        lang = server.spoken(ref, asked.lang, lambda _: asked.text)
+        task = server.task(ref, lang)
         fields = fields_of_text("text", asked.text, task.renderer.card)
-        return PredictionRequest(task, fields, asked_lang=asked_lang(task, ref, asked.lang))
+        return PredictionRequest(task, fields, asked_lang=asked_lang(task, ref, lang))
     except (PromptBankError, TaskError, StoreError) as exc:
         return exc

@@ -18,6 +18,7 @@ from promptbank.bank.session import Bank
 from promptbank.cluster import serve_on_ray
 from promptbank.errors import ConfigError
 from promptbank.service.app import RequestLimits, create_app
+from promptbank.service.connections import ImpatientConnection
 from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
 from promptbank.service.workers import WorkerProcesses, worker_environment
@@ -57,7 +58,9 @@ def serve(
         extend(app, address)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
-        StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue).run(sockets=[listener])
+        StoppingServer(
+            uvicorn.Config(app, log_config=None, access_log=False, http=ImpatientConnection), app.state.queue
+        ).run(sockets=[listener])
         server.stop()
 
 

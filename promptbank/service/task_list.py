@@ -11,7 +11,7 @@ from promptbank.service.statuses import LISTING, problems
 from store import RowInfo, StoreError
 from tasks import TaskError, TaskRef, parse_spec
 
-__all__ = ["add_task_list"]
+__all__ = ["add_task_list", "version_model"]
 
 
 def add_task_list(app: FastAPI, server: TaskServer) -> None:
@@ -37,7 +37,7 @@ def add_task_list(app: FastAPI, server: TaskServer) -> None:
     )
     def versions(taskname: str) -> list[VersionModel]:
         """Return every version with its aliases, oldest first."""
-        return [_version(info) for info in server.infos(parse_spec(taskname))]
+        return [version_model(info) for info in server.infos(parse_spec(taskname))]
 
 
 def _servable(server: TaskServer, ref: TaskRef) -> list[RowInfo]:
@@ -70,7 +70,8 @@ def _task(server: TaskServer, info: RowInfo) -> TaskModel:
     )
 
 
-def _version(info: RowInfo) -> VersionModel:
+def version_model(info: RowInfo) -> VersionModel:
+    """Return what a list tells of a version."""
     return VersionModel(
         taskname=info.scope.taskname,
         lang=info.scope.lang,

@@ -74,11 +74,14 @@ def test_openapi_is_the_committed_one(tmp_path: Path) -> None:
         "/v1/score",
         "/v1/tasks",
         "/v1/tasks/{taskname}",
+        "/v1/tasks/{taskname}/aliases/{alias}",
         "/v1/tasks/{taskname}/predict",
         "/v1/tasks/{taskname}/versions",
         "/livez",
         "/metrics",
         "/readyz",
+        "/startupz",
+        "/version",
     }
 
 

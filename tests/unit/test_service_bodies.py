@@ -232,5 +232,9 @@ def test_cli_and_http_tell_the_same_errors(learnt: Promptbank, home: Path) -> No
         by_http = client.post("/v1/predict", content="\n".join(bad), headers={"content-type": "application/jsonl"})
     told = [json.loads(line) for line in by_cli]
     assert [problem["status"] for problem in told] == [404, 404, 404, 422]
-    for ours, theirs in zip(told, by_http.json(), strict=True):
-        assert ours == theirs | {"detail": theirs["detail"].replace("body:", "stdin:")}
+    for ours, theirs in zip(told, by_http.json(), strict=True):  # what to do instead differs, as options and paths do
+        said = [
+            detail.partition("; or ")[0] for detail in (ours["detail"], theirs["detail"].replace("body:", "stdin:"))
+        ]
+        assert said[0] == said[1]
+        assert ours == theirs | {"detail": ours["detail"]}

@@ -20,7 +20,7 @@ from tests.tiny import tiny_backbone
 
 PATHS = [("GET", "/v1/tasks"), ("GET", "/v1/models"), ("POST", "/v1/predict"), ("POST", "/v1/score"),
          ("POST", "/v1/completions"), ("POST", "/v1/chat/completions"), ("GET", "/v1/nothing")]  # fmt: skip
-OPEN = ("/livez", "/readyz", "/metrics", "/docs")
+OPEN = ("/livez", "/readyz", "/startupz", "/version", "/metrics", "/docs")
 
 
 @pytest.fixture

@@ -93,6 +93,23 @@ def test_more_than_may_wait_is_refused_with_the_time_to_ask_again(store: Store, 
     assert held.sizes == [1, 4]  # what waited was answered together
 
 
+def test_health_is_told_while_the_model_works(store: Store) -> None:
+    """The model is held for as long as the questions take; that they are answered at all is the test."""
+    held = Held(store)
+
+    async def crowd() -> dict[str, int]:
+        app = create_app(held.server, LIMITS)
+        async with client_of(app) as client, anyio.create_task_group() as group:
+            group.start_soon(lambda: client.post("/v1/predict", json=RECORD))
+            await until(lambda: bool(held.sizes))
+            paths = ("/livez", "/readyz", "/startupz", "/version", "/metrics", "/v1/tasks", "/docs")
+            found = {path: (await client.get(path)).status_code for path in paths}
+            held.go.set()
+        return found
+
+    assert set(anyio.run(crowd).values()) == {200}
+
+
 def test_nothing_is_computed_for_clients_that_have_gone(store: Store) -> None:
     held = Held(store)
 

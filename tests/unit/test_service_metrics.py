@@ -58,6 +58,16 @@ def test_answers_are_counted_by_task_and_outcome(store: Store) -> None:
     assert found["promptbank_bank_revision",] == store.revision()
 
 
+def test_each_row_that_is_ready_has_a_series_of_its_own(store: Store) -> None:
+    """vllm #45325: a loaded adapter that nobody asks vanishes; #13303: all names are one label."""
+    client = TestClient(create_app(TaskServer(store, tiny_backbone("llama"))))
+    assert "promptbank_row_info{" not in client.get("/metrics").text
+    client.post("/v1/predict", json=[RECORD, RECORD | {"taskname": "mood@1"}])
+    (info,) = store.rows.list()
+    series = f'promptbank_row_info{{lang="en",sha256="{info.sha256[:12]}",task="mood:en",version="1"}} 1.0'
+    assert series in client.get("/metrics").text
+
+
 def test_a_request_that_is_refused_as_a_whole_is_counted_by_its_reason(store: Store) -> None:
     metrics = metrics_of()
     metrics.refused(FullQueueError("full"))
@@ -97,5 +107,5 @@ def queued(taskname: str) -> QueuedRequest:
 
 
 def metrics_of() -> ServiceMetrics:
-    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0, refused={}, leading=None)
+    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0, refused={}, leading=None, ready=list)
     return ServiceMetrics(RequestQueue(QueueLimits()), server)

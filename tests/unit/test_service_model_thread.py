@@ -46,7 +46,7 @@ def queued(predictor: Predictor, asked: Sequence[PredictionRequest]) -> list[Que
 @contextmanager
 def running(predictor: Predictor, limits: QueueLimits | None = None) -> Iterator[RequestQueue]:
     queue = RequestQueue(limits or QueueLimits())
-    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0, refused={}, leading=None)
+    server: Any = SimpleNamespace(resident=0, revision=0, stale_seconds=0, refused={}, leading=None, ready=list)
     thread = ModelThread(predictor, queue, ServiceMetrics(queue, server))
     thread.start()
     yield queue

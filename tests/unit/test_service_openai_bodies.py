@@ -325,7 +325,7 @@ def test_a_bank_out_of_reach_is_asked_again(client: TestClient, monkeypatch: pyt
 def test_a_task_that_cannot_be_served_is_no_model(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     models = ServedModels.model_validate(client.get("/v1/models").json())
     assert [model.id for model in models.data] == ["gist:en", "mood:en", "pair:en"]
-    monkeypatch.setattr("promptbank.service.openai.parse_card", _fails_for_mood)
+    monkeypatch.setattr("promptbank.bank.task_server.parse_card", _fails_for_mood)
     models = ServedModels.model_validate(client.get("/v1/models").json())
     assert [model.id for model in models.data] == ["gist:en", "pair:en"]
 

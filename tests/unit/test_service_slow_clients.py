@@ -14,6 +14,7 @@ import uvicorn
 
 from promptbank.bank.task_server import TaskServer
 from promptbank.service.app import create_app
+from promptbank.service.connections import impatient
 from promptbank.service.limits import RequestLimits
 from promptbank.service.server import StoppingServer
 from store import open_store
@@ -76,10 +77,10 @@ def test_a_stop_does_not_wait_for_a_body(tmp_path: Path) -> None:
 
 
 @contextmanager
-def running(app: Any) -> Iterator[tuple[StoppingServer, int, threading.Thread]]:
+def running(app: Any, head_seconds: float = 10) -> Iterator[tuple[StoppingServer, int, threading.Thread]]:
     """Run a server on a free port in a thread, and stop it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = StoppingServer(uvicorn.Config(app, log_config=None), app.state.queue)
+        server = StoppingServer(uvicorn.Config(app, log_config=None, http=impatient(head_seconds)), app.state.queue)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
@@ -119,3 +120,34 @@ def test_a_server_with_a_slow_connection_stops_at_once(tmp_path: Path) -> None:
             assert all_of(slow).startswith(b"HTTP/1.1 503")
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HTT", HEAD[:40], b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\nGET /li"])
+def test_connections_whose_head_does_not_arrive_are_closed_while_others_are_answered(
+    tmp_path: Path, sent: bytes
+) -> None:
+    with app_with(tmp_path, 60) as app, running(app, 1.5) as (server, port, _thread):
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        for one in slow:
+            one.sendall(sent)
+        with socket.create_connection(("127.0.0.1", port)) as other:
+            other.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert all_of(other).startswith(b"HTTP/1.1 200")
+        answered = sum(all_of(one).startswith(b"HTTP/1.1 200") for one in slow)
+        assert answered == (100 if sent.startswith(b"GET /livez HTTP") else 0)
+        for one in slow:
+            one.close()
+        assert server.server_state.connections == set()
+
+
+def test_a_request_that_takes_longer_than_its_head_may_is_answered(tmp_path: Path) -> None:
+    with (
+        app_with(tmp_path, 60) as app,
+        running(app, 0.2) as (_, port, _thread),
+        socket.create_connection(("127.0.0.1", port)) as one,
+    ):
+        one.sendall(HEAD + b"{")
+        time.sleep(0.6)
+        one.sendall(b" " * 999)
+        one.settimeout(20)
+        assert one.recv(65536).startswith(b"HTTP/1.1 422")
