@@ -103,7 +103,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str]) -
     if faults:
         raise ConfigError("; ".join(faults))
     origins = [Origin(name, _shown(name, values[name]), found[name][1]) for name in NAMES]
-    return Settings(**values), [Origin("home", str(home), home_origin), *origins]
+    return Settings(**values), [Origin("home", str(home), home_origin), *origins, _backbones(home, environment)]
 
 
 def default_file(home: Path) -> Path:
@@ -129,6 +129,12 @@ def backbones_folder(home: Path, environment: Mapping[str, str]) -> Path:
         return Path(os.path.expanduser(named)).absolute()
     users = Path(os.path.expanduser("~/.promptbank/backbones"))
     return users if _holds_folders(users) else own
+
+
+def _backbones(home: Path, environment: Mapping[str, str]) -> Origin:
+    is_named = "PROMPTBANK_CACHE" in environment and not (home / "backbones").is_dir()
+    folder = backbones_folder(home, environment)
+    return Origin("backbones", str(folder), "PROMPTBANK_CACHE" if is_named else "default")
 
 
 def _holds_folders(path: Path) -> bool:

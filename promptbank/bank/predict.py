@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from promptbank.bank.select import check_known
 from promptbank.bank.session import Bank
 from promptbank.bank.task_server import RecordRequest
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import PromptBankError
 from store import StoreError
-from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, value_of
+from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, parse_spec, value_of
 
 __all__ = ["answers", "predict", "text_of"]
 
@@ -42,7 +43,13 @@ def predict(
 def answers(
     bank: Bank, records: Iterable[InputRecord | DataError], *, task: str | None, lang: str | None
 ) -> Iterator[tuple[InputRecord | DataError, Prediction | PromptBankError | TaskError | StoreError]]:
-    """Yield each record with its answer as the input is read; one that cannot be answered with its error."""
+    """Yield each record with its answer as the input is read; one that cannot be answered with its error.
+
+    Raises:
+        UnknownTaskError: nothing is frozen under the name of ``task``.
+    """
+    if task is not None:
+        check_known(bank.store, parse_spec(task))
     unread = iter(records)
     while chunk := list(islice(unread, CHUNK_RECORDS)):
         found = bank.server.answer([RecordRequest(record, task, lang) for record in chunk])

@@ -1,6 +1,7 @@
 """Which stored row a request means: taskname, language, version, for the backbone at hand. Imports no torch."""
 
 import difflib
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIVE",
+    "check_known",
     "find_row",
     "find_scope",
     "frozen_tasks",
@@ -127,6 +129,15 @@ def _default(listing: RowListing, ref: TaskRef, infos: list[RowInfo]) -> str | N
     return default if default in servable else None
 
 
+def check_known(store: Store, ref: TaskRef) -> None:
+    """Make sure that something is frozen under a reference's name, where no backbone is loaded yet.
+
+    Raises:
+        UnknownTaskError: nothing is.
+    """
+    _known(RowListing.of(store, ref.taskname), ref)
+
+
 def find_row(store: Store, ref: TaskRef, backbone: str = "") -> Row:
     """Return the row a reference means where no backbone is loaded; its language is chosen as in `select_row`.
 
@@ -224,7 +235,8 @@ def _unknown(listing: RowListing, taskname: str) -> UnknownTaskError:
     live = listing.live()
     known = sorted({f"{i.scope.taskname} ({i.scope.lang})" for i in live})
     names = sorted({canonical(i.scope.taskname) for i in live})
-    near = difflib.get_close_matches(canonical(taskname), names, n=3)
+    plain = unicodedata.normalize("NFKC", taskname)  # full-width letters and colons are typed by mistake
+    near = difflib.get_close_matches(plain, names, n=3)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     told = f"unknown task {taskname!r}; {hint}frozen: {', '.join(known) or 'none yet'}"
     return UnknownTaskError(told, cli="" if known else "see `promptbank train --help`")

@@ -196,6 +196,7 @@ def test_all_faults_of_a_card_are_told_at_once(promptbank: Promptbank) -> None:
         (("predict", "--data", "missing.jsonl"), "missing.jsonl cannot be read"),
         (("evaluate", "--task", "sentiment-task"), "frozen: none yet"),
         (("bank", "show", "nope"), "unknown task 'nope'"),
+        (("predict", "--task", "nope", "--data", "data.jsonl"), "unknown task 'nope'"),
         (("bank", "import", "data.jsonl"), "damaged or no safetensors"),
         (("config", "show", "--threads", "-1"), "must be a whole number from 0"),
     ],

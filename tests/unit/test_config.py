@@ -85,8 +85,18 @@ def test_every_setting_has_its_origin_in_order(tmp_path: Path) -> None:
         "port": "default",
         "workers": "default",
         "engine": "default",
+        "backbones": "default",
     }
-    assert list(found) == list(Settings.__dataclass_fields__)
+    assert list(found) == [*Settings.__dataclass_fields__, "backbones"]
+
+
+def test_the_folder_of_backbones_is_told_with_where_it_is_said(tmp_path: Path) -> None:
+    named = {"PROMPTBANK_CACHE": str(tmp_path / "cache")}
+    told = load_settings({"home": tmp_path / "home"}, named)[1][-1]
+    assert (told.name, told.value, told.origin) == ("backbones", str(tmp_path / "cache"), "PROMPTBANK_CACHE")
+    (tmp_path / "home" / "backbones").mkdir(parents=True)  # the home's own win
+    told = load_settings({"home": tmp_path / "home"}, named)[1][-1]
+    assert (told.value, told.origin) == (str(tmp_path / "home" / "backbones"), "default")
 
 
 def test_the_bank_lies_in_the_home_unless_told(tmp_path: Path) -> None:
