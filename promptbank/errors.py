@@ -15,6 +15,7 @@ statuses and exit codes::
     │   ├── FullQueueError         as many records wait as may (says in how many seconds to ask again)
     │   ├── QuotaError             an API key has asked as much as it may in a minute
     │   ├── ExpiredError           a record waited longer for its turn than it may
+    │   ├── NotReadyError          a row is checked before it answers for the first time
     │   └── DrainingError          the service is stopping
     ├── NoApiKeyError              a request carries no valid API key
     ├── ApiKeyScopeError           the API key of a request has not the scope that is needed
@@ -106,6 +107,10 @@ class QuotaError(OverloadError):
 
 class ExpiredError(OverloadError):
     """A record waited longer for its turn than it may."""
+
+
+class NotReadyError(OverloadError):
+    """A row is checked before it answers for the first time."""
 
 
 class DrainingError(OverloadError):

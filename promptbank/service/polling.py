@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from promptbank.bank.listing import LIVE, RowListing
@@ -19,7 +20,13 @@ from promptbank.bank.select import select_info
 from promptbank.bank.task_server import TaskServer
 from promptbank.engine.leading import LeadingCache
 from promptbank.engine.predictor import ServedTask
-from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, PromptBankError, UnknownTaskError
+from promptbank.errors import (
+    AmbiguousLanguageError,
+    BackboneMismatchError,
+    NotReadyError,
+    PromptBankError,
+    UnknownTaskError,
+)
 from promptbank.model.backbone import Backbone
 from promptbank.service.canary import CanaryWatch, is_failure
 from promptbank.service.ready_rows import ReadyRows
@@ -75,6 +82,7 @@ class PollingTaskServer(TaskServer):
         self._api_keys: list[ApiKey] = []
         self._reader, self._preparer = ThreadPoolExecutor(1, "bank"), ThreadPoolExecutor(1, "rows")
         self._late: Future[Any] | None = None
+        self._checking: RowInfo | None = None
         self._preparing: Future[None] | None = None
         self._stopped, self._asking = threading.Event(), threading.Lock()
         self._polled_at = time.monotonic()
@@ -154,13 +162,14 @@ class PollingTaskServer(TaskServer):
 
         Raises:
             PromptBankError: unknown, ambiguous, of another backbone, or refused.
+            NotReadyError: the model still checks it, or another row before it.
             StoreUnavailableError: it is not known and the bank does not answer.
         """
         draw = share_of(current_request_id())
         info = self.found(
             lambda all_: select_info(all_, ref, self.backbone, lang=lang, may_fall_back=True, draw=draw), (ref, lang)
         )
-        task = self._rows.get(info) or self._read(lambda: self._rows.prepare(info, self.compute))
+        task = self._rows.get(info) or self._read(lambda: self._rows.prepare(info, partial(self._check, info)))
         if ref.version is None and LIVE in info.aliases:
             self._honoured[info.scope] = info.version
         return task
@@ -239,7 +248,7 @@ class PollingTaskServer(TaskServer):
         try:
             for info in (*self._awaited(), *(i for i in self._canaries.values() if self._rows.get(i) is None)):
                 with _refusal_told():
-                    self._rows.prepare(info, self.compute)
+                    self._rows.prepare(info, partial(self._check, info))
                 self._honour()
             for info in self._listing.live(self.backbone.fingerprint):
                 with _refusal_told():
@@ -256,7 +265,17 @@ class PollingTaskServer(TaskServer):
                 return reading.result(self._read_seconds)
             except TimeoutError:
                 self._late = reading
-        raise StoreUnavailableError("the bank does not answer or the model is busy; known tasks are answered")
+        if (row := self._checking) is not None:
+            raise NotReadyError(f"{row.scope.taskname}:{row.scope.lang}@{row.version} is being checked; ask again")
+        raise StoreUnavailableError("the bank does not answer; known tasks are answered")
+
+    def _check(self, info: RowInfo, work: Callable[[], str | None]) -> str | None:
+        """Have the model check a row, one at a time (`ReadyRows`); requests that it keeps waiting are told of it."""
+        self._checking = info
+        try:
+            return self.compute(work)
+        finally:
+            self._checking = None
 
     def _follow_bank(self) -> None:
         try:

@@ -15,7 +15,8 @@ from fastapi.testclient import TestClient
 
 from promptbank.bank.learn import learn_task
 from promptbank.bank.task_server import TaskServer
-from promptbank.errors import BackboneMismatchError, ProbeMismatchError, UnknownTaskError
+from promptbank.errors import BackboneMismatchError, NotReadyError, ProbeMismatchError, UnknownTaskError
+from promptbank.problems import problem_of
 from promptbank.service.app import create_app
 from promptbank.service.polling import PollingTaskServer
 from promptbank.training.config import TrainConfig
@@ -299,6 +300,22 @@ def test_a_row_is_read_and_checked_once_however_many_ask_for_it(
         thread.join(60)
     assert found == [2] * 8
     assert damaged.asked.count(2) <= 2  # for its answers, and for the list
+
+
+def test_a_row_whose_check_takes_longer_than_a_request_waits_is_told_as_such_and_answers_later(
+    server: PollingTaskServer,
+) -> None:
+    go, compute = threading.Event(), server.compute
+    server.compute = lambda work: compute(work) if go.wait(60) else "never"
+    server._read_seconds = 0.2
+    for _ in range(3):  # the second and third find the first one's check
+        with pytest.raises(NotReadyError, match=r"mood:en@2 is being checked; ask again"):
+            server.task(MOOD)
+    assert problem_of(NotReadyError("x")).status == 503
+    go.set()
+    assert server._late is not None
+    server._late.result(60)
+    assert server.task(MOOD).version == 2
 
 
 def test_the_row_of_another_backbone_is_told_from_memory(bank: Path) -> None:
