@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from tasks.card import TaskCard
 from tasks.equivalence import canonical
@@ -20,6 +21,7 @@ __all__ = [
     "TaskRecords",
     "parse_columns",
     "read_data",
+    "read_file",
     "read_parts",
     "records_by_task",
     "rename_columns",
@@ -31,7 +33,7 @@ FILE_ENDINGS = re.compile(r"(\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|xlsx|ya?
 
 
 def read_data(
-    spec: str, *, part: str = "train", columns: Mapping[str, str] | None = None
+    spec: str, *, part: str = "train", columns: Mapping[str, str] | None = None, fields: Sequence[str] = ()
 ) -> Iterator[InputRecord | DataError]:
     """Read a file of any kind that `tasks.reading` knows, a ``datasets`` folder, or a hub id.
 
@@ -39,21 +41,42 @@ def read_data(
         spec: path or hub id.
         part: which split of a folder or hub id.
         columns: the column that each named field is taken from; see `parse_columns`.
+        fields: those that are needed, the text first; a file that begins with such a line is a table of one column.
 
     Raises:
         DataError: it cannot be opened or loaded.
     """
-    records = read_records(spec) if _is_file(spec) else dataset_records(spec, part=part)
+    if _is_file(spec):
+        return read_file(spec, columns=columns, fields=fields)
+    records = dataset_records(spec, part=part)
     return rename_columns(records, columns) if columns else records
 
 
-def read_parts(spec: str, *, columns: Mapping[str, str] | None = None) -> dict[str, Iterator[InputRecord | DataError]]:
+def read_file(
+    source: str | BinaryIO,
+    *,
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    fields: Sequence[str] = (),
+) -> Iterator[InputRecord | DataError]:
+    """Read a file of any kind, or a binary stream that errors call by a name; see `read_data`."""
+    taken = columns or {}
+    wanted = [*(taken.get(field, field) for field in fields), *taken.values()]
+    records = read_records(source, name=name, columns=wanted)
+    return rename_columns(records, taken) if taken else records
+
+
+def read_parts(
+    spec: str, *, columns: Mapping[str, str] | None = None, fields: Sequence[str] = ()
+) -> dict[str, Iterator[InputRecord | DataError]]:
     """Read every part of a ``datasets`` folder or hub id by its name, or a file as one part named ""; see `read_data`.
 
     Raises:
         DataError: it cannot be loaded; a file that cannot be opened raises when its records are read.
     """
-    parts = {"": read_records(spec)} if _is_file(spec) else dataset_parts(spec)
+    if _is_file(spec):
+        return {"": read_file(spec, columns=columns, fields=fields)}
+    parts = dataset_parts(spec)
     return {name: rename_columns(records, columns) if columns else records for name, records in parts.items()}
 
 

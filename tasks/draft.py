@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.answers import NONE
 from tasks.card import TaskCard, parse_card
 from tasks.data import FILE_ENDINGS
 from tasks.dataset_report import SHOWN, is_blank, misspelt
@@ -19,6 +20,8 @@ __all__ = ["CardDraft", "draft_card", "sound_taskname"]
 VIRTUAL_TOKENS = 10
 MOST_LABELS = 500
 """More different answers than this are taken for open answers."""
+COPIED_SHARE = 0.95
+"""Where as many answers stand in their text, they are taken to be copied from it."""
 _UNSOUND = re.compile(r"[\s:@./\\\x00-\x1f\x7f{}]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -62,7 +65,9 @@ def draft_card(
             f"{'all ' if len(answers) > 1 else ''}{counted(len(answers), 'record has', 'records have')} the answer "
             f"{answers[0]!r}, and a task needs two labels or more"
         )
-    guesses = [_said_of_labels(answers, forms), *pairs.said(label)]
+    copied = _copied(texts, answers)
+    format_ = "span.v1" if copied and forms is None else None
+    guesses = [_said_of_answers(answers, forms, copied), *pairs.said(label)]
     if lang is None:
         lang, guess = _language(texts, identify)
         guesses.append(guess)
@@ -80,6 +85,7 @@ def draft_card(
             "virtual_token_splits": [VIRTUAL_TOKENS],
             "truncate_field": text,
             "answer_field": label,
+            "answer_format": format_,
             "label_space": forms,
             "description": description,
         },
@@ -176,6 +182,25 @@ def in_words(label: str) -> str:
     if re.fullmatch(r"([A-Z][a-z]+){2,}", label):
         return re.sub(r"(?<!^)(?=[A-Z])", " ", label).lower()
     return " ".join(label.replace("_", " ").split())
+
+
+def _copied(texts: Sequence[str], answers: Sequence[str]) -> int:
+    """Return how many answers stand letter by letter in their text; 0 where not nearly all do, "none" aside."""
+    pairs = zip(texts, answers, strict=True)
+    found = [answer.strip() in text for text, answer in pairs if folded(answer) != NONE]
+    return sum(found) if sum(found) >= COPIED_SHARE * len(found) else 0
+
+
+def _said_of_answers(answers: Sequence[str], forms: dict[str, list[str]] | None, copied: int) -> str:
+    if not copied:
+        return _said_of_labels(answers, forms)
+    none = sum(folded(answer) == NONE for answer in answers)
+    stand = f"{copied} of {len(answers)} answers stand letter by letter in their text"
+    stand += f', and {none} {"is" if none == 1 else "are"} "none"' if none else ""
+    if forms is None:
+        return f'{stand}: they are copied from it ("answer_format": "span.v1"); without that key they are open answers'
+    meant = f'{stand}: if they are to be copied, give "answer_format": "span.v1" and no label_space'
+    return f"{_said_of_labels(answers, forms)}; {meant}"
 
 
 def _said_of_labels(answers: Sequence[str], forms: dict[str, list[str]] | None) -> str:

@@ -128,7 +128,7 @@ def examples_of_each(
     """
     if not data:
         return [_sample(card, part) for card in cards]
-    by_file = [records_by_task(_records(spec, part, columns), cards) for spec in data]
+    by_file = [records_by_task(_records(spec, part, columns, cards), cards) for spec in data]
     left: Counter[str] = Counter()
     for found in by_file:
         left.update(found.left)
@@ -153,8 +153,13 @@ def _sample(card: TaskCard, part: Part) -> ExampleSet:
     return ExampleSet(examples, note)
 
 
-def _records(spec: str, part: str, columns: Mapping[str, str] | None) -> list[InputRecord | DataError]:
+def _records(
+    spec: str, part: str, columns: Mapping[str, str] | None, cards: Sequence[TaskCard]
+) -> list[InputRecord | DataError]:
+    fields = [name for card in cards for name in (card.text_field, *card.fields, card.answer_field)]
     try:
-        return list(read_data(spec, part=part, columns=columns)) or [DataError(f"{spec} holds no records")]
+        return list(read_data(spec, part=part, columns=columns, fields=fields)) or [
+            DataError(f"{spec} holds no records")
+        ]
     except DataError as exc:  # it cannot be opened; told with the faults of the other files
         return [exc]

@@ -1,6 +1,7 @@
 """Answer records with frozen tasks."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 
 from promptbank.bank.select import check_known
@@ -11,7 +12,7 @@ from promptbank.errors import PromptBankError
 from store import StoreError
 from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, parse_spec, value_of
 
-__all__ = ["answers", "predict", "text_of"]
+__all__ = ["answers", "fields_of", "predict", "text_of"]
 
 CHUNK_RECORDS = 256
 """Records answered together: enough to batch by length, and answers appear as the input is read."""
@@ -54,6 +55,16 @@ def answers(
     while chunk := list(islice(unread, CHUNK_RECORDS)):
         found = bank.server.answer([RecordRequest(record, task, lang) for record in chunk])
         yield from zip(chunk, found, strict=True)
+
+
+def fields_of(bank: Bank, task: str | None, lang: str | None) -> tuple[str, ...]:
+    """Return the fields that a task needs, its text first; none where it is not known, as each answer will say."""
+    if task is None:
+        return ()
+    with suppress(PromptBankError, TaskError, StoreError):
+        card = bank.server.task(parse_spec(task), lang).renderer.card
+        return (card.text_field, *card.fields)
+    return ()
 
 
 def text_of(bank: Bank, record: InputRecord, answer: Prediction) -> str:

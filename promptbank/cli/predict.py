@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,13 +42,13 @@ def predict(
 
     Example: promptbank predict --task sentiment-task --data new.jsonl --json
     """
-    from promptbank.bank.predict import answers, text_of
+    from promptbank.bank.predict import answers, fields_of, text_of
     from promptbank.cli.progress import opened
     from tasks import counted, is_blank
 
     name = "stdin" if data == "-" else data
-    records = _records(data, columns)
     with opened(ctx.settings) as bank:
+        records = _records(data, columns, fields_of(bank, task, lang))
         found = answers(bank, records, task=task, lang=lang)
         answered, blank = [], []
         for record, answer in found:
@@ -67,15 +67,14 @@ def predict(
         raise typer.Exit(1)
 
 
-def _records(data: str, columns: Mapping[str, str] | None) -> Iterator[InputRecord | DataError]:
+def _records(data: str, columns: Mapping[str, str] | None, fields: Sequence[str]) -> Iterator[InputRecord | DataError]:
     """Read the records of stdin, of a file, or of all parts of a dataset, as they are asked for."""
-    from tasks import read_parts, read_records, rename_columns
+    from tasks import read_file, read_parts
 
-    if data != "-":
-        yield from chain.from_iterable(read_parts(data, columns=columns).values())
+    if data == "-":
+        yield from read_file(sys.stdin.buffer, name="stdin", columns=columns, fields=fields)
         return
-    records = read_records(sys.stdin.buffer, name="stdin")
-    yield from rename_columns(records, columns) if columns else records
+    yield from chain.from_iterable(read_parts(data, columns=columns, fields=fields).values())
 
 
 def _print(bank: Bank, record: InputRecord | DataError, answer: Prediction | Exception, *, as_json: bool) -> bool:

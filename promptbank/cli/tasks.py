@@ -85,7 +85,7 @@ def init(
 
     if out is not None and out.exists() and not force:
         raise InputError(f"{out} is there already, perhaps with your corrections; name another file, or pass --force")
-    records = read_data(data)
+    records = read_data(data, fields=(text, label))
     draft = draft_card(records, text=text, label=label, name=name or data, lang=lang, identify=identified_language)
     written = _pretty(draft.card)
     typer.echo(written, nl=False) if out is None else write_text(out, written)

@@ -6,7 +6,7 @@ compressed, in UTF-8 or with a byte-order mark. What is not read is said once, w
 
 import io
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -48,12 +48,16 @@ class InputRecords:
     records: Iterator[Outcome]
 
 
-def read_records(source: Path | str | bytes | BinaryIO, *, name: str | None = None) -> Iterator[Outcome]:
+def read_records(
+    source: Path | str | bytes | BinaryIO, *, name: str | None = None, columns: Sequence[str] = ()
+) -> Iterator[Outcome]:
     """Read the records of a file, whatever its kind, one at a time where the kind allows.
 
     Args:
         source: a path, the bytes themselves, or a binary stream.
         name: how errors call it; the path if absent.
+        columns: names of columns that it is read for, that of the text first; a first line that is one of them heads
+            a table of a single column.
 
     Yields:
         Each record, or what is wrong with it, in its place.
@@ -61,7 +65,7 @@ def read_records(source: Path | str | bytes | BinaryIO, *, name: str | None = No
     Raises:
         DataError: it cannot be opened, or is of no kind that is read; said once, with the way to convert it.
     """
-    yield from open_records(source, name=name).records
+    yield from open_records(source, name=name, columns=columns).records
 
 
 def read_text(path: Path) -> str:
@@ -70,7 +74,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: it cannot be opened, or is no text in these encodings.
     """
-    with _opened(path, None) as opened:
+    with _opened(path, None, ()) as opened:
         try:
             return decompressed(opened).text()
         except UnicodeDecodeError as exc:
@@ -79,9 +83,11 @@ def read_text(path: Path) -> str:
             raise DataError(opened.says(f"is cut short or damaged: {exc}")) from exc
 
 
-def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = None) -> InputRecords:
+def open_records(
+    source: Path | str | bytes | BinaryIO, *, name: str | None = None, columns: Sequence[str] = ()
+) -> InputRecords:
     """Find out the kind of a file and start reading it; see `read_records`."""
-    unpacked = opened = _opened(source, name)
+    unpacked = opened = _opened(source, name, columns)
     try:
         unpacked = decompressed(opened)
         kind = kind_of(unpacked)
@@ -94,13 +100,14 @@ def open_records(source: Path | str | bytes | BinaryIO, *, name: str | None = No
     return InputRecords(kind, _guarded(READERS[kind](unpacked), unpacked))
 
 
-def _opened(source: Path | str | bytes | BinaryIO, name: str | None) -> InputFile:
+def _opened(source: Path | str | bytes | BinaryIO, name: str | None, columns: Sequence[str]) -> InputFile:
     if isinstance(source, bytes):
-        return InputFile(io.BytesIO(source), name or "")
+        return InputFile(io.BytesIO(source), name or "", columns=columns)
     if not isinstance(source, (str, Path)):
-        return InputFile(source, name or "")
+        return InputFile(source, name or "", columns=columns)
+    file = shlex.quote(str(source))
     try:
-        return InputFile(Path(source).open("rb"), name or str(source), file=shlex.quote(str(source)), own=True)
+        return InputFile(Path(source).open("rb"), name or str(source), file=file, columns=columns, own=True)
     except OSError as exc:
         raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
 

@@ -32,7 +32,8 @@ def decompressed(source: InputFile) -> InputFile:
     unpack = _unpacker(source)
     if unpack is None:
         return source
-    inner = InputFile(cast(BinaryIO, unpack(source.stream)), source.name, file=source.file, own=True, outer=source)
+    stream = cast(BinaryIO, unpack(source.stream))
+    inner = InputFile(stream, source.name, file=source.file, columns=source.columns, own=True, outer=source)
     if _unpacker(inner) is not None:
         raise DataError(source.says("is compressed twice; unpack it once"))
     return inner

@@ -3,10 +3,13 @@
 import codecs
 import json
 import re
+import shlex
+from collections.abc import Sequence
 
 from tasks.errors import DataError
 from tasks.reading.source import InputFile
 from tasks.reading.tables import layout_of
+from tasks.records import json_text
 
 __all__ = ["kind_of"]
 
@@ -92,12 +95,19 @@ def _text_kind(source: InputFile, text: str) -> str:
         return _objects_kind(text)
     if TEMPLATES.search(text):
         return "task-templates"
-    if layout_of(text, source.file) is not None:
+    if layout_of(text, source.file, source.columns) is not None:
         return "table"
     if text.startswith(('"', "-")) or _is_json(text.splitlines()[0]):
         return "json-lines"  # of values that are no records, told line by line
-    how = "make records of its lines: jq -Rc '{{text: .}}' {file} > {file}.jsonl"
-    raise _unread(source, f"plain text that begins with {text[:40]!r}; neither JSON, nor a table with a header", how)
+    what = f"plain text that begins with {text[:40]!r}; neither JSON, nor a table with a header"
+    raise _unread(source, what, f"make records of its lines: {_jq(source.columns)} {{file}} > {{file}}.jsonl")
+
+
+def _jq(columns: Sequence[str]) -> str:
+    """Return the command that makes records of lines, under the name of the text's column."""
+    name = columns[0] if columns else "text"
+    key = name if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) else json_text(name)
+    return "jq -Rc " + shlex.quote(f"{{{key}: .}}").replace("{", "{{").replace("}", "}}")
 
 
 def _objects_kind(text: str) -> str:

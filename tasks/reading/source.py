@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,12 +26,20 @@ class InputFile:
     Attributes:
         name: how errors call it; may be empty.
         file: the path to name in a command line, or "FILE".
+        columns: names of columns that it is read for, that of the text first; empty where none is known.
         head: its first bytes, at least the first line that is not blank (if it is not very long).
         stream: all of its bytes, the head included.
     """
 
     def __init__(
-        self, stream: BinaryIO, name: str, *, file: str = "FILE", own: bool = False, outer: InputFile | None = None
+        self,
+        stream: BinaryIO,
+        name: str,
+        *,
+        file: str = "FILE",
+        columns: Sequence[str] = (),
+        own: bool = False,
+        outer: InputFile | None = None,
     ) -> None:
         """Read ahead.
 
@@ -39,10 +47,11 @@ class InputFile:
             stream: the bytes.
             name: how errors call them; may be empty.
             file: the path to name in a command line.
+            columns: names of columns that it is read for, that of the text first.
             own: whether the stream is closed with the source.
             outer: the source that this one is unpacked from, closed with it.
         """
-        self.name, self.file = name, file
+        self.name, self.file, self.columns = name, file, columns
         self._closed_with = [stream] if own else []
         self._outer = outer
         some = getattr(stream, "read1", stream.read)  # read1 does not wait for more than there is

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from tasks.equivalence import folded
 from tasks.errors import DataError
 from tasks.reading.source import InputFile
 from tasks.records import RESERVED, InputRecord, check_record
@@ -37,22 +38,29 @@ class TableLayout:
     start: int = 0
 
 
-def layout_of(text: str, file: str) -> TableLayout | None:
+def layout_of(text: str, file: str, columns: Sequence[str] = ()) -> TableLayout | None:
     """Find the layout whose header names the most columns and fits the most lines; None where there is none.
 
     Args:
         text: the beginning of the file; its last line may be cut.
         file: its name: a file that ends in .csv or .tsv may have a single column.
+        columns: names of a single column that make it a table whatever its name.
     """
     hint = _EXCEL_HINT.match(text)  # as spreadsheets write it before the header
     if hint:
         return TableLayout(hint[1], start=hint.end())
     found = [(*score, separator) for separator in SEPARATORS if (score := _score(text, separator))[1] > 1]
     if not found:
-        single = re.search(r"\.[ct]sv(\.(gz|bz2|xz))?'?\Z", file, re.IGNORECASE) and _score(text, ",")[1]
-        return TableLayout(",") if single else None
+        named = re.search(r"\.[ct]sv(\.(gz|bz2|xz))?'?\Z", file, re.IGNORECASE) and _score(text, ",")[1]
+        return TableLayout(",") if named or _is_headed(text, columns) else None
     separator = max(found)[-1]
     return TableLayout(separator, quoted=separator != "\t" or _score(text, separator, strict=True)[1] > 0)
+
+
+def _is_headed(text: str, columns: Sequence[str]) -> bool:
+    """Whether the first line is one of these names, case aside."""
+    first = folded(text.partition("\n")[0]).strip('"')
+    return first != "" and first in map(folded, columns)
 
 
 def _score(text: str, separator: str, *, strict: bool = False) -> tuple[float, int]:
@@ -71,7 +79,7 @@ def _score(text: str, separator: str, *, strict: bool = False) -> tuple[float, i
 def read_table(source: InputFile) -> Iterator[InputRecord | DataError]:
     """Read a table: the first line names the fields, every other one is a record."""
     text = source.text()
-    layout = layout_of(text.lstrip(), source.file)
+    layout = layout_of(text.lstrip(), source.file, source.columns)
     if layout is None:
         yield DataError(source.says("is no table with a header; let the first line name the columns"))
         return

@@ -97,6 +97,51 @@ def test_labels_come_as_they_stand_and_are_written_in_plain_words(labels: list[o
     assert space == {label: (form,) for label, form in forms.items()}
 
 
+def orders(count: int, different: int, *, none: int = 0, elsewhere: int = 0) -> list[tuple[str, object]]:
+    """Return texts with order numbers to be copied, some without one, and some whose answer is not in the text."""
+    found: list[tuple[str, object]] = [
+        (f"my order NO-{n % different} is late", f" NO-{n % different}") for n in range(count)
+    ]
+    return [*found, *[("hello", "None")] * none, *[(f"call {n}", f"other {n}") for n in range(elsewhere)]]
+
+
+@pytest.mark.parametrize(
+    ("told", "answer_format", "labels", "said"),
+    [
+        (
+            orders(40, 40),
+            "span.v1",
+            0,
+            '40 of 40 answers stand letter by letter in their text: they are copied from it ("an',
+        ),
+        (
+            orders(38, 38, none=3, elsewhere=2),
+            "span.v1",
+            0,
+            '38 of 43 answers stand letter by letter in their text, and 3 are "none": they',
+        ),
+        (orders(37, 37, elsewhere=2), None, 0, "the 39 different answers of 39 records are open answers"),  # 94.9 %
+        (orders(45, 15), None, 15, 'in their text: if they are to be copied, give "answer_format": "span.v1"'),
+        (orders(44, 14, none=1), None, 15, 'in their text, and 1 is "none": if they are to be copied'),
+        (orders(10, 10, elsewhere=3), None, 13, "the 13 different answers of 13 records are labels; the rarest"),
+        ([("good or bad", "x"), ("good", "none")], None, 2, "2 different answers of 2 records are labels; the rarest"),
+        (
+            [("good", "none"), ("x y", "x")],
+            None,
+            2,
+            '1 of 2 answers stand letter by letter in their text, and 1 is "none"',
+        ),
+    ],
+)
+def test_answers_that_stand_in_their_text_are_taken_for_copies_where_there_are_too_many_for_labels(
+    told: list[tuple[str, object]], answer_format: str | None, labels: int, said: str
+) -> None:
+    draft = draft_card(pairs(*told), text="query", label="intent", name="x")
+    assert (draft.card.answer_format, len(draft.card.label_space or ())) == (answer_format, labels)
+    assert said in draft.guesses[0]
+    assert ("copied" in draft.guesses[0]) is ("in their text" in said)
+
+
 def test_a_drafted_card_fits_its_data_and_says_what_was_guessed(tmp_path: Path) -> None:
     path = tmp_path / "my intents.jsonl"
     rows = [{"query": f"text {n}", "intent": f"label_{n % 77}"} for n in range(300)]

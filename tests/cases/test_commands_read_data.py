@@ -84,6 +84,24 @@ def test_stdin_is_read_in_every_format_too(learnt: Promptbank, name: str) -> Non
     assert (found.exit_code, found.stdout) == (0, wanted.stdout), found.stderr
 
 
+@pytest.mark.parametrize("column", ["sentence", "Message text"])
+def test_one_column_is_read_by_the_field_that_the_task_needs(learnt: Promptbank, column: str) -> None:
+    from typer.testing import CliRunner
+
+    from promptbank.cli import build_app
+
+    content = "\n".join([column, *(f'"{row["sentence"]}"' for row in rows())]).encode()
+    named = () if column == "sentence" else ("--columns", f"sentence={column}")
+    given = ("predict", "--task", "sentiment-task", *named, "--data")
+    wanted = learnt(*given, file("q.csv", content))
+    assert len(wanted.stdout.splitlines()) == 16
+    assert learnt(*given, file("q.txt", content)).stdout == wanted.stdout
+    assert CliRunner().invoke(build_app(), [*given, "-"], input=content).stdout == wanted.stdout
+    told = learnt(*given, file("lines.txt", b"So it is. Or not.\n"))
+    key = "sentence" if column == "sentence" else f'"{column}"'
+    assert (told.exit_code, f"jq -Rc '{{{key}: .}}' lines.txt" in told.stdout + told.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("name", ["json array", "semicolons", "gzip", "utf-16"])
 def test_training_on_another_format_is_the_training_on_json_lines(learnt: Promptbank, name: str) -> None:
     Path("lines.jsonl").write_text(

@@ -293,6 +293,32 @@ def test_a_single_column_needs_a_name_that_says_table(tmp_path: Path) -> None:
         assert data_of(tmp_path / name) == [{"text": "a"}, {"text": "b"}]
 
 
+@pytest.mark.parametrize(
+    ("content", "columns", "read"),
+    [
+        (b"Post\nFlat tyre\n", ("Post",), [{"Post": "Flat tyre"}]),
+        (b"post\nFlat tyre\n", ("Title", "Post"), [{"post": "Flat tyre"}]),  # as anywhere: told by the name it has
+        (b'\n"Post"\r\n"a, b"\r\n', ("Post",), [{"Post": "a, b"}]),
+        ("K\u00f6p\nx\n".encode(), ("Ko\u0308p",), [{"K\u00f6p": "x"}]),
+        (b"What is it? Say.\nx", ("What is it? Say.",), [{"What is it? Say.": "x"}]),
+        (gzip.compress(b"Post\nx\n", mtime=0), ("Post",), [{"Post": "x"}]),
+        (b"Post", ("Post",), []),
+        (b"Post\nx\n", (), "jq -Rc '{text: .}' FILE > FILE.jsonl"),
+        (b"Posted\nx\n", ("Post", "Title"), "jq -Rc '{Post: .}' FILE > FILE.jsonl"),
+        (b"A line.\nx\n", ("Message {text}",), """jq -Rc '{"Message {text}": .}' FILE > FILE.jsonl"""),
+    ],
+)
+def test_a_first_line_that_names_a_field_heads_a_table_of_one_column(
+    content: bytes, columns: tuple[str, ...], read: list[dict[str, str]] | str
+) -> None:
+    if isinstance(read, str):
+        with pytest.raises(DataError) as caught:
+            list(read_records(content, columns=columns))
+        assert str(caught.value).endswith(read)
+    else:
+        assert [r.data for r in read_records(content, columns=columns) if isinstance(r, InputRecord)] == read
+
+
 def test_a_pipe_is_answered_line_by_line() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as pipe:
