@@ -13,6 +13,7 @@ from tasks.data import (
     records_by_task,
     rename_columns,
     tasks_named,
+    without_records,
 )
 from tasks.dataset_report import DatasetReport, check_labels, is_blank, report_on
 from tasks.draft import CardDraft, draft_card
@@ -139,4 +140,5 @@ __all__ = [
     "tasks_named",
     "value_of",
     "variant_names",
+    "without_records",
 ]

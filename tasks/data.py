@@ -26,6 +26,7 @@ __all__ = [
     "records_by_task",
     "rename_columns",
     "tasks_named",
+    "without_records",
 ]
 
 FILE_ENDINGS = re.compile(r"(\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|xlsx|ya?ml|gz|bz2|xz))+\Z", flags=re.IGNORECASE)
@@ -82,7 +83,19 @@ def read_parts(
 
 def _is_file(spec: str) -> bool:
     path = Path(spec)
-    return not path.is_dir() and (path.exists() or FILE_ENDINGS.search(spec) is not None)
+    return not path.is_dir() and (path.exists() or FILE_ENDINGS.search(spec) is not None or _is_missing(path))
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether a path that is not there looks like a file of a folder here, not like a hub id such as owner/set.v2."""
+    return re.fullmatch(r"\.[A-Za-z]{1,5}", path.suffix) is not None and path.parent.is_dir()
+
+
+def without_records(spec: str) -> str:
+    """Say that a file, folder or hub id holds no records, and whether the file is empty."""
+    path = Path(spec)
+    empty = path.is_file() and path.stat().st_size == 0
+    return f"{spec} {'is empty: it ' if empty else ''}holds no records; give at least one"
 
 
 def parse_columns(text: str) -> dict[str, str]:

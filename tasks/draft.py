@@ -54,9 +54,11 @@ def draft_card(
         identify: names the language of a text, for the guess; without it a card is English.
 
     Raises:
-        DataError: records cannot be read, or lack a column.
+        DataError: records cannot be read, or lack a column; text and label are the same one.
         CardError: no sound card can be made of them.
     """
+    if canonical(text) == canonical(label):
+        raise DataError(f"text and label are the same column {text!r}; name the column of the answers as the label")
     pairs = _pairs(records, text, label)
     texts, answers = pairs.texts, pairs.answers
     forms = _label_forms(answers)

@@ -26,6 +26,7 @@ from tasks import (
     records_by_task,
     sample_path,
     variant_names,
+    without_records,
 )
 
 __all__ = [
@@ -158,8 +159,6 @@ def _records(
 ) -> list[InputRecord | DataError]:
     fields = [name for card in cards for name in (card.text_field, *card.fields, card.answer_field)]
     try:
-        return list(read_data(spec, part=part, columns=columns, fields=fields)) or [
-            DataError(f"{spec} holds no records")
-        ]
+        return list(read_data(spec, part=part, columns=columns, fields=fields)) or [DataError(without_records(spec))]
     except DataError as exc:  # it cannot be opened; told with the faults of the other files
         return [exc]

@@ -285,7 +285,7 @@ def _publish(
             unwritable=trained.unwritable,
             reach=trained.longest_reach,
             collapse=measured.metrics.get("collapse"),
-            accuracy=_share(measured.metrics.get("accuracy")),
+            accuracy=_share(measured.metrics.get("accuracy", measured.metrics.get("exact_match"))),
         )
     )
     if request.config.calibrate and request.card.is_open:

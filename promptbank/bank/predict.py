@@ -1,16 +1,18 @@
 """Answer records with frozen tasks."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 
-from promptbank.bank.select import check_known
+from promptbank.bank.select import check_known, find_row
 from promptbank.bank.session import Bank
 from promptbank.bank.task_server import RecordRequest
 from promptbank.engine.predictor import Prediction
 from promptbank.errors import PromptBankError
 from store import StoreError
-from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, parse_spec, value_of
+from tasks import DataError, InputRecord, TaskError, TaskRef, check_record, parse_card, parse_spec, value_of
 
 __all__ = ["answers", "fields_of", "predict", "text_of"]
 
@@ -62,7 +64,9 @@ def fields_of(bank: Bank, task: str | None, lang: str | None) -> tuple[str, ...]
     if task is None:
         return ()
     with suppress(PromptBankError, TaskError, StoreError):
-        card = bank.server.task(parse_spec(task), lang).renderer.card
+        ref = parse_spec(task)
+        row = find_row(bank.store, replace(ref, lang=ref.lang or lang), bank.settings.backbone)
+        card = parse_card(json.loads(row.card_json))
         return (card.text_field, *card.fields)
     return ()
 

@@ -44,9 +44,8 @@ def predict(
     """
     from promptbank.bank.predict import answers, fields_of, text_of
     from promptbank.cli.progress import opened
-    from tasks import counted, is_blank
+    from tasks import counted, is_blank, without_records
 
-    name = "stdin" if data == "-" else data
     with opened(ctx.settings) as bank:
         records = _records(data, columns, fields_of(bank, task, lang))
         found = answers(bank, records, task=task, lang=lang)
@@ -58,7 +57,7 @@ def predict(
             if is_blank(text_of(bank, record, answer)):
                 blank.append(record.source)
     if not answered:
-        raise InputError(f"{name} holds no records; give at least one")
+        raise InputError(without_records("stdin" if data == "-" else data))
     if blank:
         said = counted(len(blank), "text is blank", "texts are blank")
         say(f"{said} and answered all the same: {', '.join(blank[:SHOWN])}{', ...' if blank[SHOWN:] else ''}")

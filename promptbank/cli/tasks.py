@@ -81,11 +81,13 @@ def init(
     """
     from promptbank.bank.dataset import identified_language
     from promptbank.files import write_text
-    from tasks import draft_card, read_data
+    from tasks import draft_card, read_data, without_records
 
     if out is not None and out.exists() and not force:
         raise InputError(f"{out} is there already, perhaps with your corrections; name another file, or pass --force")
-    records = read_data(data, fields=(text, label))
+    records = list(read_data(data, fields=(text, label)))
+    if not records:
+        raise InputError(without_records(data))
     draft = draft_card(records, text=text, label=label, name=name or data, lang=lang, identify=identified_language)
     written = _pretty(draft.card)
     typer.echo(written, nl=False) if out is None else write_text(out, written)

@@ -165,8 +165,9 @@ def _metrics(card: TaskCard, examples: Sequence[Example], predicted: Sequence[st
     gold = [example.answer or "" for example in examples]
     if card.answer_format is not None:
         texts = [example.fields[card.text_field] for example in examples]
-        scores = ANSWER_FORMATS[card.answer_format].scores(card, texts, gold, predicted)
-        collapse = collapse_of(_classes(card, gold), _classes(card, predicted))
+        form = ANSWER_FORMATS[card.answer_format]
+        scores = form.scores(card, texts, gold, predicted)
+        collapse = collapse_of(_classes(card, gold), _classes(card, predicted)) if form.keys else None
         return {**scores, **({"collapse": collapse} if collapse else {})}
     if card.label_space is None:
         return {"n": len(gold), "exact_match": exact_match(gold, predicted)}

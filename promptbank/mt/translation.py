@@ -14,6 +14,7 @@ from promptbank.mt.cards import undecided_words
 from promptbank.mt.engines.provider import CHARACTERS, RECORDED, EngineRequest
 from promptbank.mt.engines.providers import choose_engine, fallback_engine, open_engine
 from promptbank.mt.labels import proposed
+from promptbank.mt.languages import check_code
 from promptbank.mt.memory import BankMemory, kept_overrides
 from promptbank.mt.references import read_references
 from promptbank.mt.reporting import translation_report_files
@@ -116,8 +117,8 @@ def translate(bank: Bank, request: TranslationRequest) -> tuple[TranslatedSet, l
         What became of the set, and the files that were written.
 
     Raises:
-        InputError: both languages are the same, a file that is named cannot be read or would be overwritten, or
-            decisions of a review wait.
+        InputError: a language is no code or both are the same, a file that is named cannot be read or would be
+            overwritten, or decisions of a review wait.
         TaskError: every fault of the records.
         TranslateError: no engine, or faults of policy or labels.
     """
@@ -228,6 +229,8 @@ def _from_root(engine: str | None) -> str | None:
 
 
 def _check_pair(request: TranslationRequest) -> None:
+    for option, code in (("--src", request.src), ("--tgt", request.tgt)):
+        check_code(option, code)
     if request.src == request.tgt:
         raise InputError(f"--src and --tgt are both {request.src!r}; give the language to translate into with --tgt")
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from promptbank.model.backbone import Backbone
-from tasks import Example, TaskCard, counted
+from tasks import ANSWER_FORMATS, Example, TaskCard, counted
 from tasks.statistics import share_error
 
 __all__ = ["run_warnings"]
@@ -37,7 +37,7 @@ def run_warnings(
         unwritable: training and dev examples with an answer that the card's format does not allow.
         reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
         collapse: what the dev score says when nearly all predictions are one label.
-        accuracy: on the dev examples; None for open answers, or where it is told elsewhere.
+        accuracy: share of dev answers that are right, exactly so where they are open; None where it is told elsewhere.
     """
     if truncated:
         had = counted(truncated, "example had its text", "examples had their text")
@@ -57,6 +57,19 @@ def run_warnings(
         yield str(collapse)
     if not card.is_open:
         yield from _dev_warnings(train, dev, accuracy)
+    elif accuracy is not None and card.answer_format and not ANSWER_FORMATS[card.answer_format].keys:
+        yield from _copy_warnings(dev, accuracy)
+
+
+def _copy_warnings(dev: Sequence[Example], accuracy: float) -> Iterator[str]:
+    """Yield that a prompt which copies answers from the text may have learnt nothing."""
+    answers = Counter(" ".join((example.answer or "").split()) for example in dev)
+    ((frequent, count),) = answers.most_common(1)
+    if accuracy == 0 or accuracy < count / len(dev):
+        yield (
+            f"on dev {accuracy:.3f} of the answers are exactly right, and always answering {frequent!r} would give "
+            f"{count / len(dev):.3f}: it may have learnt nothing; give more examples, or more --epochs"
+        )
 
 
 def _dev_warnings(train: Sequence[Example], dev: Sequence[Example], accuracy: float | None) -> Iterator[str]:

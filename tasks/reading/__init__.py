@@ -5,6 +5,7 @@ compressed, in UTF-8 or with a byte-order mark. What is not read is said once, w
 """
 
 import io
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from tasks.reading.compressed import BROKEN_DATA, decompressed
 from tasks.reading.kinds import kind_of
 from tasks.reading.source import InputFile
 from tasks.records import InputRecord
+from tasks.wording import did_you_mean
 
 __all__ = ["READERS", "InputRecords", "open_records", "read_records", "read_text"]
 
+MOST_FILES = 1000
+"""Files of a folder that are looked at for a name that was meant."""
 Outcome = InputRecord | DataError
 
 READERS: dict[str, Callable[[InputFile], Iterator[Outcome]]] = {
@@ -109,7 +113,14 @@ def _opened(source: Path | str | bytes | BinaryIO, name: str | None, columns: Se
     try:
         return InputFile(Path(source).open("rb"), name or str(source), file=file, columns=columns, own=True)
     except OSError as exc:
-        raise DataError(f"{source} cannot be read: {exc.strerror}") from exc
+        near = _near(Path(source)) if isinstance(exc, FileNotFoundError) else ""
+        raise DataError(f"{source} cannot be read: {exc.strerror}{near}") from exc
+
+
+def _near(path: Path) -> str:
+    """Ask whether the file of the same folder with the nearest name was meant."""
+    files = [name for name in os.listdir(path.parent) if not name.startswith(".")] if path.parent.is_dir() else []
+    return did_you_mean(path.name, files[:MOST_FILES])
 
 
 def _guarded(records: Iterator[Outcome], source: InputFile) -> Iterator[Outcome]:

@@ -14,12 +14,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptbank.engine.evaluate import evaluate
+from promptbank.engine.evaluate import evaluate, score_texts
 from promptbank.engine.grammar import chunks, constraint_of
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.model.forward import LanguageModel
 from promptbank.model.prompt_table import PromptTable
 from promptbank.model.render import Renderer, TokenPolicy
+from promptbank.training.run_warnings import run_warnings
 from tasks import ANSWER_FORMATS, CardError, DataError, Example, TaskCard, example_from, label_of, parse_card
 from tasks.records import InputRecord
 from tests import worlds
@@ -133,6 +134,55 @@ def test_scores_count_equal_answers_and_shared_words() -> None:
         "exact_match": 0.5,
         "word_f1": pytest.approx(8 / 12),
     }
+
+
+def copies(*answers: str) -> list[Example]:
+    return [
+        Example(id=str(n), group=str(n), taskname="order", lang="en", fields={"message": f"my {a}"}, answer=a)
+        for n, a in enumerate(answers)
+    ]
+
+
+def test_scores_do_not_speak_of_the_classes_of_stretches() -> None:
+    examples = copies(*"abcdefghi", "none")
+    assert set(score_texts(spans(), examples, ["a"] * 10).metrics) == {"n", "exact_match", "word_f1"}
+    intents = card_of(
+        "{message}<|VIRTUAL_PROMPT_0|> {label}",
+        label_space=None,
+        truncate_field=None,
+        answer_format="intent_slots.v1",
+        intents=["go", "stay"],
+        slot_types=["place"],
+    )
+    go, stay = "Intent: go\nSlots: None", "Intent: stay\nSlots: None"
+    assert "'go', which is right for 50%" in score_texts(intents, copies(go, stay), [go, go]).metrics["collapse"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "accuracy", "said"),
+    [
+        (
+            ["a", "b", "c", "d"],
+            0.0,
+            "0.000 of the answers are exactly right, and always answering 'a' would give 0.250",
+        ),
+        (
+            ["none", "a", "none ", "b"],
+            0.25,
+            "right, and always answering 'none' would give 0.500",
+        ),
+        (["none", "a", "none", "b"], 0.5, ""),
+        (["a", "b", "c", "d"], 0.25, ""),
+        (["a", "b"], None, ""),
+    ],
+)
+def test_a_prompt_that_copies_nothing_right_is_warned_of(answers: list[str], accuracy: float | None, said: str) -> None:
+    dev = copies(*answers)
+    told = list(run_warnings(BACKBONE, spans(), dev, dev, truncated=0, accuracy=accuracy))
+    assert len(told) == bool(said)
+    assert all(said in one and "more --epochs" in one for one in told)
+    free = spans(answer_format=None)
+    assert list(run_warnings(BACKBONE, free, dev, dev, truncated=0, accuracy=accuracy)) == []
 
 
 def test_gold_answers_none_and_blank_ones() -> None:

@@ -19,6 +19,7 @@ CARD = {
     "label_space": {"positive": ["good"], "negative": ["bad"]},
 }
 SMALL = ("--epochs", "1", "--dev-fraction", "0.3")
+FIELDS = ("--text", "sentence", "--label", "label")
 
 
 def lines(text: str) -> list[dict]:
@@ -198,11 +199,44 @@ def test_all_faults_of_a_card_are_told_at_once(promptbank: Promptbank) -> None:
         (("bank", "show", "nope"), "unknown task 'nope'"),
         (("predict", "--task", "nope", "--data", "data.jsonl"), "unknown task 'nope'"),
         (("bank", "import", "data.jsonl"), "damaged or no safetensors"),
+        (
+            ("tasks", "init", "--data", "data.josn", *FIELDS),
+            "data.josn cannot be read: No such file or directory; did you",
+        ),
+        (("tasks", "init", "--data", "./data.jsol", *FIELDS), "or directory; did you mean 'data.jsonl'?"),
+        (
+            ("tasks", "init", "--data", "data.jsonl", "--text", "label", "--label", "label"),
+            "are the same column 'label'",
+        ),
+        (
+            ("translate", "--tgt", "swedish"),
+            "--tgt is 'swedish'; languages are codes such as sv or pt-BR; did you mean sv?",
+        ),
+        (("translate", "--src", "EN"), "--src is 'EN'; languages are codes such as sv or pt-BR; did you mean en?"),
+        (("translate", "--tgt", "zzzzzz"), "--tgt is 'zzzzzz'; languages are codes such as sv or pt-BR"),
         (("config", "show", "--threads", "-1"), "must be a whole number from 0"),
     ],
 )
 def test_an_expected_error_is_one_helpful_line(empty_bank: Promptbank, arguments: tuple[str, ...], says: str) -> None:
     assert says in error(empty_bank(*arguments))
+
+
+def test_an_empty_file_is_called_empty_by_its_name(learnt: Promptbank) -> None:
+    Path("nothing.csv").touch()
+    for command in (("tasks", "init", *FIELDS), ("train", "--task", "sentiment-task"), ("predict",)):
+        assert "nothing.csv is empty: it holds no records; give at least one" in error(
+            learnt(*command, "--data", "nothing.csv")
+        )
+    Path("header.csv").write_text("sentence,label\n")
+    told = error(learnt("tasks", "init", *FIELDS, "--data", "header.csv"))
+    assert "header.csv holds no records; give at least one" in told
+
+
+def test_a_card_is_no_row_to_import_and_the_command_that_takes_it_is_named(promptbank: Promptbank) -> None:
+    Path("card.json").write_text(promptbank("tasks", "show", "sentiment-task").stdout)
+    told = error(promptbank("bank", "import", "card.json"))
+    assert "card.json is a task card; `promptbank tasks add card.json` takes it" in told
+    assert promptbank("tasks", "add", "card.json").exit_code == 0
 
 
 def test_faults_of_training_data_name_file_line_and_field(promptbank: Promptbank) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from promptbank.bank.select import LIVE, find_row
 from promptbank.errors import ConfigError, InputError
-from tasks import parse_spec
+from tasks import TaskError, parse_spec, read_cards
 
 if TYPE_CHECKING:
     from promptbank.bank.session import Bank
@@ -51,6 +51,8 @@ class RowFileFormat:
         from promptbank.bank.live import live_rule
         from promptbank.model.backbone import local_sizes
 
+        if _holds_cards(path):
+            raise InputError(f"{path} is a task card; `promptbank tasks add {path}` takes it")
         rule, sizes = live_rule(live), local_sizes(bank.settings.backbone, bank.settings.home)
         if card or lang:
             raise ConfigError(f"{path} brings its own card and language; leave --card and --lang out")
@@ -173,6 +175,13 @@ def import_tasks(
     chosen = next(one for name, one in IMPORT_FORMATS.items() if form == name or (form == "auto" and one.is_this(path)))
     rows = chosen.read(bank, path, card, lang, live)
     return [(row, bank.store.aliases.get(row.scope, LIVE) == row.version) for row in rows]
+
+
+def _holds_cards(path: Path) -> bool:
+    try:
+        return path.is_file() and bool(read_cards(path))
+    except TaskError:
+        return False
 
 
 def _only(rows: Sequence[Row]) -> Row:

@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING
 
 from promptbank.errors import TrainingError
 from promptbank.model.render import TokenPolicy, encode_plain
-from promptbank.mt.languages import Languages
+from promptbank.mt.languages import LANGUAGE_NAMES, Languages
 from translate.records.markers import bracketed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["PairExample", "PairFormat", "render_pairs"]
-
-NAMES = {
-    "ca": "Catalan", "cy": "Welsh", "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto",
-    "es": "Spanish", "eu": "Basque", "fi": "Finnish", "fr": "French", "gl": "Galician", "is": "Icelandic",
-    "it": "Italian", "nb": "Norwegian", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "sv": "Swedish",
-}  # fmt: skip
-"""Language codes by name in the prompt; any other code stands for itself."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class PairFormat:
     @cached_property
     def template(self) -> str:
         """The prompt, its text at "{text}"."""
-        names = [NAMES.get(code, code) for code in (self.languages.src, self.languages.tgt)]
+        names = [LANGUAGE_NAMES.get(code, code) for code in (self.languages.src, self.languages.tgt)]
         return f"{names[0]}: {{text}}\n{names[1]}:"
 
     def prompt(self, text: str) -> tuple[int, ...]:
