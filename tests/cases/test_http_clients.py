@@ -7,7 +7,6 @@ one record that is too long for everybody else.
 
 import gzip
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,14 +219,7 @@ def test_a_prompt_of_just_the_limit_is_answered(store: Store, tmp_path: Path) ->
             assert opened.post("/v1/predict", json=RECORD | {"sentence": "profit"}).status_code == status
 
 
-def test_every_metric_and_both_health_checks_are_documented(client: TestClient) -> None:
+def test_both_health_checks_are_documented(client: TestClient) -> None:
     page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
-    client.post("/v1/predict", json=RECORD)
-    told = client.get("/metrics").text
-    named = {line.split()[2] for line in told.splitlines() if line.startswith("# TYPE promptbank_")}
-    named = {name for name in named if not name.endswith("_created")}
-    assert len(named) > 8
-    documented = set(re.findall(r"`(promptbank_\w+)", page))
-    assert {name.removesuffix("_total") for name in named} <= {name.removesuffix("_total") for name in documented}
     assert all(f"`{path}`" in page for path in ("/livez", "/readyz", "/metrics"))
     assert all(f"`{key}`" in page for key in client.get("/readyz").json())
