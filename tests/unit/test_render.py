@@ -152,8 +152,13 @@ def test_rows_that_cannot_be_learnt_are_all_named_at_once() -> None:
     with pytest.raises(InputError) as mixed:
         render_examples(renderer, [surrogate, longer])
     assert type(mixed.value) is InputError
-    with pytest.raises(TooLongError, match=r"memory:1: .*; and 5 more$"):
+    with pytest.raises(
+        TooLongError, match=r"^memory:1, memory:1, memory:1 and 22 more: the prompt takes [^;]*; [^;]*$"
+    ):
         render_examples(renderer, [longer] * 25)
+    all_longer = [replace(longer, fields={"sentence": "profit rose " * (20 + more)}) for more in range(25)]
+    with pytest.raises(TooLongError, match=r"memory:1: .*; and 5 more$"):
+        render_examples(renderer, all_longer)
 
 
 def test_policy_takes_bos_only_where_the_tokenizer_adds_it() -> None:
