@@ -21,16 +21,30 @@
     if (place.tagName === "SUMMARY" && editor) setTimeout(() => editor.open && document.getElementById("text").focus());
   }
 
+  // Keys that come while the page is being changed wait for it, in their order.
+  const waiting = [];
+
+  function next() {
+    if (document.querySelector(".htmx-request")) {
+      setTimeout(next, 20);
+      return;
+    }
+    const place = placeOf(waiting.shift());
+    if (place) press(place);
+    if (waiting.length) setTimeout(next, 20);
+  }
+
+  const placeOf = (key) => document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
     if (isText(event.target)) {
       inText(event);
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const place = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-    if (!place || document.querySelector(".htmx-request")) return; // a decision under way is not decided again
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !placeOf(event.key)) return;
     event.preventDefault();
-    press(place);
+    waiting.push(event.key);
+    if (waiting.length === 1) next();
   });
 })();
