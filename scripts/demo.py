@@ -28,7 +28,7 @@ def main() -> None:
     """Run the demo, and say how long it took."""
     begun = time.monotonic()
     run("backbone", "pull", "--json")
-    if TASK in {row["taskname"] for row in map(json.loads, run("bank", "list", "--json").splitlines())}:
+    if is_frozen(TASK):
         say(f"{TASK} is in the bank already; `promptbank train --task {TASK}` would add a version")
     else:
         run("train", "--task", TASK, "--json")
@@ -53,6 +53,11 @@ def run(*arguments: str) -> str:
     """Run a command, its progress visible, and return its stdout."""
     say(f"$ promptbank {' '.join(arguments)}")
     return subprocess.run(promptbank(*arguments), stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def is_frozen(task: str) -> bool:
+    """Whether the bank has a task; there is no bank yet before the first one."""
+    return subprocess.run(promptbank("bank", "show", task), capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
