@@ -7,17 +7,18 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, select
+from sqlalchemy import insert, inspect, select
 
 from store import InvalidRecordError, SchemaError, Store, StoredSegment, migrate, open_store, schema_state
 from store.address import read_address
 from store.database import Database
 from store.migrate import MIGRATION_LOCK, migrations_config
-from store.schema import SEALS, prompt_row
+from store.schema import SEALS, alias, alias_history, prompt_row
 from tests.stores import SCOPE, new_row, outside, row_before_kinds, start_script
 
 ENGINE = "marian:" + "e" * 64
@@ -258,8 +259,10 @@ def old_url(empty_url: str) -> str:
         with database.read() as connection:
             assert not {"segment", "override"} & set(inspect(connection).get_table_names())
     outside(empty_url, *(row_before_kinds(new_row(fill=version), version) for version in (1, 2)))
+    live = asdict(SCOPE) | {"name": "live"}  # aliases had no shares
+    move = {"kind": "move", "to_version": 1, "reason": "r", "moved_at": datetime.now(UTC)}
+    outside(empty_url, insert(alias).values(**live, version=1), insert(alias_history).values(**live, **move))
     with old_store(empty_url) as store:
-        store.aliases.move(SCOPE, 1, reason="r")
         store.cards.add("mood", "en", '{"a": 1}', "s1")
         store.runs.start("r1", "train", "{}", "d")
         store.runs.record("r1", [(1, {"loss": 2.5})])
