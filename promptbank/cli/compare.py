@@ -97,6 +97,11 @@ def _baseline_line(method: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+FirstCard = Annotated[
+    str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
+]
+
+
 @app.command("compare", cls=Command)
 def compare(
     ctx: CommandContext,
@@ -104,9 +109,7 @@ def compare(
     lang: Lang = None,
     data: Data = None,
     columns: Columns = None,
-    card: Annotated[
-        str | None, typer.Option(help="Card file (JSONL) of the first task, or a built-in variant such as article.")
-    ] = None,
+    card: FirstCard = None,
     test_data: TestData = None,
     then: Annotated[str | None, typer.Option(help="Task to learn afterwards: what of the first is forgotten?")] = None,
     then_data: Annotated[list[str] | None, typer.Option(help="Examples of the second task; repeatable.")] = None,

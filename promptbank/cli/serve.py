@@ -19,6 +19,20 @@ app = typer.Typer()
 OF_THE_PARENT = {"workers", "port", "fd", "engine", "replicas"}
 """Options of `serve` that its processes do not get: their socket is bound."""
 
+Port = Annotated[
+    int | None,
+    typer.Option(help="Port, 8000 if none is told; 0 takes a free one. [env: PROMPTBANK_PORT]", min=0, max=65535),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes on this port, 1 unless told. Each holds the backbone in memory (1.1 GB of weights for the "
+        "default one) and takes its share of the processor's threads. [env: PROMPTBANK_WORKERS]",
+        min=1,
+        max=64,
+    ),
+]
+
 
 @app.command("serve", cls=Command)
 def serve(
@@ -26,19 +40,8 @@ def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; only this machine unless told. [env: PROMPTBANK_HOST]")
     ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(help="Port, 8000 if none is told; 0 takes a free one. [env: PROMPTBANK_PORT]", min=0, max=65535),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes on this port, 1 unless told. Each holds the backbone in memory (1.1 GB of weights for the "
-            "default one) and takes its share of the processor's threads. [env: PROMPTBANK_WORKERS]",
-            min=1,
-            max=64,
-        ),
-    ] = None,
+    port: Port = None,
+    workers: Workers = None,
     engine: Engine = None,
     replicas: Annotated[
         str, typer.Option(metavar="LEAST:MOST", help="With --engine ray: replicas, by the requests that wait.")
