@@ -78,9 +78,7 @@ def serve(
     )
     place = settings.host, settings.port, cors_origin or ()
     if console and (settings.workers > 1 or is_ray(settings)):
-        raise typer.BadParameter(
-            "--console goes with one process: sessions begin in it; leave --workers and --engine out"
-        )
+        raise typer.BadParameter("--console goes with one process, as sessions do; leave --workers and --engine out")
     with opened(settings) as bank:
         if is_ray(settings):
             server.serve_on_cluster(bank, *place, _replicas(replicas), insecure=insecure)
