@@ -7,6 +7,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, NumberFormat
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
+from translate.values.clock import ClockWords
 from translate.values.grammar import (
     ClockPhrases,
     ValueGrammar,
@@ -16,7 +17,7 @@ from translate.values.grammar import (
     phrase_rule,
     words_of,
 )
-from translate.values.mention import Kind, Reading, clock_readings
+from translate.values.mention import Kind, Reading
 
 __all__ = ["GRAMMAR"]
 
@@ -84,17 +85,7 @@ MINUTE = rf"(?P<minute>quarter|{words_of(MINUTES)})"
 QUARTERS = words_of(word for word, n in MINUTES.items() if n in (15, 30, 45) and not word.isdigit())
 NO_SPAN = rf"(?!\s+(?:(?:{words_of(list(UNITS)[1:10])})\s+)?(?:hours?|minutes?|days?)(?!\w))"
 LONG = words_of(word for word, n in MINUTES.items() if n >= 10 and not word.isdigit())
-
-
-def _hours(found: re.Match[str]) -> Iterable[int] | None:
-    groups = found.groupdict()
-    part = groups.get("part") or groups.get("day")
-    known = {**PARTS, **DAY_PARTS}.items()
-    return next((hours for one, hours in known if part and re.fullmatch(one, part, re.IGNORECASE)), None)
-
-
-def _hour(found: re.Match[str]) -> int:
-    return HOURS[found["hour"].casefold().lstrip("0") or "0"]
+CLOCK = ClockWords(HOURS, {**PARTS, **DAY_PARTS})
 
 
 def _minute(word: str) -> int:
@@ -104,25 +95,21 @@ def _minute(word: str) -> int:
 def _at(found: re.Match[str]) -> Iterable[Reading]:
     groups = found.groupdict()
     minute = groups.get("minute") or groups.get("oh") or "0"
-    return clock_readings(_hour(found), _minute(minute.lstrip("0") or "0"), _hours(found))
+    return CLOCK.at(found, _minute(minute.lstrip("0") or "0"))
 
 
 def _past(found: re.Match[str]) -> Iterable[Reading]:
     back = -1 if found["way"].casefold() in ("to", "till", "before", "of") else 1
-    return clock_readings(_hour(found), back * _minute(found["minute"]), _hours(found))
+    return CLOCK.at(found, back * _minute(found["minute"]))
 
 
 def _half(found: re.Match[str]) -> Iterable[Reading]:
-    return clock_readings(_hour(found), 30, _hours(found))
+    return CLOCK.at(found, 30)
 
 
 def _military(found: re.Match[str]) -> Iterable[Reading]:
     """Read "four hundred am" and "six hundred and forty five am", a transcriber's 4:00 and 6:45."""
-    spoken = SPOKEN.read(found["number"], 0)
-    value = int(found["number"]) if found["number"].isdigit() else spoken.value if spoken else 0
-    whole = spoken is None or spoken.end == len(found["number"])
-    hour, minute = divmod(value, 100)
-    return clock_readings(hour, minute, _hours(found)) if whole and 0 < hour <= 24 and minute < 60 else ()
+    return CLOCK.run_together(found, SPOKEN)
 
 
 CLOCKS = (

@@ -10,9 +10,10 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, NumberFormat
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
+from translate.values.clock import ClockWords
 from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
 from translate.values.is_write import CLOCK_PHRASES, write
-from translate.values.mention import Kind, Reading, clock_readings
+from translate.values.mention import Kind, Reading
 
 __all__ = ["GRAMMAR"]
 
@@ -128,18 +129,7 @@ O_CLOCK = r"(?:(?<=klukkan )|(?<=klukkuna )|(?<=klukkunni )|(?<=kl\. )|(?<=kl\.)
 BEHIND = f"{PART}?"
 WAY = "(?P<way>í|fyrir|yfir|eftir)"
 MINS = "(?: mínút(?:ur|um|u|a))?"
-
-
-def _hours(found: re.Match[str]) -> Iterable[int] | None:
-    groups = found.groupdict()
-    part = groups.get("part") or groups.get("day")
-    known = {**PARTS, **DAY_PARTS}.items()
-    early = MORNING if groups.get("zero") or re.match(r"0\d", groups.get("hour") or "") else None
-    return next((hours for one, hours in known if part and re.fullmatch(one, part, re.IGNORECASE)), early)
-
-
-def _hour(found: re.Match[str]) -> int:
-    return HOURS[found["hour"].casefold().lstrip("0") or "0"]
+CLOCK = ClockWords(HOURS, {**PARTS, **DAY_PARTS}, MORNING)
 
 
 def _minute(word: str | None) -> int:
@@ -148,7 +138,7 @@ def _minute(word: str | None) -> int:
 
 
 def _at(found: re.Match[str]) -> Iterable[Reading]:
-    return clock_readings(_hour(found), _minute(found.groupdict().get("minute")), _hours(found))
+    return CLOCK.at(found, _minute(found.groupdict().get("minute")))
 
 
 def _back(found: re.Match[str]) -> int:
@@ -156,24 +146,18 @@ def _back(found: re.Match[str]) -> int:
 
 
 def _past(found: re.Match[str]) -> Iterable[Reading]:
-    return clock_readings(_hour(found), _back(found) * _minute(found["minute"]), _hours(found))
+    return CLOCK.at(found, _back(found) * _minute(found["minute"]))
 
 
 def _half(found: re.Match[str]) -> Iterable[Reading]:
     """Read "hálf tíu" as 9:30, "fimm mínútur í hálf tíu" as 9:25."""
     minute = -30 + _back(found) * _minute(found.groupdict().get("minute"))
-    hours = _hours(found)
-    shifted = None if hours is None else [(h + 1) % 24 for h in hours]  # half past eleven belongs to the morning
-    return clock_readings(_hour(found), minute, shifted)
+    return CLOCK.half_to(found, minute)
 
 
 def _run_together(found: re.Match[str]) -> Iterable[Reading]:
     """Read "tvö hundruð f. h." and "930" after "klukkan", as a transcriber writes 2:00 and 9:30."""
-    spoken = SPOKEN.read(found["number"], 0)
-    value = int(found["number"]) if found["number"].isdigit() else spoken.value if spoken else 0
-    whole = spoken is None or spoken.end == len(found["number"])
-    hour, minute = divmod(value, 100)
-    return clock_readings(hour, minute, _hours(found)) if whole and 0 < hour <= 24 and minute < 60 else ()
+    return CLOCK.run_together(found, SPOKEN)
 
 
 EXACT = phrase_rule(rf"{O_CLOCK}{HOUR}(?: og)? (?P<minute>{LONG}){BEHIND}", _at)

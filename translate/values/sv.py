@@ -7,6 +7,7 @@ from decimal import Decimal
 from translate.values.amounts import Amounts, NumberFormat
 from translate.values.calendar import Months, relative_rules, weekday_rule
 from translate.values.cardinals import CardinalWords
+from translate.values.clock import ClockWords
 from translate.values.grammar import ValueGrammar, fixed_rule, numbered, paired_digits, phrase_rule, words_of
 from translate.values.mention import Kind, Reading, clock_readings
 from translate.values.sv_write import CLOCK_PHRASES, write
@@ -106,18 +107,7 @@ O_CLOCK = r"(?P<clock>klockan|klockslaget|kl\.?)\s*"
 BEFORE = rf"(?:{O_CLOCK})?"
 BEHIND = f"{PART}?"
 NO_RANGE = "(?<!mellan )"
-
-
-def _hours(found: re.Match[str]) -> Iterable[int] | None:
-    groups = found.groupdict()
-    part = groups.get("part") or groups.get("day")
-    known = {**PARTS, **DAY_PARTS}.items()
-    early = MORNING if groups.get("zero") or re.match(r"0\d", groups.get("hour") or "") else None
-    return next((hours for one, hours in known if part and re.fullmatch(one, part, re.IGNORECASE)), early)
-
-
-def _hour(found: re.Match[str]) -> int:
-    return HOURS[found["hour"].casefold().lstrip("0") or "0"]
+CLOCK = ClockWords(HOURS, {**PARTS, **DAY_PARTS}, MORNING)
 
 
 def _minute(word: str | None) -> int:
@@ -126,26 +116,24 @@ def _minute(word: str | None) -> int:
 
 
 def _at(found: re.Match[str]) -> Iterable[Reading]:
-    return clock_readings(_hour(found), _minute(found.groupdict().get("minute")), _hours(found))
+    return CLOCK.at(found, _minute(found.groupdict().get("minute")))
 
 
 def _past(found: re.Match[str]) -> Iterable[Reading]:
     back = -1 if found["way"].casefold() == "i" else 1
-    return clock_readings(_hour(found), back * _minute(found["minute"]), _hours(found))
+    return CLOCK.at(found, back * _minute(found["minute"]))
 
 
 def _half(found: re.Match[str]) -> Iterable[Reading]:
     """Read "halv tio" as 9:30, "fem i halv tio" as 9:25, "fem över halv tio" as 9:35."""
     way, off = found.groupdict().get("way"), _minute(found.groupdict().get("minute"))
     minute = -30 + (-off if way and way.casefold() == "i" else off)
-    hours = _hours(found)
-    shifted = None if hours is None else [(h + 1) % 24 for h in hours]  # half past eleven belongs to the morning
-    return clock_readings(_hour(found), minute, shifted)
+    return CLOCK.half_to(found, minute)
 
 
 def _run_together(found: re.Match[str]) -> Iterable[Reading]:
     hour, minute = divmod(int(found["number"]), 100)
-    return clock_readings(hour, minute, _hours(found)) if hour <= 24 and minute < 60 else ()
+    return clock_readings(hour, minute, CLOCK.hours(found)) if hour <= 24 and minute < 60 else ()
 
 
 CLOCKS = (
