@@ -1,7 +1,8 @@
 """Requests that wait for the model: a bounded queue, fair over tasks, cut into batches.
 
-There is no timer: a batch is what waits when the model is free. Tasks take turns, so one that floods the queue does not
-hold up another; what does not fit a batch of like lengths begins the next one.
+There is no timer: a batch is what waits when the model is free. Tasks take turns, and none may take all the room, so
+one that floods the queue neither holds up another nor keeps it out; what does not fit a batch of like lengths begins
+the next one.
 """
 
 import threading
@@ -31,12 +32,14 @@ class QueueLimits:
         tokens: their prompt tokens.
         batch_tokens: padded tokens of a batch; one longer prompt runs alone.
         answers: open answers that are written at once.
+        task_share: of records and tokens, what one task may take; the rest is left to others.
     """
 
     records: int = 1024
     tokens: int = 65_536
     batch_tokens: int = 512
     answers: int = 16
+    task_share: float = 0.75
 
 
 @dataclass(eq=False)
@@ -143,6 +146,24 @@ def _fits(count: int, longest: int, length: int, tokens: int) -> bool:
     return padded <= tokens and padded - count * longest <= 2 * length + PADDING
 
 
+@dataclass
+class _Load:
+    """Records that wait, and their prompt tokens."""
+
+    records: int = 0
+    tokens: int = 0
+
+    def fault(self, whose: str, added: Sequence[QueuedRequest], records: int, tokens: int) -> str:
+        """Say that with some more there would be too much; empty if not, or if nothing waits."""
+        more = sum(one.prepared.tokens for one in added)
+        if not self.records or (self.records + len(added) <= records and self.tokens + more <= tokens):
+            return ""
+        return (
+            f"{self.records} records{whose} with {self.tokens} tokens are waiting, and with these there would be more "
+            f"than {records} or {tokens}"
+        )
+
+
 class RequestQueue:
     """A bounded queue between the threads that admit requests and the one that answers them.
 
@@ -152,12 +173,22 @@ class RequestQueue:
 
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
-        self.records = self.tokens = 0  # that wait
+        self._waiting, self._of_task = _Load(), dict[tuple[str, str], _Load]()
         self._closed, self._open = _Lane(), _Lane()
         self._changed = threading.Condition()
         self._draining = False
         self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._pace = 0.0  # tokens a second, smoothed
+
+    @property
+    def records(self) -> int:
+        """Records that wait."""
+        return self._waiting.records
+
+    @property
+    def tokens(self) -> int:
+        """Prompt tokens that wait."""
+        return self._waiting.tokens
 
     @property
     def draining(self) -> bool:
@@ -171,21 +202,31 @@ class RequestQueue:
             FullQueueError: with them, more would wait than may.
             DrainingError: the service is stopping.
         """
-        tokens = sum(request.prepared.tokens for request in requests)
         with self._changed:
             self._refuse_if_draining()
-            over = self.records + len(requests) > self.limits.records or self.tokens + tokens > self.limits.tokens
-            if over and self.records:
-                raise FullQueueError(
-                    f"{self.records} records with {self.tokens} tokens are waiting, and with these there would be more "
-                    f"than {self.limits.records} or {self.limits.tokens}; send them again later",
-                    self.seconds_left(),
-                )
-            self.records += len(requests)
-            self.tokens += tokens
+            self._refuse_if_full(requests)
             for request in requests:
+                self._count(request, 1)
                 (self._open if request.prepared.is_open else self._closed).add(request)
             self._changed.notify()
+
+    def _refuse_if_full(self, requests: Sequence[QueuedRequest]) -> None:
+        """Refuse what there is no room for, of all tasks or of one; where nothing waits there is room for anything."""
+        most, share = self.limits, self.limits.task_share
+        faults = [self._waiting.fault("", requests, most.records, most.tokens)]
+        for task in {request.task for request in requests}:
+            own = [request for request in requests if request.task == task]
+            room = int(share * most.records), int(share * most.tokens)
+            faults.append(self._of_task.get(task, _Load()).fault(f" of {':'.join(task)}", own, *room))
+        if fault := next(filter(None, faults), ""):
+            raise FullQueueError(f"{fault}; send them again later", self.seconds_left())
+
+    def _count(self, request: QueuedRequest, sign: int) -> None:
+        for load in (self._waiting, self._of_task.setdefault(request.task, _Load())):
+            load.records += sign
+            load.tokens += sign * request.prepared.tokens
+        if not self._of_task[request.task].records:
+            del self._of_task[request.task]
 
     def compute(self, work: Callable[[], T]) -> T:
         """Have work of the model done on its thread, before the next batch; wait for it and return what it gives.
@@ -231,8 +272,7 @@ class RequestQueue:
                 room = self.limits.answers - writing
                 written, left = self._open.take(room, self.limits.batch_tokens) if room > 0 else ([], [])
                 for request in (*scored, *gone, *written, *left):
-                    self.records -= 1
-                    self.tokens -= request.prepared.tokens
+                    self._count(request, -1)
                 if scored or written or writing:
                     return scored, written
                 if self._closed or self._open:

@@ -27,7 +27,7 @@ from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of
 
 RECORD = {"taskname": "mood", "sentence": "profit rose"}
-LIMITS = RequestLimits(queue=QueueLimits(records=4))
+LIMITS = RequestLimits(queue=QueueLimits(records=4, task_share=1))
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def test_what_would_mostly_be_padding_begins_the_next_batch() -> None:
 
 
 def test_a_request_is_taken_whole_or_not_at_all() -> None:
-    queue = RequestQueue(QueueLimits(records=3, tokens=1000))
+    queue = RequestQueue(QueueLimits(records=3, tokens=1000, task_share=1))
     queue.put([waiting("a"), waiting("a")])
     with pytest.raises(FullQueueError, match="2 records with 20 tokens are waiting"):
         queue.put([waiting("b"), waiting("b")])
@@ -78,6 +78,25 @@ def test_tokens_are_bounded_too_but_one_large_request_goes_into_an_empty_queue()
     queue.put([waiting("a", 200)])
     with pytest.raises(FullQueueError, match="more than 100 or 50"):
         queue.put([waiting("b", 1)])
+
+
+def test_one_task_leaves_a_quarter_of_the_room_to_others() -> None:
+    queue = RequestQueue(QueueLimits(records=8, tokens=400))
+    queue.put([waiting("flood") for _ in range(6)])
+    with pytest.raises(FullQueueError, match=r"6 records of flood:en with 60 tokens are waiting.* more than 6 or 300"):
+        queue.put([waiting("flood")])
+    with pytest.raises(FullQueueError, match="of flood:en"):
+        queue.put([waiting("other"), waiting("flood")])  # all or nothing
+    queue.put([waiting("other"), waiting("other")])
+    with pytest.raises(FullQueueError, match=r"8 records with 80 tokens are waiting.* more than 8 or 400"):
+        queue.put([waiting("third")])
+    assert len(scored(queue)) == 8
+    queue.put([waiting("long", 250)])
+    with pytest.raises(FullQueueError, match="1 records of long:en with 250 tokens"):
+        queue.put([waiting("long", 51)])
+    queue.put([waiting("long", 50)])
+    assert (queue.records, queue.tokens) == (2, 300)
+    queue.put([waiting("other", 100)])
 
 
 def test_the_error_says_when_to_ask_again() -> None:

@@ -1,7 +1,6 @@
 """A body that comes drop by drop: given up after its seconds, without holding up others or a stop."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +9,12 @@ from typing import Any
 
 import anyio
 import pytest
-import uvicorn
 
 from promptbank.bank.task_server import TaskServer
 from promptbank.service.app import create_app
-from promptbank.service.connections import impatient
 from promptbank.service.limits import RequestLimits
-from promptbank.service.server import StoppingServer
 from store import open_store
+from tests.http_server import running
 from tests.tiny import tiny_backbone
 
 PATHS = ("/v1/predict", "/v1/score", "/v1/completions", "/v1/chat/completions")
@@ -76,20 +73,6 @@ def test_a_stop_does_not_wait_for_a_body(tmp_path: Path) -> None:
     assert seconds < 5
 
 
-@contextmanager
-def running(app: Any, head_seconds: float = 10) -> Iterator[tuple[StoppingServer, int, threading.Thread]]:
-    """Run a server on a free port in a thread, and stop it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = StoppingServer(uvicorn.Config(app, log_config=None, http=impatient(head_seconds)), app.state.queue)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            yield server, listener.getsockname()[1], thread
-        finally:
-            server.handle_exit(0, None)
-            thread.join(30)
-
-
 def all_of(connection: socket.socket) -> bytes:
     """Return everything until the server closes the connection."""
     connection.settimeout(20)
@@ -138,6 +121,27 @@ def test_connections_whose_head_does_not_arrive_are_closed_while_others_are_answ
         for one in slow:
             one.close()
         assert server.server_state.connections == set()
+
+
+def test_a_head_that_comes_drop_by_drop_gains_no_time(tmp_path: Path) -> None:
+    with (
+        app_with(tmp_path, 60) as app,
+        running(app, 0.4) as (_, port, _thread),
+        socket.create_connection(("127.0.0.1", port)) as slow,
+    ):
+        slow.sendall(b"GET /livez HTTP/1.1\r\nx: ")
+        slow.settimeout(0.05)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                slow.sendall(b"x")
+                if slow.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        assert time.monotonic() < end  # it was closed
 
 
 def test_a_request_that_takes_longer_than_its_head_may_is_answered(tmp_path: Path) -> None:
