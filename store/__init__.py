@@ -27,6 +27,7 @@ from store.errors import (
     UnknownVersionError,
 )
 from store.migrate import migrate, schema_state
+from store.quotas import QuotaRepository
 from store.records import (
     ROWS_V1,
     AliasMove,
@@ -61,6 +62,7 @@ __all__ = [
     "NewRow",
     "NoEarlierVersionError",
     "NotFoundError",
+    "QuotaRepository",
     "RevisionConflictError",
     "Row",
     "RowInfo",

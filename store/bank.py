@@ -15,6 +15,7 @@ from store.evaluations import EvaluationRepository
 from store.keys import ApiKeyRepository
 from store.migrate import refuse_newer, state_of, upgrade
 from store.overrides import OverrideRepository
+from store.quotas import QuotaRepository
 from store.rows import RowRepository
 from store.runs import RunRepository
 from store.segments import SegmentRepository
@@ -30,6 +31,7 @@ class Store:
         cards: task cards that users added.
         defaults: the language in which a task is meant where none is named.
         keys: API keys of the HTTP service, by their hashes.
+        quotas: what they have used of their quotas.
         runs: training runs and their metrics.
         segments: the translation memory: what engines made of texts.
         overrides: what people decided about sources, above every engine.
@@ -43,6 +45,7 @@ class Store:
         self.cards = CardRepository(database)
         self.defaults = DefaultRepository(database)
         self.keys = ApiKeyRepository(database)
+        self.quotas = QuotaRepository(database)
         self.runs = RunRepository(database)
         self.segments = SegmentRepository(database)
         self.overrides = OverrideRepository(database)

@@ -21,7 +21,7 @@ from store.database import Database
 from store.errors import SchemaError, StoreError, StoreUnavailableError
 from store.migrate import migrate, schema_state
 from store.rows import load_row
-from store.schema import metadata, prompt_row, revision
+from store.schema import COPIED, prompt_row, revision
 from store.sealing import seal
 
 __all__ = ["back_up", "move_bank"]
@@ -93,7 +93,7 @@ def move_bank(url: str, target: str) -> dict[str, int]:
         new.write(LOCK) as writing,
     ):
         _refuse_records(writing, goal.shown)
-        for table in metadata.sorted_tables:
+        for table in COPIED:
             _copy_table(reading, writing, table)
         _check_copy(reading, writing)
         with old.read() as later:
@@ -157,7 +157,7 @@ def _check_copy(reading: Connection, writing: Connection) -> None:
     for row_id in writing.execute(select(prompt_row.c.row_id)).scalars().all():
         if load_row(writing, row_id) != load_row(reading, row_id):
             raise StoreError(f"row {row_id} did not arrive as it was sent; nothing was moved")
-    for table in metadata.sorted_tables:
+    for table in COPIED:
         if _digest(reading, table) != _digest(writing, table):
             raise StoreError(f"the table {table.name} did not arrive as it was sent; nothing was moved")
 
@@ -171,10 +171,7 @@ def _digest(connection: Connection, table: Table) -> str:
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    return {
-        table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in metadata.sorted_tables
-    }
+    return {table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in COPIED}
 
 
 def _state(connection: Connection) -> tuple[object, ...]:

@@ -176,6 +176,15 @@ api_key = Table(
     UniqueConstraint("key_sha256", name="uq_api_key_sha256"),
 )
 
+quota_use = Table(
+    "quota_use",
+    metadata,
+    *_texts("window_name"),
+    Column("used", BigInteger, nullable=False),
+    *_times("ends_at"),
+    PrimaryKeyConstraint("window_name", name="pk_quota_use"),
+)
+
 run = Table(
     "run",
     metadata,
@@ -222,3 +231,6 @@ revision = Table(
     PrimaryKeyConstraint("revision_id", name="pk_revision"),
     CheckConstraint("revision_id = 1", name="ck_revision_single"),
 )
+
+COPIED = tuple(table for table in metadata.sorted_tables if table is not quota_use)
+"""What a copy of the bank has: all tables but counts that are old in a minute."""

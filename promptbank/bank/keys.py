@@ -34,7 +34,7 @@ def create_key(
         bank: the bank.
         name: for people.
         scopes: of `SCOPES`.
-        records_per_minute: that it may ask of each process; None for as many as it likes.
+        records_per_minute: that it may ask of all processes that share the bank; None for as many as it likes.
         tokens_per_minute: of their prompts.
 
     Raises:

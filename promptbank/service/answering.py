@@ -39,6 +39,7 @@ class Answering:
         metrics: count what becomes of them.
         seconds: after which a record that still waits is given up.
         tokens: most of one record's prompt.
+        quotas: of API keys.
 
     Attributes:
         on_answer: is told the row and the error, if there is one, of each answer, on the model thread.
@@ -47,11 +48,17 @@ class Answering:
     on_answer: Callable[[ServedTask, BaseException | None], None] = staticmethod(lambda _task, _error: None)
 
     def __init__(
-        self, predictor: Predictor, queue: RequestQueue, metrics: ServiceMetrics, seconds: float, tokens: int
+        self,
+        predictor: Predictor,
+        queue: RequestQueue,
+        metrics: ServiceMetrics,
+        seconds: float,
+        tokens: int,
+        quotas: KeyQuotas,
     ) -> None:
         self._predictor, self.queue, self._metrics = predictor, queue, metrics
         self._seconds, self._tokens = seconds, tokens
-        self._quotas = KeyQuotas()
+        self._quotas = quotas
         self._model = ModelThread(predictor, queue, metrics)
         self._admission: CapacityLimiter | None = None  # of one event loop, so it is made inside it
 
@@ -116,9 +123,8 @@ class Answering:
         ]
         if queued := [one for one in admitted if isinstance(one, QueuedRequest)]:
             tokens = sum(one.prepared.tokens for one in queued)
-            self._quotas.check(key, len(queued), tokens)
-            self.queue.put(queued)
-            self._quotas.use(key, len(queued), tokens)
+            with self._quotas.taken(key, len(queued), tokens):
+                self.queue.put(queued)
             self._model.start()
         for one in admitted:
             self._metrics.count(one)

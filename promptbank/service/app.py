@@ -25,6 +25,7 @@ from promptbank.service.openai import add_openai
 from promptbank.service.predict import add_predictions
 from promptbank.service.problem_answers import add_problem_answers
 from promptbank.service.queue import RequestQueue
+from promptbank.service.quotas import KeyQuotas
 from promptbank.service.request_ids import REQUEST_ID, RequestIds
 from promptbank.service.score import add_score
 from promptbank.service.task_list import add_task_list
@@ -42,7 +43,8 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     limits = limits or RequestLimits()
     queue = RequestQueue(limits.queue)
     metrics = ServiceMetrics(queue, server)
-    answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens)
+    quotas = KeyQuotas(server.store.quotas)
+    answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens, quotas)
     server.compute, answering.on_answer = answering.compute, server.answered
 
     @asynccontextmanager

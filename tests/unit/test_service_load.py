@@ -20,6 +20,7 @@ from promptbank.service.answering import Answering
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.queue import QueueLimits, RequestQueue
+from promptbank.service.quotas import KeyQuotas
 from promptbank.service.server import StoppingServer
 from promptbank.training.config import TrainConfig
 from store import Store, open_store
@@ -185,7 +186,7 @@ def test_a_stop_answers_what_was_admitted_and_refuses_what_comes_after(store: St
 
 def test_the_model_thread_ends_with_the_application(store: Store) -> None:
     server, queue = TaskServer(store, tiny_backbone("llama")), RequestQueue(QueueLimits())
-    answering = Answering(server.predictor, queue, ServiceMetrics(queue, server), 60, 4096)
+    answering = Answering(server.predictor, queue, ServiceMetrics(queue, server), 60, 4096, KeyQuotas(store.quotas))
     assert answering.stop(10) is True
     app = create_app(TaskServer(store, tiny_backbone("llama")))
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from store import (
     open_store,
 )
 from store.address import read_address
-from store.schema import metadata
+from store.schema import COPIED
 from tests.conftest import Promptbank
 from tests.postgres import Server
 from tests.stores import OTHER, SCOPE, behind_triggers, content, emptied, filled, outside
@@ -44,6 +45,7 @@ def written(url: str) -> None:
         store.cards.add("sentiment-task", "sv", '{"a": 1}', "e" * 64)
         store.defaults.choose("sentiment-task", "sv", reason="a test")
         store.keys.add("web", "f" * 64, ("infer",))
+        store.quotas.use("web of a minute", 3, 10, datetime.now(UTC), timedelta(days=1))
         store.runs.start("r1", "train", "{}", "c" * 64)
         store.runs.record("r1", [(1, {"loss": float("nan"), "score": 0.1})])
 
@@ -54,7 +56,7 @@ def everything(url: str) -> dict[str, list[tuple[object, ...]]]:
     with engine.connect() as connection:
         return {
             table.name: [tuple(r) for r in connection.execute(select(table).order_by(*table.primary_key))]
-            for table in metadata.sorted_tables
+            for table in COPIED
         }
 
 
@@ -161,6 +163,12 @@ def test_a_bank_goes_to_postgresql_and_back_with_every_value(
     assert everything(back) == everything(there)
     keys = {name: [record[0] for record in records] for name, records in everything(back).items()}
     assert keys == {name: [record[0] for record in records] for name, records in everything(sqlite_url).items()}
+
+
+def test_quotas_are_counted_anew_where_a_bank_was_moved(sqlite_url: str, tmp_path: Path) -> None:
+    move_bank(sqlite_url, str(tmp_path / "new.db"))
+    with open_store(sqlite_url) as old, open_store(str(tmp_path / "new.db")) as new:
+        assert [one.quotas.used(["web of a minute"]) for one in (old, new)] == [[3], [0]]
 
 
 def test_a_bank_that_is_migrated_and_empty_is_taken(sqlite_url: str, postgres_url: str) -> None:
