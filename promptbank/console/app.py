@@ -64,6 +64,10 @@ class Visit:
         """Return a value from the address."""
         return self.request.query_params.get(name, default)
 
+    def said(self, name: str) -> str:
+        """Return a value from the form, or else from the address."""
+        return self.form.text(name) or self.asked(name)
+
     def url(self, path: str, query: Mapping[str, object] | None = None, **more: object) -> str:
         """Return the address of a page."""
         wanted = {name: value for name, value in {**(query or {}), **more}.items() if value not in (None, "", [])}

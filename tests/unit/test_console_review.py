@@ -13,6 +13,7 @@ from promptbank.bank.session import Bank
 from promptbank.errors import InputError
 from promptbank.mt.memory import kept_overrides
 from promptbank.mt.review_log import LOG, ItemState, ReviewLog
+from promptbank.mt.review_set import stretches
 from tests.consoles import Browser
 from translate import Span
 from translate.errors import ReviewError
@@ -84,12 +85,35 @@ def test_both_texts_are_shown_with_their_spans_in_one_colour_and_their_flags(bro
     page = browser.open("/review/record", set="sv")
     source, translation = page.find_all("p", class_="text")
     assert (source["lang"], translation["lang"], source["dir"]) == ("en", "sv", "auto")
-    assert [mark["class"] for mark in (*source("mark"), *translation("mark"))] == [["span0"], ["span0"]]
-    assert [mark.contents[0] for mark in (*source("mark"), *translation("mark"))] == ["monday", "måndag"]
+    marks = [(mark["class"], mark.contents[0]) for mark in (*source("mark"), *translation("mark"))]
+    number = (["value", "span1"], "1")  # a value outside of spans, the same on both sides
+    assert marks == [(["span0"], "monday"), number, (["span0"], "måndag"), number]
     assert "friday is not måndag" in page.find(class_="flags").text
     assert "".join(str(part) for part in source.strings) == "it came on mondaydate 1"
     assert [button["data-key"] for button in page.find(class_="others")("button")] == ["1", "2"]
     assert "0 of 5 decided" in page.find(attrs={"aria-live": "polite"}).text
+
+
+def test_values_that_agree_have_one_colour_on_both_sides_and_others_are_marked_as_alone() -> None:
+    text = "tolv av 40 kom klockan tre"
+    shown = item(1, source="at 4 pm twelve of 40 came", translation=text, text=text, spans=(), slot_types=())
+    source, translation = (
+        {one.said: (one.kind, one.colour) for one in side if one.kind} for side in stretches(shown, text)
+    )
+    assert source == {"4 pm": ("alone", 0), "twelve": ("value", 0), "40": ("value", 1)}
+    assert translation == {"klockan tre": ("alone", 0), "tolv": ("value", 0), "40": ("value", 1)}
+    for side, said in zip(stretches(shown, text), (shown.source, text), strict=True):
+        assert "".join(one.said for one in side) == said
+
+
+def test_a_filter_takes_records_by_their_worst_flag(bank: Bank, tmp_path: Path) -> None:
+    items = [item(1, severity="drop"), item(2), item(3, severity="warn"), item(4, severity="drop")]
+    browser = Browser(bank, review=[written(tmp_path / "sv", items)])
+    page = browser.open("/review/record", set="sv", severity="drop", which="all")
+    assert "1 of 2" in page.find(attrs={"aria-live": "polite"}).text
+    assert [one["value"] for one in page.find(id="severity")("option") if one.has_attr("selected")] == ["drop"]
+    decide(browser, "ok")
+    assert shown(browser) == "Record r4"
 
 
 def test_accept_edit_drop_attempt_and_dismissal_become_what_review_csv_would_say(
