@@ -19,6 +19,7 @@ from store.quotas import QuotaRepository
 from store.rows import RowRepository
 from store.runs import RunRepository
 from store.segments import SegmentRepository
+from store.trainings import TrainingRepository
 
 
 class Store:
@@ -33,6 +34,7 @@ class Store:
         keys: API keys of the HTTP service, by their hashes.
         quotas: what they have used of their quotas.
         runs: training runs and their metrics.
+        trainings: the queue of trainings that were asked for.
         segments: the translation memory: what engines made of texts.
         overrides: what people decided about sources, above every engine.
     """
@@ -47,6 +49,7 @@ class Store:
         self.keys = ApiKeyRepository(database)
         self.quotas = QuotaRepository(database)
         self.runs = RunRepository(database)
+        self.trainings = TrainingRepository(database)
         self.segments = SegmentRepository(database)
         self.overrides = OverrideRepository(database)
 

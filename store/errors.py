@@ -9,7 +9,8 @@ StoreError                      base of all; catch this at the border
 |   |-- UnknownAliasError       the alias was never set, or is retired
 |   |-- UnknownApiKeyError      no API key with this name
 |   |-- NoEarlierVersionError   a rollback with nothing to go back to
-|   `-- UnknownRunError         no training run with this id
+|   |-- UnknownRunError         no training run with this id
+|   `-- UnknownTrainingError    no training of this number in the queue
 |-- RunConflictError            a run id is taken by a finished or different run
 |-- RevisionConflictError       the bank has changed since the caller looked
 |-- InsertOnlyError             an update or delete of something that is kept for ever
@@ -80,6 +81,10 @@ class NoEarlierVersionError(NotFoundError):
 
 class UnknownRunError(NotFoundError):
     """No training run has this id."""
+
+
+class UnknownTrainingError(NotFoundError):
+    """The queue has no training of this number."""
 
 
 class RunConflictError(StoreError):

@@ -243,6 +243,50 @@ class Run:
     finished_at: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewTraining:
+    """A training that is asked for, before it waits in the queue.
+
+    Attributes:
+        task: ``taskname:lang``.
+        card_json: canonical JSON of the task card.
+        records: labelled records, a JSON object a line; empty for the card's shipped sample.
+        settings_json: the training settings that are given, as a JSON object.
+        live: whether the row goes live: "gated", "always" or "never".
+        asked_by: who asks, for people.
+    """
+
+    task: str
+    card_json: str = field(repr=False)
+    records: str = field(repr=False)
+    settings_json: str
+    live: str
+    asked_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedTraining(NewTraining):
+    """A training in the queue.
+
+    Attributes:
+        records: empty in a list, and once it is done.
+        state: "waiting", "running", "stopping" (it runs and shall stop), "stopped", "done" or "failed".
+        told: what came out, or why it failed.
+        owner: whose process works on it, or did last; None before.
+        run_id: of its run, once that has begun.
+        starts: how often a process began with it since somebody asked for it.
+    """
+
+    training_id: int
+    state: str
+    told: str
+    owner: str | None
+    run_id: str | None
+    starts: int
+    created_at: datetime
+    changed_at: datetime
+
+
 @dataclass(frozen=True)
 class SchemaState:
     """Which schema a database has and which one this program wants.

@@ -3,6 +3,7 @@
 `prompt_row`, `evaluation`, `alias_history`, `card` and `default_language` are insert-only (see `triggers.py`). An alias
 refers to a row by (taskname, lang, fingerprint, version), so the database itself refuses one that points out of its
 scope. `segment` and `override` belong to translation, and no trigger guards them: a person may change a decision.
+Nor does one guard `queued_training`: what was trained leaves the queue, with its records.
 """
 
 from collections.abc import Callable, Mapping
@@ -204,6 +205,17 @@ run_metric = Table(
     Column("value", Float(53)),  # NULL stands for NaN, which SQLite cannot hold
     PrimaryKeyConstraint("run_id", "step", "name", name="pk_run_metric"),
     ForeignKeyConstraint(["run_id"], ["run.run_id"], name="fk_run_metric_run"),
+)
+
+queued_training = Table(
+    "queued_training",
+    metadata,
+    *_integers("training_id"),
+    *_texts("task", "card_json", "records", "settings_json", "live", "asked_by", "state", "told"),
+    *(Column(name, Text) for name in ("owner", "run_id")),  # NULL: nobody works on it, it has not begun
+    *_integers("starts"),
+    *_times("created_at", "changed_at"),
+    PrimaryKeyConstraint("training_id", name="pk_queued_training"),
 )
 
 segment = Table(

@@ -55,7 +55,11 @@ class SpecError(TaskError):
 
 
 class DataError(TaskError):
-    """Records cannot be used."""
+    """Records cannot be used; `faults` lists every reason, where there are several."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        self.faults = tuple(faults) or (message,)
+        super().__init__(message)
 
 
 class UnknownLabelError(DataError):

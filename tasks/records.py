@@ -160,4 +160,7 @@ def raise_faults(faults: Sequence[str], kind: type[Exception] = DataError) -> No
     """
     if told := told_once(faults):
         more = f"; and {len(told) - MAX_FAULTS} more" if len(told) > MAX_FAULTS else ""
-        raise kind("; ".join(told[:MAX_FAULTS]) + more)
+        error = kind("; ".join(told[:MAX_FAULTS]) + more)
+        if isinstance(error, DataError):
+            error.faults = (*told[:MAX_FAULTS], *([more.removeprefix("; ")] if more else []))
+        raise error

@@ -34,6 +34,7 @@ __all__ = [
     "add_cards",
     "cards_by_origin",
     "chosen_card",
+    "examples_among",
     "examples_of",
     "examples_of_each",
     "known_cards",
@@ -129,11 +130,28 @@ def examples_of_each(
     """
     if not data:
         return [_sample(card, part) for card in cards]
-    by_file = [records_by_task(_records(spec, part, columns, cards), cards) for spec in data]
+    return _gathered(cards, ", ".join(data), [_records(spec, part, columns, cards) for spec in data])
+
+
+def examples_among(card: TaskCard, records: Sequence[InputRecord | DataError], name: str) -> ExampleSet:
+    """Return the labelled examples of one task among records that are read already; see `examples_of_each`.
+
+    Args:
+        card: the task.
+        records: of any tasks, or what is wrong with one.
+        name: how errors call where they are from.
+    """
+    return _gathered([card], name, [records])[0]
+
+
+def _gathered(
+    cards: Sequence[TaskCard], names: str, files: Sequence[Sequence[InputRecord | DataError]]
+) -> list[ExampleSet]:
+    by_file = [records_by_task(records, cards) for records in files]
     left: Counter[str] = Counter()
     for found in by_file:
         left.update(found.left)
-    names, told = ", ".join(data), ", ".join(f"{name} {count}" for name, count in sorted(left.items()))
+    told = ", ".join(f"{name} {count}" for name, count in sorted(left.items()))
     sets = []
     for number, card in enumerate(cards):
         records = [record for found in by_file for record in found.records[number]]

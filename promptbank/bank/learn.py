@@ -210,6 +210,7 @@ class _Session:
                 run_ids = run_ids_of(self._store, self.folder, [one.identity for one in prepared])
                 self._start(prepared, run_ids)
                 names = dict(zip((p.plan.name for p in prepared), run_ids, strict=True))
+                self._progress.on_runs(names)
                 recorder = RunLog(self._store, names, self._progress)
                 plans = [one.plan for one in prepared]
                 outcomes = train(self._lm, plans, folder=self.folder, identity=identity, progress=recorder)

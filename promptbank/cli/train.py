@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from promptbank.cli.command import Card, Columns, Data, Json, Lang, TrainingCommand, TrainingContext
 from promptbank.cli.evaluate import SHARES
 from promptbank.cli.output import print_done, say
+from promptbank.service.workers import stop_with_parent
 from tasks import FORMAT_SCORES, counted
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+NICE = 10
+"""By how much a training that a service has started stands back for what answers."""
 SHOWN = ("accuracy", "macro_f1", *FORMAT_SCORES, "exact_match")
 
 
@@ -39,6 +43,10 @@ def train(
     live: Annotated[
         str, typer.Option(help="gated: live only if not worse than the live row on the dev examples; always; never.")
     ] = "gated",
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Train what was asked for on the console and waits, and nothing else.")
+    ] = False,
+    of_service: Annotated[bool, typer.Option("--of-service", hidden=True, help="A service has started this.")] = False,
     json: Json = False,
 ) -> None:
     """Learn a task: train its prompt, freeze the best epoch, measure it, make it live if it is not worse.
@@ -50,6 +58,11 @@ def train(
     """
     if all_tasks and (task or not data):
         raise typer.BadParameter("--all-tasks goes with --data and without --task")
+    if queue:
+        if task or data or card or all_tasks:
+            raise typer.BadParameter("--queue trains what waits in the bank; name no task, card or data beside it")
+        _work_off(ctx, of_service=of_service, as_json=json)
+        return
     from promptbank.bank import train as use_case
     from promptbank.cli.progress import opened
 
@@ -69,6 +82,20 @@ def train(
         )
     for one in learnt:
         _print(one, as_json=json)
+
+
+def _work_off(ctx: TrainingContext, *, of_service: bool, as_json: bool) -> None:
+    """Train what waits; a process that a service has started ends with it, and leaves it the processor."""
+    from promptbank.bank.training_queue import work_off
+    from promptbank.cli.progress import opened
+
+    if of_service:
+        stop_with_parent()
+        os.nice(NICE)
+    with opened(ctx.settings) as bank:
+        for one in work_off(bank):
+            about = {"training": one.training_id, "task": one.task, "state": one.state, "told": one.told}
+            print_done(f"training {one.training_id} of {one.task}: {one.state}; {one.told}", about, as_json=as_json)
 
 
 def _print(learnt: LearntTask, *, as_json: bool) -> None:

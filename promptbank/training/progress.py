@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -103,6 +104,9 @@ class EpochReport:
 class Progress(Protocol):
     """Receives the reports of trainings."""
 
+    def on_runs(self, run_ids: Mapping[str, str]) -> None:
+        """Runs begin or go on: the id of each in the bank, by its name."""
+
     def on_prefix(self, done: int, total: int) -> None:
         """Keys and values of so many constant prompt beginnings are computed, of the total."""
 
@@ -118,6 +122,9 @@ class Progress(Protocol):
 
 class NoProgress:
     """Ignores all reports; a base for classes that look at some."""
+
+    def on_runs(self, run_ids: Mapping[str, str]) -> None:
+        """Ignore it."""
 
     def on_prefix(self, done: int, total: int) -> None:
         """Ignore it."""

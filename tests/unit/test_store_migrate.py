@@ -28,10 +28,13 @@ from store.migrate import MIGRATION_LOCK, migrations_config
 from store.schema import metadata
 from tests.stores import ROOT, SCOPE, filled, outside
 
-REBUILD = """
+REVISIONS = tuple(f"{number:04}" for number in range(1, 10))
+NEWEST = REVISIONS[-1]
+
+REBUILD = f"""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "9999", "0008", None, None
+revision, down_revision, branch_labels, depends_on = "9999", "{NEWEST}", None, None
 def upgrade():
     recreate = "always" if op.get_bind().dialect.name == "sqlite" else "auto"
     with op.batch_alter_table("prompt_row", recreate=recreate) as batch:
@@ -44,20 +47,18 @@ def migrating(url: str) -> Database:
 
 
 def test_migrating_goes_from_nothing_to_the_newest_and_then_does_nothing(empty_url: str) -> None:
-    assert migrate(empty_url) == (None, "0008")
-    assert migrate(empty_url) == ("0008", "0008")
+    assert migrate(empty_url) == (None, NEWEST)
+    assert migrate(empty_url) == (NEWEST, NEWEST)
     with open_store(empty_url) as store:
         assert (store.revision(), store.check()) == (0, [])
 
 
 def test_the_state_names_what_is_pending_and_makes_nothing(empty_url: str) -> None:
     outside(empty_url, "SELECT 1")  # makes the SQLite file
-    assert schema_state(empty_url) == SchemaState(
-        None, "0008", ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
-    )
+    assert schema_state(empty_url) == SchemaState(None, NEWEST, REVISIONS)
     assert not schema_state(empty_url).ready
     migrate(empty_url)
-    assert schema_state(empty_url) == SchemaState("0008", "0008", ())
+    assert schema_state(empty_url) == SchemaState(NEWEST, NEWEST, ())
     assert schema_state(empty_url).ready
 
 
@@ -163,7 +164,7 @@ def test_a_bank_newer_than_the_program_is_refused_unchanged(fresh_url: str, tmp_
     state = schema_state(fresh_url)
     assert (state.current, state.newer, state.pending) == ("9999", True, ())
     for act in (open_store, migrate):
-        with pytest.raises(SchemaError, match=r"schema 9999 is newer than 0008.*install"):
+        with pytest.raises(SchemaError, match=rf"schema 9999 is newer than {NEWEST}.*install"):
             act(fresh_url)
 
 
@@ -171,7 +172,9 @@ def test_check_tells_that_the_schema_moved_on_while_the_bank_was_open(fresh_url:
     with open_store(fresh_url) as store:
         store._database.close()  # a rebuild needs the pooled connections' locks
         later_program(fresh_url, tmp_path)
-        assert store.check() == ["the schema is 9999, but this program needs 0008; see `promptbank db check --db URL`"]
+        assert store.check() == [
+            f"the schema is 9999, but this program needs {NEWEST}; see `promptbank db check --db URL`"
+        ]
 
 
 def test_tables_of_somebody_else_are_left_alone(empty_url: str) -> None:
@@ -190,4 +193,4 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(empty_url: str, tm
             upgrade_with(database, tmp_path)
         with database.read() as connection:
             assert inspect(connection).get_table_names() == []
-    assert migrate(empty_url) == (None, "0008")
+    assert migrate(empty_url) == (None, NEWEST)
