@@ -10,7 +10,7 @@ from promptbank.cli.output import print_done, print_table
 
 app = typer.Typer(help="API keys of the HTTP service.", no_args_is_help=True)
 
-Quota = Annotated[int | None, typer.Option(help="Most that a process takes of it. Default: any.", min=1)]
+Quota = Annotated[int | None, typer.Option(help="Most that the service takes of it. Default: any.", min=1)]
 Name = Annotated[str, typer.Argument(help="Name of the key, for people.")]
 
 

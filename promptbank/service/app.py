@@ -49,8 +49,10 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        metrics.start()
         yield
         answering.stop()
+        metrics.stop()
 
     app = _Service(
         title="promptbank",

@@ -1,7 +1,8 @@
 """Several processes of the service on one port of one machine, each an ordinary `promptbank serve`.
 
 The parent binds the port and hands the socket down; the system gives each connection to one of the processes that
-wait. They share nothing but the bank: each has a backbone of its own in memory, its own queue and its own figures.
+wait. They share nothing but the bank and a folder of figures, which each writes and any of them tells the sum of: each
+has a backbone of its own in memory and its own queue.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +19,10 @@ from types import FrameType
 from promptbank.config import Settings
 from promptbank.errors import ConfigError
 
-__all__ = ["WorkerProcesses", "stop_with_parent", "worker_environment"]
+__all__ = ["METRICS_FOLDER", "WorkerProcesses", "stop_with_parent", "worker_environment"]
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder of figures in the environment; prometheus-client reads it when it is imported."""
 TOLD = 1  # exit code of an error that the process has told already; starting it again would tell it again
 POLL_SECONDS = 0.1
 REST_SECONDS = 1.0
@@ -61,7 +65,7 @@ class WorkerProcesses:
         self, options: Sequence[str], listener: socket.socket, environment: Mapping[str, str], count: int
     ) -> None:
         self._command = [sys.executable, "-m", "promptbank", "serve", *options, "--fd", str(listener.fileno())]
-        self._listener, self._environment, self._count = listener, environment, count
+        self._listener, self._environment, self._count = listener, dict(environment), count
         self._running: list[subprocess.Popen[bytes]] = []
         self._is_stopping = False
 
@@ -73,18 +77,27 @@ class WorkerProcesses:
         """
         before = {sig: signal.signal(sig, self._stop) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
-            self._running = [self._start() for _ in range(self._count)]
-            while self._running:
-                self._look_after()
-                time.sleep(POLL_SECONDS)
+            with tempfile.TemporaryDirectory(prefix="promptbank-metrics-") as folder:
+                self._environment[METRICS_FOLDER] = folder
+                self._keep_running()
         finally:
             self._signal(signal.SIGTERM)
             for sig, handler in before.items():
                 signal.signal(sig, handler)
 
+    def _keep_running(self) -> None:
+        self._running = [self._start() for _ in range(self._count)]
+        while self._running:
+            self._look_after()
+            time.sleep(POLL_SECONDS)
+
     def _look_after(self) -> None:
+        from prometheus_client.multiprocess import mark_process_dead  # half a second that `promptbank --help` saves
+
         ended = [process for process in self._running if process.poll() is not None]
         self._running = [process for process in self._running if process not in ended]
+        for process in ended:  # what it counted stays in the sums, what it held at the moment goes
+            mark_process_dead(process.pid, self._environment[METRICS_FOLDER])  # type: ignore[no-untyped-call]
         if not ended or self._is_stopping:
             return
         if any(process.returncode == TOLD for process in ended):

@@ -59,6 +59,17 @@ def answers(address: str) -> bool:
     return found.status_code == 200
 
 
+def metrics(address: str) -> str:
+    return httpx.get(f"{address}/metrics", timeout=30).text
+
+
+def answered_by_metrics(address: str) -> float:
+    (found,) = re.findall(
+        r'promptbank_requests_total{outcome="ok",task="sentiment-task:en"} ([0-9.]+)', metrics(address)
+    )
+    return float(found)
+
+
 def ready(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The children that accept connections, by what the system says."""
     children = psutil.Process(process.pid).children()
@@ -75,9 +86,15 @@ def test_two_processes_share_a_port_and_end_with_their_parent(learnt: Promptbank
         assert all("bank.db" not in " ".join(child.cmdline()) for child in (first, second))
         served = (tmp_path / "log").read_text
         until(lambda: served().count("serving sentiment-task on") == 2)  # both are ready
+        answered = sum(answers(address) for _ in range(5))
+        assert answered == 5
+        told = answered_by_metrics(address)
+        assert told >= 6  # whichever answers tells the sum: the one before both were ready too
+        assert all(answered_by_metrics(address) == told for _ in range(6))
         second.kill()
         until(lambda: {first.pid} < {child.pid for child in psutil.Process(process.pid).children()} - {second.pid})
         assert all(answers(address) for _ in range(4))
+        assert answered_by_metrics(address) == told + 4  # what the dead one answered is not forgotten
         until(lambda: served().count("serving sentiment-task on") == 3)
         children = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGTERM)
