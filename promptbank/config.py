@@ -196,7 +196,7 @@ def _read(path: Path | None) -> dict[str, tuple[object, str]]:
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read ({exc.strerror}); make it readable, or move it away") from exc
     if unknown := sorted(set(read) - set(NAMES)):
-        raise ConfigError(f"{path}: unknown key(s) {', '.join(unknown)}; known: {', '.join(NAMES)}")
+        raise ConfigError(f"{path}: unknown keys: {', '.join(unknown)}; known: {', '.join(NAMES)}")
     return {name: (value, str(path)) for name, value in read.items()}
 
 

@@ -12,6 +12,7 @@ from tasks.records import unstorable
 from tasks.slots import is_identifier
 from tasks.spec import is_lang, is_taskname
 from tasks.template import Field, VirtualBlock, places, scan_template
+from tasks.wording import counted
 
 if TYPE_CHECKING:
     from tasks.card import TaskCard
@@ -50,9 +51,8 @@ def _numbers(count: int) -> str:
 def _split_faults(card: TaskCard) -> Iterator[Fault]:
     splits, markers = len(card.virtual_token_splits), sum(isinstance(s, VirtualBlock) for s in card.segments)
     if splits != markers:
-        yield Fault(
-            "virtual_token_splits", None, f"{splits} split(s) for {markers} marker(s); give one for each marker"
-        )
+        uneven = f"{counted(splits, 'split', 'splits')} for {counted(markers, 'marker', 'markers')}"
+        yield Fault("virtual_token_splits", None, f"{uneven}; give one for each marker")
 
 
 def _size_faults(card: TaskCard) -> Iterator[Fault]:

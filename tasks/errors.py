@@ -43,7 +43,7 @@ class CardError(TaskError):
 
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__(f"{source or 'the card'} has {len(faults)} fault(s): " + "; ".join(map(str, faults)))
+        super().__init__(f"{source or 'the card'} has faults: " + "; ".join(map(str, faults)))
 
 
 class UnknownCardError(TaskError):

@@ -72,7 +72,8 @@ def classification_report(gold: Sequence[str], predicted: Sequence[str], labels:
     """
     strange = sorted({*gold, *predicted} - {*labels})
     if strange:
-        raise ValueError(f"label(s) {', '.join(map(repr, strange))} are none of {', '.join(labels)}; compare label ids")
+        unknown = ", ".join(map(repr, strange))
+        raise ValueError(f"of the labels, {unknown} are none of {', '.join(labels)}; compare label ids")
     if not gold or len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold and {len(predicted)} predicted labels; equal numbers above 0 are needed")
     place = {label: index for index, label in enumerate(labels)}

@@ -105,7 +105,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(unique) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         twice = sorted(key for key, count in counts.items() if count > 1)
-        raise DataError(f"key(s) {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
+        raise DataError(f"of its keys, {', '.join(map(repr, twice))} stand twice; which one counts cannot be known")
     return unique
 
 

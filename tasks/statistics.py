@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.errors import DataError, TaskError
+from tasks.wording import counted
 
 __all__ = [
     "Interval",
@@ -213,8 +214,8 @@ def _paired(a: Mapping[str, float], b: Mapping[str, float]) -> list[str]:
     alone = sorted(a.keys() ^ b.keys())
     if alone:
         raise DataError(
-            f"{len(alone)} example(s) have an outcome in one of the two only, first {alone[0]!r} in "
-            f"{'a' if alone[0] in a else 'b'}; compare methods on the same examples"
+            f"{counted(len(alone), 'example has', 'examples have')} an outcome in one of the two only, first "
+            f"{alone[0]!r} in {'a' if alone[0] in a else 'b'}; compare methods on the same examples"
         )
     _check_numbers([*a.values(), *b.values()], least=1)
     return sorted(a)
@@ -233,7 +234,9 @@ def _by_group(
         sums[group] = sums.get(group, 0.0) + a[i] - b[i]
         sizes[group] = sizes.get(group, 0) + 1
     if len(sizes) < 2:
-        raise DataError(f"{len(ids)} example(s) in one group cannot be resampled; at least 2 groups are needed")
+        raise DataError(
+            f"{counted(len(ids), 'example', 'examples')} in one group cannot be resampled; at least 2 groups are needed"
+        )
     return list(sums.values()), list(sizes.values())
 
 
@@ -247,7 +250,7 @@ def _drawn(sums: Sequence[float], sizes: Sequence[int], resamples: int, seed: in
 
 def _check_numbers(values: Sequence[float], *, least: int) -> None:
     if len(values) < least:
-        raise DataError(f"{len(values)} value(s); at least {least} are needed")
+        raise DataError(f"{counted(len(values), 'value', 'values')}; at least {least} are needed")
     strange = next((v for v in values if not math.isfinite(v)), None)
     if strange is not None:
         raise DataError(f"a value is {strange}; finite numbers are needed")

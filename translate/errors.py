@@ -27,7 +27,7 @@ class InventoryError(TranslateError):
 
     def __init__(self, source: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(f"{source} has {len(faults)} fault(s): " + "; ".join(faults))
+        super().__init__(f"{source} has faults: " + "; ".join(faults))
 
 
 class EngineError(TranslateError):
@@ -47,4 +47,4 @@ class ReviewError(TranslateError):
 
     def __init__(self, source: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(f"{source} has {len(faults)} fault(s), nothing was applied: " + "; ".join(faults))
+        super().__init__(f"{source} has faults, nothing was applied: " + "; ".join(faults))

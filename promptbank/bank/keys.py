@@ -42,7 +42,7 @@ def create_key(
         InvalidRecordError: the name is empty or taken, or no scope is given.
     """
     if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise InputError(f"unknown scope(s) {', '.join(unknown)}; scopes: {', '.join(SCOPES)}")
+        raise InputError(f"unknown scopes: {', '.join(unknown)}; scopes: {', '.join(SCOPES)}")
     key = MARK + secrets.token_urlsafe(32)
     quotas = {"records_per_minute": records_per_minute, "tokens_per_minute": tokens_per_minute}
     bank.make().keys.add(name, _hash(key), scopes, **quotas)

@@ -9,6 +9,7 @@ from promptbank.bank.session import Bank
 from promptbank.cli.command import CHECK_SAID_NO, Command, CommandContext, Json
 from promptbank.cli.output import print_done, print_table, say
 from promptbank.cli.translate import Beam, EngineName, Src, Tgt
+from tasks import counted
 
 app = typer.Typer(help="Decisions about labels and phrases, in labels.<lang>.toml.", no_args_is_help=True)
 review = typer.Typer(help="Rows that a person should look at.", no_args_is_help=True)
@@ -85,7 +86,8 @@ def apply(
         apply_overrides(bank.make(), *pair, decided)
     drops = sum(override.drop for override in decided.values())
     facts = {"src": pair[0], "tgt": pair[1], "applied": len(decided), "dropped": drops}
-    told = f"{len(decided)} decision(s) kept for {'-'.join(pair)}, {drops} of them drops; translate again to use them"
+    kept = counted(len(decided), "decision", "decisions")
+    told = f"{kept} kept for {'-'.join(pair)}, {drops} of them drops; translate again to use them"
     print_done(told, facts, as_json=json)
 
 
@@ -121,5 +123,6 @@ def undo(
     with Bank(ctx.settings) as bank:
         gone = withdrawn(kept_overrides(bank.store, src, tgt), decision)
         apply_overrides(bank.store, src, tgt, gone)
-    told = f"{len(gone)} decision(s) for {src}-{tgt} taken back; translate again to have the engine's texts"
+    back = counted(len(gone), "decision", "decisions")
+    told = f"{back} for {src}-{tgt} taken back; translate again to have the engine's texts"
     print_done(told, {"src": src, "tgt": tgt, "undone": sorted(gone)}, as_json=json)

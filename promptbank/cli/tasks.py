@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Task cards.", no_args_is_help=True)
 
-Cards = Annotated[list[Path], typer.Argument(help="File(s) of cards, JSON or YAML.")]
+Cards = Annotated[list[Path], typer.Argument(help="Files of cards, JSON or YAML.")]
 Rows = Annotated[Path | None, typer.Option(help="JSONL file to write; stdout if absent.")]
 
 
@@ -123,7 +123,8 @@ def check(_ctx: CommandContext, cards: Cards, data: Data = None, columns: Column
                 say(f"{path}: {fault}")
         else:
             sound += found
-            say(f"{path}: {len(found)} sound card(s): {', '.join(f'{c.taskname}:{c.lang}' for c in found)}")
+            names = ", ".join(f"{c.taskname}:{c.lang}" for c in found)
+            say(f"{path}: {room.counted(len(found), 'sound card', 'sound cards')}: {names}")
     if data and not faulty:
         faulty = not _check_data(sound, data, columns, as_json=json)
     if faulty:

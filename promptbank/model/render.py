@@ -184,7 +184,7 @@ class Renderer:
         """
         missing = [name for name in self.card.fields if name not in fields]
         if missing:
-            raise InputError(f"the record lacks the field(s) {missing}; the card uses {list(self.card.fields)}")
+            raise InputError(f"the record lacks {missing}; the card uses {list(self.card.fields)}")
         limit = self._window - self._reserved
         ids = self._ids(fields)
         if len(ids) <= limit:

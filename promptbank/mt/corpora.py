@@ -13,6 +13,7 @@ from promptbank.files import sha256_of, write_text, write_together
 from promptbank.mt import debian
 from promptbank.mt.languages import Languages
 from promptbank.mt.pair_files import files_of, read_pairs
+from tasks import counted
 from translate.corpus.build import build_corpus
 from translate.corpus.filters import sieve
 from translate.corpus.folder import corpus_files, pairs_text, read_manifest
@@ -113,7 +114,8 @@ def fetch_catalogs(
     here = sum((store / package.file).is_file() for package in found)
     size = sum(package.size for package in found if not (store / package.file).is_file())
     absent = f"; not in this Debian: {', '.join(unknown)}" if unknown else ""
-    agree(f"{len(found)} package(s), {here} of them here; {size / 1e6:.1f} MB to download into {store}{absent}", size)
+    packages = counted(len(found), "package", "packages")
+    agree(f"{packages}, {here} of them here; {size / 1e6:.1f} MB to download into {store}{absent}", size)
     make_home(home)
     return debian.fetch(found, folder, store, lang, progress), folder
 

@@ -17,6 +17,7 @@ from typing import IO, cast
 from urllib.parse import unquote
 
 from promptbank.files import sha256_of, write_text
+from tasks import counted
 from translate.corpus.formats.gettext import is_code
 from translate.corpus.pairs import CorpusError
 
@@ -128,7 +129,7 @@ def fetch(
         if name not in done or done[name].file != package.file:
             done[name] = _take_out(_download(package, store), package, folder / name, lang)
             write_text(folder / MANIFEST, _manifest_text(list(done.values())))
-        progress(f"{number} of {len(packages)}: {name}, {done[name].catalogs} catalog(s)")
+        progress(f"{number} of {len(packages)}: {name}, {counted(done[name].catalogs, 'catalog', 'catalogs')}")
     return [done[package.package] for package in packages]
 
 

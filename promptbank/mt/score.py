@@ -17,6 +17,7 @@ from promptbank.mt.translation import TranslationRequest, load_engine
 from promptbank.mt.translator.plan import EvalTexts
 from promptbank.report.parts import Report
 from promptbank.report.write import write_report
+from tasks import counted
 from translate.corpus.pairs import Pair
 from translate.pipeline.memory import translate_plain
 from translate.scoring.bootstrap import EngineScore, paired
@@ -59,7 +60,8 @@ def _faults(pairs: Sequence[Pair], langpair: Languages) -> Iterator[str]:
     for side, texts in (("source text", [p.src for p in pairs]), ("reference", [p.tgt for p in pairs])):
         if empty := [str(number) for number, text in enumerate(texts, 1) if not text]:
             shown = ", ".join(empty[:MOST_SHOWN]) + (", ..." if len(empty) > MOST_SHOWN else "")
-            yield f"{len(empty)} pair(s) have no {side} (pair {shown}); fill them in or remove them"
+            have = counted(len(empty), "pair has", "pairs have")
+            yield f"{have} no {side} (pair {shown}); fill them in or remove them"
 
 
 def score_engines(

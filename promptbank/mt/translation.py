@@ -31,6 +31,7 @@ from promptbank.mt.translate_set import (
     translate_sources,
     write_translated,
 )
+from tasks import counted
 from translate import Engine, Memory
 from translate.checks import STATUSES, FlagPolicy
 from translate.checks.policy_file import load_policy
@@ -177,7 +178,7 @@ def translate_texts(bank: Bank, request: TranslationRequest, texts: Sequence[str
     """
     _check_pair(request)
     if strange := [number for number, text in enumerate(texts, start=1) if not is_storable(text)]:
-        raise InputError(f"line(s) {', '.join(map(str, strange[:9]))} hold NUL characters; is it a text file?")
+        raise InputError(f"NUL characters in line {', '.join(map(str, strange[:9]))}; is it a text file?")
     engine = _loaded(bank, request)
     pair = (request.src, request.tgt)
     return translate_plain(
@@ -246,8 +247,8 @@ def _say_left_out(bank: Bank, done: TranslatedSet, only: Sequence[str]) -> None:
     unchecked = done.counts()["unchecked"]
     if unchecked and "unchecked" not in only:
         bank.display.say(
-            f"--only {','.join(only)} leaves out {unchecked} row(s) without a flag that nobody has checked; "
-            "add unchecked to have them"
+            f"--only {','.join(only)} leaves out {counted(unchecked, 'row', 'rows')} without a flag that nobody has "
+            "checked; add unchecked to have them"
         )
 
 
@@ -264,8 +265,8 @@ def _refuse_to_overwrite(bank: Bank, request: TranslationRequest) -> None:
     path = request.folder / REVIEW
     if waiting := unapplied(request.folder, kept_overrides(bank.store, request.src, request.tgt)):
         raise InputError(
-            f"{path} has decisions, texts or notes of {waiting} row(s) that are not applied and would be lost; "
-            f"decide ok, edit or drop and `promptbank mt review apply {path}`, or move the file away"
+            f"{path} has decisions, texts or notes of {counted(waiting, 'row', 'rows')} that are not applied and would "
+            f"be lost; decide ok, edit or drop and `promptbank mt review apply {path}`, or move the file away"
         )
 
 
@@ -309,6 +310,6 @@ def _inventory(
         inventory = proposed(cards, inventory, engine, memory)
         said = ", ".join(map(repr, undecided[:5])) + (", ..." if len(undecided) > 5 else "")
         bank.display.say(
-            f"{len(undecided)} label(s) and phrase(s) without a decision ({said}): proposed; approve them in {own}"
+            f"labels and phrases without a decision: {len(undecided)} ({said}): proposed; approve them in {own}"
         )
     return inventory

@@ -131,7 +131,9 @@ class Report:
         counts = Counter(figure.name for figure in self.figures)
         twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
-            raise ReportError(f"figure name(s) {', '.join(twice)} stand twice in {self.title!r}; each is a file's name")
+            raise ReportError(
+                f"of the figures' names, {', '.join(twice)} stand twice in {self.title!r}; each is a file's name"
+            )
 
     @property
     def figures(self) -> list[Figure]:

@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_all_files_or_none(lacking: str, monkeypatch: pytest.
 def test_rows_that_only_ok_leaves_out_are_told() -> None:
     data = ("translate", "--data", "rows.jsonl", "--engine", "recorded:known.jsonl", "--out", "sv")
     code, _, err = cli(*data, "--only", "ok,warn,review")
-    assert (code, "leaves out 3 row(s) without a flag that nobody has checked; add unchecked" in err) == (0, True)
+    assert (code, "leaves out 3 rows without a flag that nobody has checked; add unchecked" in err) == (0, True)
     assert set(texts()) == {"2"}
 
 
@@ -203,8 +203,8 @@ SETS = {
     "source\ttarget\na cat\ten katt\n": "is a header",
     "en\tsv\na cat\ten katt\n": "is a header",
     "English\tSwedish\na cat\ten katt\n": "is a header",
-    "a cat\ten katt\na dog\t\na bird\t  \n": "2 pair(s) have no reference (pair 2, 3)",
-    "a cat\ten katt\n\ten hund\n": "1 pair(s) have no source text (pair 2)",
+    "a cat\ten katt\na dog\t\na bird\t  \n": "2 pairs have no reference (pair 2, 3)",
+    "a cat\ten katt\n\ten hund\n": "1 pair has no source text (pair 2)",
 }
 
 

@@ -292,7 +292,7 @@ def test_settings_say_where_they_came_from(promptbank: Promptbank, home: Path) -
     assert found["batch_tokens"] == {"name": "batch_tokens", "value": "512", "origin": str(home / "config.toml")}
     assert found["max_body"]["origin"] == "default"
     (home / "config.toml").write_text("batch_token = 512\n")
-    assert "unknown key(s) batch_token" in error(promptbank("config", "show"))
+    assert "unknown keys: batch_token" in error(promptbank("config", "show"))
 
 
 def test_a_password_is_never_shown(promptbank: Promptbank) -> None:

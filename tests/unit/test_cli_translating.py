@@ -160,7 +160,7 @@ def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Pat
     review = reviewed(tmp_path, **written)
     before = review.read_bytes()
     code, _, err = cli(*COPIED)
-    assert (code, "notes of 1 row(s) that are not applied" in err) == (1, True), err
+    assert (code, "notes of 1 row that are not applied" in err) == (1, True), err
     assert review.read_bytes() == before
     code, _, err = cli("mt", "review", "apply", str(review))
     assert (code, "without a decision; write edit" in err) == ((1, True) if "edited_text" in written else (0, False))
@@ -185,7 +185,7 @@ def test_what_a_person_wrote_without_a_decision_is_not_overwritten(tmp_path: Pat
         (("--src", "fr", "--engine", "copy"), "give labelled rows with --data"),
         (("--engine", "copy", "--align", "nowhere", "--data", "rows.jsonl"), "no corpus"),
         (("--lines", "nowhere.txt"), "nowhere.txt"),
-        (("--engine", "copy", "--lines", "nul.txt"), "line(s) 2 hold NUL characters"),
+        (("--engine", "copy", "--lines", "nul.txt"), "NUL characters in line 2"),
         (
             ("--engine", "copy", "--data", "nul.jsonl", "--task", "sentiment-task"),
             "nul.jsonl:1: field 'sentence' holds a NUL",
@@ -242,7 +242,7 @@ def test_what_a_person_writes_while_a_run_works_is_not_overwritten(
     assert ",,,," in review.read_text()
     monkeypatch.setattr("promptbank.mt.translation.translate_sources", slowly)
     code, _, err = cli(*COPIED)
-    assert (code, "decisions, texts or notes of 1 row(s)" in err) == (1, True), err
+    assert (code, "decisions, texts or notes of 1 row" in err) == (1, True), err
     assert ",drop,,," in review.read_text()
 
 

@@ -89,7 +89,7 @@ class Meddler:
         self._home = home
 
     def __call__(self, said: str) -> None:
-        if said == "a new process answers 2 task(s)":
+        if said == "a new process answers 2 tasks":
             self.meddle(next((self._home / "runs").glob("continual-*")) / "bank.db")
 
     def meddle(self, bank: Path) -> None:

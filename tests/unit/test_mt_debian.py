@@ -116,7 +116,7 @@ def test_only_catalogs_of_the_language_and_licences_are_taken_out(mirror: Mirror
     assert (chess["licences"], chess["copyright"]) == ([], "package other-common")
     assert [package["catalogs"] for package in (chess, mines, words)] == [1, 2, 0]
     assert mines["sha256"] == hashlib.sha256((mirror.pool / mines["file"]).read_bytes()).hexdigest()
-    assert told[-1] == "3 of 3: words, 0 catalog(s)"
+    assert told[-1] == "3 of 3: words, 0 catalogs"
 
 
 def test_the_size_and_what_is_not_there_are_said_before_anything_is_downloaded(mirror: Mirror, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_size_and_what_is_not_there_are_said_before_anything_is_downloaded(m
         fetch_catalogs(tmp_path / "home", "en-is", ["mines", "chess", "nothing-{lang}"], refuse, print)
     ((what, count),) = told
     assert count == size
-    assert what.startswith(f"2 package(s), 0 of them here; {size / 1e6:.1f} MB")
+    assert what.startswith(f"2 packages, 0 of them here; {size / 1e6:.1f} MB")
     assert what.endswith("not in this Debian: nothing-is")
     assert mirror.downloads() == []
     assert not (tmp_path / "home").exists()
@@ -199,7 +199,7 @@ def test_the_command_asks_unless_told_to_and_prints_what_it_got(mirror: Mirror, 
     environment = {"PROMPTBANK_HOME": str(tmp_path / "home")}
     refused = CliRunner().invoke(build_app(), [*command, "--catalogs"], input="n\n", env=environment)
     assert refused.exit_code == 1
-    assert "1 package(s), 0 of them here" in refused.stderr
+    assert "1 package, 0 of them here" in refused.stderr
     assert mirror.downloads() == []
     assert CliRunner().invoke(build_app(), command, env=environment).exit_code == 2
     done = CliRunner().invoke(build_app(), [*command, "--catalogs", "--yes", "--json"], env=environment)

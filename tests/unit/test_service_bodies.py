@@ -53,8 +53,8 @@ def client(store: Store, tmp_path: Path) -> TestClient:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b'{"a": 1, "b": 2, "a": 3}', "key(s) 'a' stand twice"),
-        (b'[{"a": {"b": 1, "b": 1}}]', "key(s) 'b' stand twice"),
+        (b'{"a": 1, "b": 2, "a": 3}', "of its keys, 'a' stand twice"),
+        (b'[{"a": {"b": 1, "b": 1}}]', "of its keys, 'b' stand twice"),
         (b'{"a": NaN}', "NaN is no JSON value"),
         (b'{"a": -Infinity}', "-Infinity is no JSON value"),
         (b'{"a": ' + b"7" * 5000 + b"}", "no JSON"),

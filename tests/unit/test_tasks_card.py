@@ -76,7 +76,7 @@ def test_a_fault_of_a_template_has_its_position(template: str, position: int, sa
         ({"prompt_template": "{text} {label}"}, "prompt_template", "no <|VIRTUAL_PROMPT_0|>"),
         ({"prompt_template": "<|VIRTUAL_PROMPT_1|>{text} {label}"}, "prompt_template", "must be numbered [0]"),
         ({"prompt_template": "<|VIRTUAL_PROMPT_0|><|VIRTUAL_PROMPT_0|>{text}{label}"}, "prompt_template", "2 times"),
-        ({"virtual_token_splits": [2, 2]}, "virtual_token_splits", "2 split(s) for 1 marker(s)"),
+        ({"virtual_token_splits": [2, 2]}, "virtual_token_splits", "2 splits for 1 marker"),
         ({"virtual_token_splits": [0], "total_virtual_tokens": 0}, "virtual_token_splits", "at least 1"),
         ({"total_virtual_tokens": 5}, "total_virtual_tokens", "add up to 4"),
         ({"prompt_template": "{text}<|VIRTUAL_PROMPT_0|> {label} end"}, "prompt_template", "last thing"),

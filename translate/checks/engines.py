@@ -70,7 +70,7 @@ def disagreement(draft: Draft) -> Iterator[Flag]:
     others = tuple(other for other in draft.others if other != draft.source.text)
     alike = agreement(draft.text, others)
     if alike is not None and alike < draft.limits.agree_chrf:
-        yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with {len(others)} engine(s)", alike)
+        yield Flag("disagreement", "warn", f"mean chrF {alike:.0f} with other engines ({len(others)})", alike)
 
 
 def _plain(text: str) -> str:

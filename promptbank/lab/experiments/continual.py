@@ -29,7 +29,7 @@ from promptbank.training.checkpoint import write_tensors
 from promptbank.training.examples import check_prompts, training_renderer
 from promptbank.training.precision import training_dtype
 from store import open_store
-from tasks import TaskError, data_sha256
+from tasks import TaskError, counted, data_sha256
 from tasks.continual import stream_scores
 
 __all__ = ["run_continual"]
@@ -92,7 +92,7 @@ def _learn_in_bank(
         on_stage(f"task {i + 1} of {len(stages)}: {stage.name}")
         learnt[stage.name] = folder.part(f"learn-{i}", partial(_learn, folder, lab, stage))
         shutil.rmtree(folder.path / "runs", ignore_errors=True)  # not before: a killed call finds its finished run
-        on_stage(f"a new process answers {i + 1} task(s)")
+        on_stage(f"a new process answers {counted(i + 1, 'task', 'tasks')}")
         tests = {seen.name: seen.split.test for seen in stages[: i + 1]}
         measure = partial(score_in_new_process, folder.path / BANK, lab.home, str(lab.backbone.path), tests)
         measured.append(folder.part(f"measure-{i}", measure))
