@@ -34,6 +34,7 @@ class Settings:
         max_body: most bytes of one HTTP request.
         max_tokens: most tokens of the prompt of one record of an HTTP request.
         body_seconds: in which the body of an HTTP request must have arrived.
+        canary_agreement: per cent of a canary's answers that must be those of the live version; 0 compares none.
         host: address that the service listens on; this machine alone unless told.
         port: of the service; 0 takes a free one.
         workers: processes of the service, each with a backbone of its own.
@@ -49,6 +50,7 @@ class Settings:
     max_body: int = 1_048_576
     max_tokens: int = 4096
     body_seconds: int = 30
+    canary_agreement: int = 50
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -72,6 +74,7 @@ _NUMBERS = {
     "max_body": (1024, 2**31),
     "max_tokens": (16, 1_000_000),
     "body_seconds": (1, 3600),
+    "canary_agreement": (0, 100),
     "port": (0, 65_535),
     "workers": (1, 64),
 }

@@ -172,6 +172,13 @@ class TaskServer:
     def answered(self, task: ServedTask, error: BaseException | None) -> None:
         """See what became of a request of a service; here nothing follows from it."""
 
+    def compared_with(self, _task: ServedTask) -> ServedTask | None:
+        """Return the row that answers a service's request too, so that the answers can be compared; here none."""
+        return None
+
+    def compared(self, task: ServedTask, other: ServedTask, *, agrees: bool) -> None:
+        """See whether two rows answered a record alike; here nothing follows from it."""
+
     def follow(self) -> None:
         """See what was changed just now; each call asks the bank here."""
 

@@ -16,10 +16,10 @@ from promptbank.bank.exchange import add_row, read_row
 from promptbank.bank.task_server import TaskServer
 from promptbank.errors import AmbiguousLanguageError, BackboneMismatchError, BodyFieldError, InputError
 from promptbank.service.body import read_body
+from promptbank.service.canary import CANARY
 from promptbank.service.limits import RequestLimits
 from promptbank.service.models import AliasModel, VersionModel
 from promptbank.service.openai_bodies import body_schema, read_request
-from promptbank.service.polling import CANARY
 from promptbank.service.statuses import ADMIN, problems
 from promptbank.service.task_list import version_model
 from store import Row, Scope

@@ -43,9 +43,11 @@ class Answering:
 
     Attributes:
         on_answer: is told the row and the error, if there is one, of each answer, on the model thread.
+        on_admission: is told each record that was taken, on the admission thread.
     """
 
     on_answer: Callable[[ServedTask, BaseException | None], None] = staticmethod(lambda _task, _error: None)
+    on_admission: Callable[[QueuedRequest, PredictionRequest], None] = staticmethod(lambda _one, _request: None)
 
     def __init__(
         self,
@@ -116,7 +118,8 @@ class Answering:
     def _admit(
         self, read: Callable[[], Sequence[PredictionRequest | Exception]], key: ApiKey | None
     ) -> list[QueuedRequest | Exception]:
-        prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in read()]
+        asked = read()
+        prepared = [self._prepare(one) if isinstance(one, PredictionRequest) else one for one in asked]
         deadline = time.monotonic() + self._seconds
         admitted: list[QueuedRequest | Exception] = [
             QueuedRequest(one, deadline) if isinstance(one, PreparedRequest) else one for one in prepared
@@ -126,10 +129,11 @@ class Answering:
             with self._quotas.taken(key, len(queued), tokens):
                 self.queue.put(queued)
             self._model.start()
-        for one in admitted:
+        for request, one in zip(asked, admitted, strict=True):
             self._metrics.count(one)
-            if isinstance(one, QueuedRequest):
+            if isinstance(one, QueuedRequest) and isinstance(request, PredictionRequest):
                 one.answer.add_done_callback(partial(self._answered, one))
+                self.on_admission(one, request)
         return admitted
 
     def _answered(self, one: QueuedRequest, answer: Future[Prediction]) -> None:

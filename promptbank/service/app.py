@@ -28,6 +28,7 @@ from promptbank.service.queue import RequestQueue
 from promptbank.service.quotas import KeyQuotas
 from promptbank.service.request_ids import REQUEST_ID, RequestIds
 from promptbank.service.score import add_score
+from promptbank.service.shadow import ShadowAnswers
 from promptbank.service.task_list import add_task_list
 
 __all__ = ["RequestLimits", "create_app"]
@@ -46,6 +47,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     quotas = KeyQuotas(server.store.quotas)
     answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens, quotas)
     server.compute, answering.on_answer = answering.compute, server.answered
+    answering.on_admission = ShadowAnswers(server, queue).follow
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -150,7 +150,8 @@ class ServiceMetrics:
         lengths = [one.prepared.tokens for one in requests]
         padded = len(lengths) * max(lengths)
         for one in requests:
-            self._waited.observe(one.waited)
+            if not one.is_aside:
+                self._waited.observe(one.waited)
         self._computed.observe(seconds)
         self._sizes.observe(len(lengths))
         self._lengths.observe(padded)

@@ -28,13 +28,13 @@ from promptbank.errors import (
     UnknownTaskError,
 )
 from promptbank.model.backbone import Backbone
-from promptbank.service.canary import CanaryWatch, is_failure
+from promptbank.service.canary import CANARY, Canaries
 from promptbank.service.ready_rows import ReadyRows
 from promptbank.service.request_ids import current_request_id
 from store import ApiKey, RowInfo, Scope, Store, StoreError, StoreUnavailableError
 from tasks import TaskCard, TaskError, TaskRef
 
-__all__ = ["CANARY", "PollingTaskServer", "share_of"]
+__all__ = ["PollingTaskServer", "share_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,6 @@ T = TypeVar("T")
 ABSENT_SECONDS = 1.0
 """For which a task that is not there is not looked up again."""
 MOST_ABSENT = 1000
-CANARY = "canary"
-"""The alias that can have a share of the requests."""
 LEADING_BYTES = 256 * 2**20
 """Of keys and values of what prompts begin with; 36 kB a token for gemma-3-270m in float32."""
 NOT_LISTED = (UnknownTaskError, AmbiguousLanguageError, BackboneMismatchError)
@@ -59,6 +57,7 @@ class PollingTaskServer(TaskServer):
         batch_tokens: padded tokens of one batch.
         poll_seconds: between two questions whether the bank has changed.
         read_seconds: most that a request waits for the database.
+        least_agreement: see `Canaries`.
     """
 
     def __init__(
@@ -69,6 +68,7 @@ class PollingTaskServer(TaskServer):
         batch_tokens: int = 4096,
         poll_seconds: float = 1.0,
         read_seconds: float = 5.0,
+        least_agreement: float = 0.0,
     ) -> None:
         super().__init__(store, backbone, batch_tokens=batch_tokens)
         self._poll_seconds, self._read_seconds = poll_seconds, read_seconds
@@ -77,8 +77,8 @@ class PollingTaskServer(TaskServer):
         self._bank = self._listing = RowListing()  # as the bank has it; with `live` as it is honoured here
         self._honoured: dict[Scope, int] = {}
         self._absent: dict[tuple[TaskRef, str | None], float] = {}
-        self._canaries: dict[Scope, RowInfo] = {}  # rows that get a share of the requests
-        self._watch, self._returned = CanaryWatch(), dict[int, tuple[RowInfo, str]]()
+        self._canaries = Canaries(backbone.fingerprint, least_agreement, self._give_back)
+        self._compared: dict[Scope, RowInfo] = {}  # the live rows beside them
         self._api_keys: list[ApiKey] = []
         self._reader, self._preparer = ThreadPoolExecutor(1, "bank"), ThreadPoolExecutor(1, "rows")
         self._late: Future[Any] | None = None
@@ -115,8 +115,7 @@ class PollingTaskServer(TaskServer):
     @property
     def refused(self) -> dict[str, str]:
         """What is wrong with each row that was refused or gets no more requests, by its reference."""
-        returned = {f"{i.scope.taskname}:{i.scope.lang}@{i.version}": why for i, why in list(self._returned.values())}
-        return self._rows.refused | returned
+        return self._rows.refused | self._canaries.told
 
     @property
     def stale_seconds(self) -> float:
@@ -198,12 +197,11 @@ class PollingTaskServer(TaskServer):
             if replaced:
                 self._rows.clear()
                 self._honoured.clear()
-                self._returned.clear()
+                self._canaries.returned.clear()
             if replaced or revision != self.revision:
                 bank, self._api_keys = RowListing.of(self.store), self.store.keys.list()
                 self._bank, self.revision = bank, revision
-                mine = self.backbone.fingerprint
-                self._canaries = {i.scope: i for i in bank.infos if i.share and i.scope.fingerprint == mine}
+                self._canaries.follow(bank.infos)
                 self._absent.clear()
                 self._honour()
             self._polled_at = time.monotonic()
@@ -214,8 +212,11 @@ class PollingTaskServer(TaskServer):
         for info in self._bank.live(self.backbone.fingerprint):
             if info.scope in self._honoured and info.scope not in awaited:
                 self._honoured[info.scope] = info.version
-        without = {i.row_id for i in self._canaries.values() if self._rows.get(i) is None or i.row_id in self._returned}
+        shares, returned = self._canaries.by_scope, self._canaries.returned
+        without = {info.row_id for info in shares.values() if self._rows.get(info) is None or info.row_id in returned}
         self._listing = self._bank.with_live({scope: self._honoured[scope] for scope in awaited}, without)
+        live = self._listing.live(self.backbone.fingerprint) if shares else []
+        self._compared = {info.scope: info for info in live if info.scope in shares}
 
     def _awaited(self) -> list[RowInfo]:
         """Return the live rows that are not honoured yet, of tasks of which another version is."""
@@ -225,15 +226,23 @@ class PollingTaskServer(TaskServer):
 
     def answered(self, task: ServedTask, error: BaseException | None) -> None:
         """Count an answer of a task with a canary, and give its share back when it falls behind."""
-        scope = Scope(task.taskname, task.lang, self.backbone.fingerprint)
-        canary = self._canaries.get(scope)
-        if canary is None or canary.row_id in self._returned:
-            return
-        self._watch.note(scope, task.version, failed=is_failure(error))
-        if why := self._watch.behind(scope, canary.version, self._honoured.get(scope)):
-            self._returned[canary.row_id] = (canary, why)
-            with suppress(RuntimeError):  # stopped meanwhile
-                self._preparer.submit(self._return, canary, why)
+        live = self._honoured.get(Scope(task.taskname, task.lang, self.backbone.fingerprint))
+        self._canaries.answered(task, live, error)
+
+    def compared_with(self, task: ServedTask) -> ServedTask | None:
+        """Return the live row, ready to answer, of a task that a canary answers."""
+        if not self._canaries.is_compared(task):
+            return None
+        live = self._compared.get(Scope(task.taskname, task.lang, self.backbone.fingerprint))
+        return None if live is None or live.version == task.version else self._rows.get(live)
+
+    def compared(self, task: ServedTask, other: ServedTask, *, agrees: bool) -> None:
+        """Count whether a canary agrees with the live version, and give its share back when it does so too seldom."""
+        self._canaries.compared(task, other, agrees=agrees)
+
+    def _give_back(self, canary: RowInfo, why: str) -> None:
+        with suppress(RuntimeError):  # stopped meanwhile
+            self._preparer.submit(self._return, canary, why)
 
     def _return(self, canary: RowInfo, why: str) -> None:
         logger.error("%s@%d gets no more requests: %s", canary.scope, canary.version, why)
@@ -246,7 +255,8 @@ class PollingTaskServer(TaskServer):
     def _prepare(self) -> None:
         """Make the awaited rows ready, and read the cards of all live rows, which lists tell of."""
         try:
-            for info in (*self._awaited(), *(i for i in self._canaries.values() if self._rows.get(i) is None)):
+            beside = [*self._canaries.by_scope.values(), *self._compared.values()]
+            for info in (*self._awaited(), *(info for info in beside if self._rows.get(info) is None)):
                 with _refusal_told():
                     self._rows.prepare(info, partial(self._check, info))
                 self._honour()

@@ -19,6 +19,8 @@ from promptbank.errors import DrainingError, ExpiredError, FullQueueError
 __all__ = ["QueueLimits", "QueuedRequest", "RequestQueue"]
 
 T = TypeVar("T")
+MOST_ASIDE = 64
+"""Requests that wait until the model has nothing else to do; further ones are dropped."""
 PADDING = 64
 """Padded tokens that a request may always add to a batch, whatever its length; beside them it may double its own."""
 
@@ -55,6 +57,7 @@ class QueuedRequest:
         answered_at: when the answer came; 0 before.
         forward: seconds that the model worked on batches with it.
         progress: is told all tokens of an open answer so far, after each step, on the model thread.
+        is_aside: nobody waits for it, so it may wait for ever.
     """
 
     prepared: PreparedRequest
@@ -67,6 +70,7 @@ class QueuedRequest:
     answered_at: float = 0.0
     forward: float = 0.0
     progress: Callable[[tuple[int, ...]], None] | None = None
+    is_aside: bool = False
 
     @property
     def task(self) -> tuple[str, str]:
@@ -174,7 +178,7 @@ class RequestQueue:
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
         self._waiting, self._of_task = _Load(), dict[tuple[str, str], _Load]()
-        self._closed, self._open = _Lane(), _Lane()
+        self._closed, self._open, self._aside = _Lane(), _Lane(), deque[QueuedRequest]()
         self._changed = threading.Condition()
         self._draining = False
         self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
@@ -209,6 +213,19 @@ class RequestQueue:
                 self._count(request, 1)
                 (self._open if request.prepared.is_open else self._closed).add(request)
             self._changed.notify()
+
+    def put_aside(self, request: QueuedRequest) -> None:
+        """Have a request answered alone when there is nothing else to do; it is dropped where many wait so."""
+        with self._changed:
+            if len(self._aside) < MOST_ASIDE and not self._draining:
+                self._aside.append(request)
+                self._changed.notify()
+
+    def _take_aside(self) -> list[QueuedRequest]:
+        while self._aside:
+            if (request := self._aside.popleft()).begin(time.monotonic()):
+                return [request]
+        return []
 
     def _refuse_if_full(self, requests: Sequence[QueuedRequest]) -> None:
         """Refuse what there is no room for, of all tasks or of one; where nothing waits there is room for anything."""
@@ -279,6 +296,8 @@ class RequestQueue:
                     continue  # all that was taken out had been given up
                 if self._draining:
                     return None
+                if alone := self._take_aside():
+                    return ([], alone) if alone[0].prepared.is_open else (alone, [])
                 self._changed.wait()
 
     def drain(self) -> None:

@@ -70,7 +70,12 @@ def _service(bank: Bank, cors_origins: Sequence[str]) -> tuple[FastAPI, PollingT
     limits = RequestLimits(
         settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
     )
-    server = PollingTaskServer(bank.store, bank.backbone, batch_tokens=settings.batch_tokens)
+    server = PollingTaskServer(
+        bank.store,
+        bank.backbone,
+        batch_tokens=settings.batch_tokens,
+        least_agreement=settings.canary_agreement / 100,
+    )
     server.start()
     return create_app(server, limits, cors_origins=cors_origins), server
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,93 @@ def test_a_live_version_that_fails_as_often_takes_nothing_from_the_canary(server
     failing(server, 2)
     assert set(versions(client, [f"{n}" for n in range(80)]).values()) == {0}
     assert client.get("/readyz").json()["refused"] == {}
+
+
+@pytest.fixture
+def comparing(bank: Bank) -> Iterator[PollingTaskServer]:
+    made = PollingTaskServer(
+        bank.store, tiny_backbone("llama"), poll_seconds=3600, read_seconds=60, least_agreement=0.5
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+def answering(server: PollingTaskServer, labels: Mapping[int, str]) -> list[int]:
+    """Let each version give one label, or fail where it has none; return the versions that are asked, one a batch."""
+    whole, asked = server.predictor.labels, list[int]()
+
+    def answer(batch: Sequence[PreparedRequest]) -> list[Prediction]:
+        asked.extend(one.task.version for one in batch)
+        return [replace(found, label=labels[found.version]) for found in whole(batch)]
+
+    server.predictor.labels = answer  # type: ignore[method-assign]
+    return asked
+
+
+def until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_a_canary_that_answers_otherwise_gives_its_share_back(comparing: PollingTaskServer, bank: Bank) -> None:
+    client = TestClient(create_app(comparing))
+    give(comparing, 1.0)
+    asked = answering(comparing, {1: "positive", 2: "negative"})
+    for n, name in enumerate(IDS[:20]):
+        assert versions(client, [name]) == {name: 1}
+        until(lambda count=n + 1: asked.count(2) == count)  # type: ignore[misc]
+    until(lambda: "mood:en@1" in client.get("/readyz").json()["refused"])
+    told = client.get("/readyz").json()["refused"]["mood:en@1"]
+    assert told == "0 of 20 answers agree with the live version's, and 50% should"
+    comparing._preparer.submit(lambda: None).result(60)
+    assert set(versions(client, IDS[:9]).values()) == {2}
+    last = bank.store.aliases.history(SCOPE, "canary")[-1]
+    assert (last.kind, last.reason) == ("retire", f"returned by itself: {told}")
+
+
+@pytest.mark.parametrize("labels", [{1: "positive", 2: "positive"}, {1: "positive"}])
+def test_a_canary_that_agrees_or_stands_beside_a_live_version_that_fails_keeps_its_share(
+    comparing: PollingTaskServer, labels: dict[int, str]
+) -> None:
+    client = TestClient(create_app(comparing))
+    give(comparing, 1.0)
+    asked = answering(comparing, labels)
+    for n in range(30):
+        assert client.post("/v1/predict", json=RECORD, headers={"x-request-id": f"{n}"}).json()["version"] == 1
+    until(lambda: asked.count(2) == 30)
+    assert client.get("/readyz").json()["refused"] == {}
+    assert set(versions(client, IDS[:5]).values()) == {1}
+
+
+def test_nothing_is_compared_unless_it_is_wanted_and_a_live_versions_own_answers_never(
+    server: PollingTaskServer, comparing: PollingTaskServer
+) -> None:
+    for one, share in ((server, 1.0), (comparing, 1e-9)):
+        give(one, share)
+        client = TestClient(create_app(one))
+        asked = answering(one, {1: "positive", 2: "positive"})
+        found = versions(client, IDS[:5])
+        assert client.post("/v1/predict", json=RECORD | {"taskname": "mood@2"}).status_code == 200
+        assert asked == [*found.values(), 2]
+
+
+def test_agreement_is_judged_by_wilsons_upper_bound() -> None:
+    watch, pair = CanaryWatch(), (1, 2)
+    for n in range(40):
+        watch.compare(SCOPE, pair, agrees=n % 4 != 0)
+    bound = 0.8443  # of 30 of 40
+    assert (bound - 0.75) ** 2 == pytest.approx(1.645**2 * bound * (1 - bound) / 40, rel=0.01)
+    assert watch.apart(SCOPE, pair, 0.844) == ""
+    assert watch.apart(SCOPE, pair, 0.845) == "30 of 40 answers agree with the live version's, and 84% should"
+    assert watch.apart(SCOPE, (1, 3), 1.0) == ""  # beside another live version it is counted anew
+    for _ in range(19):
+        watch.compare(SCOPE, (1, 3), agrees=False)
+    assert watch.apart(SCOPE, (1, 3), 1.0) == ""
+    watch.compare(SCOPE, (1, 3), agrees=False)
+    assert watch.apart(SCOPE, (1, 3), 1.0) != ""
 
 
 def test_the_bounds_are_wilsons() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from promptbank.engine.predictor import PreparedRequest
 from promptbank.errors import DrainingError, ExpiredError, FullQueueError
-from promptbank.service.queue import QueuedRequest, QueueLimits, RequestQueue
+from promptbank.service.queue import MOST_ASIDE, QueuedRequest, QueueLimits, RequestQueue
 
 
 def waiting(task: str, tokens: int = 10, *, is_open: bool = False, seconds: float = 60.0) -> QueuedRequest:
@@ -134,6 +134,24 @@ def test_a_drained_queue_takes_nothing_new_and_ends_when_it_is_empty() -> None:
     with pytest.raises(DrainingError):
         queue.put([waiting("b")])
     assert queue.take(0) is not None
+    assert queue.take(0) is None
+
+
+def test_what_nobody_waits_for_comes_last_and_alone_and_is_dropped_at_a_stop() -> None:
+    queue = RequestQueue(QueueLimits(records=1))
+    aside = [waiting("shadow"), waiting("shadow", is_open=True), waiting("late", seconds=-1), waiting("shadow")]
+    for one in aside:
+        queue.put_aside(one)
+    asked = waiting("asked")
+    queue.put([asked])  # what stands aside takes no room
+    assert [queue.take(0), queue.take(0), queue.take(0)] == [([asked], []), ([aside[0]], []), ([], [aside[1]])]
+    assert queue.take(1) == ([], [])  # while an answer is written, none
+    assert queue.take(0) == ([aside[3]], [])
+    for _ in range(MOST_ASIDE + 5):
+        queue.put_aside(waiting("shadow"))
+    queue.put([waiting("asked")])
+    queue.drain()
+    assert names((queue.take(0) or ([],))[0]) == ["asked"]
     assert queue.take(0) is None
 
 
