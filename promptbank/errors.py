@@ -137,6 +137,10 @@ class ProbeMismatchError(PromptBankError):
     """A stored row does not answer its probes as when it was frozen."""
 
 
+class PrecisionError(PromptBankError):
+    """A row may not be served in the service's number format: it was not measured in it, or answers worse."""
+
+
 class UnknownTaskError(PromptBankError):
     """Nothing is frozen under a taskname, language or version."""
 

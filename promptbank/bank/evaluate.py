@@ -10,6 +10,7 @@ from promptbank.bank.select import select_row
 from promptbank.bank.served import served_task
 from promptbank.bank.session import Bank
 from promptbank.engine.predictor import Predictor
+from promptbank.training.precision import training_copy
 from store import Row
 from tasks import DatasetReport, parse_spec
 
@@ -34,8 +35,9 @@ def evaluate(
     lang: str | None = None,
     columns: Mapping[str, str] | None = None,
     constrained: bool = True,
+    dtype: str = "float32",
 ) -> TaskScore:
-    """Score a frozen task in float32.
+    """Score a frozen task.
 
     Args:
         bank: the bank.
@@ -44,6 +46,7 @@ def evaluate(
         lang: language, where the task names none.
         columns: the column of the data that each named field is taken from.
         constrained: hold open answers to the card's answer format.
+        dtype: number format of the backbone, float32 or bfloat16; what `check_precision` compares.
 
     Raises:
         PromptBankError: see `select_row`; no rows.
@@ -54,7 +57,8 @@ def evaluate(
     found = examples_of(served.renderer.card, data, part="test", columns=columns)
     bank.display.say(found.note)
     report = look_at(bank.display, served.renderer.card, {"test": found.examples}, renderer=served.renderer)
-    predictor = Predictor(bank.lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
+    lm = training_copy(bank.lm, dtype)
+    predictor = Predictor(lm, batch_tokens=bank.settings.batch_tokens, constrained=constrained)
     total = len(found.examples)
     result = record_evaluation(
         bank.store,

@@ -1,7 +1,7 @@
 """``promptbank evaluate``: score a frozen task."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,6 +9,11 @@ from promptbank.cli.command import Columns, Command, CommandContext, Data, Json,
 from promptbank.cli.output import print_facts, print_json, print_table, say
 
 app = typer.Typer()
+
+Dtype = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(help="Number format of the backbone. `serve --dtype bfloat16` needs evaluations in both."),
+]
 
 SHARES = ("accuracy", "intent_accuracy", "exact_match")
 """Metrics that are shares of right answers, which have a standard error."""
@@ -30,9 +35,10 @@ def evaluate(
             help="Hold open answers to the card's answer format; rows learnt by its grammar need it.",
         ),
     ] = True,
+    dtype: Dtype = "float32",
     json: Json = False,
 ) -> None:
-    """Score a frozen task on labelled data, in float32 from its stored row.
+    """Score a frozen task on labelled data, from its stored row.
 
     Without --data the test part of the card's shipped sample is used. The score is kept with the row.
 
@@ -42,7 +48,7 @@ def evaluate(
     from promptbank.cli.progress import opened
 
     with opened(ctx.settings) as bank:
-        found = use_case.evaluate(bank, task, data, lang=lang, columns=columns, constrained=constrained)
+        found = use_case.evaluate(bank, task, data, lang=lang, columns=columns, constrained=constrained, dtype=dtype)
     if found.metrics.get("collapse"):
         say(f"warning: {found.metrics['collapse']}")
     if not json:
@@ -50,7 +56,7 @@ def evaluate(
         return
     row, scope = found.row, found.row.scope
     about = {"taskname": scope.taskname, "lang": scope.lang, "version": row.version, "sha256": row.sha256}
-    about |= {"dtype": "float32", "data_sha256": found.data_sha256, "data": found.report.as_dict()}
+    about |= {"dtype": dtype, "data_sha256": found.data_sha256, "data": found.report.as_dict()}
     print_json(about | found.metrics)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -34,6 +34,15 @@ Workers = Annotated[
 ]
 
 
+Dtype = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(
+        help="Number format of the backbone. bfloat16 takes half the memory, and half the time where the processor has "
+        "it; rows are served in it that `evaluate --dtype bfloat16` found at most 0.5 points worse."
+    ),
+]
+
+
 @app.command("serve", cls=Command)
 def serve(
     ctx: CommandContext,
@@ -57,6 +66,7 @@ def serve(
     log_format: Annotated[
         str, typer.Option(help="text or json, a line an event; what is asked is never logged.")
     ] = "text",
+    dtype: Dtype = "float32",
     fd: Annotated[int | None, typer.Option(hidden=True, help="Bound socket of the parent.")] = None,
 ) -> None:
     """Serve all frozen tasks over HTTP; new rows are served without a restart.
@@ -81,7 +91,7 @@ def serve(
         raise typer.BadParameter("--console goes with one process, as sessions do; leave --workers and --engine out")
     with opened(settings) as bank:
         if is_ray(settings):
-            server.serve_on_cluster(bank, *place, _replicas(replicas), insecure=insecure)
+            server.serve_on_cluster(bank, *place, _replicas(replicas), insecure=insecure, dtype=dtype)
             return
         if settings.workers > 1:
             server.serve_in_processes(bank, *place, _options(ctx), insecure=insecure)
@@ -93,7 +103,7 @@ def serve(
             if console:
                 add_pages(service, bank, review)
 
-        server.serve(bank, *place, insecure=insecure, fd=fd, extend=extend)
+        server.serve(bank, *place, insecure=insecure, fd=fd, dtype=dtype, extend=extend)
 
 
 def _replicas(text: str) -> tuple[int, int]:

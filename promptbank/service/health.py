@@ -49,7 +49,10 @@ def add_health(app: FastAPI, server: TaskServer, metrics: ServiceMetrics) -> Non
     async def version() -> VersionsModel:
         """Tell the release of promptbank and the backbone."""
         backbone = server.backbone
-        return VersionsModel(promptbank=__version__, backbone=backbone.name, fingerprint=backbone.fingerprint)
+        dtype = str(server.predictor.lm.dtype).removeprefix("torch.")
+        return VersionsModel(
+            promptbank=__version__, backbone=backbone.name, fingerprint=backbone.fingerprint, dtype=dtype
+        )
 
     @app.get("/metrics", summary="Metrics, as Prometheus reads them", tags=["health"], response_class=PlainTextResponse)
     async def text() -> Response:

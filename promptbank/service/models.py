@@ -119,6 +119,7 @@ class VersionsModel(BaseModel):
     promptbank: str
     backbone: str
     fingerprint: str
+    dtype: str = Field(description="number format in which it computes")
 
 
 class ServedModel(BaseModel):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from promptbank.bank.precision import check_precision
 from promptbank.bank.probes import probe_fault
 from promptbank.bank.served import served_task
 from promptbank.engine.predictor import ServedTask
@@ -35,8 +36,8 @@ class ReadyRows:
 
     Args:
         store: the bank's store.
-        backbone: float32.
-        lm: its forward passes.
+        backbone: whose rows they are.
+        lm: its forward passes, whose number format decides which rows are served (`check_precision`).
     """
 
     def __init__(self, store: Store, backbone: Backbone, lm: LanguageModel) -> None:
@@ -76,6 +77,7 @@ class ReadyRows:
             compute: runs work of the model.
 
         Raises:
+            PrecisionError: it was not measured in the number format at hand, or answers worse in it.
             ProbeMismatchError: it does not answer as when it was frozen.
             PromptBankError: see `served_task`; also as TaskError or StoreError.
         """
@@ -103,6 +105,8 @@ class ReadyRows:
     def _prepared(self, info: RowInfo, compute: Callable[[Callable[[], str | None]], str | None]) -> ServedTask:
         row = self._store.rows.get(info.scope, info.version)
         task = served_task(row, row.version, self._backbone)
+        if (dtype := str(self._lm.dtype).removeprefix("torch.")) != "float32":
+            check_precision(self._store.evaluations.of(row.row_id), info.scope, info.version, dtype)
         if fault := compute(lambda: probe_fault(self._lm, task, row)):
             raise ProbeMismatchError(f"{info.scope.taskname}:{info.scope.lang}@{info.version}: {fault}")
         self._refused.pop(_key(info), None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import FrameType
 
+import torch
 import uvicorn
 from fastapi import FastAPI
 
@@ -17,6 +18,7 @@ from promptbank.bank.select import frozen_tasks
 from promptbank.bank.session import Bank
 from promptbank.cluster import serve_on_ray
 from promptbank.errors import ConfigError
+from promptbank.model.forward import cast_weights
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.connections import ImpatientConnection
 from promptbank.service.polling import PollingTaskServer
@@ -34,6 +36,7 @@ def serve(
     *,
     insecure: bool = False,
     fd: int | None = None,
+    dtype: str = "float32",
     extend: Callable[[FastAPI, str], None] = lambda _app, _address: None,
 ) -> None:
     """Serve until stopped; port 0 takes a free one. Without API keys only this machine may ask, unless ``insecure``.
@@ -45,6 +48,7 @@ def serve(
         cors_origins: of pages that may ask from a browser.
         insecure: lets other machines ask though there are no keys.
         fd: a socket that is bound already, from the process that started this one.
+        dtype: number format of the backbone, float32 or bfloat16, in which only rows that were measured are served.
         extend: called with the application and its address before it starts, to add paths.
 
     Raises:
@@ -53,7 +57,7 @@ def serve(
     _check_origins(cors_origins)
     with _listening(host, port) if fd is None else socket.socket(fileno=fd) as listener:
         access = _access(host, has_keys=bool(bank.store.keys.list()), insecure=insecure)
-        app, server = _service(bank, cors_origins)
+        app, server = _service(bank, cors_origins, dtype)
         address = f"http://{_in_address(host)}:{listener.getsockname()[1]}"
         extend(app, address)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
@@ -64,12 +68,14 @@ def serve(
         server.stop()
 
 
-def _service(bank: Bank, cors_origins: Sequence[str]) -> tuple[FastAPI, PollingTaskServer]:
+def _service(bank: Bank, cors_origins: Sequence[str], dtype: str) -> tuple[FastAPI, PollingTaskServer]:
     """Return the application of a bank, and the task server that follows it, started."""
     settings = bank.settings
     limits = RequestLimits(
         settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
     )
+    if dtype == "bfloat16":  # in place: two copies of the weights would cost more than the format saves
+        cast_weights(bank.backbone.model, torch.bfloat16)
     server = PollingTaskServer(
         bank.store,
         bank.backbone,
@@ -81,7 +87,14 @@ def _service(bank: Bank, cors_origins: Sequence[str]) -> tuple[FastAPI, PollingT
 
 
 def serve_on_cluster(
-    bank: Bank, host: str, port: int, cors_origins: Sequence[str], replicas: tuple[int, int], *, insecure: bool
+    bank: Bank,
+    host: str,
+    port: int,
+    cors_origins: Sequence[str],
+    replicas: tuple[int, int],
+    *,
+    insecure: bool,
+    dtype: str,
 ) -> None:
     """Serve with Ray Serve until stopped, each replica with the application of `serve`; see there."""
     _check_origins(cors_origins)
@@ -89,7 +102,7 @@ def serve_on_cluster(
     settings = replace(bank.settings, engine="local")
 
     def build() -> FastAPI:
-        return _service(Bank(settings), cors_origins)[0]
+        return _service(Bank(settings), cors_origins, dtype)[0]
 
     stop, stopped = serve_on_ray(build, settings, replicas), threading.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):  # after Ray, which sets handlers of its own
