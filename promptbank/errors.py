@@ -21,6 +21,7 @@ statuses and exit codes::
     ├── ApiKeyScopeError           the API key of a request has not the scope that is needed
     ├── TrainingError              a training cannot start or continue (no dev rows, a checkpoint of another run)
     ├── BackboneMismatchError      a row of the bank belongs to another backbone or tokenizer
+    ├── PrecisionError             a row may not be served in bfloat16: it was not measured in it, or answers worse
     ├── ProbeMismatchError         a row of the bank does not answer as when it was frozen
     ├── UnknownTaskError           nothing is frozen under this name (carries near names)
     ├── AmbiguousLanguageError     several languages are frozen and the request names none
