@@ -158,7 +158,7 @@ def _training(
     loss: Loss = None,
     init: Annotated[str | None, typer.Option(help="text, labels, vocabulary, nearest or from:taskname[:lang].")] = None,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step. Default: 16, and 8 if deep.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Epochs without a better dev score. Default: 0.4 of all, 4 or more.")

@@ -119,7 +119,7 @@ def compare(
         int | None, typer.Option(help="Training examples of each task, drawn by the seed. Default: all.")
     ] = None,
     epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples a step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples a step. Default: 16, and 8 if deep.")] = None,
     lr: Rates = None,
     loss: Loss = None,
     dtype: Annotated[

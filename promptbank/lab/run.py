@@ -99,6 +99,7 @@ def _setup(bank: Bank, task: TaskExamples, settings: Mapping[str, object]) -> Ex
     need_matplotlib()
     config = checked_config(settings)
     card, found = task.read(bank)
+    config = config.of_task(card, len(found.examples))  # one kind for all folds and shares
     bank.display.say(found.note)
     check_labels(found.examples, card)
     renderer = training_renderer(bank.backbone, card, config)

@@ -20,7 +20,7 @@ FROM = "from:"
 GIVEN_DEV = "given.v1"
 AUTO_EPOCHS, AUTO_STEPS = 10, 100
 """Nine examples are one step an epoch, and ten steps teach nothing; see ``docs/lab-log.md``."""
-MOST_EPOCHS = 1000
+MOST_EPOCHS, MOST_EXAMPLES = 1000, 1024
 LEAST_PATIENCE, AUTO_PATIENCE = 4, 0.4
 AUTO_KEEP_FROM = 0.25
 CLOSED_LOSS = "vocabulary.v1"
@@ -29,9 +29,12 @@ AUTO_RULE = "auto.v2"
 """What "auto" means for epochs, patience and keep_from: the constants above, and that a start from a stored row has no
 epochs that are too early. Changes with them, so that no older run goes on."""
 
-DEEP_LABELS, DEEP_EXAMPLES = 20, math.inf
-"""From how many labels and how many examples on auto is deep. No number of examples is yet shown to be enough; with
-another rule than this one, auto must be named in `TrainConfig.decisive`."""
+DEEP_LABELS, DEEP_EXAMPLES = 20, 1500
+"""From how many labels and how many examples to learn from on auto is deep. 1,746 are shown to be enough; see
+``docs/results/assistant/README.md``."""
+BATCHES = {"rows": 16, "deep": 8}
+"""Examples a step by kind, where nothing is asked for. Deep prompts took as long for an epoch with either number, and
+had lower dev losses with 8; see ``docs/lab-log.md``."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class TrainConfig(BaseModel):
         "auto",
         description="most passes over the training examples; auto: 10, and with few examples as many as 100 steps take",
     )
-    batch_size: int = Field(16, ge=1, le=1024, description="examples a step")
+    batch_size: int | Literal["auto"] = Field("auto", description="examples a step; auto: 16, and 8 for deep prompts")
     lr: float = Field(5e-3, gt=0, lt=1, description="peak learning rate of AdamW, after warm-up, falling as a cosine")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay")
@@ -149,13 +152,18 @@ class TrainConfig(BaseModel):
         return "deep.v1" if self.kind == "deep" else "rows.v1"
 
     @property
+    def step_examples(self) -> int:
+        """Examples a step."""
+        return BATCHES["deep" if self.kind == "deep" else "rows"] if self.batch_size == "auto" else self.batch_size
+
+    @property
     def starts_from_row(self) -> bool:
         """Whether the start is looked up among stored rows."""
         return self.init == NEAREST or self.init.startswith(FROM)
 
     def extent(self, examples: int) -> TrainingLength:
         """Return how long a training on so many examples may be."""
-        enough = math.ceil(AUTO_STEPS / math.ceil(examples / self.batch_size))
+        enough = math.ceil(AUTO_STEPS / math.ceil(examples / self.step_examples))
         epochs = max(AUTO_EPOCHS, enough) if self.epochs == "auto" else self.epochs
         patience = max(LEAST_PATIENCE, math.ceil(AUTO_PATIENCE * epochs)) if self.patience == "auto" else self.patience
         auto = 0.0 if self.starts_from_row else AUTO_KEEP_FROM
@@ -166,6 +174,7 @@ class TrainConfig(BaseModel):
         unnamed = set() if self.kind == "deep" else {"kind"}  # as before there were kinds
         unnamed |= {"dev_rule"} if self.dev_rule == BY_HASH.dev else set()  # and other rules
         settings = self.model_dump(mode="json", exclude={"checkpoint_steps", "cache_bytes", *unnamed})
+        settings["batch_size"] = self.step_examples
         if self.loss == "auto" and CLOSED_LOSS != "vocabulary.v1":  # what it meant at first
             settings["loss"] = f"auto: {CLOSED_LOSS}"
         return settings | ({"auto": AUTO_RULE} if "auto" in (self.epochs, self.patience, self.keep_from) else {})
@@ -173,6 +182,13 @@ class TrainConfig(BaseModel):
     def split_rules(self, card: TaskCard, *, folds: str = BY_HASH.folds) -> SplitRules:
         """Return how the examples of a card are divided; ``folds`` is a key of `tasks.splits.FOLD_RULES`."""
         return SplitRules(folds, self.dev_rule, label_of(card))
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _examples_or_auto(cls, value: object) -> object:
+        if value == "auto" or (isinstance(value, int) and 1 <= value <= MOST_EXAMPLES):
+            return value
+        raise ValueError(f"give auto, or 1 to {MOST_EXAMPLES} examples")
 
     @field_validator("epochs", "patience", mode="before")
     @classmethod

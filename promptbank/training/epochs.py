@@ -188,6 +188,6 @@ class EpochRun(TrainingRun):
         """Return the batches of the epoch under way."""
         wanted = (self.seed, self.position.epoch)
         if self._batches is None or self._batches[0] != wanted:
-            rule = ByCount(self.config.batch_size)
+            rule = ByCount(self.config.step_examples)
             self._batches = wanted, epoch_batches(self._lengths, rule, seed=wanted[0], epoch=wanted[1])
         return self._batches[1]

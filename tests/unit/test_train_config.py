@@ -115,20 +115,41 @@ def test_settings_are_frozen() -> None:
 def test_only_deep_is_named_in_what_decides_a_result_so_that_older_identities_stay(kind: str) -> None:
     decisive = checked_config({"kind": kind}).decisive()
     assert decisive.get("kind") == ("deep" if kind == "deep" else None)
-    rest = {key: value for key, value in decisive.items() if key != "kind"}
-    assert rest == TrainConfig().decisive()
+    rest = {key: value for key, value in decisive.items() if key not in ("kind", "batch_size")}
+    assert rest.items() < TrainConfig().decisive().items()
 
 
 @pytest.mark.parametrize("card", builtin_cards(), ids=lambda card: f"{card.taskname}:{card.lang}")
-def test_auto_is_rows_for_every_built_in_card_and_what_is_asked_for_wins(card: TaskCard) -> None:
-    assert TrainConfig().of_task(card, 10_000).kind == "rows"
+def test_auto_is_rows_for_built_in_cards_with_few_examples_and_what_is_asked_for_wins(card: TaskCard) -> None:
+    assert TrainConfig().of_task(card, 1_000).kind == "rows"
     assert TrainConfig(kind="deep").of_task(card, 1).prompt_kind == "deep.v1"
 
 
-def test_auto_is_deep_where_answers_are_hard_and_examples_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptbank.training.config.DEEP_EXAMPLES", 500)
+def test_auto_is_deep_where_answers_are_hard_and_examples_are_many() -> None:
     words = {f"w{n}": [f"w{n}"] for n in range(20)}
     many, few = card_of(label_space=words), card_of()
     slots = card_of(label_space=None, answer_format="intent_slots.v1", intents=["news"], slot_types=["time"])
-    for card, examples, kind in [(many, 500, "deep"), (many, 499, "rows"), (few, 500, "rows"), (slots, 500, "deep")]:
+    for card, examples, kind in [
+        (many, 1500, "deep"),
+        (many, 1499, "rows"),
+        (few, 9999, "rows"),
+        (slots, 1500, "deep"),
+    ]:
         assert TrainConfig().of_task(card, examples).kind == kind
+
+
+def test_deep_prompts_take_eight_examples_a_step_others_sixteen_unless_told() -> None:
+    for settings, number in [
+        ({}, 16),
+        ({"kind": "rows"}, 16),
+        ({"kind": "deep"}, 8),
+        ({"kind": "deep", "batch_size": 4}, 4),
+    ]:
+        config = checked_config(settings)
+        assert (config.step_examples, config.decisive()["batch_size"]) == (number, number)
+
+
+@pytest.mark.parametrize("wrong", [0, 1025, "many", 2.5])
+def test_a_number_of_examples_a_step_is_checked(wrong: object) -> None:
+    with pytest.raises(ConfigError, match=r"batch_size = .*give auto, or 1 to 1024 examples"):
+        checked_config({"batch_size": wrong})
