@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 an expected error (one line that says what to do), 2 wrong
 
 import inspect
 import os
+import signal
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -213,7 +214,22 @@ class TrainingCommand(Command):
         """Set the training options aside and run the command."""
         assert isinstance(ctx, TrainingContext)  # noqa: S101 - context_class makes it so
         ctx.training = {name: ctx.params.pop(name) for name in _names(_training)}
-        return super().invoke(ctx)
+        with _interrupted_by_sigterm():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, which says that the same command goes on. For the main thread."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _names(declared: Callable[..., None]) -> list[str]:

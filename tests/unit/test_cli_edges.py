@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,20 @@ def test_an_interrupt_says_that_the_command_can_be_given_again(
     result = learnt("predict", "--data", "data.jsonl")
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
+
+
+def test_a_terminated_training_says_that_the_command_can_be_given_again(
+    learnt: Promptbank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)  # the signal comes at once, or the test is ended by its limit
+
+    monkeypatch.setattr("promptbank.bank.train.train", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    result = learnt("train", "--task", "mood")
+    assert (result.exit_code, "interrupted; the same command goes on" in result.stderr) == (130, True)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def process(home: Path, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
