@@ -75,7 +75,7 @@ class Browser:
         from promptbank.console.mount import add_console
         from promptbank.service.app import create_app
 
-        self.server = TaskServer(bank.store, tiny_backbone("llama"))
+        self.server = TaskServer(bank.store, bank.backbone)
         self.app = create_app(self.server)
         add_console(self.app, bank, review)
         self.client = TestClient(self.app, base_url=base)

@@ -3,6 +3,8 @@
 import logging
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +43,10 @@ def console(
     from promptbank.service import server
 
     logging.basicConfig(level=logging.WARNING)
-    with opened(ctx.settings) as bank:
+    with opened(ctx.settings) as bank, ExitStack() as stack:
 
         def extend(service: "FastAPI", address: str) -> None:
-            add_pages(service, bank, review)
+            stack.enter_context(pages_on(service, bank, review))
             bank.display.say(f"the console is at {address}/console")
             if not no_browser:
                 timer = threading.Timer(OPENING_SECONDS, webbrowser.open, [f"{address}/console"])
@@ -54,8 +56,16 @@ def console(
         server.serve(bank, HERE, port, extend=extend)
 
 
-def add_pages(service: "FastAPI", bank: "Bank", review: list[Path] | None) -> None:
-    """Add the bank's pages to a service; imports them first."""
+@contextmanager
+def pages_on(service: "FastAPI", bank: "Bank", review: list[Path] | None) -> Iterator[None]:
+    """Add the bank's pages to a service, and train what is asked for on them in a process beside it meanwhile."""
     from promptbank.console.mount import add_console
+    from promptbank.service.training_process import TrainingProcess
 
     add_console(service, bank, review or [Path("translated")])
+    process = TrainingProcess(bank)
+    process.start()
+    try:
+        yield
+    finally:
+        process.stop()

@@ -1,13 +1,14 @@
 """``promptbank serve``: answer records over HTTP."""
 
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from promptbank.cli.command import Command, CommandContext, Engine
-from promptbank.cli.console import Review, add_pages
+from promptbank.cli.console import Review, pages_on
 from promptbank.cluster import is_ray
 from promptbank.service.workers import stop_with_parent
 
@@ -89,7 +90,7 @@ def serve(
     place = settings.host, settings.port, cors_origin or ()
     if console and (settings.workers > 1 or is_ray(settings)):
         raise typer.BadParameter("--console goes with one process, as sessions do; leave --workers and --engine out")
-    with opened(settings) as bank:
+    with opened(settings) as bank, ExitStack() as stack:
         if is_ray(settings):
             server.serve_on_cluster(bank, *place, _replicas(replicas), insecure=insecure, dtype=dtype)
             return
@@ -101,7 +102,7 @@ def serve(
 
         def extend(service: "FastAPI", _address: str) -> None:
             if console:
-                add_pages(service, bank, review)
+                stack.enter_context(pages_on(service, bank, review))
 
         server.serve(bank, *place, insecure=insecure, fd=fd, dtype=dtype, extend=extend)
 

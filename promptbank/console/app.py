@@ -137,17 +137,20 @@ class Console:
         return app
 
     def show(self, visit: Visit, template: str, values: Mapping[str, object], status: int = 200) -> Response:
-        """Render a template."""
-        given = {
-            "visit": visit,
-            "url": visit.url,
-            "session": visit.session,
-            "release": __version__,
-            "paths": self._paths,
-        }
-        given |= {"token": partial(_token_field, visit.session), "may": visit.session.may}
-        text = self._templates.get_template(template).render({**given, **values})
+        """Answer with a template."""
+        text = self.render(visit, template, values)
         return self._kept(HTMLResponse(text, status, headers=HEADERS), visit.session, visit.request)
+
+    def render(self, visit: Visit, template: str, values: Mapping[str, object]) -> str:
+        """Fill in a template; what all have are the visit, its session and how addresses and forms are made."""
+        given = {"visit": visit, "url": visit.url, "session": visit.session, "release": __version__}
+        given |= {"token": partial(_token_field, visit.session), "may": visit.session.may, "paths": self._paths}
+        return self._templates.get_template(template).render({**given, **values})
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the service goes on; while it stops, nothing may be left that waits."""
+        return not self._state.queue.draining
 
     async def admission(self, work: Callable[[], Made]) -> Made:
         """Have work done on the thread that finds rows and makes tokens of texts for requests; no other may."""
@@ -199,7 +202,7 @@ class Console:
             ApiKeyScopeError: it is not, as when another site has sent it.
         """
         body = await read_body(visit.request, most, self.limits.body_seconds)
-        form = read_form(body, visit.request.headers.get("content-type", ""))
+        form = await run_in_threadpool(read_form, body, visit.request.headers.get("content-type", ""))
         if not self.sessions.is_token(visit.session, form.text("token")):
             raise ApiKeyScopeError("the form is not of this session, or too old; load the page again and send it anew")
         return Visit(visit.request, visit.session, form)

@@ -6,12 +6,12 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from promptbank.bank.session import Bank
-from promptbank.console import bank_pages, login, playground, review, runs
+from promptbank.console import bank_pages, login, playground, review, runs, training
 from promptbank.console.app import PATH, Console
 
 __all__ = ["add_console"]
 
-PAGES = (*login.PAGES, *bank_pages.PAGES, *playground.PAGES, *review.PAGES, *runs.PAGES)
+PAGES = (*login.PAGES, *bank_pages.PAGES, *playground.PAGES, *review.PAGES, *runs.PAGES, *training.PAGES)
 
 
 def add_console(service: FastAPI, bank: Bank, review: Sequence[Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,9 @@ import pytest
 
 from promptbank.bank.session import Bank
 from promptbank.mt.review_log import ReviewLog
+from promptbank.service.training_process import TrainingProcess
 from tests.consoles import SCOPE, Browser, chromium, page_of, served
+from tests.tiny import save_tiny
 from tests.unit.test_console_bank import evaluated
 from tests.unit.test_console_review import item, written
 
@@ -117,6 +121,67 @@ def test_the_playground_answers_without_leaving_the_page(page: Page, address: st
     assert page.input_value("textarea") == "profit rose"
 
 
+CARD = {
+    "taskname": "sentiment-task",
+    "lang": "en",
+    "prompt_template": "{sentence}<|VIRTUAL_PROMPT_0|> {label}",
+    "total_virtual_tokens": 4,
+    "virtual_token_splits": [4],
+    "truncate_field": "sentence",
+    "label_space": {"positive": ["positive"], "negative": ["negative"], "neutral": ["neutral"]},
+}
+
+
+@pytest.fixture
+def training_address(bank: Bank, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A running service with the console, and the process that trains beside it."""
+    monkeypatch.setattr("promptbank.service.training_process.LOOK_SECONDS", 0.1)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    save_tiny("llama", tmp_path / "tiny")
+    bank.settings = replace(bank.settings, backbone=str(tmp_path / "tiny"), threads=1)
+    del bank.backbone  # the process beside it loads this one from the folder
+    process = TrainingProcess(bank)
+    with served(Browser(bank, review=[folder.parent]).app) as found:
+        process.start()
+        yield f"{found}/console"
+        process.stop()
+
+
+def test_an_engineer_writes_a_card_trains_it_tries_it_and_compares_two_versions(
+    page: Page, training_address: str, bank: Bank
+) -> None:
+    page.set_default_timeout(90_000)
+    for number, seed in enumerate(("0", "1"), start=1):
+        page.goto(f"{training_address}/train")
+        page.click("summary:has-text('Write a card')")
+        page.fill("textarea[name=card]", json.dumps(CARD | {"total_virtual_tokens": 5}))
+        page.wait_for_selector("#checked .fault:has-text('total_virtual_tokens')")
+        page.fill("textarea[name=card]", json.dumps(CARD))
+        page.wait_for_selector("#checked:has-text('sentiment-task:en is sound')")
+        page.click("summary:has-text('Settings')")
+        page.fill("input[name=epochs]", "2")
+        page.fill("input[name=seed]", seed)
+        page.select_option("select[name=live]", "always")
+        page.click("button[value=check]")
+        page.wait_for_selector("#checked:has-text('can be trained')")
+        page.click("button[value=start]")
+        page.wait_for_selector(f"section[aria-label='Training {number}'] .tag:has-text('done')")
+        page.wait_for_selector(
+            f"section[aria-label='Training {number}']:has-text('sentiment-task:en@{number} is live')"
+        )
+    page.goto(f"{training_address}/play?task=sentiment-task:en%401&other=sentiment-task:en%402")
+    page.fill("textarea", "Orders doubled this year")
+    page.click("button:has-text('Ask')")
+    page.wait_for_selector("article:nth-of-type(2) meter")
+    page.click("nav a:has-text('Runs')")
+    for box in page.locator("tbody tr:has-text('sentiment-task') input").all():
+        box.check()
+    page.click("button:has-text('Compare the ticked runs')")
+    page.wait_for_selector(".curve canvas")
+    assert sorted(page.locator("tbody tr:last-child > *").all_inner_texts()) == ["0", "1", "seed"]
+    assert bank.store.trainings.get(1).records == ""
+
+
 PAGES = (
     "/tasks",
     f"/task?{TASK}&to=1&a=1&b=2",
@@ -125,6 +190,7 @@ PAGES = (
     "/review/record?set=sv",
     "/login",
     "/runs",
+    "/train",
     "/x",
 )
 

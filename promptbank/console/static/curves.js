@@ -41,5 +41,5 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => drawAll(document));
-  document.addEventListener("htmx:afterSwap", (event) => drawAll(event.target));
+  for (const name of ["htmx:afterSwap", "followed"]) document.addEventListener(name, (event) => drawAll(event.target));
 })();
