@@ -5,6 +5,7 @@ from typing import Self
 
 from store.address import read_address
 from store.aliases import AliasRepository
+from store.answers import AnswerRepository
 from store.border import mapped
 from store.cards import CardRepository
 from store.check import store_faults
@@ -34,6 +35,7 @@ class Store:
         keys: API keys of the HTTP service, by their hashes.
         quotas: what they have used of their quotas.
         runs: training runs and their metrics.
+        answers: doubtful answers that people are to decide about.
         trainings: the queue of trainings that were asked for.
         segments: the translation memory: what engines made of texts.
         overrides: what people decided about sources, above every engine.
@@ -49,6 +51,7 @@ class Store:
         self.keys = ApiKeyRepository(database)
         self.quotas = QuotaRepository(database)
         self.runs = RunRepository(database)
+        self.answers = AnswerRepository(database)
         self.trainings = TrainingRepository(database)
         self.segments = SegmentRepository(database)
         self.overrides = OverrideRepository(database)

@@ -10,7 +10,8 @@ StoreError                      base of all; catch this at the border
 |   |-- UnknownApiKeyError      no API key with this name
 |   |-- NoEarlierVersionError   a rollback with nothing to go back to
 |   |-- UnknownRunError         no training run with this id
-|   `-- UnknownTrainingError    no training of this number in the queue
+|   |-- UnknownTrainingError    no training of this number in the queue
+|   `-- UnknownAnswerError      this answer is not kept, or not any more
 |-- RunConflictError            a run id is taken by a finished or different run
 |-- RevisionConflictError       the bank has changed since the caller looked
 |-- InsertOnlyError             an update or delete of something that is kept for ever
@@ -85,6 +86,10 @@ class UnknownRunError(NotFoundError):
 
 class UnknownTrainingError(NotFoundError):
     """The queue has no training of this number."""
+
+
+class UnknownAnswerError(NotFoundError):
+    """The answer is not kept, or not any more."""
 
 
 class RunConflictError(StoreError):

@@ -244,6 +244,61 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerKeeping:
+    """Which answers of a task are kept for people to decide about.
+
+    Attributes:
+        below: those whose most probable label is less probable than this; 0 for none by that.
+        beside: a version that is asked too: answers from which it differs are kept; None for none.
+        days: after which what was kept is removed.
+    """
+
+    taskname: str
+    lang: str
+    below: float
+    beside: int | None
+    days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAnswer:
+    """An answer that is doubtful, before it is kept.
+
+    Attributes:
+        version: that answered.
+        fields_json: the record, a JSON object of texts.
+        label: the answer.
+        probability: of the label.
+        other_version: that was asked too; None where none was.
+        other_label: its answer.
+    """
+
+    taskname: str
+    lang: str
+    version: int
+    fields_json: str = field(repr=False)
+    label: str
+    probability: float
+    other_version: int | None = None
+    other_label: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptAnswer(NewAnswer):
+    """An answer that is kept.
+
+    Attributes:
+        decided: the label that is right; empty where none is, None while it is open.
+    """
+
+    answer_id: int
+    decided: str | None
+    decided_by: str | None
+    created_at: datetime
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewTraining:
     """A training that is asked for, before it waits in the queue.
 

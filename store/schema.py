@@ -3,7 +3,7 @@
 `prompt_row`, `evaluation`, `alias_history`, `card` and `default_language` are insert-only (see `triggers.py`). An alias
 refers to a row by (taskname, lang, fingerprint, version), so the database itself refuses one that points out of its
 scope. `segment` and `override` belong to translation, and no trigger guards them: a person may change a decision.
-Nor does one guard `queued_training`: what was trained leaves the queue, with its records.
+Nor does one guard `queued_training` and `kept_answer`: what was trained or is too old leaves them, with its texts.
 """
 
 from collections.abc import Callable, Mapping
@@ -216,6 +216,32 @@ queued_training = Table(
     *_integers("starts"),
     *_times("created_at", "changed_at"),
     PrimaryKeyConstraint("training_id", name="pk_queued_training"),
+)
+
+answer_keeping = Table(
+    "answer_keeping",
+    metadata,
+    *_texts("taskname", "lang"),
+    Column("below", Float(53), nullable=False),
+    *_integers("beside", nullable=True),  # NULL: no other version is asked
+    *_integers("days"),
+    PrimaryKeyConstraint("taskname", "lang", name="pk_answer_keeping"),
+)
+
+kept_answer = Table(
+    "kept_answer",
+    metadata,
+    *_integers("answer_id"),
+    *_texts("taskname", "lang"),
+    *_integers("version"),
+    *_texts("fields_json", "fields_sha256", "label"),
+    Column("probability", Float(53), nullable=False),
+    *_integers("other_version", nullable=True),
+    *(Column(name, Text) for name in ("other_label", "decided", "decided_by")),  # decided: NULL while it is open
+    *_times("created_at"),
+    *_times("decided_at", nullable=True),
+    PrimaryKeyConstraint("answer_id", name="pk_kept_answer"),
+    UniqueConstraint("taskname", "lang", "fields_sha256", name="uq_kept_answer_fields"),
 )
 
 segment = Table(

@@ -26,7 +26,7 @@ from promptbank.model.prompt_table import PromptTable
 from store import ROWS_V1, Row, Scope, Store
 from tasks import DataError, parse_json
 
-__all__ = ["add_row", "export_row", "import_row", "make_live", "read_row"]
+__all__ = ["add_row", "export_row", "exported_bytes", "import_row", "make_live", "read_row"]
 
 FORMAT = "promptbank.row.v1"
 PROBES = "probe_logits"
@@ -34,6 +34,11 @@ PROBES = "probe_logits"
 
 def export_row(row: Row, path: Path) -> None:
     """Write a row to a file, atomically."""
+    write_file(path, exported_bytes(row))
+
+
+def exported_bytes(row: Row) -> bytes:
+    """Return the file of a row."""
     elsewhere = ("data", PROBES, "row_id")
     plain: dict[str, Any] = {f.name: getattr(row, f.name) for f in fields(row) if f.name not in elsewhere}
     plain |= {"scope": asdict(row.scope), "created_at": row.created_at.isoformat()}
@@ -42,7 +47,7 @@ def export_row(row: Row, path: Path) -> None:
         PROBES: stored_logits(row),
     }
     metadata = {"format": FORMAT, "row": json.dumps(plain, ensure_ascii=False)}
-    write_file(path, save(tensors, metadata=metadata))
+    return save(tensors, metadata=metadata)
 
 
 def read_row(path: Path) -> Row:

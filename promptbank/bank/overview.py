@@ -1,5 +1,6 @@
 """What tasks a bank holds, how good they are and what became of each version, for lists and pages. Imports no torch."""
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,20 @@ from promptbank.errors import InputError
 from store import AliasMove, Evaluation, Row, RowInfo, Scope, Store, TamperedRowError
 from tasks.statistics import Interval, share_interval
 
-__all__ = ["SHARES", "RowScore", "TaskSummary", "TaskVersion", "alias_moves", "move_alias", "task_summaries",
-           "task_versions"]  # fmt: skip
+__all__ = [
+    "SHARES",
+    "RowScore",
+    "TaskSummary",
+    "TaskVersion",
+    "VersionTree",
+    "alias_moves",
+    "lineage",
+    "move_alias",
+    "side_by_side",
+    "task_summaries",
+    "task_versions",
+    "text_difference",
+]
 
 SHARES = ("accuracy", "intent_accuracy", "exact_match")
 """Metrics that are shares of right answers, which have an interval."""
@@ -107,13 +120,64 @@ def _version(store: Store, info: RowInfo) -> TaskVersion:
     return TaskVersion(info, row, fault, store.evaluations.of(info.row_id))
 
 
+@dataclass(frozen=True)
+class VersionTree:
+    """A version, and those that were started from it."""
+
+    info: RowInfo
+    children: Sequence["VersionTree"]
+
+
+def lineage(versions: Sequence[TaskVersion]) -> list[VersionTree]:
+    """Return the versions that have no parent, each with what was started from it, oldest first.
+
+    One whose parent is not there, or that is damaged, stands alone.
+    """
+    known = {one.info.version: one.info for one in versions}
+    parents = {one.info.version: one.row.parent_version if one.row else None for one in versions}
+
+    def children(parent: int | None) -> list[VersionTree]:
+        return [
+            VersionTree(known[version], children(version))
+            for version in sorted(known)
+            if (parents[version] if parents[version] in known else None) == parent
+        ]
+
+    return children(None)
+
+
+def side_by_side(versions: Sequence[TaskVersion]) -> list[tuple[str, str, str, list[float | None]]]:
+    """Return a line for each split, set and metric that was measured, with the value of each version."""
+    measured = [one.metrics() for one in versions]
+    keys = sorted({(*place, metric) for found in measured for place, scores in found.items() for metric in scores})
+    return [
+        (split, sha, metric, [found.get((split, sha), {}).get(metric) for found in measured])
+        for split, sha, metric in keys
+    ]
+
+
+def text_difference(before: str, after: str) -> list[str]:
+    """Return how two texts of several lines differ, as ``diff -u`` tells it; empty where they are the same."""
+    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+
+
 def alias_moves(store: Store, scope: Scope) -> dict[str, list[AliasMove]]:
     """Return the moves of each alias that points somewhere, and of ``live``, newest first."""
     names = {LIVE, *(name for info in store.rows.versions(scope) for name in info.aliases)}
     return {name: store.aliases.history(scope, name)[::-1] for name in sorted(names)}
 
 
-def move_alias(store: Store, scope: Scope, alias: str, *, to: int | None, seen: int | None, reason: str) -> None:
+def move_alias(
+    store: Store,
+    scope: Scope,
+    alias: str,
+    *,
+    to: int | None,
+    seen: int | None,
+    reason: str,
+    share: float | None = None,
+    retire: bool = False,
+) -> None:
     """Move an alias for a reason that a person gives.
 
     Args:
@@ -123,6 +187,8 @@ def move_alias(store: Store, scope: Scope, alias: str, *, to: int | None, seen: 
         to: the version; None rolls it back to the one before.
         seen: the version that the person saw it point at; None for nowhere.
         reason: kept in its history.
+        share: of the requests without a version that it gets, see `store.aliases`.
+        retire: let it point nowhere, in place of a roll-back.
 
     Raises:
         InputError: no reason is given, or the alias was moved meanwhile.
@@ -135,7 +201,9 @@ def move_alias(store: Store, scope: Scope, alias: str, *, to: int | None, seen: 
             f"{alias} points at version {now or 'none'} now, not at {seen or 'none'} as shown: somebody moved it; "
             "look again and decide anew"
         )
-    if to is None:
-        store.aliases.rollback(scope, alias, reason=reason.strip())
+    if to is not None:
+        store.aliases.move(scope, to, alias, reason=reason.strip(), share=share)
+    elif retire:
+        store.aliases.retire(scope, alias, reason=reason.strip())
     else:
-        store.aliases.move(scope, to, alias, reason=reason.strip())
+        store.aliases.rollback(scope, alias, reason=reason.strip())

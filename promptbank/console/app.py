@@ -23,16 +23,17 @@ from starlette.staticfiles import StaticFiles
 from promptbank import __version__
 from promptbank.bank.session import Bank
 from promptbank.bank.task_server import TaskServer
-from promptbank.console.access import COOKIE, SECONDS, Session, Sessions
-from promptbank.console.forms import PageForm, read_form
 from promptbank.console.shown import FILTERS
 from promptbank.engine.predictor import PredictionRequest
 from promptbank.errors import ApiKeyScopeError, NoApiKeyError
 from promptbank.problems import EXPECTED, Problem
 from promptbank.service.answering import Answering
 from promptbank.service.body import read_body
+from promptbank.service.forms import PageForm, read_form
 from promptbank.service.limits import RequestLimits
+from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.problem_answers import problem_behind
+from promptbank.service.sessions import COOKIE, SECONDS, Session, Sessions
 
 __all__ = ["ANYONE", "Console", "Page", "Visit"]
 
@@ -67,6 +68,11 @@ class Visit:
     def said(self, name: str) -> str:
         """Return a value from the form, or else from the address."""
         return self.form.text(name) or self.asked(name)
+
+    @property
+    def person(self) -> str:
+        """Who sends the form, for what is kept of it."""
+        return self.session.key or "this machine"
 
     def url(self, path: str, query: Mapping[str, object] | None = None, **more: object) -> str:
         """Return the address of a page."""
@@ -121,6 +127,7 @@ class Console:
         self.answering: Answering = service.state.answering
         self.limits: RequestLimits = service.state.limits
         self.sessions = Sessions(self.server.api_keys)
+        self.metrics: ServiceMetrics = service.state.metrics
         self._state = service.state
         loader = PackageLoader("promptbank.console")
         self._templates = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)

@@ -1,36 +1,38 @@
 """The bank: all its tasks in a table, and a page for each with versions, evaluations, aliases and cards."""
 
-import difflib
 import json
-import tempfile
-from pathlib import Path
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from promptbank.bank.exchange import export_row
+from promptbank.bank.exchange import exported_bytes
 from promptbank.bank.overview import (
     RowScore,
     TaskSummary,
     TaskVersion,
     alias_moves,
+    lineage,
     move_alias,
+    side_by_side,
     task_summaries,
     task_versions,
+    text_difference,
 )
 from promptbank.bank.rows import verify as verify_rows
 from promptbank.bank.select import LIVE, find_scope
 from promptbank.console.app import Console, Page, Visit
 from promptbank.errors import InputError, UnknownTaskError
-from store import Scope, Store
+from promptbank.service.canary import CANARY
+from store import AnswerKeeping, Scope
 from tasks import parse_spec
 
 __all__ = ["PAGES", "asked_scope"]
 
-COLUMNS = ("language", "live", "metric", "bytes", "kind", "backbone", "age")
+COLUMNS = ("language", "live", "metric", "requests", "bytes", "kind", "backbone", "age")
 LOOK = frozenset({"infer", "train", "admin"})
 TAKE = frozenset({"train", "admin"})
 ADMIN = frozenset({"admin"})
+UNDER_WAY = ("waiting", "running", "stopping")
 
 
 def tasks(console: Console, visit: Visit) -> Response:
@@ -40,6 +42,7 @@ def tasks(console: Console, visit: Visit) -> Response:
     known = task_summaries(console.bank.store)
     found = [one for one in known if all(word in _said(one) for word in words)]
     shown = {"found": found, "known": len(known), "columns": COLUMNS, "chosen": chosen, "query": visit.asked("q")}
+    shown["requests"] = console.metrics.answered()
     return console.show(visit, "tasks.html", shown)
 
 
@@ -54,13 +57,20 @@ def task(console: Console, visit: Visit) -> Response:
     store, scope = console.bank.store, asked_scope(console, visit)
     versions = task_versions(store, scope)
     live = store.aliases.get(scope, LIVE)
-    wanted = _number(visit.asked("to"))
+    wanted, name = _number(visit.asked("to")), f"{scope.taskname}:{scope.lang}"
+    rules = [rule for rule in store.answers.rules() if f"{rule.taskname}:{rule.lang}" == name]
+    queued = [one for one in store.trainings.list() if one.task == name and one.state in UNDER_WAY]
     shown = {
         "scope": scope,
+        "name": name,
+        "tree": lineage(versions),
+        "rule": rules[0] if rules else None,
+        "queued": queued,
+        "canary": store.aliases.get(scope, CANARY),
         "versions": versions,
         "scores": {one.info.version: [s for e in one.evaluations if (s := RowScore.of(e))] for one in versions},
-        "table": _side_by_side(versions),
-        "compared": _side_by_side([one for one in versions if one.info.version in (live, wanted)]),
+        "table": side_by_side(versions),
+        "compared": side_by_side([one for one in versions if one.info.version in (live, wanted)]),
         "moves": alias_moves(store, scope),
         "live": live,
         "to": wanted,
@@ -79,23 +89,13 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
-def _side_by_side(versions: list[TaskVersion]) -> list[tuple[str, str, str, list[float | None]]]:
-    """Return a line for each split, set and metric, with the value of each version."""
-    measured = [one.metrics() for one in versions]
-    keys = sorted({(*place, metric) for found in measured for place, scores in found.items() for metric in scores})
-    return [
-        (split, sha, metric, [found.get((split, sha), {}).get(metric) for found in measured])
-        for split, sha, metric in keys
-    ]
-
-
 def _cards(visit: Visit, versions: list[TaskVersion]) -> dict[str, object]:
     """Return the card of the newest version, and how the cards of two chosen ones differ."""
     cards = {one.info.version: _pretty(one.row.card_json) for one in versions if one.row}
     pair = [_number(visit.asked(name)) for name in ("a", "b")]
-    texts = [cards[version].splitlines() for version in pair if version in cards]
-    lines = list(difflib.unified_diff(texts[0], texts[1], lineterm="", n=2))[2:] if len(texts) == 2 else []
-    return {"cards": cards, "pair": pair, "diff": lines, "compared_cards": len(texts) == 2}
+    texts = [cards[version] for version in pair if version in cards]
+    diff = text_difference(*texts) if len(texts) == 2 else []
+    return {"cards": cards, "pair": pair, "diff": diff, "compared_cards": len(texts) == 2}
 
 
 def _pretty(card_json: str) -> str:
@@ -103,14 +103,46 @@ def _pretty(card_json: str) -> str:
 
 
 def move(console: Console, visit: Visit) -> Response:
-    """Move or roll back an alias."""
+    """Move, roll back or retire an alias, or give its version a share of the requests."""
     scope, form = asked_scope(console, visit), visit.form
-    back = form.text("kind") == "rollback"
-    to = None if back else _number(form.text("to"))
-    if not back and to is None:
+    kind, alias, to = form.text("kind"), LIVE, _number(form.text("to"))
+    share = None
+    if kind in ("canary", "retire"):
+        alias = CANARY
+    if kind == "canary":
+        share = _share(form.text("share"))
+    if kind in ("move", "canary") and to is None:
         raise InputError("choose a version to move the alias to")
-    seen, alias = _number(form.text("seen")), form.text("alias").strip() or LIVE
-    move_alias(console.bank.store, scope, alias, to=to, seen=seen, reason=form.text("reason"))
+    reason, seen = form.text("reason"), _number(form.text(f"seen_{alias}"))
+    target = to if kind in ("move", "canary") else None
+    move_alias(
+        console.bank.store, scope, alias, to=target, seen=seen, reason=reason, share=share, retire=kind == "retire"
+    )
+    return _back(visit, scope)
+
+
+def _share(text: str) -> float:
+    """Return a share that is written in per cent."""
+    try:
+        return float(text) / 100
+    except ValueError:
+        raise InputError(f"the share is {text!r}; give a number of per cent, over 0 and up to 100") from None
+
+
+def keep(console: Console, visit: Visit) -> Response:
+    """Choose which answers of the task are kept for people to decide about, or keep no more and forget them."""
+    scope, form, kept = asked_scope(console, visit), visit.form, console.bank.store.answers
+    if form.text("do") == "stop":
+        kept.stop(scope.taskname, scope.lang)
+        return _back(visit, scope)
+    below, days, beside = _share(form.text("below")), _number(form.text("days")), _number(form.text("beside"))
+    if days is None:
+        raise InputError("say after how many days what was kept is removed")
+    kept.choose(AnswerKeeping(taskname=scope.taskname, lang=scope.lang, below=below, beside=beside, days=days))
+    return _back(visit, scope)
+
+
+def _back(visit: Visit, scope: Scope) -> Response:
     return visit.go("/task", name=f"{scope.taskname}:{scope.lang}", backbone=scope.fingerprint)
 
 
@@ -124,24 +156,17 @@ def download(console: Console, visit: Visit) -> Response:
     scope, version = asked_scope(console, visit), _number(visit.asked("version"))
     name = f"{scope.taskname}.{scope.lang}.v{version}.safetensors"
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
-    return Response(
-        _exported(console.bank.store, scope, version), headers=headers, media_type="application/octet-stream"
-    )
-
-
-def _exported(store: Store, scope: Scope, version: int | None) -> bytes:
     if version is None:
         raise UnknownTaskError("the address names no version")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "row.safetensors"
-        export_row(store.rows.get(scope, version), path)
-        return path.read_bytes()
+    content = exported_bytes(console.bank.store.rows.get(scope, version))
+    return Response(content, headers=headers, media_type="application/octet-stream")
 
 
 PAGES = (
     Page("/tasks", tasks, LOOK),
     Page("/task", task, LOOK),
     Page("/task/move", move, ADMIN, "POST"),
+    Page("/task/keep", keep, ADMIN, "POST"),
     Page("/task/row", download, TAKE),
     Page("/verify", verify, ADMIN, "POST"),
 )

@@ -37,19 +37,22 @@ def follow(console: Console, visit: Visit, template: str, look: Callable[[], Fol
         visit: of the stream.
         template: of the part.
         look: called each second on a thread.
+
+    Raises:
+        PromptBankError: what the first look raises, and so do its other errors.
     """
-    scopes = visit.session.scopes
+    scopes, first = visit.session.scopes, look()  # what cannot be shown at all is told before the stream begins
 
     async def events() -> AsyncIterator[str]:
-        sent: object = None
+        found, sent = first, None
         while console.is_serving and console.sessions.of(visit.request).scopes == scopes:
-            found = await run_in_threadpool(look)
             if found.state != sent or found.is_over:
                 sent, text = found.state, console.render(visit, template, found.values)
                 yield "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
             if found.is_over:
                 break
             await asyncio.sleep(LOOK_SECONDS)
+            found = await run_in_threadpool(look)
         yield "event: end\ndata:\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers=HEADERS)

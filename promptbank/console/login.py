@@ -2,9 +2,9 @@
 
 from starlette.responses import Response
 
-from promptbank.console.access import COOKIE
 from promptbank.console.app import ANYONE, Console, Page, Visit
 from promptbank.errors import NoApiKeyError
+from promptbank.service.sessions import COOKIE
 
 __all__ = ["PAGES"]
 

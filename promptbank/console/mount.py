@@ -6,12 +6,20 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from promptbank.bank.session import Bank
-from promptbank.console import bank_pages, login, playground, review, runs, training
+from promptbank.console import answers, bank_pages, login, playground, review, runs, training
 from promptbank.console.app import PATH, Console
 
 __all__ = ["add_console"]
 
-PAGES = (*login.PAGES, *bank_pages.PAGES, *playground.PAGES, *review.PAGES, *runs.PAGES, *training.PAGES)
+PAGES = (
+    *login.PAGES,
+    *bank_pages.PAGES,
+    *playground.PAGES,
+    *review.PAGES,
+    *answers.PAGES,
+    *runs.PAGES,
+    *training.PAGES,
+)
 
 
 def add_console(service: FastAPI, bank: Bank, review: Sequence[Path]) -> None:

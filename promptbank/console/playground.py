@@ -1,7 +1,6 @@
 """The playground: ask one task, two side by side, or all tasks about one text, and see what was asked and how."""
 
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from promptbank.errors import InputError, PromptBankError
 from promptbank.model.render import TOKENIZING
 from promptbank.service.answering import CLIENT_GONE, Answer
 from promptbank.service.problem_answers import problem_behind
+from promptbank.service.request_snippets import RequestSnippets
 from promptbank.service.score import ScoreRequest, live_tasks, score_request
 from store import StoreError
 from tasks import TaskError, check_record, parse_spec
@@ -92,12 +92,15 @@ async def ask(console: Console, visit: Visit) -> Response:
 def _answered(
     console: Console, visit: Visit, asked: PlaygroundForm, answers: Sequence[Answer], times: Sequence[float]
 ) -> Response:
+    url, root = visit.request.url, visit.request.scope.get("root_path", "")
+    service = f"{url.scheme}://{url.netloc}{root.removesuffix(PATH)}"
+    snippets = RequestSnippets(service, asked.task, needs_key=bool(visit.session.key))
     shown = {
         "answers": [_shown(one) for one in answers],
         "named": 2 if asked.other else 1,
         "milliseconds": [1000 * (after - before) for before, after in pairwise(times)],
-        "curl": _curl(visit, asked),
-        "python": _python(visit, asked),
+        "curl": snippets.curl(asked.fields or {}),
+        "python": snippets.python(asked.text),
         "tokens": _tokens(console.server, asked),
     }
     return console.show(visit, "play.html", _form(console, asked) | shown)
@@ -147,29 +150,6 @@ def _tokens(server: TaskServer, asked: PlaygroundForm) -> dict[str, object] | No
         read = [f"v{-one}" if one < 0 else tokenizer.decode([one]) for one in prompt.ids]
     cut = fields.get(card.truncate_field or "", "")[-prompt.truncated :] if prompt.truncated else ""
     return {"read": list(zip(prompt.ids, read, strict=True)), "cut": cut}
-
-
-def _service(visit: Visit) -> str:
-    url, root = visit.request.url, visit.request.scope.get("root_path", "")
-    return f"{url.scheme}://{url.netloc}{root.removesuffix(PATH)}"
-
-
-def _curl(visit: Visit, asked: PlaygroundForm) -> str:
-    body = shlex.quote(json.dumps(asked.fields, ensure_ascii=False))
-    key = ' -H "authorization: Bearer $PROMPTBANK_KEY"' if visit.session.key else ""
-    address = shlex.quote(f"{_service(visit)}/v1/tasks/{asked.task}/predict")
-    return f"curl -s {address}{key} -H 'content-type: application/json' -d {body}"
-
-
-def _python(visit: Visit, asked: PlaygroundForm) -> str:
-    key = 'os.environ["PROMPTBANK_KEY"]' if visit.session.key else '"none"'
-    return (
-        "import os\n\nfrom openai import OpenAI\n\n"
-        f"client = OpenAI(base_url={f'{_service(visit)}/v1'!r}, api_key={key})\n"
-        f"messages = {[{'role': 'user', 'content': asked.text}]!r}\n"
-        f"answer = client.chat.completions.create(model={asked.task!r}, messages=messages)\n"
-        "print(answer.choices[0].message.content)\n"
-    )
 
 
 PAGES = (Page("/play", form, INFER), Page("/play", ask, INFER, "POST"))

@@ -47,11 +47,6 @@ class ReviewVisit:
         said["state"] = said["state"] if said["state"] in STATES else "open"
         return cls(visit, ReviewFilter(**said), review_set(console.review, visit.said("set")))
 
-    @property
-    def person(self) -> str:
-        """Who decides."""
-        return self.visit.session.key or "this machine"
-
     def query(self, **more: object) -> dict[str, object]:
         """Return set and filter as the query of an address."""
         return {"set": self.set.name, **asdict(self.wanted), **more}
@@ -62,9 +57,11 @@ class ReviewVisit:
 
 
 def sets(console: Console, visit: Visit) -> Response:
-    """List the translated sets that can be reviewed."""
+    """List what can be reviewed: translated sets, and the doubtful answers of tasks."""
     found = [review_set(console.review, name) for name in review_folders(console.review)]
-    shown = {"found": [(one, len(flagged(one.items))) for one in found], "folders": console.review}
+    kept = console.bank.store.answers
+    answers = [(f"{rule.taskname}:{rule.lang}", kept.list(rule.taskname, rule.lang)) for rule in kept.rules()]
+    shown = {"found": [(one, len(flagged(one.items))) for one in found], "folders": console.review, "answers": answers}
     return console.show(visit, "review_sets.html", shown)
 
 
@@ -83,7 +80,7 @@ def decide(console: Console, visit: Visit) -> Response:
     before = here.set.state.of(key)
     new = decision(item, before, form.text("do"), text=form.text("text"), note=form.text("note"))
     try:
-        here.set.log.decide(here.person, {key: new}, {key: int(seen) if seen.isdecimal() else 0})
+        here.set.log.decide(here.visit.person, {key: new}, {key: int(seen) if seen.isdecimal() else 0})
     except (ReviewError, InputError) as exc:
         told = exc.faults if isinstance(exc, ReviewError) else (str(exc),)
         return _record(console, ReviewVisit.of(console, visit), item, told, new.text)
@@ -93,14 +90,14 @@ def decide(console: Console, visit: Visit) -> Response:
 def decide_all(console: Console, visit: Visit) -> Response:
     """Take one decision about all open records that the filter takes."""
     here = ReviewVisit.of(console, visit)
-    here.set.decide_all(here.person, here.wanted, visit.form.text("do"), visit.form.text("count"))
+    here.set.decide_all(here.visit.person, here.wanted, visit.form.text("do"), visit.form.text("count"))
     return here.go(state="open")
 
 
 def undo(console: Console, visit: Visit) -> Response:
     """Take back this person's last decision and show its record."""
     here = ReviewVisit.of(console, visit)
-    keys = here.set.log.undo(here.person)
+    keys = here.set.log.undo(here.visit.person)
     return here.go(at=keys[0] if keys else "")
 
 
@@ -116,7 +113,7 @@ def table(console: Console, visit: Visit) -> Response:
 def apply(console: Console, visit: Visit) -> Response:
     """Keep all decisions in the bank, and write the set again with them if it is said how it was made."""
     here = ReviewVisit.of(console, visit)
-    kept, written = here.set.apply(console.bank, here.person, write=bool(visit.form.text("write")))
+    kept, written = here.set.apply(console.bank, here.visit.person, write=bool(visit.form.text("write")))
     return console.show(visit, "review_applied.html", {"kept": kept, "set": here.set, "written": written})
 
 
@@ -134,7 +131,7 @@ def _record(
         "states": [(name, name) for name in STATES],
         "severities": [(name, name) for name in SEVERITIES],
         "open": len(here.set.matching(replace(here.wanted, state="open"))),
-        "rate": rate(here.set.state, here.person),
+        "rate": rate(here.set.state, here.visit.person),
         "can_write": (here.set.folder / REQUEST).is_file(),
         "faults": faults,
         "item": None,

@@ -7,10 +7,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from promptbank.bank.run_overview import row_differences, run_points, run_summaries, served_runs
-from promptbank.console.app import Console, Page, Visit
+from promptbank.console.app import HEADERS, Console, Page, Visit
 from promptbank.console.following import Followed, follow
 from promptbank.engine.predictor import Prediction, PredictionRequest, ServedTask
 from promptbank.errors import InputError
+from promptbank.lab.experiments.folder import finished_experiments
 from promptbank.service.answering import CLIENT_GONE
 from tasks import Example, gather_examples, read_jsonl
 
@@ -18,13 +19,26 @@ __all__ = ["PAGES"]
 
 LOOK = frozenset({"infer", "train", "admin"})
 INFER = frozenset({"infer"})
+REPORT = {"content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
 MOST = 5
 """Runs that are compared at once: one colour each."""
 
 
 def runs(console: Console, visit: Visit) -> Response:
     """List every run, the newest first; two to five can be ticked."""
-    return console.show(visit, "runs.html", {"found": run_summaries(console.bank.store), "most": MOST})
+    shown = {"found": run_summaries(console.bank.store), "most": MOST}
+    shown["experiments"] = finished_experiments(console.bank.settings.home)
+    return console.show(visit, "runs.html", shown)
+
+
+def report(console: Console, visit: Visit) -> Response:
+    """Send a file of an experiment's report; it may style itself, and runs and loads nothing."""
+    known = {one.name: one.reports for one in finished_experiments(console.bank.settings.home)}
+    path = known.get(visit.asked("experiment"), {}).get(visit.asked("file"))
+    if path is None:
+        raise InputError("no finished experiment of this home has such a report; look at the list again")
+    media_type = {".html": "text/html", ".png": "image/png"}.get(path.suffix, "text/plain; charset=utf-8")
+    return Response(path.read_bytes(), headers=HEADERS | REPORT, media_type=media_type)
 
 
 def run(console: Console, visit: Visit) -> Response:
@@ -100,6 +114,7 @@ def _compared(console: Console, ids: Sequence[str]) -> dict[str, object]:
 PAGES = (
     Page("/runs", runs, LOOK),
     Page("/run", run, LOOK),
+    Page("/runs/report", report, LOOK),
     Page("/run/events", events, LOOK),
     Page("/runs/compare", compare, LOOK),
     Page("/runs/compare", difference, INFER, "POST"),

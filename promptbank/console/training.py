@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from promptbank.bank.cards import known_cards
+from promptbank.bank.kept_answers import AnsweredTask
 from promptbank.bank.live import LIVE_RULES
 from promptbank.bank.run_overview import run_points
 from promptbank.bank.training_queue import CheckedTraining, checked_training, read_card
@@ -26,8 +27,11 @@ FIELDS = ("task", "card", "records", "live", *SETTINGS)
 
 
 def form(console: Console, visit: Visit) -> Response:
-    """Show the form and the queue."""
-    return _shown(console, visit)
+    """Show the form and the queue; the records may be what people decided about a task's answers."""
+    records = ""
+    if name := visit.asked("answers"):
+        records = AnsweredTask(console.bank.store, name, console.server.backbone.fingerprint).training_lines()
+    return _shown(console, visit, records=records)
 
 
 def ask(console: Console, visit: Visit) -> Response:
@@ -59,7 +63,7 @@ def _checked(console: Console, visit: Visit) -> CheckedTraining:
         records=records,
         settings=settings,
         live=form.text("live") or LIVE_RULES[0],
-        asked_by=visit.session.key or "this machine",
+        asked_by=visit.person,
     )
 
 
@@ -76,12 +80,13 @@ def _shown(
     *,
     faults: list[str] | None = None,
     told: str = "",
+    records: str = "",
     checked: CheckedTraining | None = None,
 ) -> Response:
     cards = known_cards(console.bank.store)
     shown: dict[str, object] = {
         "names": sorted({f"{card.taskname}:{card.lang}" for card in cards}),
-        "asked": {name: visit.said(name) for name in FIELDS},
+        "asked": {name: visit.said(name) for name in FIELDS} | ({"records": records} if records else {}),
         "live_rules": LIVE_RULES,
         "settings": SETTINGS,
         "faults": faults or [],

@@ -43,11 +43,11 @@ class Answering:
 
     Attributes:
         on_answer: is told the row and the error, if there is one, of each answer, on the model thread.
-        on_admission: is told each record that was taken, on the admission thread.
+        on_admission: are told each record that was taken, on the admission thread.
     """
 
     on_answer: Callable[[ServedTask, BaseException | None], None] = staticmethod(lambda _task, _error: None)
-    on_admission: Callable[[QueuedRequest, PredictionRequest], None] = staticmethod(lambda _one, _request: None)
+    on_admission: Sequence[Callable[[QueuedRequest, PredictionRequest], None]] = ()
 
     def __init__(
         self,
@@ -133,7 +133,8 @@ class Answering:
             self._metrics.count(one)
             if isinstance(one, QueuedRequest) and isinstance(request, PredictionRequest):
                 one.answer.add_done_callback(partial(self._answered, one))
-                self.on_admission(one, request)
+                for follow in self.on_admission:
+                    follow(one, request)
         return admitted
 
     def _answered(self, one: QueuedRequest, answer: Future[Prediction]) -> None:

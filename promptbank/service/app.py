@@ -15,6 +15,7 @@ from promptbank import __version__
 from promptbank.bank.task_server import TaskServer
 from promptbank.service.admin import add_admin
 from promptbank.service.answer_headers import EXPOSED
+from promptbank.service.answer_keeper import AnswerKeeper
 from promptbank.service.answering import Answering
 from promptbank.service.auth import ApiKeyCheck
 from promptbank.service.docs_page import add_docs_page
@@ -39,7 +40,7 @@ DESCRIPTION = "One frozen backbone, one stored prompt a task. Pick a task by its
 def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_origins: Sequence[str] = ()) -> FastAPI:
     """Build the application around a server that is ready to answer; browsers of other origins are let in by name.
 
-    Its state has queue, server, answering and limits; when the application stops, what was admitted is answered first.
+    Its state has queue, server, answering, limits and metrics; what was admitted is answered before it stops.
     """
     limits = limits or RequestLimits()
     queue = RequestQueue(limits.queue)
@@ -47,13 +48,15 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
     quotas = KeyQuotas(server.store.quotas)
     answering = Answering(server.predictor, queue, metrics, limits.seconds, limits.tokens, quotas)
     server.compute, answering.on_answer = answering.compute, server.answered
-    answering.on_admission = ShadowAnswers(server, queue).follow
+    shadows, keeper = ShadowAnswers(server, queue), AnswerKeeper(server, queue)
+    answering.on_admission = (shadows.follow, keeper.follow)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         metrics.start()
         yield
         answering.stop()
+        keeper.stop()
         metrics.stop()
 
     app = _Service(
@@ -65,6 +68,7 @@ def create_app(server: TaskServer, limits: RequestLimits | None = None, *, cors_
         redoc_url=None,
     )
     app.state.queue, app.state.server, app.state.answering, app.state.limits = queue, server, answering, limits
+    app.state.metrics = metrics
     add_problem_answers(app)
     add_predictions(app, server, answering, limits)
     add_openai(app, server, answering, limits)

@@ -6,6 +6,7 @@ writes its figures there, and whichever is asked tells the sum of all.
 
 import os
 import threading
+from collections import Counter as Counted
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Literal
@@ -45,6 +46,7 @@ class ServiceMetrics:
     def __init__(self, queue: RequestQueue, server: TaskServer) -> None:
         self._registry, self._queue, self._server = CollectorRegistry(), queue, server
         self._tasks: set[str] = set()
+        self._well, self._counting = Counted[str](), threading.Lock()
         self._rows: set[tuple[str, ...]] = set()
         self._counted = {"hits": 0, "misses": 0}
         self._refreshing, self._stopped = threading.Lock(), threading.Event()
@@ -134,10 +136,18 @@ class ServiceMetrics:
         else:
             self._answers.labels("", _type(admitted)).inc()
 
+    def answered(self) -> dict[str, int]:
+        """Return how many records of each ``taskname:lang`` this process was asked and has answered well."""
+        with self._counting:
+            return dict(self._well)
+
     def _answered(self, task: str, answer: Future[Prediction]) -> None:
         failure = None if answer.cancelled() else answer.exception()
         outcome = "abandoned" if answer.cancelled() else _type(failure) if isinstance(failure, Exception) else "ok"
         self._answers.labels(self._label(task), outcome).inc()
+        if outcome == "ok":
+            with self._counting:
+                self._well[task] += 1
 
     def refused(self, failure: Exception) -> None:
         """Count a request that was refused as a whole."""

@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 from promptbank.bank.keys import SCOPES, create_key, revoke_key
 from promptbank.bank.session import Bank
 from promptbank.cli import console
-from promptbank.console import access
 from promptbank.console.app import HEADERS
-from promptbank.console.forms import read_form
 from promptbank.console.mount import PAGES
 from promptbank.errors import BodyFormatError
 from promptbank.service import server
+from promptbank.service import sessions as access
+from promptbank.service.forms import read_form
 from tests.conftest import Promptbank
 from tests.consoles import HERE, SCOPE, Browser
 from tests.stores import ROOT

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from promptbank.bank.exchange import export_row, read_row
-from promptbank.bank.overview import RowScore, move_alias, task_summaries
+from promptbank.bank.overview import RowScore, TaskVersion, VersionTree, lineage, move_alias, task_summaries
 from promptbank.bank.session import Bank
 from promptbank.errors import InputError
-from store import NewEvaluation
+from store import NewEvaluation, NewTraining
 from tests.consoles import SCOPE, Browser, learn
 
 TASK = {"name": "mood:en", "backbone": SCOPE.fingerprint}
@@ -36,8 +36,8 @@ def test_the_table_shows_each_task_with_its_live_version_and_its_interval(browse
     ]  # fmt: skip
     mood = rows_of(browser)[1]
     assert mood[3] == "accuracy 0.500 0.402–0.598, test"  # 0.5 ± 1.96 * sqrt(0.25 / 100), by hand
-    assert mood[4:6] == ["512 B", "rows.v1"]  # 4 virtual tokens of 32 float32 numbers
-    assert mood[7].endswith((" s", " min", " h"))
+    assert mood[4:7] == ["0", "512 B", "rows.v1"]  # 4 virtual tokens of 32 float32 numbers
+    assert mood[8].endswith((" s", " min", " h"))
 
 
 def test_filter_and_columns_stand_in_the_address(browser: Browser) -> None:
@@ -87,7 +87,7 @@ def test_an_alias_moves_for_a_reason_with_both_evaluations_in_view(browser: Brow
         ["n", "8", "8"],
     ]
     assert move.find("input", {"name": "reason"}).has_attr("required")
-    fields = {field["name"]: field.get("value", "") for field in move.find_all("input")}
+    fields = {field["name"]: field.get("value", "") for field in move.form.find_all("input")}
     browser.send("/task/move", fields | {"reason": "better on test", "kind": "move"})
     assert bank.store.aliases.get(SCOPE) == 1
     assert bank.store.aliases.history(SCOPE)[-1].reason == "better on test"
@@ -96,7 +96,7 @@ def test_an_alias_moves_for_a_reason_with_both_evaluations_in_view(browser: Brow
 
 def test_a_rollback_keeps_its_reason(browser: Browser, bank: Bank) -> None:
     browser.open("/task", **TASK)
-    browser.send("/task/move", TASK | {"seen": "2", "kind": "rollback", "reason": HOSTILE})
+    browser.send("/task/move", TASK | {"seen_live": "2", "kind": "rollback", "reason": HOSTILE})
     assert bank.store.aliases.get(SCOPE) == 1
     assert bank.store.aliases.history(SCOPE)[-1].reason == f"rollback from version 2: {HOSTILE}"
     assert browser.page.find("script", string=True) is None
@@ -106,10 +106,10 @@ def test_a_rollback_keeps_its_reason(browser: Browser, bank: Bank) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"seen": "2", "to": "1", "reason": " "}, "give a reason"),
-        ({"seen": "1", "to": "1", "reason": "x"}, "somebody moved it"),
-        ({"seen": "2", "to": "", "reason": "x"}, "choose a version"),
-        ({"seen": "2", "to": "9", "reason": "x"}, "no version 9"),
+        ({"seen_live": "2", "to": "1", "reason": " "}, "give a reason"),
+        ({"seen_live": "1", "to": "1", "reason": "x"}, "somebody moved it"),
+        ({"seen_live": "2", "to": "", "reason": "x"}, "choose a version"),
+        ({"seen_live": "2", "to": "9", "reason": "x"}, "no version 9"),
     ],
 )
 def test_a_move_that_cannot_be_made_is_refused_with_the_reason(
@@ -125,6 +125,72 @@ def test_of_two_who_move_at_once_one_is_told(bank: Bank) -> None:
     move_alias(bank.store, SCOPE, "live", to=1, seen=2, reason="first")
     with pytest.raises(InputError, match="somebody moved it"):
         move_alias(bank.store, SCOPE, "live", to=1, seen=2, reason="second")
+
+
+def test_a_share_of_the_requests_is_given_to_a_version_and_taken_back(browser: Browser, bank: Bank) -> None:
+    page = browser.open("/task", **TASK, to=1)
+    fields = {field["name"]: field.get("value", "") for field in page.find(id="move").form.find_all("input")}
+    browser.send("/task/move", fields | {"share": "12.5", "reason": "try it", "kind": "canary"})
+    assert bank.store.aliases.get(SCOPE, "canary") == 1
+    assert bank.store.aliases.get(SCOPE) == 2
+    assert bank.store.rows.versions(SCOPE)[0].share == 0.125
+    assert "gets 12.5 % of the requests" in browser.text
+    browser.send("/task/move", TASK | {"seen_canary": "", "kind": "retire", "reason": "x"})
+    assert "somebody moved it" in browser.text
+    browser.open("/task", **TASK)
+    browser.send("/task/move", TASK | {"seen_canary": "1", "kind": "retire", "reason": "worse"})
+    assert bank.store.aliases.get(SCOPE, "canary") is None
+    for share, says in (("0", "share is 0"), ("many", "per cent"), ("101", "share is 1.01")):
+        browser.open("/task", **TASK, to=1)
+        browser.send(
+            "/task/move", TASK | {"to": "1", "seen_canary": "", "kind": "canary", "share": share, "reason": "x"}
+        )
+        assert (browser.answer.status_code, says in browser.text) == (422, True), browser.text
+
+
+def test_versions_are_drawn_as_a_tree_of_what_was_started_from_what(browser: Browser, bank: Bank) -> None:
+    def version(number: int, parent: int | None) -> TaskVersion:
+        row = replace(bank.store.rows.get(SCOPE, 1), version=number, parent_version=parent)
+        info = replace(bank.store.rows.versions(SCOPE)[0], version=number)
+        return TaskVersion(info, row, "", ())
+
+    def drawn(tree: list[VersionTree]) -> dict[int, object]:
+        return {node.info.version: drawn(list(node.children)) for node in tree}
+
+    versions = [version(1, None), version(2, 1), version(3, 1), version(4, 3), version(5, 9)]
+    versions.append(TaskVersion(replace(versions[0].info, version=6), None, "damaged", ()))
+    assert drawn(lineage(versions[::-1])) == {1: {2: {}, 3: {4: {}}}, 5: {}, 6: {}}
+    tree = browser.open("/task", **TASK).find(class_="tree")
+    assert [link["href"] for link in tree("a")] == ["#v1", "#v2"]
+
+
+def test_the_table_tells_how_many_requests_each_task_has_answered_well(browser: Browser) -> None:
+    for task, field in (
+        ("mood:en", "sentence"),
+        ("mood:en", "sentence"),
+        ("mood:en", "nothing"),
+        ("mood:sv", "sentence"),
+    ):
+        browser.client.post("/v1/predict", json={"taskname": task, field: "profit rose"})
+    browser.open("/tasks", c=["language", "requests"])
+    assert rows_of(browser) == [["gist", "en", "0"], ["mood", "en", "2"], ["mood", "sv", "1"]]
+
+
+def test_a_training_of_the_task_is_shown_while_it_goes_on(browser: Browser, bank: Bank) -> None:
+    new = NewTraining(task="mood:en", card_json="{}", records="", settings_json="{}", live="gated", asked_by="anna")
+    for _ in range(2):
+        bank.store.trainings.add(new)
+    bank.store.trainings.add(replace(new, task="mood:sv"))
+    bank.store.trainings.claim("here")
+    bank.store.trainings.begun(1, "run1")
+    sections = browser.open("/task", **TASK).find_all("section", class_="card")
+    assert [" ".join(one.p.text.split()) for one in sections] == [
+        "Training 1 is running: the queue", "Training 2 is waiting: the queue",
+    ]  # fmt: skip
+    assert sections[0].div["data-follow"].endswith("/run/events?id=run1")
+    bank.store.trainings.end(1, "done", "")
+    bank.store.trainings.stop(2)
+    assert browser.open("/task", **TASK).find("section", class_="card") is None
 
 
 def test_cards_are_shown_and_compared(browser: Browser) -> None:

@@ -104,3 +104,23 @@ def test_faults_of_the_examples_are_told(browser: Browser, bank: Bank) -> None:
     many = "".join(json.dumps({"sentence": f"x {n}", "label": "positive"}) + "\n" for n in range(129))
     send_file(browser, ids, many)
     assert "128 may be asked at once" in browser.text
+
+
+def test_experiments_are_listed_with_their_reports_which_can_do_nothing(browser: Browser, bank: Bank) -> None:
+    folder = bank.settings.home / "runs" / "crossval-1234"
+    folder.mkdir(parents=True)
+    (folder / "secret.json").write_text("{}")
+    (folder / "crossval.html").write_text(f"<html>{HOSTILE}</html>")
+    assert "Experiments" not in browser.open("/runs").text
+    (folder / "result.json").write_text(json.dumps({"kind": "crossval", "about": {"task": HOSTILE}}))
+    other = bank.settings.home / "runs" / "other"
+    other.mkdir()
+    (other / "result.json").write_text("{cut off")
+    table = browser.open("/runs").find(attrs={"aria-label": "Experiments"})
+    assert [cell.text.strip() for cell in table.tbody.tr(["th", "td"])][:2] == ["crossval-1234", HOSTILE]
+    answer = browser.client.get(table.tbody.a["href"])
+    assert (answer.text, answer.headers["content-type"]) == (f"<html>{HOSTILE}</html>", "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    for file in ("secret.json", "../other/result.json", "result.json", ""):
+        browser.open("/runs/report", experiment="crossval-1234", file=file)
+        assert browser.answer.status_code == 422

@@ -28,7 +28,7 @@ from store.migrate import MIGRATION_LOCK, migrations_config
 from store.schema import metadata
 from tests.stores import ROOT, SCOPE, filled, outside
 
-REVISIONS = tuple(f"{number:04}" for number in range(1, 10))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 11))
 NEWEST = REVISIONS[-1]
 
 REBUILD = f"""

@@ -12,6 +12,8 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,22 @@ from filelock import FileLock, Timeout
 from promptbank.errors import TrainingError
 from promptbank.files import read_json, write_file
 
-__all__ = ["ExperimentFolder", "JsonObject", "machine", "open_experiment", "processor", "short_hash", "write_json"]
+__all__ = [
+    "ExperimentFolder",
+    "ExperimentInfo",
+    "JsonObject",
+    "finished_experiments",
+    "machine",
+    "open_experiment",
+    "processor",
+    "short_hash",
+    "write_json",
+]
 
 JsonObject = dict[str, Any]
 """A JSON object as `json.loads` returns it."""
 
+REPORTS = (".html", ".md", ".png")
 RESULT_FORMAT = "promptbank.result.v1"
 
 
@@ -80,6 +93,39 @@ class ExperimentFolder:
         content = {"format": RESULT_FORMAT, "kind": self.kind, "status": "done", "about": self.about}
         write_json(path, content | {"results": results, "timings": timings})
         return path
+
+
+@dataclass(frozen=True)
+class ExperimentInfo:
+    """An experiment that is done.
+
+    Attributes:
+        name: of its folder below ``<home>/runs``.
+        kind: such as "crossval".
+        about: what it was made with.
+        finished_at: when its result was written.
+        reports: its pages and texts for people, by their file names.
+    """
+
+    name: str
+    kind: str
+    about: JsonObject
+    finished_at: datetime
+    reports: Mapping[str, Path]
+
+
+def finished_experiments(home: Path) -> list[ExperimentInfo]:
+    """Return the experiments of a home that are done, the newest first; a result that cannot be read is left out."""
+    found = []
+    for path in (home / "runs").glob("*/result.json"):
+        try:
+            result, at = read_json(path), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            kind, about = str(result["kind"]), dict(result["about"])
+        except (OSError, ValueError, KeyError, TypeError):  # written by another program, or cut off
+            continue
+        files = sorted(one for one in path.parent.iterdir() if one.suffix in REPORTS and one.is_file())
+        found.append(ExperimentInfo(path.parent.name, kind, about, at, {one.name: one for one in files}))
+    return sorted(found, key=lambda one: one.finished_at, reverse=True)
 
 
 @contextmanager
