@@ -7,8 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +24,7 @@ from promptbank.service.metrics import ServiceMetrics
 from promptbank.service.queue import QueueLimits, RequestQueue
 from store import open_store
 from tests.conftest import Promptbank
+from tests.documented import run_as_reader
 from tests.postgres import Server, free_port
 from tests.stores import ROOT
 from tests.tiny import tiny_backbone
@@ -46,22 +45,13 @@ def test_the_boxes_of_the_page_run_one_after_the_other(
     script = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL))
     assert script.count(POSTGRESQL) == 2
     script = script.replace(POSTGRESQL, postgres_server.empty())
-    (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "promptbank"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m promptbank "$@"\n')
-    command.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "PROMPTBANK_HOME": str(tmp_path / "new-home"),
-        "PROMPTBANK_PORT": str(free_port()),
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
+    done = run_as_reader(
+        tmp_path,
         ["bash", "-eumc", f"trap 'kill %1 2>/dev/null || true' EXIT\n{script}"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=550, check=False,
-    )  # fmt: skip
+        PROMPTBANK_BACKBONE=os.environ["PROMPTBANK_BACKBONE"],
+        PROMPTBANK_HOME=str(tmp_path / "new-home"),
+        PROMPTBANK_PORT=str(free_port()),
+    )
     log = (tmp_path / "service.log").read_text() if (tmp_path / "service.log").exists() else ""
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}\n{log[-2000:]}"
     assert '"status":"ready"' in done.stdout
