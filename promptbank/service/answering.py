@@ -43,7 +43,7 @@ class Answering:
 
     Attributes:
         on_answer: is told the row and the error, if there is one, of each answer, on the model thread.
-        on_admission: are told each record that was taken, on the admission thread.
+        on_admission: are told each record that was taken, on the admission thread, in the context of its request.
     """
 
     on_answer: Callable[[ServedTask, BaseException | None], None] = staticmethod(lambda _task, _error: None)

@@ -23,6 +23,7 @@ from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.connections import ImpatientConnection
 from promptbank.service.polling import PollingTaskServer
 from promptbank.service.queue import RequestQueue
+from promptbank.service.tracing import is_traced, trace_app, tracer_provider
 from promptbank.service.workers import WorkerProcesses, worker_environment
 
 __all__ = ["StoppingServer", "is_loopback", "serve", "serve_in_processes", "serve_on_cluster"]
@@ -60,12 +61,17 @@ def serve(
         app, server = _service(bank, cors_origins, dtype)
         address = f"http://{_in_address(host)}:{listener.getsockname()[1]}"
         extend(app, address)
+        provider = tracer_provider() if is_traced(os.environ) else None
+        if provider:
+            trace_app(app, provider)
         names = sorted({info.scope.taskname for info in frozen_tasks(bank.store, bank.backbone.fingerprint)})
         bank.display.say(f"serving {', '.join(names) or 'no task yet'} on {address} (docs at /docs), {access}")
         StoppingServer(
             uvicorn.Config(app, log_config=None, access_log=False, http=ImpatientConnection), app.state.queue
         ).run(sockets=[listener])
         server.stop()
+        if provider:
+            provider.shutdown()
 
 
 def _service(bank: Bank, cors_origins: Sequence[str], dtype: str) -> tuple[FastAPI, PollingTaskServer]:
