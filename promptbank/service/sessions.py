@@ -88,7 +88,7 @@ class Sessions:
         keys = self._keys()
         key = key_behind(text.strip(), keys)
         if key is None:
-            raise NoApiKeyError("this is no valid API key; `promptbank keys create` makes one")
+            raise NoApiKeyError("this is no valid API key; ask the person who runs this service for one")
         return self._session(self._signed(key.key_sha256[:HASH_SHOWN]), keys, request)
 
     def is_token(self, session: Session, text: str) -> bool:

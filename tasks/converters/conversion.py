@@ -81,7 +81,7 @@ def _fields(record: InputRecord, keys: Sequence[str], more: Sequence[str]) -> di
     texts = {k: str(v) for k, v in values.items() if isinstance(v, str) or (isinstance(v, int) and k.endswith("id"))}
     faulty = [key for key in keys if key not in texts]
     if faulty:
-        raise DataError(f"not text: {', '.join(faulty)}; this format has {', '.join(keys)}")
+        raise DataError(f"no text in {', '.join(faulty)}; this format has {', '.join(keys)}")
     return texts
 
 

@@ -129,7 +129,7 @@ def test_faults_of_cards_speak_json(changes: dict[str, object], where: str, says
 
 def test_a_missing_key_is_told_without_the_whole_card() -> None:
     card = {key: value for key, value in CARD.items() if key != "taskname"}
-    with pytest.raises(CardError, match=r"1 fault\(s\): taskname: Field required$"):
+    with pytest.raises(CardError, match=r"the card has faults: taskname: Field required$"):
         parse_card(card)
 
 
