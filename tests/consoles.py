@@ -37,12 +37,14 @@ CONFIG = TrainConfig(epochs=2, batch_size=4, lr=0.02, dtype="float32")
 SCOPE = Scope("mood", "en", tiny_backbone("llama").fingerprint)
 
 
-def learn(bank: Bank, *, seed: int = 0, also: Mapping[str, str] | None = None, **keys: object) -> None:
+def learn(
+    bank: Bank, *, seed: int = 0, init: str = "text", also: Mapping[str, str] | None = None, **keys: object
+) -> None:
     """Learn a card of `tests.worlds` on the tiny backbone and make it live."""
     card = card_of(**keys)
     made = examples_of(8, taskname=card.taskname, lang=card.lang)
     examples = [replace(one, fields={**one.fields, **(also or {})}) for one in made]
-    config = CONFIG.model_copy(update={"seed": seed})
+    config = CONFIG.model_copy(update={"seed": seed, "init": init})
     learn_task(bank.make(), bank.backbone, card, examples[:5], examples[5:], config, home=bank.settings.home)
 
 

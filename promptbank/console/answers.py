@@ -26,7 +26,7 @@ def decide(console: Console, visit: Visit) -> Response:
     """Take a decision, or this person's last one back, and show what comes next."""
     task, form = _task(console, visit), visit.form
     if form.text("do") == "undo":
-        return visit.go("/answers", task=task.name, at=task.undo(visit.person))
+        return visit.go("/review/answers", task=task.name, at=task.undo(visit.person))
     what, _, label = form.text("do").partition(" ")
     if what not in ("label", NONE) or not form.text("id").isdecimal():
         raise InputError("decide for a label, or for none")
@@ -35,7 +35,7 @@ def decide(console: Console, visit: Visit) -> Response:
         task.decide(int(form.text("id")), label if what == "label" else "", visit.person, seen=seen)
     except RevisionConflictError as exc:
         return _shown(console, visit, task, str(exc))
-    return visit.go("/answers", task=task.name)
+    return visit.go("/review/answers", task=task.name)
 
 
 def records(console: Console, visit: Visit) -> Response:
@@ -59,7 +59,7 @@ def _shown(console: Console, visit: Visit, task: AnsweredTask, fault: str = "") 
 
 
 PAGES = (
-    Page("/answers", answer, REVIEW),
-    Page("/answers", decide, REVIEW, "POST"),
-    Page("/answers/records", records, TAKE),
+    Page("/review/answers", answer, REVIEW),
+    Page("/review/answers", decide, REVIEW, "POST"),
+    Page("/review/answers/records", records, TAKE),
 )

@@ -14,6 +14,7 @@ import pytest
 from promptbank.bank.session import Bank
 from promptbank.mt.review_log import ReviewLog
 from promptbank.service.training_process import TrainingProcess
+from store import AnswerKeeping, NewAnswer, NewTraining
 from tests.consoles import SCOPE, Browser, chromium, page_of, served
 from tests.tiny import save_tiny
 from tests.unit.test_console_bank import evaluated
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
     from playwright.sync_api import Page
 
+DOUBTFUL = NewAnswer(
+    taskname="mood",
+    lang="en",
+    version=2,
+    fields_json='{"sentence": "it could be worse"}',
+    label="positive",
+    probability=0.51,
+    other_version=1,
+    other_label="negative",
+)
+QUEUED = NewTraining(
+    task="mood:en", card_json="{}", records="", settings_json='{"epochs": 3}', live="gated", asked_by="anna"
+)
 TASK = f"name=mood%3Aen&backbone={SCOPE.fingerprint}"
 
 
@@ -42,6 +56,10 @@ def address(bank: Bank, folder: Path) -> Iterator[str]:
     """A running service with the console; some versions are evaluated."""
     evaluated(bank, 1, 0.75, 8)
     evaluated(bank, 2, 0.5, 8)
+    bank.store.answers.choose(AnswerKeeping(taskname="mood", lang="en", below=0.6, beside=1, days=30))
+    bank.store.answers.keep(DOUBTFUL)
+    bank.store.trainings.add(QUEUED)
+    bank.store.trainings.stop(1)
     with served(Browser(bank, review=[folder.parent]).app) as found:
         yield f"{found}/console"
 
@@ -113,6 +131,19 @@ def test_an_operator_rolls_an_alias_back(page: Page, address: str, bank: Bank) -
     page.wait_for_selector(".curve canvas")
 
 
+def test_a_doubtful_answer_is_decided_by_a_key(page: Page, address: str, bank: Bank) -> None:
+    page.goto(f"{address}/review")
+    page.click("a:has-text('mood:en')")
+    page.wait_for_selector("#record")
+    page.wait_for_load_state("load")
+    page.keyboard.press("2")
+    page.wait_for_selector("#main:has-text('1 of 1 decided')")
+    assert bank.store.answers.list("mood", "en")[0].decided == "negative"
+    page.keyboard.press("u")
+    page.wait_for_selector("#record")
+    assert bank.store.answers.list("mood", "en")[0].decided is None
+
+
 def test_the_playground_answers_without_leaving_the_page(page: Page, address: str) -> None:
     page.goto(f"{address}/play?task=mood:en%401&other=mood:en%402")
     page.fill("textarea", "profit rose")
@@ -155,9 +186,9 @@ def test_an_engineer_writes_a_card_trains_it_tries_it_and_compares_two_versions(
         page.goto(f"{training_address}/train")
         page.click("summary:has-text('Write a card')")
         page.fill("textarea[name=card]", json.dumps(CARD | {"total_virtual_tokens": 5}))
-        page.wait_for_selector("#checked .fault:has-text('total_virtual_tokens')")
+        page.wait_for_selector("#card-checked .fault:has-text('total_virtual_tokens')")
         page.fill("textarea[name=card]", json.dumps(CARD))
-        page.wait_for_selector("#checked:has-text('sentiment-task:en is sound')")
+        page.wait_for_selector("#card-checked:has-text('sentiment-task:en is sound')")
         page.click("summary:has-text('Settings')")
         page.fill("input[name=epochs]", "2")
         page.fill("input[name=seed]", seed)
@@ -178,7 +209,11 @@ def test_an_engineer_writes_a_card_trains_it_tries_it_and_compares_two_versions(
         box.check()
     page.click("button:has-text('Compare the ticked runs')")
     page.wait_for_selector(".curve canvas")
-    assert sorted(page.locator("tbody tr:last-child > *").all_inner_texts()) == ["0", "1", "seed"]
+    assert sorted(page.locator("[aria-label=Differences] tbody tr:last-child > *").all_inner_texts()) == [
+        "0",
+        "1",
+        "seed",
+    ]
     assert bank.store.trainings.get(1).records == ""
 
 
@@ -191,6 +226,7 @@ PAGES = (
     "/login",
     "/runs",
     "/train",
+    "/review/answers?task=mood:en",
     "/x",
 )
 

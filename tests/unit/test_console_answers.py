@@ -37,9 +37,9 @@ def text(browser: Browser) -> str:
 
 def decide(browser: Browser, do: str) -> None:
     """Press a button of the answer that is shown."""
-    form = next(form for form in browser.page("form") if form["action"].endswith("/answers"))
+    form = next(form for form in browser.page("form") if form["action"].endswith("/review/answers"))
     fields = {field["name"]: field["value"] for field in form.find_all("input")}
-    browser.send("/answers", fields | {"do": do})
+    browser.send("/review/answers", fields | {"do": do})
 
 
 def test_an_admin_says_what_is_kept_and_that_nothing_is_any_more(browser: Browser, bank: Bank) -> None:
@@ -69,7 +69,7 @@ def test_answers_come_up_on_the_review_page_the_most_doubtful_first(browser: Bro
 
 
 def test_labels_are_decided_undone_and_leave_as_training_records(browser: Browser, kept: Bank) -> None:
-    browser.open("/answers", task="mood:en")
+    browser.open("/review/answers", task="mood:en")
     decide(browser, "label negative")
     assert text(browser) == "first"
     decide(browser, "none")
@@ -80,7 +80,7 @@ def test_labels_are_decided_undone_and_leave_as_training_records(browser: Browse
     decide(browser, "label positive")
     decide(browser, "label positive")
     assert "No answer is left here" in browser.text
-    answer = browser.client.get("/console/answers/records", params={"task": "mood:en"})
+    answer = browser.client.get("/console/review/answers/records", params={"task": "mood:en"})
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [(one["sentence"], one["label"]) for one in lines] == [
         ("first", "positive"), (HOSTILE, "negative"), ("third", "positive"),
@@ -93,7 +93,7 @@ def test_labels_are_decided_undone_and_leave_as_training_records(browser: Browse
 def test_of_two_who_decide_at_once_the_second_is_told(kept: Bank) -> None:
     first, second = Browser(kept), Browser(kept)
     for browser in (first, second):
-        browser.open("/answers", task="mood:en")
+        browser.open("/review/answers", task="mood:en")
     decide(first, "label negative")
     decide(second, "label positive")
     assert (second.answer.status_code, "somebody else decided" in second.text) == (422, True)
@@ -102,7 +102,7 @@ def test_of_two_who_decide_at_once_the_second_is_told(kept: Bank) -> None:
 
 @pytest.mark.parametrize("do", ["label glad", "drop", "", "label"])
 def test_what_is_no_decision_is_refused(browser: Browser, kept: Bank, do: str) -> None:
-    browser.open("/answers", task="mood:en")
+    browser.open("/review/answers", task="mood:en")
     decide(browser, do)
     assert browser.answer.status_code == (422 if do != "label" else 200)  # the empty label is none of them
     assert sum(one.decided is not None for one in kept.store.answers.list("mood", "en")) == (do == "label")
@@ -111,7 +111,7 @@ def test_what_is_no_decision_is_refused(browser: Browser, kept: Bank, do: str) -
 def test_a_key_for_reviews_decides_and_changes_nothing_else(kept: Bank) -> None:
     browser = Browser(kept)
     browser.begin(create_key(kept, "anna", ["review"]))
-    browser.open("/answers", task="mood:en")
+    browser.open("/review/answers", task="mood:en")
     assert "train with it" not in browser.text
     decide(browser, "label negative")
     assert kept.store.answers.list("mood", "en")[1].decided_by == "anna"

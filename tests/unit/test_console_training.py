@@ -148,6 +148,16 @@ def test_a_stream_ends_with_its_session(bank: Bank, monkeypatch: pytest.MonkeyPa
     assert len(events(browser, "/train/events")) == 1
 
 
+def test_a_stream_ends_when_the_service_stops(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(browser, "start", **FORM)
+
+    async def rest(_seconds: float) -> None:
+        browser.app.state.queue.drain()
+
+    monkeypatch.setattr("promptbank.console.following.asyncio.sleep", rest)
+    assert len(events(browser, "/train/events")) == 1
+
+
 @pytest.mark.parametrize("scope", ["infer", "review", "admin"])
 def test_only_a_key_for_training_trains(bank: Bank, scope: str) -> None:
     browser = Browser(bank)

@@ -16,6 +16,7 @@ from promptbank.config import load_settings
 from promptbank.errors import ConfigError, InputError, TrainingError
 from store import NewTraining
 from tasks import CardError, DataError, read_records
+from tests.conftest import Promptbank
 from tests.killing import KillAt, Killed
 from tests.tiny import tiny_backbone
 from tests.worlds import SENTENCES
@@ -201,3 +202,17 @@ def test_a_card_is_read_alone() -> None:
     assert read_card(json.dumps(CARD, indent=1)).taskname == "tone"
     with pytest.raises(DataError, match="2 cards"):
         read_card(f"{json.dumps(CARD)}\n{json.dumps(CARD | {'lang': 'sv'})}\n")
+
+
+def test_the_command_trains_what_waits_and_nothing_else(empty_bank: Promptbank, home: Path) -> None:
+    with Bank(load_settings({"home": home}, {})[0]) as bank:
+        bank.store.trainings.add(asked(bank))
+        bank.store.trainings.add(asked(bank, settings={"init": "from:nothing"}))
+    said = [json.loads(line) for line in empty_bank("train", "--queue", "--json").stdout.splitlines()]
+    assert [(one["training"], one["task"], one["state"]) for one in said] == [
+        (1, "tone:en", "done"), (2, "tone:en", "failed"),
+    ]  # fmt: skip
+    assert "tone:en@1 is live" in said[0]["told"]
+    assert empty_bank("train", "--queue").stdout == ""
+    beside = empty_bank("train", "--queue", "--task", "tone")
+    assert (beside.exit_code, "name no task" in beside.stderr) == (2, True)
