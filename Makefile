@@ -10,7 +10,7 @@ WORKERS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contracts unit format golden tree ray kills bench clean
+.PHONY: help install demo test lint types contracts unit format golden tree ray kills soak bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ ray: $(STAMP) ## experiments, translation and the service on a local Ray cluster
 kills: $(STAMP) ## 50 stops of a service under load, 200 killed writers (about an hour)
 	KILLS=50 $(BIN)/pytest -q tests/e2e/test_kill_service.py
 	KILLS=200 $(BIN)/pytest -q --timeout 3600 tests/e2e/test_kill_freeze.py
+
+soak: $(STAMP) ## a service of a tiny backbone under all kinds of requests for ten minutes; fails if memory or descriptors grow
+	$(BIN)/python -m benchmarks.soak --minutes 10
 
 bench: $(STAMP) ## training speed against stock PEFT P-tuning (about 40 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"

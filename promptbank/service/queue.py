@@ -39,7 +39,7 @@ class QueueLimits:
 
     records: int = 1024
     tokens: int = 65_536
-    batch_tokens: int = 512
+    batch_tokens: int = 768
     answers: int = 16
     task_share: float = 0.75
 

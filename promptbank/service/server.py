@@ -22,7 +22,7 @@ from promptbank.model.forward import cast_weights
 from promptbank.service.app import RequestLimits, create_app
 from promptbank.service.connections import ImpatientConnection
 from promptbank.service.polling import PollingTaskServer
-from promptbank.service.queue import RequestQueue
+from promptbank.service.queue import QueueLimits, RequestQueue
 from promptbank.service.tracing import is_traced, trace_app, tracer_provider
 from promptbank.service.workers import WorkerProcesses, worker_environment
 
@@ -78,7 +78,11 @@ def _service(bank: Bank, cors_origins: Sequence[str], dtype: str) -> tuple[FastA
     """Return the application of a bank, and the task server that follows it, started."""
     settings = bank.settings
     limits = RequestLimits(
-        settings.max_records, settings.max_body, settings.max_tokens, body_seconds=settings.body_seconds
+        settings.max_records,
+        settings.max_body,
+        settings.max_tokens,
+        body_seconds=settings.body_seconds,
+        queue=QueueLimits(batch_tokens=min(settings.batch_tokens, QueueLimits.batch_tokens)),
     )
     if dtype == "bfloat16":  # in place: two copies of the weights would cost more than the format saves
         cast_weights(bank.backbone.model, torch.bfloat16)
