@@ -96,13 +96,15 @@ class TrainingRepository(Repository):
     def stop(self, training_id: int) -> None:
         """Stop a training: at once if it waits, or else when the process that works on it sees it.
 
+        One that is stopping already is stopped at once: its process may be gone for good, with its machine.
+
         Raises:
             UnknownTrainingError: there is none of this number.
             RevisionConflictError: it has ended.
         """
         with self._database.write(LOCK) as connection:
-            known = _in_state(connection, training_id, (WAITING, RUNNING))
-            _set(connection, training_id, state=STOPPED if known.state == WAITING else STOPPING)
+            known = _in_state(connection, training_id, (WAITING, RUNNING, STOPPING))
+            _set(connection, training_id, state=STOPPING if known.state == RUNNING else STOPPED)
 
     def resume(self, training_id: int) -> None:
         """Let a training that was stopped or has failed wait again; it goes on from its checkpoint.

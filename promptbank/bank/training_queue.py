@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
@@ -25,7 +25,7 @@ from promptbank.errors import InputError, PromptBankError, TrainingError
 from promptbank.files import make_folder, write_together
 from promptbank.training.config import checked_config
 from promptbank.training.progress import EpochReport, StepReport
-from store import NewTraining, QueuedTraining, Store, StoreError
+from store import NewTraining, QueuedTraining, RevisionConflictError, Store, StoreError
 from tasks import DataError, DatasetReport, InputRecord, TaskCard, TaskError, check_labels, read_cards, split_dev
 
 __all__ = ["CheckedTraining", "checked_training", "queue_owner", "read_card", "work_off"]
@@ -128,7 +128,8 @@ def work_off(bank: Bank) -> Iterator[QueuedTraining]:
         with FileLock(bank.settings.home / "queue.lock", timeout=0):
             while one := store.trainings.claim(owner):
                 state, told = _outcome(bank, one)
-                store.trainings.end(one.training_id, state, told)
+                with suppress(RevisionConflictError):  # somebody took it for abandoned, and stopped it for good
+                    store.trainings.end(one.training_id, state, told)
                 yield store.trainings.get(one.training_id)
     except Timeout as exc:
         raise TrainingError("another process works off the queue of this home already; it takes what waits") from exc
@@ -157,7 +158,7 @@ class _QueueDisplay(Display):
         self._inner.on_step(report)
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._looked = time.monotonic()
-            self.is_stopped = self._trainings.state(self._id) == "stopping"
+            self.is_stopped = self._trainings.state(self._id) != "running"
             if self.is_stopped:
                 raise TrainingError(f"training {self._id} was stopped")
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from promptbank.bank.session import Bank
 from promptbank.config import load_settings
@@ -78,8 +82,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_training_ends_with_the_sam
 
 def test_a_service_that_ends_leaves_its_training_to_the_next_where_a_person_can_stop_it(bank: Bank) -> None:
     trainings = bank.store.trainings
-    new = long(bank)
-    trainings.add(NewTraining(**{**vars(new), "settings_json": json.dumps({"epochs": 999, "patience": 999})}))
+    trainings.add(replace(long(bank), settings_json=json.dumps({"epochs": 999, "patience": 999})))
     process = TrainingProcess(bank)
     process.start()
     until(lambda: trainings.get(1).run_id, bank)
@@ -97,3 +100,30 @@ def test_a_service_that_ends_leaves_its_training_to_the_next_where_a_person_can_
     finally:
         process.stop()
     assert bank.store.rows.list() == []
+
+
+def console(bank: Bank) -> subprocess.Popen[bytes]:
+    """Start the console as a person does."""
+    own = {f"PROMPTBANK_{name.upper()}": str(getattr(bank.settings, name)) for name in ("home", "backbone", "threads")}
+    command = [sys.executable, "-m", "promptbank", "console", "--no-browser", "--port", "0"]
+    with (bank.settings.home / "console.log").open("wb") as log:
+        return subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log)
+
+
+def test_a_service_that_is_killed_takes_its_training_along_and_the_next_one_goes_on_with_it(bank: Bank) -> None:
+    trainings = bank.store.trainings
+    trainings.add(replace(long(bank), settings_json=json.dumps({"epochs": 999, "patience": 999})))
+    killed = console(bank)
+    until(lambda: list((bank.settings.home / "runs").glob("*/checkpoints/*")), bank)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    lock = FileLock(bank.settings.home / "queue.lock", timeout=SECONDS)
+    lock.acquire()  # once the process that trained has seen that its parent is gone
+    lock.release()
+    assert trainings.get(1).state == "running"
+    again = console(bank)
+    until(lambda: trainings.get(1).starts == 2, bank)
+    trainings.stop(1)
+    until(lambda: trainings.get(1).state == "stopped", bank)
+    again.send_signal(signal.SIGTERM)
+    again.wait(SECONDS)

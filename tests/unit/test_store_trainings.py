@@ -73,6 +73,18 @@ def test_what_waits_stops_at_once_and_what_runs_when_its_process_sees_it(fresh_s
     assert states(fresh_store) == ["waiting"]
 
 
+def test_what_a_process_left_that_is_gone_for_good_is_stopped_by_the_second_stop(fresh_store: Store) -> None:
+    number = fresh_store.trainings.add(NEW)
+    fresh_store.trainings.claim("a machine that burnt down")
+    fresh_store.trainings.stop(number)
+    assert states(fresh_store) == ["stopping"]
+    fresh_store.trainings.stop(number)
+    fresh_store.trainings.resume(number)
+    found = fresh_store.trainings.claim("here")
+    assert found is not None
+    assert (found.state, found.owner) == ("running", "here")
+
+
 def test_a_change_that_does_not_fit_the_state_is_refused_and_changes_nothing(fresh_store: Store) -> None:
     number = fresh_store.trainings.add(NEW)
     for change in (

@@ -131,6 +131,14 @@ def test_a_training_that_is_stopped_and_resumed_gives_the_same_bits(bank: Bank, 
     assert bank.store.rows.get(info.scope, 1).data == undisturbed(tmp_path)
 
 
+def test_a_training_that_is_stopped_for_good_ends_without_a_row(bank: Bank, often: None) -> None:
+    bank.store.trainings.add(asked(bank))
+    stops = Stops(bank, 5)
+    bank.display.on_step = lambda report: [stops.on_step(report), stops.on_step(report)][0]
+    (stopped,) = work_off(bank)
+    assert (stopped.state, bank.store.rows.list()) == ("stopped", [])
+
+
 def test_a_killed_process_leaves_its_training_to_the_next_one(bank: Bank, tmp_path: Path) -> None:
     bank.store.trainings.add(asked(bank))
     shown(bank, KillAt(5))
