@@ -13,7 +13,7 @@ from promptbank.engine.predictor import Prediction, PredictionRequest, ServedTas
 from promptbank.errors import InputError
 from promptbank.lab.experiments.folder import finished_experiments
 from promptbank.service.answering import CLIENT_GONE
-from tasks import Example, gather_examples, read_jsonl
+from tasks import Example, counted, gather_examples, read_jsonl
 
 __all__ = ["PAGES"]
 
@@ -102,7 +102,7 @@ def _compared(console: Console, ids: Sequence[str]) -> dict[str, object]:
     store = console.bank.store
     found = run_summaries(store, ids)
     if not 2 <= len(found) <= MOST:
-        raise InputError(f"{len(found)} run(s) are ticked; tick two to {MOST}")
+        raise InputError(f"{counted(len(found), 'run is', 'runs are')} ticked; tick two to {MOST}")
     keys = sorted({name for one in found for name in one.settings})
     differing = [name for name in keys if len({json.dumps(one.settings.get(name)) for one in found}) > 1]
     curves = [{"name": one.run.run_id[:8], "points": run_points(store, one.run.run_id)} for one in found]

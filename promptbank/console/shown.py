@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tasks import counted
+
 __all__ = ["FILTERS"]
 
 SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -43,4 +45,4 @@ def number(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-FILTERS: dict[str, Callable[..., str]] = {"age": age, "size": size, "number": number}
+FILTERS: dict[str, Callable[..., str]] = {"age": age, "size": size, "number": number, "counted": counted}

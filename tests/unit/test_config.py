@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 def test_unknown_keys_are_told_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key\(s\) Threads, home; known: db, backbone, threads"):
+    with pytest.raises(ConfigError, match=r"unknown keys: Threads, home; known: db, backbone, threads"):
         load_settings(written(tmp_path / "home", 'home = "x"\nThreads = 1\nthreads = 1\n'), {})
 
 

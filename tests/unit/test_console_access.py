@@ -29,7 +29,7 @@ CLOSED = [page for page in PAGES if page.scopes]
 def test_without_keys_this_machine_sees_the_bank(browser: Browser) -> None:
     browser.open("/")
     assert browser.answer.status_code == 200
-    assert "3 of 3 task(s)" in browser.text
+    assert "3 of 3 tasks" in browser.text
 
 
 def test_without_keys_another_name_is_refused_as_a_page_could_take_one(bank: Bank) -> None:

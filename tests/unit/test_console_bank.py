@@ -44,7 +44,7 @@ def test_filter_and_columns_stand_in_the_address(browser: Browser) -> None:
     browser.open("/tasks", q="MOOD sv", c=["language", "age"])
     assert [row[:2] for row in rows_of(browser)] == [["mood", "sv"]]
     assert [th.text for th in browser.page.thead("th")] == ["task", "language", "age"]
-    assert "1 of 3 task(s)" in browser.page.find(attrs={"aria-live": "polite"}).text
+    assert "1 of 3 tasks" in browser.page.find(attrs={"aria-live": "polite"}).text
     assert browser.page.find("input", {"name": "q"})["value"] == "MOOD sv"
     checked = [box["value"] for box in browser.page.find_all("input", {"name": "c"}) if box.has_attr("checked")]
     assert checked == ["language", "age"]
@@ -227,7 +227,7 @@ def test_a_row_is_downloaded_as_it_is_exported(browser: Browser, bank: Bank, tmp
 def test_verify_tells_what_is_wrong(browser: Browser, bank: Bank, tmp_path: Path) -> None:
     browser.open("/tasks")
     browser.send("/verify")
-    assert "4 row(s) checked" in browser.text
+    assert "4 rows checked" in browser.text
     from sqlalchemy import text
 
     with bank.store._database.engine.begin() as connection:
@@ -235,7 +235,7 @@ def test_verify_tells_what_is_wrong(browser: Browser, bank: Bank, tmp_path: Path
         connection.execute(text("UPDATE prompt_row SET data = zeroblob(512) WHERE row_id = 1"))
     browser.open("/tasks")
     page = browser.send("/verify")
-    assert page.find(attrs={"role": "alert"}).text == "2 fault(s) in 4 row(s):"
+    assert page.find(attrs={"role": "alert"}).text == "2 faults in 4 rows:"
     assert "mood:en" in browser.text
     assert "tampered" in browser.open("/task", **TASK).find(class_="versions").text
 

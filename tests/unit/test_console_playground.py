@@ -85,7 +85,7 @@ def test_the_token_view_is_what_the_model_reads(browser: Browser, bank: Bank) ->
     cut = renderer.prompt({"sentence": long}).truncated
     assert cut > 0
     assert browser.page.find("del").text == long[-cut:]
-    assert f"{cut} character(s) of the text were cut" in browser.text
+    assert f"{cut} characters of the text were cut" in browser.text
 
 
 def browser_renderer(browser: Browser) -> Renderer:

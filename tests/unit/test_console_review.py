@@ -284,7 +284,7 @@ def test_decisions_are_kept_in_the_bank_and_withdrawn_when_they_are_open_again(b
     decide(browser, "ok")
     decide(browser, "drop")
     browser.send("/review/apply", set="sv")
-    assert "2 decision(s) are kept" in browser.text
+    assert "2 decisions are kept" in browser.text
     kept = kept_overrides(bank.store, "en", "sv")
     assert {key[-1]: (one.text, one.drop) for key, one in kept.items()} == {
         "1": ("den kom på måndag 1", False), "2": ("", True),

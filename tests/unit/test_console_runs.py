@@ -5,6 +5,7 @@ import json
 import pytest
 
 from promptbank.bank.session import Bank
+from tasks import counted
 from tasks.statistics import paired_bootstrap
 from tests.consoles import SCOPE, Browser
 from tests.worlds import SENTENCES
@@ -64,7 +65,7 @@ def test_only_what_differs_is_shown_beside_each_other(browser: Browser, bank: Ba
     assert differing == ["seed"]
     assert heads[-1] == "seed"
     assert [cell.text for cell in page.tbody("tr")[-1]("td")] == ["0", "1"]
-    assert f"{len(settings[0]) - 1} setting(s) are the same" in browser.text
+    assert f"{len(settings[0]) - 1} settings are the same" in browser.text
     assert len(json.loads(page.find(class_="curve")["data-curves"])) == 2
 
 
@@ -73,7 +74,7 @@ def test_fewer_than_two_or_more_than_five_are_refused(browser: Browser, bank: Ba
     for n in range(count):
         bank.store.runs.start(f"r{n}", "train", "{}", "d" * 64)
     browser.open("/runs/compare", id=[f"r{n}" for n in range(count)])
-    assert (browser.answer.status_code, f"{count} run(s) are ticked" in browser.text) == (422, True)
+    assert (browser.answer.status_code, f"{counted(count, 'run is', 'runs are')} ticked" in browser.text) == (422, True)
 
 
 def test_rows_are_compared_on_the_same_examples_with_an_interval(browser: Browser, bank: Bank) -> None:

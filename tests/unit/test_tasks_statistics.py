@@ -207,7 +207,7 @@ def test_the_bootstrap_says_much_the_same_as_the_binomial_test_on_many_single_ro
 
 
 def test_other_rows_are_refused_by_name() -> None:
-    with pytest.raises(DataError, match=r"1 example\(s\) .* first 'row-00002' in b"):
+    with pytest.raises(DataError, match=r"1 example has .* first 'row-00002' in b"):
         paired_bootstrap(outcomes(1, 0), outcomes(1, 0, 1))
     with pytest.raises(DataError, match="at least 1"):
         paired_bootstrap({}, {})

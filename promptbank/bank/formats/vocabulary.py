@@ -22,7 +22,7 @@ from promptbank.errors import InputError
 from promptbank.model.backbone.pretrained import load_model, load_tokenizer
 from promptbank.model.render import virtual_row
 from store import Row
-from tasks import Field, Text, VirtualBlock
+from tasks import Field, Text, VirtualBlock, counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -132,7 +132,7 @@ def _scale(embedding: torch.nn.Module, weight: torch.Tensor) -> float:
 def _readme(backbone: str, tasks: Sequence[_TaskTokens], tokenizer: "PreTrainedTokenizerBase") -> str:
     listed = "\n".join(_told(task, tokenizer) for task in tasks)
     first, last = min(min(task.ids) for task in tasks), max(max(task.ids) for task in tasks)
-    return f"""# {backbone} with {len(tasks)} task(s) as tokens
+    return f"""# {backbone} with {counted(len(tasks), "task", "tasks")} as tokens
 
 A copy of the backbone in float32, written by `promptbank bank export --format vocabulary`. The virtual tokens of each
 task are tokens of its own, which stand in the prompt where its template has them:
