@@ -13,7 +13,7 @@ ROOMS = ("promptbank/", "tasks/", "store/", "translate/")
 UNTOLD = ("__init__.py", "py.typed", "script.py.mako")
 FOLDERS = {
     "samples/": "labelled rows that ship with the cards",
-    "models/": "translators that ship, packed, a folder a language pair, with card and notice",
+    "models/": "translators that ship, a folder a language pair, with card and notice",
     "en-sv/": "English to Swedish, an update of the default backbone",
     "inventories/": "decisions about labels that ship, a file a language",
     "variants/": "other templates of the same tasknames",

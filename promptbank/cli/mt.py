@@ -9,7 +9,7 @@ from promptbank.bank.session import Bank
 from promptbank.cli import corpus as corpora
 from promptbank.cli import labels
 from promptbank.cli.command import Command, CommandContext, Json
-from promptbank.cli.output import print_done, print_json, print_table, say
+from promptbank.cli.output import print_json, print_table, say
 from promptbank.cli.translate import Beam, Src, Tgt
 
 app = typer.Typer(help="Translation: engines and models, labels, review.", no_args_is_help=True)
@@ -212,38 +212,3 @@ def train(
         say("stopped, and saved; the same command goes on from here")
         raise typer.Exit(STOPPED)
     say(f"translator: {folder}")
-
-
-@app.command("pack", cls=Command)
-def pack(
-    ctx: CommandContext,
-    engine: Annotated[str, typer.Option(help="Name below <home>/mt, or a folder that `mt train` made.")] = "en-sv-full",
-    out: Annotated[Path | None, typer.Option(help="Folder to make; <home>/mt/<engine>-packed/model if absent.")] = None,
-    megabytes: Annotated[float, typer.Option(help="Most of all files together, in millions of bytes.")] = 20.0,
-    coding: Annotated[str, typer.Option(help="sign.v1, int4.v1, int8.v1 or bf16.v1.")] = "sign.v1",
-    rank: Annotated[
-        int | None, typer.Option(min=1, help="Write a start for `mt train --method lora` of this rank instead.")
-    ] = None,
-    corpus: Annotated[
-        str | None,
-        typer.Option(help="Hold it to the tokens of a corpus, a name below <home>/mt; else to the engine's."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Pack a trained translator into some megabytes: of each layer's change what matters most a byte, in few bits.
-
-    With --rank: the start of a low-rank training that repairs what truncation loses.
-
-    Example: promptbank mt pack --engine en-sv-full --megabytes 20
-    """
-    from promptbank.bank.display import Display
-    from promptbank.mt import training
-
-    bank = Bank(ctx.settings, Display(say))
-    if rank is not None:
-        say(f"start of a low-rank training: {training.start_low_rank(bank, engine, out, rank=rank)}")
-        return
-    limit = round(1e6 * megabytes)
-    done = training.pack(bank, engine, out, max_bytes=limit, coding=coding, corpus=corpus)
-    told = f"{done.folder}: {done.total_bytes} bytes, {done.kept:.1%} of the change's energy; score it with `mt score`"
-    print_done(told, {"folder": str(done.folder), "bytes": done.total_bytes, "kept": done.kept}, as_json=json)

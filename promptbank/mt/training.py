@@ -1,4 +1,4 @@
-"""Train a translator from a corpus of the home, and pack one that was trained."""
+"""Train a translator from a corpus of the home."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +10,13 @@ import torch
 
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError, TrainingError
-from promptbank.model.backbone import Backbone, open_backbone
+from promptbank.model.backbone import Backbone
 from promptbank.mt.corpora import corpus_folder
-from promptbank.mt.engines.models import translator_folder
 from promptbank.mt.languages import Languages
 from promptbank.mt.marian.conversion import convert_marian
 from promptbank.mt.marian.sizes import TrainSettings
 from promptbank.mt.marian.training import MarianPlan, train_marian
 from promptbank.mt.score import read_sets
-from promptbank.mt.translator.allowed_tokens import writable_tokens
-from promptbank.mt.translator.model import with_backbone_of
-from promptbank.mt.translator.pack import PackReport, as_low_rank, pack_translator
 from promptbank.mt.translator.pairs import PairFormat, render_pairs
 from promptbank.mt.translator.plan import MtPlan
 from promptbank.mt.translator.settings import MtSettings
@@ -29,7 +25,7 @@ from promptbank.mt.translator.train import train_translator
 from promptbank.mt.translator.updates import FullUpdate, LowRankUpdate, Update
 from translate.corpus.folder import read_corpus, read_manifest
 
-__all__ = ["TranslatorRequest", "pack", "start_low_rank", "train"]
+__all__ = ["TranslatorRequest", "train"]
 
 FULL, RANK = "full", 32
 """The method of a backbone's translator, and the rank of a low-rank one, unless another is asked for."""
@@ -191,46 +187,3 @@ def _converted(model: Path, out: Path, texts: Sequence[str]) -> str:
 
 ARCHITECTURES = {"backbone": _train_backbone, "marian": _train_marian}
 """What `--arch` names."""
-
-
-def pack(bank: Bank, engine: str, out: Path | None, *, max_bytes: int, coding: str, corpus: str | None) -> PackReport:
-    """Write a trained translator small.
-
-    Args:
-        bank: whose home is used.
-        engine: name below ``<home>/mt``, or a folder.
-        out: folder to make; None for ``<home>/mt/<engine>-packed/model``.
-        max_bytes: most of all files together.
-        coding: of the weights, such as "sign.v1".
-        corpus: to whose tokens it is held; None for the engine's own.
-
-    Raises:
-        ConfigError: the engine is no translator that was trained here.
-        TrainingError: see `pack_translator`.
-    """
-    source, backbone, target = _opened(bank, engine, out, "packed")
-    tokens = None if corpus is None else _tokens(backbone, corpus_folder(bank.settings.home, corpus))
-    return pack_translator(source, backbone, target, max_bytes=max_bytes, coding=coding, tokens=tokens)
-
-
-def start_low_rank(bank: Bank, engine: str, out: Path | None, *, rank: int) -> Path:
-    """Write the start of a low-rank training that repairs what truncation loses; see `pack`."""
-    source, backbone, target = _opened(bank, engine, out, f"rank{rank}")
-    return as_low_rank(source, backbone, target, rank=rank)
-
-
-def _opened(bank: Bank, engine: str, out: Path | None, suffix: str) -> tuple[Path, Backbone, Path]:
-    """Return a translator's folder, its backbone, and the folder to make of it."""
-    home = bank.settings.home / "mt"
-    source = translator_folder(engine, bank.settings.home)
-    if source is None:
-        raise ConfigError(f"--engine {engine!r} is no translator in {home} and no folder of one")
-    backbone = open_backbone(with_backbone_of(source, bank.settings), bank.display.say)
-    return source, backbone, out or home / f"{Path(engine).name}-{suffix}" / "model"
-
-
-def _tokens(backbone: Backbone, corpus: Path) -> set[int]:
-    """Return the tokens that a corpus's training pairs allow."""
-    pair_format = PairFormat(backbone.tokenizer, Languages.parse(read_manifest(corpus)["langpair"]))
-    pairs = render_pairs(pair_format, _parts(corpus)[0], window=backbone.window)
-    return writable_tokens(backbone.tokenizer, [pair.ids for pair in pairs])

@@ -229,11 +229,6 @@ def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: 
     assert "| beam | each engine's own |" in about
     assert Path("found/scores.html").is_file()
     assert json.loads(mt("engines", "--json").stdout.splitlines()[0])["auto"] == "*"
-    packed = mt("pack", "--engine", "en-sv-lora", "--megabytes", "0.5", "--coding", "int8.v1", "--json")
-    assert packed.exit_code == 0, packed.stderr
-    assert json.loads(packed.stdout)["bytes"] <= 500_000
-    assert mt("score", "--engine", "en-sv-lora-packed", "--set", "dev.tsv").exit_code == 0
-    assert "no translator" in mt("pack", "--engine", "nothing").stderr
 
 
 def test_a_marian_goes_from_pairs_to_an_engine(mt, home: Path) -> None:  # type: ignore[no-untyped-def]

@@ -31,7 +31,6 @@ __all__ = [
     "WEIGHTS",
     "StoredUpdate",
     "Translator",
-    "describe",
     "langpair_of",
     "load_translator",
     "merged",
@@ -40,7 +39,6 @@ __all__ = [
     "read_update",
     "save_translator",
     "with_backbone_of",
-    "write_translator",
 ]
 
 WEIGHTS, FACTS = "update.safetensors", "translator.json"
@@ -131,40 +129,7 @@ def save_translator(
     if tokens is not None:
         (folder / TOKENS).write_bytes(tokens_bytes(tokens, backbone.vocab_size))
     sha256 = _sha256(folder / WEIGHTS)
-    write_file(folder / FACTS, describe(backbone, update, sha256, languages=languages, facts=facts))
-    return folder
-
-
-def describe(
-    backbone: Backbone, update: Update, weights_sha256: str, *, languages: Languages, facts: dict[str, Any]
-) -> str:
-    """Return the text of ``translator.json``; see `save_translator`.
-
-    Args:
-        backbone: the one that the update goes on.
-        update: its kind.
-        weights_sha256: of the update's file.
-        languages: what it translates.
-        facts: of its training.
-    """
-    stored = {
-        "langpair": str(languages),
-        "update": update.as_dict(),
-        "backbone": backbone.name,
-        "fingerprint": backbone.fingerprint,
-        "tokenizer_sha256": backbone.tokenizer_sha256,
-        "weights_sha256": weights_sha256,
-        "training": facts,
-    }
-    return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
-
-
-def write_translator(folder: Path, weights: bytes, description: str, tokens: bytes = b"") -> Path:
-    """Write the files of a translator as they are, the description last; no file of tokens if there are none."""
-    _cleared(folder)
-    for name, content in {WEIGHTS: weights, TOKENS: tokens, FACTS: description.encode()}.items():
-        if content:
-            write_file(folder / name, content)
+    write_file(folder / FACTS, _description(backbone, update, sha256, languages=languages, facts=facts))
     return folder
 
 
@@ -247,6 +212,22 @@ def read_update(folder: Path, backbone: Backbone) -> StoredUpdate:
     except SafetensorError as exc:
         raise TrainingError(f"{folder / WEIGHTS} is damaged ({exc}); fetch or train the translator again") from exc
     return StoredUpdate(update_of(facts["update"]), tensors, facts)
+
+
+def _description(
+    backbone: Backbone, update: Update, weights_sha256: str, *, languages: Languages, facts: dict[str, Any]
+) -> str:
+    """Return the text of ``translator.json``."""
+    stored = {
+        "langpair": str(languages),
+        "update": update.as_dict(),
+        "backbone": backbone.name,
+        "fingerprint": backbone.fingerprint,
+        "tokenizer_sha256": backbone.tokenizer_sha256,
+        "weights_sha256": weights_sha256,
+        "training": facts,
+    }
+    return json.dumps(stored, ensure_ascii=False, indent=1) + "\n"
 
 
 def _cleared(folder: Path) -> Path:

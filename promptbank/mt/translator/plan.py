@@ -74,8 +74,7 @@ def start_numbers(folder: Path, backbone: Backbone, update: Update) -> dict[str,
     """Return the numbers that a training starts from.
 
     Args:
-        folder: of a stored translator. A full training goes on from any kind, packed ones among them; the others from
-            their own.
+        folder: of a stored translator. A full training goes on from any kind; a low-rank one from its own.
         backbone: of the training.
         update: what learns.
 

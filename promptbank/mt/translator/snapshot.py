@@ -1,4 +1,4 @@
-"""A training under way as a translator: what it has learnt so far can be tried, and packed, before it has ended."""
+"""A training under way as a translator: what it has learnt so far can be tried before it has ended."""
 
 from pathlib import Path
 

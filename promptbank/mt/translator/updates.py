@@ -1,4 +1,4 @@
-"""What of the backbone learns to translate: all layers, or a low-rank addition to them; and either of them packed.
+"""What of the backbone learns to translate: all layers, or a low-rank addition to them.
 
 The vocabulary tables stay frozen in both: 168 of 268 million parameters of gemma-3-270m, and the same tokens in either
 language.
@@ -11,22 +11,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from promptbank.errors import TrainingError
 from promptbank.model.forward import vocabulary_layers
 from promptbank.model.lora import LoraLayer, merge
-from promptbank.mt.translator.coding import coding_of
 from promptbank.training.checkpoint import load_learnt
 
 __all__ = [
     "METHODS",
     "FullUpdate",
     "LowRankUpdate",
-    "PackedUpdate",
     "Update",
-    "linear_layers",
-    "matrix_of",
     "update_of",
 ]
 
@@ -126,49 +121,7 @@ class LowRankUpdate(Update):
         return {"method": "lora.v1", **asdict(self)}
 
 
-@dataclass(frozen=True)
-class PackedUpdate(Update):
-    """What either of the others changed, packed into few bytes (`promptbank.mt.translator.pack`); it does not learn."""
-
-    coding: str = "int8.v1"
-
-    def prepare(self, _model: nn.Module) -> None:
-        """Do nothing: no parameter learns."""
-
-    @torch.no_grad()
-    def load(self, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-        """Add the decoded changes to the weights, and write what was stored whole.
-
-        Raises:
-            TrainingError: a tensor belongs to no weight of this backbone, or to another coding.
-        """
-        coding, layers, parameters = coding_of(self.coding), linear_layers(model), dict(model.named_parameters())
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            weight, _, part = name.rpartition(".")
-            if weight in layers and part in coding.names:
-                parts.setdefault(weight, {})[part] = tensor
-            elif name in parameters and parameters[name].shape == tensor.shape:
-                parameters[name].copy_(tensor)
-            else:
-                raise TrainingError(f"the packed update holds {name!r}, which this backbone or {self.coding} has not")
-        for weight, stored in parts.items():
-            matrix = matrix_of(layers[weight])
-            matrix.add_(coding.decode(stored, *matrix.shape))
-
-    def merge(self, _model: nn.Module) -> None:
-        """Do nothing: it is a plain model already."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return name and coding."""
-        return {"method": "packed.v1", **asdict(self)}
-
-
-METHODS: Mapping[str, type[FullUpdate] | type[LowRankUpdate] | type[PackedUpdate]] = {
-    "full.v1": FullUpdate,
-    "lora.v1": LowRankUpdate,
-    "packed.v1": PackedUpdate,
-}
+METHODS: Mapping[str, type[FullUpdate] | type[LowRankUpdate]] = {"full.v1": FullUpdate, "lora.v1": LowRankUpdate}
 """The updates by versioned name."""
 
 
@@ -183,19 +136,3 @@ def update_of(stored: Mapping[str, Any]) -> Update:
     if name not in METHODS:
         raise TrainingError(f"unknown method {name!r} of a translator; known: {', '.join(METHODS)}")
     return METHODS[name](**settings)
-
-
-def linear_layers(model: nn.Module) -> dict[str, nn.Linear | Conv1D]:
-    """Return the linear layers but the head, by the names of their weights."""
-    head = vocabulary_layers(model)[1]
-    return {
-        f"{name}.weight": module
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, Conv1D)) and module is not head
-    }
-
-
-def matrix_of(layer: nn.Linear | Conv1D) -> Tensor:
-    """Return a layer's weight as (out, in), sharing its memory; Conv1D keeps it the other way round."""
-    weight: Tensor = layer.weight.data
-    return weight if isinstance(layer, nn.Linear) else weight.T
