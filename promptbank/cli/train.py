@@ -93,9 +93,13 @@ def _work_off(ctx: TrainingContext, *, of_service: bool, as_json: bool) -> None:
         stop_with_parent()
         os.nice(NICE)
     with opened(ctx.settings) as bank:
+        is_empty = True
         for one in work_off(bank):
+            is_empty = False
             about = {"training": one.training_id, "task": one.task, "state": one.state, "told": one.told}
             print_done(f"training {one.training_id} of {one.task}: {one.state}; {one.told}", about, as_json=as_json)
+    if is_empty:
+        say("no training waits in the queue")
 
 
 def _print(learnt: LearntTask, *, as_json: bool) -> None:

@@ -221,6 +221,7 @@ def test_the_command_trains_what_waits_and_nothing_else(empty_bank: Promptbank, 
         (1, "tone:en", "done"), (2, "tone:en", "failed"),
     ]  # fmt: skip
     assert "tone:en@1 is live" in said[0]["told"]
-    assert empty_bank("train", "--queue").stdout == ""
+    nothing = empty_bank("train", "--queue")
+    assert (nothing.stdout, "no training waits in the queue" in nothing.stderr) == ("", True)
     beside = empty_bank("train", "--queue", "--task", "tone")
     assert (beside.exit_code, "name no task" in beside.stderr) == (2, True)
