@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -14,7 +13,6 @@ from promptbank.bank.task_server import TaskServer
 from promptbank.engine.predictor import Prediction, PredictionRequest
 from promptbank.errors import PromptBankError
 from promptbank.service.queue import QueuedRequest, RequestQueue
-from promptbank.service.shadow import SECONDS
 from store import AnswerKeeping, NewAnswer, StoreError
 from tasks import TaskError, TaskRef
 
@@ -66,7 +64,7 @@ class AnswerKeeper:
         except (PromptBankError, TaskError, StoreError) as exc:
             logger.info("%s is not asked beside: %s", ref, exc)
             return None
-        return QueuedRequest(prepared, time.monotonic() + SECONDS, is_aside=True)
+        return QueuedRequest.aside(prepared)
 
     def _answered(
         self,

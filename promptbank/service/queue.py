@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from promptbank.engine.predictor import Prediction, PreparedRequest
 from promptbank.errors import DrainingError, ExpiredError, FullQueueError
@@ -44,6 +44,10 @@ class QueueLimits:
     task_share: float = 0.75
 
 
+ASIDE_SECONDS = 600.0
+"""For which a request that nobody waits for may wait for an idle model."""
+
+
 @dataclass(eq=False)
 class QueuedRequest:
     """A prepared request that waits, or is being answered.
@@ -71,6 +75,11 @@ class QueuedRequest:
     forward: float = 0.0
     progress: Callable[[tuple[int, ...]], None] | None = None
     is_aside: bool = False
+
+    @classmethod
+    def aside(cls, prepared: PreparedRequest) -> Self:
+        """Return a request that waits for an idle model, and for whose answer nobody waits."""
+        return cls(prepared, time.monotonic() + ASIDE_SECONDS, is_aside=True)
 
     @property
     def task(self) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 They are computed when the model has nothing else to do, so under load fewer are, and no client's answer is late.
 """
 
-import time
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -14,9 +13,6 @@ from promptbank.service.canary import agree
 from promptbank.service.queue import QueuedRequest, RequestQueue
 
 __all__ = ["ShadowAnswers"]
-
-SECONDS = 600.0
-"""For which one waits for an idle model."""
 
 
 class ShadowAnswers:
@@ -39,7 +35,7 @@ class ShadowAnswers:
             prepared = self._server.predictor.prepare(replace(request, task=other))
         except PromptBankError:
             return
-        shadow = QueuedRequest(prepared, time.monotonic() + SECONDS, is_aside=True)
+        shadow = QueuedRequest.aside(prepared)
         one.answer.add_done_callback(lambda answer: self._ask(one, answer, shadow))
 
     def _ask(self, one: QueuedRequest, answer: Future[Prediction], shadow: QueuedRequest) -> None:
