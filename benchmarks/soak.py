@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from statistics import linear_regression
 from typing import Any
 
 import httpx
@@ -128,9 +129,8 @@ async def soak(server: Server, seconds: float, move: Any) -> tuple[list[tuple[fl
 
 def slope(points: Sequence[tuple[float, int, int]]) -> float:
     """The growth of memory in megabytes a minute, by least squares."""
-    mean_x = sum(x for x, _, _ in points) / len(points)
-    mean_y = sum(y for _, y, _ in points) / len(points)
-    return 60 * sum((x - mean_x) * (y - mean_y) for x, y, _ in points) / sum((x - mean_x) ** 2 for x, _, _ in points)
+    seconds, sizes, _ = zip(*points, strict=True)
+    return 60 * linear_regression(seconds, sizes).slope
 
 
 def main() -> None:

@@ -22,7 +22,6 @@ __all__ = [
     "ShippedProvider",
     "TaskProvider",
     "TranslatorProvider",
-    "translator_folder",
 ]
 
 BEAM = 4
@@ -42,7 +41,7 @@ class TranslatorProvider(EngineProvider):
 
     def named(self, name: str, request: EngineRequest) -> EngineOffer | None:
         """Take a folder's path, or the name of one in the home."""
-        folder = translator_folder(name, request.settings.home)
+        folder = _translator_folder(name, request.settings.home)
         return _tuned(name, folder, "named", request) if folder else None
 
 
@@ -102,7 +101,7 @@ class TaskProvider(EngineProvider):
         return EngineOffer(name, "task", "a prompt of the bank", partial(_open_task, task, request))
 
 
-def translator_folder(name: str, home: Path) -> Path | None:
+def _translator_folder(name: str, home: Path) -> Path | None:
     """Return the folder of a backbone's translator, given by path or by its name in the home; None if there is none."""
     places = (Path(name), Path(name) / "model", home / "mt" / name / "model")
     return next((place for place in places if (place / "translator.json").is_file()), None)
