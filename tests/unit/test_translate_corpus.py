@@ -298,7 +298,6 @@ def test_files_are_read_zipped_or_not_and_tidied(tmp_path: Path) -> None:
             "a.tsv:21: a pair needs two texts, in columns or in 'en' and 'sv'; and 2 more",
         ),
         ("a.jsonl", '{"en": \n{"en": "a"}\n', "a.jsonl:2: a pair needs two texts"),
-        ("a.json", f"[{'1' * 140_000}]", "cannot be read as pairs: field larger than"),
         ("a.tsv.gz", "one\ttwo\n", "cannot be read as pairs"),
         ("a.tsv.gz", gzip.compress(b"one\ttwo\n" * 9, mtime=0)[:12] + b"damaged" * 9, "cannot be read as pairs"),
     ],
@@ -315,6 +314,14 @@ def test_a_file_without_pairs_is_an_error_that_names_it(
 def test_a_byte_order_mark_is_part_of_no_sentence(tmp_path: Path, name: str, line: str) -> None:
     (tmp_path / name).write_text(line, encoding="utf-8-sig")
     assert list(read_pairs(tmp_path / name, "en", "sv")) == [Pair("one", "two", "a")]
+
+
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.tsv.gz"])
+def test_a_carriage_return_within_a_line_ends_no_pair(tmp_path: Path, name: str) -> None:
+    data = b"One cat\r\tEinn k\xc3\xb6ttur\r\r\nTwo\rdogs\tTveir hundar\n"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    found = [(p.src, p.tgt, p.source) for p in read_pairs(tmp_path / name, "en", "is")]
+    assert found == [("One cat", "Einn köttur", "pairs"), ("Two dogs", "Tveir hundar", "pairs")]
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

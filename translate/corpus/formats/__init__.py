@@ -1,6 +1,5 @@
 """Reading pairs of sentences as people have them: of the formats in ``FORMATS``, the first that fits a path."""
 
-import csv
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -53,7 +52,7 @@ def read_pairs(
             elif not faults:
                 tidied = tidy_text(found.src), tidy_text(found.tgt)
                 yield replace(found, src=tidied[0], tgt=tidied[1], source=found.source or name)
-    except (OSError, UnicodeDecodeError, csv.Error, zlib.error, EOFError) as exc:
+    except (OSError, UnicodeDecodeError, zlib.error, EOFError) as exc:
         raise CorpusError(f"{path} cannot be read as pairs: {exc}") from exc
     if faults:
         more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""

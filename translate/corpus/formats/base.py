@@ -1,12 +1,14 @@
 """What every corpus format can do: tell its files, and read their pairs."""
 
+import gzip
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from translate.corpus.pairs import Pair
 
-__all__ = ["CorpusFormat", "FileFormat"]
+__all__ = ["CorpusFormat", "FileFormat", "lines_of", "text_lines"]
 
 
 class CorpusFormat(Protocol):
@@ -35,3 +37,13 @@ class FileFormat:
     def source(self, path: Path, _src: str, _tgt: str) -> str:
         """Return the name of the file up to its first dot."""
         return path.name.partition(".")[0]
+
+
+def lines_of(path: Path) -> IO[str]:
+    """Open a file of lines, gzip too; see `text_lines`."""
+    return text_lines(cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb"))
+
+
+def text_lines(stream: IO[bytes]) -> IO[str]:
+    """Return a text whose lines end at line feeds only, not at a carriage return that a sentence may have in it."""
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")

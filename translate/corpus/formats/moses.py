@@ -1,15 +1,13 @@
 """Moses files: one file for each language, line n of both is a pair; alone or in a zip archive, as OPUS has them."""
 
-import gzip
-import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-from translate.corpus.formats.base import FileFormat
+from translate.corpus.formats.base import FileFormat, lines_of, text_lines
 from translate.corpus.pairs import CorpusError, Pair
 
 __all__ = ["MosesFormat", "MosesZipFormat", "line_pairs"]
@@ -44,7 +42,7 @@ def line_pairs(first: Path, second: Path) -> Iterator[Pair]:
     Raises:
         CorpusError: one of them has more lines.
     """
-    with _lines(first) as one, _lines(second) as other:
+    with lines_of(first) as one, lines_of(second) as other:
         yield from _pairs(f"{first} and {second}", one, other)
 
 
@@ -74,7 +72,7 @@ class MosesZipFormat(FileFormat):
 def _members(archive: zipfile.ZipFile, stem: str, src: str, tgt: str) -> Iterator[Pair | str]:
     name = Path(stem).name.partition(".")[0]
     with closing(archive.open(f"{stem}.{src}")) as one, closing(archive.open(f"{stem}.{tgt}")) as other:
-        yield from _pairs(f"{archive.filename}/{stem}", _text(one), _text(other), name)
+        yield from _pairs(f"{archive.filename}/{stem}", text_lines(one), text_lines(other), name)
 
 
 def _pairs(where: str, one: IO[str], other: IO[str], source: str = "") -> Iterator[Pair]:
@@ -82,12 +80,3 @@ def _pairs(where: str, one: IO[str], other: IO[str], source: str = "") -> Iterat
         if first is None or second is None:
             raise CorpusError(f"{where}: one of the two files has no line {number}; line n of both must be a pair")
         yield Pair(first, second, source)
-
-
-def _lines(path: Path) -> IO[str]:
-    return _text(cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb"))
-
-
-def _text(stream: IO[bytes]) -> IO[str]:
-    """Return a text whose lines end at line feeds only, not at a separator that a sentence may have in it."""
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")

@@ -1,14 +1,11 @@
 """Pairs as lines: tab-separated values, or JSON with a field for each language; gzip too."""
 
-import csv
-import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
 
-from translate.corpus.formats.base import FileFormat
+from translate.corpus.formats.base import FileFormat, lines_of
 from translate.corpus.pairs import Pair
 from translate.records.markers import MOST_MARKED, numbered
 from translate.records.record import tidy_text
@@ -28,8 +25,9 @@ class TsvFormat(FileFormat):
 
     def pairs(self, path: Path, src: str, tgt: str) -> Iterator[Pair | str]:
         """Read one pair a line."""
-        with _opened(path) as lines:
-            for number, cells in enumerate(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
+        with lines_of(path) as lines:
+            for number, line in enumerate(lines, 1):
+                cells = [cell.strip() for cell in line.split("\t")]
                 if len(cells) < 2:
                     yield f"{number}: {_SHORT.format(src, tgt)}"
                 else:
@@ -45,7 +43,7 @@ class JsonLinesFormat(FileFormat):
 
     def pairs(self, path: Path, src: str, tgt: str) -> Iterator[Pair | str]:
         """Read one pair a line; blank lines are skipped."""
-        with _opened(path) as lines:
+        with lines_of(path) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
@@ -74,10 +72,6 @@ def pair_of_fields(fields: object, src: str, tgt: str) -> Pair | None:
     if 0 < len(spans) <= MOST_MARKED:
         marked = _marked(annotated[0], numbers), _marked(annotated[1], numbers)
     return Pair(first, second, str(fields.get("source", "")), spans=spans, marked=marked)
-
-
-def _opened(path: Path) -> TextIO:
-    return gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
 
 
 def _spans(src: str, tgt: str) -> tuple[tuple[str, str, str], ...]:
