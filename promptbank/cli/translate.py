@@ -143,10 +143,11 @@ def _refuse_row_options(ctx: CommandContext) -> None:
 
 
 def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Path) -> None:
-    """Translate plain text, a line each, to stdout; empty lines stay."""
+    """Translate plain text, a line each, to stdout; empty lines stay, and what the checks doubt is said on stderr."""
     _refuse_row_options(ctx)
     from promptbank.cli.progress import opened
     from promptbank.mt.translation import translate_texts
+    from translate.checks import doubts
     from translate.records.layout import tidy_layout
 
     try:
@@ -157,6 +158,10 @@ def _translate_lines(ctx: CommandContext, request: TranslationRequest, path: Pat
     with opened(ctx.settings) as bank:
         found = translate_texts(bank, request, [tidy_layout(line) for line in lines])
     sys.stdout.write("".join(f"{line}\n" for line in found))
+    sys.stdout.flush()
+    for number, (source, text) in enumerate(zip(lines, found, strict=True), start=1):
+        for flag in doubts(source, text, (request.src, request.tgt)) if source.strip() else ():
+            say(f"line {number}: {flag.name}: {flag.evidence}")
 
 
 def _print(done: TranslatedSet, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:

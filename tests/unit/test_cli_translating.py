@@ -109,6 +109,20 @@ def test_as_many_lines_come_back_as_went_in(text: str, lines: list[str]) -> None
     assert (code, out) == (0, "".join(f"{line}\n" for line in lines)), err
 
 
+def test_what_the_checks_doubt_in_a_line_is_said_beside_it(tmp_path: Path) -> None:
+    known = {"Wake me at half past seven.": "Väck mig halv sex.", "Sales rose by 3%.": "Försäljningen steg med 3 %."}
+    lines = (json.dumps({"source": source, "target": target}) for source, target in known.items())
+    (tmp_path / "known.jsonl").write_text("\n".join(lines))
+    code, out, err = cli(
+        "translate", "--engine", "recorded:known.jsonl", "--lines", "-", stdin="\n".join(["", *known, ""])
+    )
+    assert (code, out) == (0, "".join(f"{line}\n" for line in ["", *known.values()]))
+    assert [line for line in err.splitlines() if line.startswith("line ")] == [
+        "line 2: time_mismatch: the source says 07:30|19:30 ('half past seven'); "
+        "the target says 05:30|17:30 ('halv sex')"
+    ]
+
+
 def test_lines_take_no_options_of_rows() -> None:
     code, _, err = cli(
         "translate", "--lines", "-", "--out", "x", "--only", "ok", "--compare", "copy", "--json", stdin="a"

@@ -22,6 +22,7 @@ from translate.checks.structure import (
     value_mismatches,
 )
 from translate.checks.text import chrf, copied, debris, empty, language, length, repetition
+from translate.records.record import Record
 
 __all__ = [
     "CHECKS",
@@ -38,6 +39,7 @@ __all__ = [
     "Status",
     "agreement",
     "chrf",
+    "doubts",
     "is_confirmed",
     "low_tenth",
     "run_checks",
@@ -75,3 +77,9 @@ def run_checks(draft: Draft) -> tuple[Flag, ...]:
         if name == "empty.v1" and found:
             break
     return tuple(flags)
+
+
+def doubts(source: str, text: str, langpair: tuple[str, str]) -> tuple[Flag, ...]:
+    """Return the flags of a plain text's translation that are more than a note."""
+    draft = Draft(Record("", "", "", source), text, (), *langpair)
+    return tuple(flag for flag in run_checks(draft) if flag.severity != "info")

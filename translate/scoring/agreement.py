@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from translate.checks import Draft, run_checks
+from translate.checks import doubts
 from translate.checks.engines import agreement
 from translate.checks.text import chrf
-from translate.records.record import Record
 from translate.scoring.text_figures import Proportion
 
 __all__ = ["EngineAgreement", "SentenceAgreement", "agreements", "engine_agreements", "pair_agreements"]
@@ -98,7 +97,10 @@ def agreements(
             engine: agreement(text, tuple(other for name, other in said.items() if name != engine)) or 0.0
             for engine, text in said.items()
         }
-        flags = {engine: _flags(source, text, langpair) for engine, text in said.items()}
+        flags = {
+            engine: tuple(dict.fromkeys(flag.name for flag in doubts(source, text, langpair)))
+            for engine, text in said.items()
+        }
         reference = references[at] if references else None
         found.append(SentenceAgreement(at + 1, source, reference, said, alike, flags))
     return sorted(found, key=lambda one: (one.mean, one.number))
@@ -117,11 +119,6 @@ def pair_agreements(sentences: Sequence[SentenceAgreement]) -> dict[tuple[str, s
         (one, other): statistics.fmean(chrf(s.texts[one], s.texts[other]) for s in sentences)
         for one, other in combinations(names, 2)
     }
-
-
-def _flags(source: str, text: str, langpair: tuple[str, str]) -> tuple[str, ...]:
-    draft = Draft(Record("", "", "", source), text, (), *langpair)
-    return tuple(dict.fromkeys(flag.name for flag in run_checks(draft) if flag.severity != "info"))
 
 
 def _engine(name: str, sentences: Sequence[SentenceAgreement]) -> EngineAgreement:
