@@ -29,7 +29,14 @@ from tasks.errors import (
     UnknownLabelError,
 )
 from tasks.examples import Example, data_sha256, example_from, gather_examples, read_examples
-from tasks.metrics import calibration_error, classification_report, collapse_of, exact_match, reliability
+from tasks.metrics import (
+    calibration_error,
+    classification_report,
+    collapse_of,
+    exact_match,
+    reliability,
+    unanswered,
+)
 from tasks.reading import open_records, read_records
 from tasks.records import InputRecord, check_record, parse_json, raise_faults, read_jsonl, value_of
 from tasks.slot_metrics import intent_slot_report
@@ -138,6 +145,7 @@ __all__ = [
     "scan_template",
     "split_dev",
     "tasks_named",
+    "unanswered",
     "value_of",
     "variant_names",
     "without_records",

@@ -1,8 +1,9 @@
 """Scores of predicted labels against gold ones. Labels are compared by id."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from tasks.equivalence import canonical
 
@@ -15,9 +16,12 @@ __all__ = [
     "collapse_of",
     "exact_match",
     "reliability",
+    "unanswered",
 ]
 
 COLLAPSE_SHARE = 0.95
+MOST_LABELS = 10
+"""Most labels that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,23 @@ def collapse_of(gold: Sequence[str], predicted: Sequence[str]) -> str | None:
         f"{share:.0%} of the predictions are {label!r}, which is right for {due:.0%}: the prompt answers nearly always "
         "the same; try another --seed or --lr"
     )
+
+
+def unanswered(metrics: Mapping[str, Any]) -> str | None:
+    """Say which labels some rows have and no prediction is; None where there are none, or a collapse says it.
+
+    Args:
+        metrics: of `ClassificationReport.as_dict`; of other answers nothing is said.
+    """
+    if "confusion" not in metrics or metrics["collapse"]:
+        return None
+    answered = map(any, zip(*metrics["confusion"], strict=True))
+    due = zip(metrics["labels"], map(sum, metrics["confusion"]), answered, strict=True)
+    found = [f"{label!r} (of {count})" for label, count, is_answered in due if count and not is_answered]
+    if not found:
+        return None
+    shown = ", ".join(found[:MOST_LABELS]) + (", ..." if len(found) > MOST_LABELS else "")
+    return f"never answered: {shown}; give more examples of such a label, or more --epochs"
 
 
 def exact_match(gold: Sequence[str], predicted: Sequence[str]) -> float:

@@ -30,7 +30,7 @@ from promptbank.training.prompt_run import FailedRun, Plan, TrainedPrompt
 from promptbank.training.prompts import train_each, train_prompts
 from promptbank.training.run_warnings import run_warnings
 from store import Row, Store
-from tasks import DatasetReport, Example, TaskCard, data_sha256
+from tasks import DatasetReport, Example, TaskCard, data_sha256, unanswered
 
 __all__ = ["LearntTask", "TrainingRequest", "learn_task", "learn_tasks", "learn_trials"]
 
@@ -286,6 +286,7 @@ def _publish(
             unwritable=trained.unwritable,
             reach=trained.longest_reach,
             collapse=measured.metrics.get("collapse"),
+            unanswered=unanswered(measured.metrics),
             accuracy=_share(measured.metrics.get("accuracy", measured.metrics.get("exact_match"))),
         )
     )

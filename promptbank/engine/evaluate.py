@@ -18,6 +18,7 @@ from tasks import (
     counted,
     data_sha256,
     exact_match,
+    unanswered,
 )
 
 __all__ = [
@@ -141,6 +142,8 @@ def warnings_of(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{had} had fewer shots before the text, since not all fit the window"
     if metrics.get("collapse"):
         yield f"on test examples: {metrics['collapse']}"
+    if missing := unanswered(metrics):
+        yield f"on test examples {missing}"
 
 
 def _check_gold(card: TaskCard, examples: Sequence[Example]) -> None:

@@ -24,6 +24,7 @@ def run_warnings(
     unwritable: int = 0,
     reach: int = 0,
     collapse: object = None,
+    unanswered: str | None = None,
     accuracy: float | None = None,
 ) -> Iterator[str]:
     """Yield one sentence for each thing that a person should know.
@@ -37,6 +38,7 @@ def run_warnings(
         unwritable: training and dev examples with an answer that the card's format does not allow.
         reach: most positions from a first virtual token to the end of its answer; 0 where there are none.
         collapse: what the dev score says when nearly all predictions are one label.
+        unanswered: which labels no dev answer is, see `tasks.metrics.unanswered`.
         accuracy: share of dev answers that are right, exactly so where they are open; None where it is told elsewhere.
     """
     if truncated:
@@ -55,6 +57,8 @@ def run_warnings(
         )
     if collapse:
         yield str(collapse)
+    if unanswered:
+        yield f"on dev {unanswered}"
     if not card.is_open:
         yield from _dev_warnings(train, dev, accuracy)
     elif accuracy is not None and card.answer_format and not ANSWER_FORMATS[card.answer_format].keys:

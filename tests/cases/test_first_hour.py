@@ -19,6 +19,7 @@ from promptbank.cli.progress import TerminalDisplay
 from promptbank.model.prompt_table import PromptTable
 from promptbank.training.dev import DevScore, DevSet
 from promptbank.training.run_warnings import run_warnings
+from tasks import classification_report, unanswered
 from tests.conftest import Promptbank
 from tests.tiny import tiny_backbone
 from tests.worlds import card_of, examples_of
@@ -233,6 +234,25 @@ def test_no_better_than_the_most_frequent_label_is_by_the_labels_of_dev(accuracy
     dev = examples_of(8)
     found = run_warnings(tiny_backbone("llama"), card_of(), dev, dev, truncated=0, accuracy=accuracy)
     assert any("no better than always answering 'positive' (" in text for text in found) is warned
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "said"),
+    [
+        ("aabbc", "aabba", "never answered: 'c' (of 1)"),
+        ("aabbcd", "aabbaa", "never answered: 'c' (of 1), 'd' (of 1)"),
+        ("aabbc", "aabbc", None),
+        ("aabb", "aaab", None),
+        ("aabb", "aaaa", None),  # a collapse, which says it
+        ("aab", "aad", "never answered: 'b' (of 1)"),
+    ],
+)
+def test_labels_that_no_dev_example_is_answered_with_are_named(gold: str, predicted: str, said: str | None) -> None:
+    found = unanswered(classification_report(gold, predicted, "abcd").as_dict())
+    assert (found or "").partition(";")[0] == (said or "")
+    dev = examples_of(8)
+    told = list(run_warnings(tiny_backbone("llama"), card_of(), dev, dev, truncated=0, unanswered=found))
+    assert any(text == f"on dev {found}" for text in told) is bool(said)
 
 
 def test_a_tie_goes_live_and_is_called_one(learnt: Promptbank) -> None:
