@@ -163,7 +163,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; <home>/mt/<langpair>-<method> if absent.")
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="A translator to go on from; lora takes lora only.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Translator to go on from, of another language too: a folder, or a name such as en-sv."),
+    ] = None,
     snapshot: Annotated[
         Path | None, typer.Option(help="Write what a run under way has learnt as a translator here, and end.")
     ] = None,

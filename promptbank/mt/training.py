@@ -10,8 +10,8 @@ import torch
 
 from promptbank.bank.session import Bank
 from promptbank.errors import ConfigError, TrainingError
-from promptbank.model.backbone import Backbone
 from promptbank.mt.corpora import corpus_folder
+from promptbank.mt.engines.models import translator_folder
 from promptbank.mt.languages import Languages
 from promptbank.mt.marian.conversion import convert_marian
 from promptbank.mt.marian.sizes import TrainSettings
@@ -51,7 +51,7 @@ class TranslatorRequest:
     rank: int | None = None
     device: str = "cpu"
     out: Path | None = None
-    start: Path | None = None
+    start: str | None = None
     snapshot: Path | None = None
     sets: Sequence[Path] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def _train_backbone(bank: Bank, request: TranslatorRequest, should_stop: Callabl
     corpus = corpus_folder(bank.settings.home, request.corpus)
     langpair = read_manifest(corpus)["langpair"]
     out = request.folder(bank.settings.home, langpair)
-    plan = _plan(bank.backbone, corpus, update, request, wanted, out)
+    plan = _plan(bank, corpus, update, request, wanted, out)
     if request.snapshot:
         return snapshot_translator(bank.backbone, plan, request.snapshot)
     bank.display.say(f"{len(plan.train)} pairs, {wanted.steps} steps; curve: {out / 'curve.jsonl'}")
@@ -125,9 +125,9 @@ def _update(request: TranslatorRequest) -> Update:
 
 
 def _plan(
-    backbone: Backbone, corpus: Path, update: Update, request: TranslatorRequest, wanted: MtSettings, out: Path
+    bank: Bank, corpus: Path, update: Update, request: TranslatorRequest, wanted: MtSettings, out: Path
 ) -> MtPlan:
-    manifest = read_manifest(corpus)
+    manifest, backbone = read_manifest(corpus), bank.backbone
     pair_format = PairFormat(backbone.tokenizer, Languages.parse(manifest["langpair"]))
     window = min(backbone.window, wanted.tokens)
     train, dev = _parts(corpus)
@@ -140,8 +140,20 @@ def _plan(
         sets=read_sets(request.sets, manifest["langpair"], None),
         settings=wanted,
         out=out,
-        start=request.start,
+        start=_start(request.start, bank.settings.home),
     )
+
+
+def _start(name: str | None, home: Path) -> Path | None:
+    if name is None:
+        return None
+    folder = translator_folder(name, home)
+    if folder is None:
+        raise ConfigError(
+            f"--start {name} is no translator of a backbone: not a folder of one, none below {home / 'mt'}, and none "
+            "that comes along; `promptbank mt engines` lists them"
+        )
+    return folder
 
 
 def _parts(corpus: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

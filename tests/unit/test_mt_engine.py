@@ -198,6 +198,10 @@ def write_pairs(path: Path, count: int, offset: int = 0) -> None:
     path.write_text("".join(lines))
 
 
+def curve_of(run: Path) -> list[float]:
+    return [json.loads(line)["dev_loss"] for line in (run / "curve.jsonl").read_text().splitlines()]
+
+
 def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: ignore[no-untyped-def]
     write_pairs(Path("pairs.tsv"), 60)
     write_pairs(Path("dev.tsv"), 4, offset=58)
@@ -229,6 +233,38 @@ def test_the_commands_go_from_pairs_to_scores(mt, home: Path) -> None:  # type: 
     assert "| beam | each engine's own |" in about
     assert Path("found/scores.html").is_file()
     assert json.loads(mt("engines", "--json").stdout.splitlines()[0])["auto"] == "*"
+
+
+def test_a_translator_goes_on_from_one_of_another_language_by_its_name(mt, home: Path) -> None:  # type: ignore[no-untyped-def]
+    write_pairs(Path("pairs.tsv"), 60)
+    train = (
+        "train",
+        "--steps",
+        "4",
+        "--tokens",
+        "200",
+        "--method",
+        "lora",
+        "--rank",
+        "2",
+        "--warmup",
+        "1",
+        "--lr",
+        "0.1",
+    )
+    for langpair in ("en-sv", "en-nb"):
+        assert mt("corpus", "build", "--data", "pairs.tsv", "--langpair", langpair).exit_code == 0
+    assert mt(*train).exit_code == 0
+    more = (*train, "--corpus", "en-nb")
+    assert "--start en-da-lora is no translator of a backbone" in mt(*more, "--start", "en-da-lora").stderr
+    assert "translate/models/en-sv is an update of gemma-3-270m" in mt(*more, "--start", "en-sv").stderr
+    started = mt(*more, "--start", "en-sv-lora")
+    assert started.exit_code == 0, started.stderr
+    by_name = curve_of(home / "mt" / "en-nb-lora")
+    assert mt(*more, "--start", str(home / "mt" / "en-sv-lora" / "model"), "--out", "same").exit_code == 0
+    assert mt(*more, "--out", "other").exit_code == 0
+    assert by_name == curve_of(Path("same"))
+    assert by_name != curve_of(Path("other"))
 
 
 def test_a_marian_goes_from_pairs_to_an_engine(mt, home: Path) -> None:  # type: ignore[no-untyped-def]

@@ -22,10 +22,13 @@ __all__ = [
     "ShippedProvider",
     "TaskProvider",
     "TranslatorProvider",
+    "translator_folder",
 ]
 
 BEAM = 4
 """Default beam: chrF2 of 100 FLORES sentences is 47.0, 47.5 and 49.9 with 1, 2 and 4; 4 takes thrice as long as 1."""
+SHIPPED = Path(str(files("translate"))) / "models"
+"""A folder for each translator that comes along, named as its language pair."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
@@ -41,7 +44,7 @@ class TranslatorProvider(EngineProvider):
 
     def named(self, name: str, request: EngineRequest) -> EngineOffer | None:
         """Take a folder's path, or the name of one in the home."""
-        folder = _translator_folder(name, request.settings.home)
+        folder = _own_folder(name, request.settings.home)
         return _tuned(name, folder, "named", request) if folder else None
 
 
@@ -50,7 +53,7 @@ class ShippedProvider(EngineProvider):
 
     def offers(self, request: EngineRequest) -> Iterator[EngineOffer]:
         """Yield the pair's, if there is one; its name is the pair."""
-        folder = Path(str(files("translate"))) / "models" / request.langpair
+        folder = SHIPPED / request.langpair
         if (folder / "translator.json").is_file():
             yield _tuned(request.langpair, folder, "comes with promptbank", request)
 
@@ -101,7 +104,21 @@ class TaskProvider(EngineProvider):
         return EngineOffer(name, "task", "a prompt of the bank", partial(_open_task, task, request))
 
 
-def _translator_folder(name: str, home: Path) -> Path | None:
+def translator_folder(name: str, home: Path) -> Path | None:
+    """Return the folder of a backbone's translator: by path, by its name in the home, or one that comes along.
+
+    Args:
+        name: such as "en-is-lora", or "en-sv".
+        home: folder of the bank.
+
+    Returns:
+        The folder; None if there is none.
+    """
+    shipped = SHIPPED / name
+    return _own_folder(name, home) or (shipped if (shipped / "translator.json").is_file() else None)
+
+
+def _own_folder(name: str, home: Path) -> Path | None:
     """Return the folder of a backbone's translator, given by path or by its name in the home; None if there is none."""
     places = (Path(name), Path(name) / "model", home / "mt" / name / "model")
     return next((place for place in places if (place / "translator.json").is_file()), None)
