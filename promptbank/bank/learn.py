@@ -231,6 +231,9 @@ class _Session:
 
     def _published(self, one: _Prepared, outcome: TrainedPrompt | FailedRun, run_id: str) -> LearntTask | FailedRun:
         if isinstance(outcome, TrainedPrompt):
+            if outcome.table.layers is not None:
+                card = one.request.card
+                self._progress.on_freezing(f"{card.taskname}:{card.lang}", len(one.request.dev))
             return _publish(self._store, self._lm, self._backbone, one, outcome, run_id)
         if not is_done(self._store, run_id):
             self._store.runs.finish(run_id, "failed", json.dumps({"reason": outcome.reason}))

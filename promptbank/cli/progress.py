@@ -25,6 +25,7 @@ from promptbank.cli.output import say
 from promptbank.config import Settings
 from promptbank.training.curve import CurvePoint
 from promptbank.training.progress import DevScore, EpochReport, StepReport
+from tasks import counted
 from tasks.statistics import share_error
 
 __all__ = ["TerminalDisplay", "opened", "shown"]
@@ -135,6 +136,13 @@ class TerminalDisplay(Display):
         dev = "" if point.dev_loss is None else f", dev loss {point.dev_loss:.3f}"
         averaged = " (averaged weights)" if point.averaged else ""
         self._print(f"after {point.step} steps{averaged}: {point.tokens} tokens{dev}{scores}")
+
+    def on_freezing(self, name: str, examples: int) -> None:
+        """Say what is waited for."""
+        dev = counted(examples, "dev example is", "dev examples are")
+        self._print(
+            f"{name}: {dev} answered in float32, in float16 and by the stored row, to see that they are the same"
+        )
 
     def _tell_speed(self, report: StepReport) -> None:
         """Tell of the last steps: loss, seconds a step, tokens a second, time left."""

@@ -119,6 +119,9 @@ class Progress(Protocol):
     def on_point(self, point: CurvePoint) -> None:
         """A translator is scored."""
 
+    def on_freezing(self, name: str, examples: int) -> None:
+        """A deep prompt is learnt, and answers so many dev examples several times before it is stored."""
+
 
 class NoProgress:
     """Ignores all reports; a base for classes that look at some."""
@@ -136,4 +139,7 @@ class NoProgress:
         """Ignore it."""
 
     def on_point(self, point: CurvePoint) -> None:
+        """Ignore it."""
+
+    def on_freezing(self, name: str, examples: int) -> None:
         """Ignore it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from promptbank.bank.exchange import export_row, import_row, read_row
 from promptbank.bank.halve import halved
@@ -18,6 +21,7 @@ from promptbank.bank.session import Bank
 from promptbank.bank.start import StartRows, find_start
 from promptbank.bank.task_server import RecordRequest, TaskServer
 from promptbank.bank.verify import verify_bank, verify_logits
+from promptbank.cli.progress import TerminalDisplay
 from promptbank.config import Settings
 from promptbank.engine.predictor import Prediction, PredictionRequest, Predictor, ServedTask
 from promptbank.errors import InputError
@@ -94,6 +98,17 @@ def test_tasks_of_both_kinds_are_learnt_together_and_answer_in_one_call_as_alone
         assert list((answer.probabilities or {}).values()) == pytest.approx(
             list((alone.probabilities or {}).values()), abs=1e-4
         )
+
+
+def test_it_is_told_what_is_waited_for_after_the_last_epoch_of_a_deep_prompt(
+    fresh_store: Store, tmp_path: Path
+) -> None:
+    said = io.StringIO()
+    display = TerminalDisplay(Progress(console=Console(file=said, width=200)), is_drawn=True)
+    learn(fresh_store, tmp_path, config=CONFIG.model_copy(update={"kind": "rows"}), progress=display)
+    assert "are answered" not in said.getvalue()
+    learn(fresh_store, tmp_path, progress=display)
+    assert "mood:en: 4 dev examples are answered in float32, in float16 and by the stored row" in said.getvalue()
 
 
 def test_learning_a_deep_row_moves_no_answer_of_another_task(fresh_store: Store, tmp_path: Path) -> None:
