@@ -13,7 +13,7 @@ from tasks import Example, builtin_cards
 from tests.tiny import KINDS, Kind, tiny_backbone
 from tests.worlds import card_of, renderer_of
 
-CARDS = builtin_cards() + builtin_cards("article")
+CARDS = [*builtin_cards(), *builtin_cards("article"), *builtin_cards("around")]
 BACKBONES = {kind: tiny_backbone(kind, window=2048) for kind in KINDS}
 PIECES = [
     "{label}",

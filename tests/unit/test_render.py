@@ -50,7 +50,11 @@ def test_training_ids_start_with_the_inference_ids(card) -> None:
         assert row.ids[len(row.prompt) :] == renderer.answer(card.form(example.answer))
 
 
-@pytest.mark.parametrize("card", builtin_cards() + builtin_cards("article"), ids=lambda c: f"{c.taskname}:{c.lang}")
+@pytest.mark.parametrize(
+    "card",
+    [*builtin_cards(), *builtin_cards("article"), *builtin_cards("around")],
+    ids=lambda c: f"{c.taskname}:{c.lang}",
+)
 def test_every_shipped_card_renders_alike_for_training_and_inference(card) -> None:
     backbone = tiny_backbone("gpt2", window=512)
     renderer = renderer_of(backbone, card)

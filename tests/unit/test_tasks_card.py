@@ -251,14 +251,14 @@ def test_faults_of_a_file_of_cards_name_their_lines(tmp_path: Path) -> None:
 def test_built_in_cards_are_found_by_name_language_and_variant() -> None:
     assert builtin_card("sentiment-task").lang == "en"
     assert builtin_card("sentiment-task", "sv").form("positive") == "positiv"
-    assert variant_names() == ["article"]
+    assert variant_names() == ["around", "article"]
     article = [card for card in builtin_cards("article") if card.taskname == "sentiment-task"]
     assert [(c.total_virtual_tokens, c.virtual_token_splits) for c in article] == [(16, (10, 6)), (10, (10,))]
     with pytest.raises(UnknownCardError, match="did you mean sentiment-task"):
         builtin_card("sentiment_task")
     with pytest.raises(UnknownCardError, match="languages: en, sv"):
         builtin_card("sentiment-task", "gl")
-    with pytest.raises(UnknownCardError, match="variants: article"):
+    with pytest.raises(UnknownCardError, match="variants: around, article"):
         builtin_card("sentiment-task", variant="nope")
 
 

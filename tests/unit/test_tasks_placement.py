@@ -21,7 +21,11 @@ def test_markers_go_where_they_are_sent(placement: str, template: str, splits: t
     assert (card.prompt_template, tuple(card.virtual_token_splits)) == (template, splits)
 
 
-@pytest.mark.parametrize("card", [*builtin_cards(), *builtin_cards("article")], ids=lambda c: f"{c.taskname}:{c.lang}")
+@pytest.mark.parametrize(
+    "card",
+    [*builtin_cards(), *builtin_cards("article"), *builtin_cards("around")],
+    ids=lambda c: f"{c.taskname}:{c.lang}",
+)
 def test_nothing_else_changes_and_a_way_back_exists(card: object) -> None:
     keys = {"prompt_template", "total_virtual_tokens", "virtual_token_splits"}
     moved = [place_virtual_tokens(card, 6, placement) for placement in PLACEMENTS]
@@ -31,6 +35,11 @@ def test_nothing_else_changes_and_a_way_back_exists(card: object) -> None:
         }
         assert place_virtual_tokens(one, 6, "after") == moved[list(PLACEMENTS).index("after")]
     assert len({one.template_sha256 for one in moved}) == len(moved)
+
+
+def test_the_variant_around_moves_the_virtual_tokens_of_the_assistants_cards_and_nothing_else() -> None:
+    cards = [card for card in builtin_cards() if card.taskname == "intent_and_slot"]
+    assert builtin_cards("around") == [place_virtual_tokens(card, 40, "around") for card in cards]
 
 
 def test_two_blocks_need_two_virtual_tokens() -> None:
