@@ -21,6 +21,13 @@ STOPPED = 130
 """Exit code of a training that was told to stop, as after Ctrl-C."""
 
 Sets = Annotated[list[Path] | None, typer.Option("--set", help="Pairs to score on, TSV or JSONL. Repeatable.")]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        help="Translator to go on from, of another language too: a folder, or a name such as en-sv; lora takes lora "
+        "only."
+    ),
+]
 Schedule = Annotated[
     str | None,
     typer.Option(help="linear or cosine, down to zero, or constant. Default: cosine; marian inverse-sqrt.v1."),
@@ -163,10 +170,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; <home>/mt/<langpair>-<method> if absent.")
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(help="Translator to go on from, of another language too: a folder, or a name such as en-sv."),
-    ] = None,
+    start: Start = None,
     snapshot: Annotated[
         Path | None, typer.Option(help="Write what a run under way has learnt as a translator here, and end.")
     ] = None,

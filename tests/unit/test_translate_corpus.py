@@ -298,6 +298,7 @@ def test_files_are_read_zipped_or_not_and_tidied(tmp_path: Path) -> None:
             "a.tsv:21: a pair needs two texts, in columns or in 'en' and 'sv'; and 2 more",
         ),
         ("a.jsonl", '{"en": \n{"en": "a"}\n', "a.jsonl:2: a pair needs two texts"),
+        ("a.json", f"[{'1' * 140_000}]", "a.json:1: a pair needs two texts"),
         ("a.tsv.gz", "one\ttwo\n", "cannot be read as pairs"),
         ("a.tsv.gz", gzip.compress(b"one\ttwo\n" * 9, mtime=0)[:12] + b"damaged" * 9, "cannot be read as pairs"),
     ],
